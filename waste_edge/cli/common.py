@@ -1,0 +1,77 @@
+"""What several verbs share: their options, and how they write."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from waste_edge.resources import DEFAULT_BUNDLE
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from waste_edge.bundle import Bundle
+
+EngineChoice = Literal["auto", "onnx", "litert"]
+PrecisionChoice = Literal["int8", "fp32"]
+
+BundleOption = Annotated[
+    str, typer.Option("--bundle", "-b", help="A bundle: folder, .zip, or the name of one that ships with the package.")
+]
+EngineOption = Annotated[
+    EngineChoice, typer.Option("--engine", help="What runs the network; auto is LiteRT where it is installed.")
+]
+PrecisionOption = Annotated[PrecisionChoice, typer.Option("--precision", help="Which of the bundle's networks.")]
+ThreadsOption = Annotated[int, typer.Option("--threads", min=1, max=64, help="Threads of the engine.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
+DataOption = Annotated[
+    Path, typer.Option("--data", help="Folder with one folder of pictures a label (or with images/ and groups.csv).")
+]
+
+__all__ = ["DEFAULT_BUNDLE"]
+
+
+def console(stderr: bool = False) -> Console:
+    """A rich console; tables and colours fall back to plain text where there is no terminal."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
+
+
+@contextlib.contextmanager
+def opened_bundle(given: str) -> Iterator[Bundle]:
+    """The bundle a user meant, closed afterwards."""
+    from waste_edge.bundle import find_bundle, open_bundle
+
+    with open_bundle(find_bundle(given)) as bundle:
+        yield bundle
+
+
+@contextlib.contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr for as long as the block lasts, if stderr is a terminal; call it with done and total."""
+    from rich.progress import Progress
+
+    screen = console(stderr=True)
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextlib.contextmanager
+def host_only(extra: str) -> Iterator[None]:
+    """Say which extra to install when a workstation's verb meets a runtime-only installation."""
+    from waste_edge.errors import MissingPackageError
+
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("waste_edge"):
+            raise
+        raise MissingPackageError(
+            f"{error.name} is not installed: this verb belongs on a workstation; pip install 'waste-edge[{extra}]'"
+        ) from error

@@ -1,0 +1,85 @@
+"""`waste-edge`: gathers the verbs, and turns every error into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from waste_edge import __version__
+from waste_edge.cli import bench, classify, distill, evaluate, export, inspect, run, service, train, verify
+from waste_edge.errors import WasteEdgeError
+
+app = typer.Typer(
+    name="waste-edge",
+    help="Put a waste classifier that deserves trust on a small board at a real bin.\n\n"
+    "At a bin: [bold]run[/], [bold]classify[/], [bold]bench[/], [bold]verify[/], [bold]inspect[/], "
+    "[bold]evaluate[/], [bold]service[/].\n\n"
+    "On a workstation (pip install 'waste-edge\\[host]'): [bold]train[/], [bold]distill[/], [bold]export[/].",
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verb in (run, classify, bench, evaluate, verify, inspect, train, distill, export):
+    app.command(verb.__name__.rpartition(".")[2])(verb.command)
+app.add_typer(service.app, name="service")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"waste-edge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options before the verb."""
+
+
+def with_camera_value(arguments: Sequence[str]) -> list[str]:
+    """Give a bare `--camera` of `run` the value `auto`, since Typer has no option with an optional value.
+
+    Before another option, or at the end, `--camera` is bare; any other word after it is its value.
+    """
+    words = list(arguments)
+    if words[:1] != ["run"]:
+        return words
+    completed: list[str] = []
+    for index, word in enumerate(words):
+        following = words[index + 1] if index + 1 < len(words) else "-"
+        completed.append(word)
+        if word == "--camera" and following.startswith("-"):
+            completed.append("auto")
+    return completed
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one verb. Exit code 0: well; 2: the user can mend it; 1: our fault or the machine's."""
+    words = with_camera_value(sys.argv[1:] if arguments is None else arguments)
+    try:
+        app(args=words, prog_name="waste-edge")
+    except WasteEdgeError as error:
+        _complain(str(error), error.exit_code, error)
+    except BrokenPipeError:
+        # The reader (`head`, say) has gone; nothing more can be said on stdout, not even by Python's exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+    except Exception as error:  # noqa: BLE001  # the last line of defence: no traceback reaches a user
+        message = f"{type(error).__name__}: {error}".replace("\n", " ")
+        _complain(f"internal error, please report it: {message} (WASTE_EDGE_DEBUG=1 shows where)", 1, error)
+
+
+def _complain(message: str, exit_code: int, error: Exception) -> None:
+    if os.environ.get("WASTE_EDGE_DEBUG"):
+        raise error
+    print(f"waste-edge: {message}", file=sys.stderr)
+    raise SystemExit(exit_code)

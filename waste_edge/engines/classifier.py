@@ -1,0 +1,116 @@
+"""A bundle ready to answer: preprocessing, engine, calibrated probabilities, rejection."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from waste_edge.bundle import Bundle
+from waste_edge.engines.engine import (
+    Engine,
+    EngineName,
+    Output,
+    Precision,
+    artifact_of,
+    installed_engines,
+    load_engine,
+    require_engine,
+)
+from waste_edge.errors import BundleError
+from waste_edge.frames import Pixels
+from waste_edge.manifest import ArtifactName, Calibration, Manifest
+from waste_edge.metrics import softmax
+from waste_edge.preprocess import WHOLE, Region, prepare
+from waste_edge.taxonomy import UNKNOWN
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """One picture's answer.
+
+    Attributes:
+        label: the most probable label, or "unknown" if the bundle's thresholds reject it.
+        best: the most probable label, whatever the thresholds say.
+        confidence: its calibrated probability.
+        probabilities: float64 (C,), calibrated, in label order.
+        known_score: larger means more like the known classes; the largest logit.
+        features: float32 (F,), pooled.
+        latency_ms: preprocessing and inference, on this machine.
+    """
+
+    label: str
+    best: str
+    confidence: float
+    probabilities: NDArray[np.float64]
+    known_score: float
+    features: NDArray[np.float32]
+    latency_ms: float
+
+
+class Classifier:
+    """A loaded bundle. Not thread-safe: one thread owns it."""
+
+    def __init__(self, engine: Engine, manifest: Manifest, artifact: ArtifactName) -> None:
+        self.engine = engine
+        self.manifest = manifest
+        self.artifact = artifact
+        self.labels: tuple[str, ...] = tuple(manifest.labels)
+
+    def classify(self, pixels: Pixels, region: Region = WHOLE) -> Prediction:
+        """Classify a picture of any size, uint8 (H, W, 3) RGB."""
+        started = time.perf_counter_ns()
+        output = self.engine.infer(prepare(pixels, self.manifest.input, region))
+        latency_ms = (time.perf_counter_ns() - started) / 1e6
+        return self._predict(output, latency_ms)
+
+    def _predict(self, output: Output, latency_ms: float) -> Prediction:
+        probabilities = softmax(output.logits, self.manifest.calibration.temperature)
+        best = int(probabilities.argmax())
+        confidence, known_score = float(probabilities[best]), float(output.logits.max())
+        label = judge(self.labels[best], confidence, known_score, self.manifest.calibration)
+        return Prediction(label, self.labels[best], confidence, probabilities, known_score, output.features, latency_ms)
+
+
+def judge(best: str, confidence: float, known_score: float, calibration: Calibration) -> str:
+    """`best`, or "unknown" where the thresholds reject it. The one place that rejects."""
+    if confidence < calibration.min_confidence or known_score < calibration.min_known_score:
+        return UNKNOWN
+    return best
+
+
+def load_classifier(
+    bundle: Bundle,
+    engine: EngineName | Literal["auto"] = "auto",
+    precision: Precision = "int8",
+    threads: int = 1,
+    artifact: ArtifactName | None = None,
+) -> Classifier:
+    """Load one of a bundle's artifacts.
+
+    Args:
+        engine: `auto` is the preferred installed engine that the bundle has an artifact for.
+        precision: which of the engine's two artifacts.
+        threads: of the engine.
+        artifact: names the artifact outright; engine and precision are then not looked at.
+
+    Raises:
+        BundleError, MissingPackageError, EngineError: see `load_engine` and `Bundle.artifact_path`.
+    """
+    if artifact is None:
+        artifact = artifact_of(_preferred(bundle, precision) if engine == "auto" else engine, precision)
+    path = bundle.artifact_path(artifact)
+    return Classifier(load_engine(path, artifact, bundle.manifest, threads), bundle.manifest, artifact)
+
+
+def _preferred(bundle: Bundle, precision: Precision) -> EngineName:
+    present = installed_engines()
+    for engine in present:
+        if artifact_of(engine, precision) in bundle.manifest.artifacts:
+            return engine
+    if not present:
+        require_engine("litert")
+    raise BundleError(f"{bundle.source}: has no {precision} artifact for {' or '.join(present)}, installed here")

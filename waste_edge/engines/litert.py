@@ -1,0 +1,93 @@
+"""LiteRT (or its elder, tflite-runtime) behind the engine interface."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.metadata
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from waste_edge.engines.engine import LITERT_MODULES, Output
+from waste_edge.errors import BundleError, EngineError, MissingPackageError
+from waste_edge.frames import Pixels
+
+_PINNED_SCALE = 1 / 128  # the INT8 input's scale: its pixels are the camera's, seen as signed
+
+
+class LiteRtEngine:
+    """A TFLite file: input uint8 or int8 (1, H, W, 3), outputs logits and features, float or int8."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        module, self.name = _find_interpreter()
+        try:
+            self._interpreter = module.Interpreter(model_path=str(path), num_threads=threads)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise BundleError(f"{path}: {self.name} cannot load it ({str(error).splitlines()[0]})") from error
+        entries = self._interpreter.get_input_details()
+        self._input = entries[0]
+        self._signed = self._input["dtype"] == np.int8
+        if len(entries) != 1 or len(self._input["shape"]) != 4 or self._input["dtype"] not in (np.uint8, np.int8):
+            raise BundleError(f"{path}: expected one uint8 or int8 NHWC input, got {_describe(entries)}")
+        if self._signed and self._input["quantization"] != (_PINNED_SCALE, 0):
+            raise BundleError(
+                f"{path}: expected an INT8 input of scale 1/128 and zero point 0, got {self._input['quantization']}"
+            )
+        self._shape = tuple(int(size) for size in self._input["shape"])
+        self._logits, self._features = _find_outputs(path, self._interpreter)
+
+    def infer(self, pixels: Pixels) -> Output:
+        """See `Engine.infer`."""
+        batch = pixels[np.newaxis]
+        if batch.shape != self._shape:
+            raise EngineError(f"{self.name}: expected pixels {self._shape[1:]}, got {pixels.shape}")
+        if self._signed:
+            batch = (batch ^ np.uint8(0x80)).view(np.int8)  # subtracts 128 without leaving eight bits
+        try:
+            self._interpreter.set_tensor(self._input["index"], batch)
+            self._interpreter.invoke()
+        except (ValueError, RuntimeError) as error:
+            raise EngineError(f"{self.name} failed: {str(error).splitlines()[0]}") from error
+        return Output(self._read(self._logits), self._read(self._features))
+
+    def _read(self, detail: dict[str, Any]) -> NDArray[np.float32]:
+        """One output as float32 (N,), dequantized if need be."""
+        values: NDArray[Any] = self._interpreter.get_tensor(detail["index"]).reshape(-1)
+        if values.dtype == np.float32:
+            return values
+        scale, zero_point = detail["quantization"]
+        steps = values.astype(np.int32) - zero_point
+        return np.asarray(steps * np.float32(scale), np.float32)
+
+
+def _find_interpreter() -> tuple[Any, str]:
+    """The module that holds Interpreter, and its name with version."""
+    for package in LITERT_MODULES:
+        if importlib.util.find_spec(package) is None:
+            continue
+        module = importlib.import_module(f"{package}.interpreter")
+        title = "LiteRT" if package == "ai_edge_litert" else "tflite-runtime"
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            title += " " + importlib.metadata.version(package.replace("_", "-"))
+        return module, title
+    raise MissingPackageError("engine litert: not installed here; pip install ai-edge-litert")
+
+
+def _find_outputs(path: Path, interpreter: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The details of logits and features, told apart by the names that export gave them in the signature."""
+    details = {int(detail["index"]): detail for detail in interpreter.get_output_details()}
+    signatures = interpreter.get_signature_list()
+    names = interpreter._get_full_signature_list() if signatures else {}
+    outputs = next(iter(names.values()))["outputs"] if names else {}
+    if not {"logits", "features"} <= set(outputs):
+        raise BundleError(f"{path}: expected a signature with the outputs logits and features, got {sorted(outputs)}")
+    return details[outputs["logits"]], details[outputs["features"]]
+
+
+def _describe(entries: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{np.dtype(entry['dtype']).name} {list(entry['shape'])}" for entry in entries)

@@ -1,0 +1,49 @@
+"""ONNX Runtime behind the engine interface."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from waste_edge.engines.engine import Output
+from waste_edge.errors import BundleError, EngineError
+from waste_edge.frames import Pixels
+
+
+class OnnxEngine:
+    """An ONNX file: input uint8 (1, H, W, 3), outputs `logits` and `features` as float32."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3  # warnings about a board's missing GPU help nobody
+        # Between frames a spinning pool would heat the board for nothing.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises a dozen classes that share no base but Exception
+            raise BundleError(f"{path}: ONNX Runtime cannot load it ({_first_line(error)})") from error
+        self.name = f"ONNX Runtime {onnxruntime.__version__}"
+        entry = self._session.get_inputs()[0]
+        if entry.type != "tensor(uint8)" or len(entry.shape) != 4:
+            raise BundleError(f"{path}: expected one uint8 NHWC input, got {entry.type} {entry.shape}")
+        self._input = entry.name
+        self._outputs = ["logits", "features"]
+        names = {output.name for output in self._session.get_outputs()}
+        if not set(self._outputs) <= names:
+            raise BundleError(f"{path}: expected the outputs logits and features, got {', '.join(sorted(names))}")
+
+    def infer(self, pixels: Pixels) -> Output:
+        """See `Engine.infer`."""
+        try:
+            logits, features = self._session.run(self._outputs, {self._input: pixels[np.newaxis]})
+        except Exception as error:
+            raise EngineError(f"ONNX Runtime failed: {_first_line(error)}") from error
+        return Output(logits[0], features[0])
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

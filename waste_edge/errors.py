@@ -1,0 +1,61 @@
+"""Every error this project raises on purpose.
+
+    WasteEdgeError                 exit code 1: our fault, or the machine's
+    ├── EngineError                (RuntimeError) an inference engine failed
+    └── UserError                  exit code 2: something the user can mend
+        ├── BundleError            (ValueError)   a bundle that is damaged or not one
+        ├── CameraError            (OSError)      no camera, or a source that gives no frames
+        ├── ConfigError            (ValueError)   a TOML or JSON file with a wrong key or value
+        ├── DataError              (ValueError)   a folder of photographs that cannot be used
+        ├── MissingPackageError    (ImportError)  an optional package is not installed
+        ├── PictureError           (ValueError)   a file that is not a readable picture
+        └── RunError               (ValueError)   a training run that is damaged or not one
+
+Each message is one line that names the file or key, what was expected and found, and the remedy.
+"""
+
+from __future__ import annotations
+
+
+class WasteEdgeError(Exception):
+    """Root of all errors raised on purpose; `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class EngineError(WasteEdgeError, RuntimeError):
+    """An inference engine could not load or run a model."""
+
+
+class UserError(WasteEdgeError):
+    """Something the user gave is wrong, and the message says how to mend it."""
+
+    exit_code = 2
+
+
+class BundleError(UserError, ValueError):
+    """A bundle is damaged, incomplete, or not a bundle."""
+
+
+class CameraError(UserError, OSError):
+    """No camera answered, or a source gives no frames."""
+
+
+class ConfigError(UserError, ValueError):
+    """A TOML or JSON file holds a wrong key, type or value."""
+
+
+class DataError(UserError, ValueError):
+    """A folder of photographs cannot be used as it is."""
+
+
+class MissingPackageError(UserError, ImportError):
+    """A verb needs an optional package that is not installed."""
+
+
+class PictureError(UserError, ValueError):
+    """A file is not a picture that can be read."""
+
+
+class RunError(UserError, ValueError):
+    """A training run is damaged, incomplete, or not a run."""

@@ -1,0 +1,157 @@
+"""`manifest.json`: everything a device must know about a model, checked strictly.
+
+Unknown keys, wrong types and impossible values are errors that name the key; nothing has two meanings.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from waste_edge.dataset import SplitSpec
+from waste_edge.metrics import Scores
+from waste_edge.preprocess import InputSpec
+from waste_edge.strict import Strict
+from waste_edge.taxonomy import check_labels, check_tree
+
+SCHEMA = 1
+MANIFEST_NAME = "manifest.json"
+
+ArtifactName = Literal["onnx-fp32", "onnx-int8", "tflite-fp32", "tflite-int8"]
+ARTIFACT_NAMES: tuple[ArtifactName, ...] = ("onnx-fp32", "onnx-int8", "tflite-fp32", "tflite-int8")
+
+
+class FileEntry(Strict, frozen=True):
+    """A file of the bundle: its name beside the manifest, size and SHA-256."""
+
+    file: str
+    size_bytes: int
+    sha256: str
+
+    def __post_init__(self) -> None:
+        if not self.file or "/" in self.file or "\\" in self.file or self.file.startswith("."):
+            raise ValueError(f"file must be a plain name beside the manifest, got {self.file!r}")
+
+
+class Artifact(FileEntry, frozen=True):
+    """One exported network.
+
+    Attributes:
+        macs: multiply-accumulates of one picture.
+        scheme: how it was quantized, e.g. `static_wi8_ai8`; `float32` if it was not.
+    """
+
+    macs: int
+    scheme: str
+
+
+class Tolerance(Strict, frozen=True):
+    """How far another machine's outputs may lie from the golden ones: largest absolute differences."""
+
+    logits: float
+    features: float
+
+
+class Golden(FileEntry, frozen=True):
+    """Inputs the project made itself, and what each artifact answered where it was exported.
+
+    The file is a NumPy `.npz` without pickle: `pixels` uint8 (N, H, W, 3), and for each artifact
+    `NAME.logits` float32 (N, C) and `NAME.features` float32 (N, F).
+    """
+
+    pictures: int
+    tolerance: dict[ArtifactName, Tolerance]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pictures < 1:
+            raise ValueError(f"golden.pictures must be at least 1, got {self.pictures}")
+
+
+class Calibration(Strict, frozen=True):
+    """From logits to a trustworthy answer: fitted on validation pictures, never on training ones.
+
+    Attributes:
+        temperature: logits are divided by it before softmax.
+        min_confidence: below it the answer is "unknown".
+        min_known_score: a largest logit below it means "unknown".
+        fitted_on: which pictures, in words.
+    """
+
+    temperature: float
+    min_confidence: float
+    min_known_score: float
+    fitted_on: str
+
+    def __post_init__(self) -> None:
+        if self.temperature <= 0:
+            raise ValueError(f"temperature must be positive, got {self.temperature}")
+        if not 0 <= self.min_confidence < 1:
+            raise ValueError(f"min_confidence must be 0 to 1, got {self.min_confidence}")
+
+
+class ArtifactScores(Strict, frozen=True):
+    """One artifact on the validation pictures: its scores, and its agreement with the torch network."""
+
+    scores: Scores
+    agreement: float
+    max_logit_difference: float
+    mean_logit_difference: float
+
+
+class Metrics(Strict, frozen=True):
+    """Measured while exporting; `protocol` says on what."""
+
+    protocol: str
+    artifacts: dict[ArtifactName, ArtifactScores]
+
+
+class Provenance(Strict, frozen=True):
+    """Where a model comes from, enough to make it again."""
+
+    recipe: str
+    data: str
+    data_fingerprint: str
+    split: SplitSpec
+    rendered_pictures: int
+    initial_weights: str
+    initial_weights_sha256: str
+    teacher: str
+    calibration_pictures: int
+    calibration_fingerprint: str
+    libraries: dict[str, str]
+    commit: str
+
+
+class Manifest(Strict, frozen=True):
+    """The contract between host and device; see docs/bundle.md for the words on each key."""
+
+    schema: Literal[1]
+    name: str
+    version: str
+    created: str
+    licence: str
+    labels: list[str]
+    input: InputSpec
+    features: int
+    parameters: int
+    artifacts: dict[ArtifactName, Artifact]
+    calibration: Calibration
+    golden: Golden
+    metrics: Metrics
+    provenance: Provenance
+    tree: dict[str, str] = msgspec.field(default_factory=dict)
+    extra_files: list[FileEntry] = msgspec.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        check_labels(self.labels)
+        check_tree(self.tree, self.labels)
+        if not self.artifacts:
+            raise ValueError("artifacts must hold at least one of " + ", ".join(ARTIFACT_NAMES))
+        if set(self.golden.tolerance) != set(self.artifacts):
+            raise ValueError("golden.tolerance must name exactly the artifacts")
+
+    def files(self) -> list[FileEntry]:
+        """Every file the manifest vouches for."""
+        return [*self.artifacts.values(), self.golden, *self.extra_files]

@@ -1,0 +1,66 @@
+"""Strict reading of JSON and TOML into typed, frozen values.
+
+An unknown key, a wrong type or a missing key is an error that names the file and the key.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from waste_edge.errors import ConfigError
+
+
+class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of every value that is read from a file: frozen, and no key goes unnoticed."""
+
+
+T = TypeVar("T")
+
+
+def read_text(path: Path) -> str:
+    """The file's text.
+
+    Raises:
+        ConfigError: it is missing, unreadable, or not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such file; check the path") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as text ({error})") from error
+
+
+def read_json(path: Path, kind: type[T]) -> T:
+    """Decode a JSON file into `kind`; raises ConfigError naming the file and the key."""
+    text = read_text(path)
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise ConfigError(f"{path}: {_readable(error)}") from error
+
+
+def read_toml(path: Path, kind: type[T]) -> T:
+    """Decode a TOML file into `kind`; raises ConfigError naming the file and the key."""
+    text = read_text(path)
+    try:
+        return msgspec.toml.decode(text, type=kind)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise ConfigError(f"{path}: {_readable(error)}") from error
+
+
+def to_json(value: object) -> str:
+    """Readable JSON, keys in their declared order, one newline at the end."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
+
+
+def _readable(error: Exception) -> str:
+    """msgspec writes paths as `$.input.width`; people look for `input.width`."""
+    message = str(error).replace("`$.", "`").replace("- at `$`", "at the top level")
+    message = message.replace("Object contains unknown field", "unknown key").replace(
+        "Object missing required field", "missing key"
+    )
+    return message.replace(" - at ", ", in ").replace("\n", " ")

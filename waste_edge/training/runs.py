@@ -1,0 +1,145 @@
+"""A run on disk: `run.json`, `model.safetensors`, `metrics.jsonl`, `split.csv`, `curves.png`."""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import io
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import nn
+
+from waste_edge.dataset import Part, Photo
+from waste_edge.errors import ConfigError, RunError
+from waste_edge.files import sha256_of, write_atomically
+from waste_edge.metrics import Scores
+from waste_edge.strict import Strict, read_json, to_json
+from waste_edge.taxonomy import check_labels
+from waste_edge.training.networks import build_network
+from waste_edge.training.recipe import Recipe
+
+RUN_NAME = "run.json"
+WEIGHTS_NAME = "model.safetensors"
+_LIBRARIES = ("torch", "torchvision", "numpy", "opencv-python-headless", "pillow")
+
+
+class RunInfo(Strict, frozen=True):
+    """`run.json`: what was trained, from what, on what, and how well it did.
+
+    Attributes:
+        created: UTC, ISO 8601; a bundle made from the run carries the same time.
+        teacher: name and weights' SHA-256 of the teacher; empty if there was none.
+        scores: on the validation part; None if the recipe keeps none.
+        seconds: wall time of the training.
+    """
+
+    schema: Literal[1]
+    created: str
+    recipe: Recipe
+    labels: list[str]
+    data: str
+    data_fingerprint: str
+    grouped: bool
+    pictures: dict[Part, int]
+    rendered_pictures: int
+    initial_weights: str
+    initial_weights_sha256: str
+    teacher: str
+    weights_sha256: str
+    libraries: dict[str, str]
+    commit: str
+    seconds: float
+    scores: Scores | None
+
+    def __post_init__(self) -> None:
+        check_labels(self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """An opened run: its facts and its network, in evaluation mode."""
+
+    folder: Path
+    info: RunInfo
+    network: nn.Module
+
+
+def save_weights(folder: Path, network: nn.Module) -> str:
+    """Write the checkpoint in one piece; returns its SHA-256."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    write_atomically(folder / WEIGHTS_NAME, save(state))
+    return sha256_of(folder / WEIGHTS_NAME)
+
+
+def save_info(folder: Path, info: RunInfo) -> None:
+    """Write `run.json`: the last file of a run, so that its presence means the run is finished."""
+    write_atomically(folder / RUN_NAME, to_json(info))
+
+
+def save_split(folder: Path, parts: dict[Part, list[Photo]]) -> None:
+    """Write which picture is in which part: a split one can read and keep."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", "label", "group", "part"])
+    for part, photos in parts.items():
+        writer.writerows([photo.key, photo.label, photo.group, part] for photo in photos)
+    write_atomically(folder / "split.csv", text.getvalue())
+
+
+def open_run(folder: Path) -> Run:
+    """Open a finished run.
+
+    Raises:
+        RunError: missing, unfinished, damaged, or of another version; the message names the file.
+    """
+    if not (folder / RUN_NAME).is_file():
+        state = "no finished run" if (folder / WEIGHTS_NAME).is_file() else "no run"
+        raise RunError(f"{folder}: {state} (no {RUN_NAME}); waste-edge train and distill make them")
+    try:
+        info = read_json(folder / RUN_NAME, RunInfo)
+    except ConfigError as error:
+        raise RunError(f"{error}; was it made by another version of waste-edge?") from error
+    path = folder / WEIGHTS_NAME
+    if not path.is_file() or sha256_of(path) != info.weights_sha256:
+        raise RunError(f"{path}: missing or damaged (its SHA-256 is not the one in {RUN_NAME}); train again")
+    network = build_network(info.recipe.model, len(info.labels))
+    try:
+        network.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError) as error:
+        raise RunError(f"{path}: does not fit the recipe in {RUN_NAME} ({str(error).splitlines()[0]})") from error
+    network.eval()
+    return Run(folder, info, network)
+
+
+def library_versions(names: tuple[str, ...] = _LIBRARIES) -> dict[str, str]:
+    """Installed versions of the libraries that shape a result."""
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def commit_of_code() -> str:
+    """The checkout's commit, `-dirty` if it has changes; empty for an installed package."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return ""
+    try:
+        command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def channels_last(network: nn.Module) -> nn.Module:
+    """The memory layout in which CPUs and tensor cores train convolutions several times faster."""
+    return network.to(memory_format=torch.channels_last)
