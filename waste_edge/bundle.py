@@ -142,6 +142,8 @@ def _unpack(source: Path, folder: Path) -> None:
                 is_link = (info.external_attr >> 16) & 0o170000 == 0o120000
                 if info.is_dir() or is_link or "/" in name or "\\" in name or name.startswith("."):
                     raise BundleError(f"{source}: holds {name!r}; a bundle holds plain files side by side")
+                if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise BundleError(f"{source}: {name!r} is not packed by deflate; pack the folder as a plain .zip")
                 with archive.open(info) as packed, (folder / name).open("xb") as plain:
                     # The header's size is a claim; read no more than it, so that a lying one is caught.
                     shutil.copyfileobj(packed, plain)

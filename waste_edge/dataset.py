@@ -19,7 +19,6 @@ from waste_edge.pictures import find_pictures
 from waste_edge.strict import Strict
 
 Part = Literal["train", "val", "test"]
-Wanted = Literal["auto", "train", "val", "test", "all"]
 
 
 class SplitSpec(Strict, frozen=True):
@@ -91,6 +90,8 @@ def open_dataset(folder: Path, labels: Sequence[str] | None = None) -> Dataset:
         raise DataError(f"{root}: class {', '.join(strange)} is unknown to the model, which has {', '.join(labels)}")
     groups = _read_groups([root / "groups.csv", root.parent / "groups.csv"])
     photos = [photo for label in classes for photo in _photos_of(root, label, groups)]
+    if groups and not any(photo.key in groups for photo in photos):
+        raise DataError(f"{root}: groups.csv names none of the pictures; expected paths like {photos[0].key}")
     return Dataset(root, tuple(labels or classes), tuple(photos), grouped=bool(groups))
 
 
@@ -125,32 +126,6 @@ def split(dataset: Dataset, spec: SplitSpec) -> dict[Part, list[Photo]]:
     return parts
 
 
-def choose(dataset: Dataset, spec: SplitSpec, wanted: Wanted, own_fingerprint: str) -> tuple[list[Photo], str]:
-    """The pictures to score a model on, and a sentence that says which they are.
-
-    Args:
-        dataset: labelled pictures.
-        spec: how the model's own data were split.
-        wanted: `auto` is the validation part if these are the model's own data, else all pictures.
-        own_fingerprint: of the model's own data.
-
-    Raises:
-        DataError: the wanted part holds no pictures.
-    """
-    own = dataset.fingerprint() == own_fingerprint
-    part = ("val" if own else "all") if wanted == "auto" else wanted
-    photos = list(dataset.photos) if part == "all" else split(dataset, spec)[part]
-    if not photos:
-        raise DataError(f"{dataset.root}: the {part} part holds no pictures; choose another --split, such as all")
-    kind = "grouped by object" if dataset.grouped else "not grouped"
-    if part == "all":
-        seen = "the model's own data, training pictures included" if own else "data the model was not made from"
-        return photos, f"all {len(photos)} pictures of {dataset.root} ({seen})"
-    share = {"val": spec.val_fraction, "test": spec.test_fraction}.get(part, 1 - spec.val_fraction - spec.test_fraction)
-    whose = "" if own else "; these are not the data the model was made from"
-    return photos, f"{len(photos)} pictures: the {part} part, {share:.0%}, {kind}, stratified, seed {spec.seed}{whose}"
-
-
 def stratified(dataset: Dataset, photos: Sequence[Photo], count: int, seed: int) -> list[Photo]:
     """`count` of `photos`, taken from each label in turn, in an order fixed by the seed."""
     piles = [
@@ -180,8 +155,13 @@ def _read_groups(candidates: Iterable[Path]) -> dict[str, str]:
             rows = csv.DictReader(stream)
             if not {"file", "group"} <= set(rows.fieldnames or ()):
                 raise DataError(f"{path}: expected the columns file and group, got {rows.fieldnames}")
-            # A prefix keeps a group's name from meeting the key of a picture that has none.
-            return {row["file"]: f"group:{row['group']}" for row in rows}
+            groups = {}
+            for row in rows:
+                if not row["file"] or not row["group"] or None in row:
+                    raise DataError(f"{path}: line {rows.line_num}: expected one file and its group in the row")
+                # A prefix keeps a group's name from meeting the key of a picture that has none.
+                groups[row["file"]] = f"group:{row['group']}"
+            return groups
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not a readable CSV file ({error})") from error
 

@@ -15,7 +15,7 @@ from waste_edge.preprocess import InputSpec
 from waste_edge.strict import Strict
 from waste_edge.taxonomy import check_labels, check_tree
 
-SCHEMA = 1
+SCHEMA: Literal[1] = 1
 MANIFEST_NAME = "manifest.json"
 
 ArtifactName = Literal["onnx-fp32", "onnx-int8", "tflite-fp32", "tflite-int8"]
@@ -111,6 +111,7 @@ class Provenance(Strict, frozen=True):
     """Where a model comes from, enough to make it again."""
 
     recipe: str
+    export_recipe: str
     data: str
     data_fingerprint: str
     split: SplitSpec

@@ -7,13 +7,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from waste_edge.errors import PictureError
 from waste_edge.frames import Pixels
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 MAX_MEGAPIXELS = 64
+
+_ORIENTATION_TAG = 0x0112
+_TURNS: dict[object, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def read_picture(path: Path) -> Pixels:
@@ -41,8 +52,11 @@ def read_picture(path: Path) -> Pixels:
         ) from error
     except PictureError:
         raise
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        # Pillow's decoders raise all of these for damaged files, SyntaxError for broken PNG chunks.
+    except Image.DecompressionBombError as error:
+        raise PictureError(
+            f"{path}: at most {MAX_MEGAPIXELS} megapixels are accepted ({error}); make it smaller"
+        ) from error
+    except Exception as error:  # a damaged file makes Pillow's decoders raise nearly anything
         raise PictureError(f"{path}: damaged picture ({_first_line(error)}); make or copy it again") from error
 
 
@@ -70,13 +84,24 @@ def _as_rgb(image: Image.Image) -> Pixels:
         # Sixteen-bit grey: Pillow's own conversion clips to 255 instead of scaling.
         grey = (np.asarray(image, dtype=np.uint32) >> 8).clip(0, 255).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
-    upright = ImageOps.exif_transpose(image)
+    upright = _upright(image)
     if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
         # A cut-out picture stands on white, as a viewer would show it, not on whatever colour lies hidden.
         layer = upright.convert("RGBA")
         page = Image.new("RGBA", layer.size, (255, 255, 255, 255))
         upright = Image.alpha_composite(page, layer)
     return np.array(upright.convert("RGB"), dtype=np.uint8)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The picture turned as its EXIF orientation says; Pillow's own `exif_transpose` fails on odd EXIF blocks."""
+    image.load()
+    try:
+        orientation = image.getexif().get(_ORIENTATION_TAG)
+    except Exception:  # noqa: BLE001  # an unreadable EXIF block does not spoil the pixels
+        return image
+    turn = _TURNS.get(orientation)
+    return image if turn is None else image.transpose(turn)
 
 
 def _first_line(error: BaseException) -> str:

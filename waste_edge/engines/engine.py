@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.errors import BundleError, MissingPackageError
+from waste_edge.errors import BundleError, EngineError, MissingPackageError
 from waste_edge.frames import Pixels
 from waste_edge.manifest import ArtifactName, Manifest
 
@@ -64,31 +64,43 @@ def require_engine(wanted: EngineName) -> None:
         raise MissingPackageError(f"engine {wanted}: not installed here; pip install {package}")
 
 
-def load_engine(path: Path, artifact: ArtifactName, manifest: Manifest, threads: int = 1) -> Engine:
-    """Load an artifact's file and check that it is the network the manifest describes.
+def open_engine(path: Path, artifact: ArtifactName, threads: int = 1) -> Engine:
+    """Load an artifact's file.
 
     Raises:
         MissingPackageError: the engine is not installed.
-        BundleError: the file does not load, or its input or outputs are not the manifest's.
-        EngineError: the engine failed in another way.
+        BundleError: the file does not load, or its input and outputs are not what an artifact has.
     """
-    engine: Engine
     require_engine(engine_of(artifact))
     if engine_of(artifact) == "onnx":
         from waste_edge.engines.onnx import OnnxEngine
 
-        engine = OnnxEngine(path, threads)
-    else:
-        from waste_edge.engines.litert import LiteRtEngine
+        return OnnxEngine(path, threads)
+    from waste_edge.engines.litert import LiteRtEngine
 
-        engine = LiteRtEngine(path, threads)
+    return LiteRtEngine(path, threads)
+
+
+def load_engine(path: Path, artifact: ArtifactName, manifest: Manifest, threads: int = 1) -> Engine:
+    """Load an artifact's file and check that it is the network the manifest describes.
+
+    Raises:
+        MissingPackageError, BundleError: see `open_engine`; also where labels or features do not match.
+        EngineError: the engine failed while running it.
+    """
+    engine = open_engine(path, artifact, threads)
     _check_outputs(engine, path, manifest)
     return engine
 
 
 def _check_outputs(engine: Engine, path: Path, manifest: Manifest) -> None:
     spec = manifest.input
-    output = engine.infer(np.full((spec.height_px, spec.width_px, 3), 128, np.uint8))
+    try:
+        output = engine.infer(np.full((spec.height_px, spec.width_px, 3), 128, np.uint8))
+    except EngineError as error:
+        raise BundleError(
+            f"{path}: the network does not take the manifest's {spec.width_px}x{spec.height_px} pixels ({error})"
+        ) from error
     if output.logits.shape != (len(manifest.labels),):
         raise BundleError(
             f"{path}: the network gives {output.logits.size} logits, the manifest has "

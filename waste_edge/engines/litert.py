@@ -6,6 +6,8 @@ import contextlib
 import importlib
 import importlib.metadata
 import importlib.util
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +27,9 @@ class LiteRtEngine:
     def __init__(self, path: Path, threads: int) -> None:
         module, self.name = _find_interpreter()
         try:
-            self._interpreter = module.Interpreter(model_path=str(path), num_threads=threads)
-            self._interpreter.allocate_tensors()
+            with _without_greeting():
+                self._interpreter = module.Interpreter(model_path=str(path), num_threads=threads)
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise BundleError(f"{path}: {self.name} cannot load it ({str(error).splitlines()[0]})") from error
         entries = self._interpreter.get_input_details()
@@ -63,6 +66,24 @@ class LiteRtEngine:
         scale, zero_point = detail["quantization"]
         steps = values.astype(np.int32) - zero_point
         return np.asarray(steps * np.float32(scale), np.float32)
+
+
+@contextlib.contextmanager
+def _without_greeting() -> Iterator[None]:
+    """Hold back what LiteRT's C++ writes to stderr: a greeting each time it loads. Its errors come as exceptions."""
+    try:
+        stderr = os.dup(2)
+    except OSError:  # a process without stderr has nothing to hold back
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
 
 
 def _find_interpreter() -> tuple[Any, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +10,17 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from waste_edge.dataset import Dataset, Photo, Wanted, choose, open_dataset
+from waste_edge.dataset import Dataset, Photo, open_dataset
+from waste_edge.engines.evaluate import PartChoice, Progress, choose_photos, truth_of, without_progress
 from waste_edge.metrics import Scores, score, softmax
 from waste_edge.pictures import read_picture
 from waste_edge.preprocess import InputSpec, prepare
 from waste_edge.training.networks import normalize
 from waste_edge.training.runs import open_run
 
-Progress = Callable[[int, int], None]  # done, total
-
 
 def predict_logits(
-    network: nn.Module, photos: Sequence[Photo], spec: InputSpec, progress: Progress | None = None, batch: int = 32
+    network: nn.Module, photos: Sequence[Photo], spec: InputSpec, progress: Progress = without_progress, batch: int = 32
 ) -> NDArray[np.float32]:
     """Logits (N, C) of a network in evaluation mode, photos read and prepared as a device would."""
     device = next(network.parameters()).device
@@ -31,20 +30,23 @@ def predict_logits(
             pixels = np.stack([prepare(read_picture(p.path), spec) for p in photos[start : start + batch]])
             x = normalize(torch.from_numpy(pixels).permute(0, 3, 1, 2).to(device))
             answers.append(network(x)[0].float().cpu().numpy())
-            if progress:
-                progress(min(start + batch, len(photos)), len(photos))
+            progress(min(start + batch, len(photos)), len(photos))
     return np.concatenate(answers)
 
 
 def score_network(
-    network: nn.Module, dataset: Dataset, photos: Sequence[Photo], spec: InputSpec, progress: Progress | None = None
+    network: nn.Module,
+    dataset: Dataset,
+    photos: Sequence[Photo],
+    spec: InputSpec,
+    progress: Progress = without_progress,
 ) -> Scores:
     """All scores of a network on some of a dataset's photos."""
-    truth = np.array([dataset.label_index(photo) for photo in photos])
+    truth = truth_of(photos, dataset.labels)
     return score(softmax(predict_logits(network, photos, spec, progress)), truth, dataset.labels)
 
 
-def evaluate_run(run: Path, data: Path, part: Wanted, progress: Progress) -> tuple[Scores, str]:
+def evaluate_run(run: Path, data: Path, part: PartChoice, progress: Progress) -> tuple[Scores, str]:
     """Score a run on a folder of photographs.
 
     Args:
@@ -62,5 +64,5 @@ def evaluate_run(run: Path, data: Path, part: Wanted, progress: Progress) -> tup
     opened = open_run(run)
     info = opened.info
     dataset = open_dataset(data, info.labels)
-    photos, protocol = choose(dataset, info.recipe.split, part, info.data_fingerprint)
+    photos, protocol = choose_photos(dataset, part, info.recipe.split, info.data_fingerprint)
     return score_network(opened.network, dataset, photos, info.recipe.input, progress), protocol

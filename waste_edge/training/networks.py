@@ -26,6 +26,11 @@ def normalize(pixels: Tensor) -> Tensor:
     return (pixels.to(torch.float32) - 128.0) * (1.0 / 128.0)
 
 
+def pool(x: Tensor) -> Tensor:
+    """Global average, (B, F, H, W) to (B, F). Written this way LiteRT needs no transpose for it."""
+    return functional.adaptive_avg_pool2d(x, 1).flatten(1)
+
+
 class SameConv2d(nn.Conv2d):
     """A convolution padded as TensorFlow does it: a stride-2 3x3 pads after, not before (even sizes)."""
 
@@ -78,7 +83,7 @@ class MobileNetV1(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = functional.relu6(self.bn1(self.conv_stem(x)))
-        features = self.blocks(x).mean((2, 3))
+        features = pool(self.blocks(x))
         return self.classifier(self.dropout(features)), features
 
 
@@ -93,7 +98,7 @@ class MobileNetV2(nn.Module):
         _pad_like_tensorflow(self.features)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.features(x).mean((2, 3))
+        features = pool(self.features(x))
         return self.classifier(features), features
 
 

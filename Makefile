@@ -1,0 +1,63 @@
+# make run    install the runtime into .venv and watch the camera; without a camera, the demo
+# make test   install what the tests need into .venv-dev and pass the whole suite
+# `make help` lists the rest.
+
+PYTHON ?= python3
+RUNTIME := .venv/.installed
+WORKSHOP := .venv-dev/.installed
+PIP_FLAGS := --quiet --disable-pip-version-check
+
+.PHONY: run demo test lint test-long clip clean help
+.DEFAULT_GOAL := help
+
+run: $(RUNTIME)
+	@if .venv/bin/waste-edge run --camera --no-wait --frames 1 --json >/dev/null 2>&1; then \
+		exec .venv/bin/waste-edge run --camera; \
+	else \
+		echo "No camera answers here: playing the demo instead (waste-edge run --demo)."; \
+		exec .venv/bin/waste-edge run --demo; \
+	fi
+
+demo: $(RUNTIME)
+	@.venv/bin/waste-edge run --demo
+
+test: lint
+	.venv-dev/bin/pytest
+
+lint: $(WORKSHOP)
+	.venv-dev/bin/ruff check .
+	.venv-dev/bin/ruff format --check .
+	.venv-dev/bin/mypy
+	.venv-dev/bin/lint-imports
+
+test-long: $(WORKSHOP)
+	.venv-dev/bin/pytest -m long
+
+clip: $(WORKSHOP)
+	.venv-dev/bin/python -m waste_edge.rendering.clip --out waste_edge/demo
+
+clean:
+	rm -rf .venv .venv-dev dist build
+
+help:
+	@echo "make run        watch the camera, or play the demo where there is none"
+	@echo "make demo       play the demo"
+	@echo "make test       install what the tests need and pass the whole suite (lint included)"
+	@echo "make lint       style, types and the layers of the house"
+	@echo "make test-long  the tests that take minutes"
+	@echo "make clip       render the demo clip again"
+	@echo "make clean      remove the environments and builds"
+
+$(RUNTIME): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; try make PYTHON=python3.11 run"; exit 2; }
+	@echo "Installing the runtime into .venv (about a minute, once)"
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/pip install $(PIP_FLAGS) --editable .
+	@touch $@
+
+$(WORKSHOP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; try make PYTHON=python3.11 test"; exit 2; }
+	@echo "Installing the workshop into .venv-dev (torch and the exporters: several minutes and 7 GB, once)"
+	@$(PYTHON) -m venv .venv-dev
+	@.venv-dev/bin/pip install $(PIP_FLAGS) --editable '.[host,dev]'
+	@touch $@

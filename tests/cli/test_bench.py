@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from waste_edge.benchmarks.report import Report
+from waste_edge.strict import read_json
+
+WasteEdge = Callable[..., Any]
+
+
+def test_what_is_printed_is_what_is_written(waste_edge: WasteEdge, tiny_bundle: Path, tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "a.json"
+    outcome = waste_edge("bench", "--bundle", tiny_bundle, "--seconds", 0.2, "--json", "--out", out)
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+    assert out.read_text(encoding="utf-8") == outcome.stdout
+    report = read_json(out, Report)
+    assert (report.mode, report.bundle.name, report.scenario.seconds) == ("quick", "tiny", 0.2)
+    assert [row.status for row in report.rows] == ["measured", "measured", "not in bundle", "not in bundle"]
+
+
+def test_people_get_a_table(waste_edge: WasteEdge, tiny_bundle: Path) -> None:
+    outcome = waste_edge("bench", "--bundle", tiny_bundle, "--seconds", 0.2, "--threads", 2)
+    assert outcome.exit_code == 0
+    for words in ("p50 ms", "p95 ms", "onnx-fp32 takes", "times as long as onnx-int8", "2 threads", "a quick run"):
+        assert words in outcome.stdout
+    assert "tflite-int8: tiny has no tflite-int8" in outcome.stdout
+
+
+def test_an_engine_that_is_not_installed_is_a_row(
+    waste_edge: WasteEdge, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("waste_edge.engines.engine.LITERT_MODULES", ("no_such_package",))
+    outcome = waste_edge("bench", "--bundle", tiny_bundle, "--seconds", 0.2, "--json")
+    rows = json.loads(outcome.stdout)["rows"]
+    assert [row["status"] for row in rows] == ["measured", "measured", "not installed", "not installed"]
+    assert "pip install ai-edge-litert" in rows[2]["reason"]
+
+
+@pytest.mark.parametrize("seconds", ["0", "nan", "inf", "-3", "soon"])
+def test_impossible_seconds(waste_edge: WasteEdge, tiny_bundle: Path, seconds: str) -> None:
+    outcome = waste_edge("bench", "--bundle", tiny_bundle, "--seconds", seconds)
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
+
+
+def test_a_place_that_cannot_be_written(waste_edge: WasteEdge, tiny_bundle: Path, tmp_path: Path) -> None:
+    outcome = waste_edge("bench", "--bundle", tiny_bundle, "--seconds", 0.1, "--out", tmp_path)
+    assert outcome.exit_code == 2
+    assert "p50 ms" in outcome.stdout, "the measurement is not lost"
+    assert "cannot be written" in outcome.stderr
+
+
+def test_the_default_bundle(waste_edge: WasteEdge, default_bundle: Path) -> None:
+    outcome = waste_edge("bench", "--seconds", 1, "--json")
+    report = json.loads(outcome.stdout)
+    assert [row["status"] for row in report["rows"]] == ["measured"] * 4
+    assert [speedup["engine"] for speedup in report["speedups"]] == ["litert", "onnx"]

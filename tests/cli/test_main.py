@@ -1,0 +1,134 @@
+"""What every verb has in common: help, errors in one line, exit codes, and nothing imported before its time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import typer
+
+from waste_edge import __version__
+from waste_edge.cli import main as main_module
+from waste_edge.cli.main import app, main, with_camera_value
+from waste_edge.errors import BundleError, EngineError
+
+WasteEdge = Callable[..., Any]
+VERBS = ["run", "classify", "bench", "evaluate", "verify", "inspect", "train", "distill", "export"]
+HEAVY = ("numpy", "cv2", "PIL", "onnxruntime", "ai_edge_litert", "tflite_runtime", "torch", "matplotlib", "msgspec")
+
+
+@pytest.mark.parametrize(
+    ("given", "completed"),
+    [
+        ("run --camera", "run --camera auto"),
+        ("run --camera 0", "run --camera 0"),
+        ("run --camera /dev/video2 --json", "run --camera /dev/video2 --json"),
+        ("run --camera picamera:0", "run --camera picamera:0"),
+        ("run --camera --json", "run --camera auto --json"),
+        ("run --camera -b small", "run --camera auto -b small"),
+        ("run --json --camera", "run --json --camera auto"),
+        ("run --camera auto", "run --camera auto"),
+        ("run --camera=1 --json", "run --camera=1 --json"),
+        ("run --demo", "run --demo"),
+        ("classify --camera", "classify --camera"),
+        ("", ""),
+    ],
+)
+def test_a_bare_camera_means_auto(given: str, completed: str) -> None:
+    assert with_camera_value(given.split()) == completed.split()
+
+
+def modules_after(*arguments: str) -> set[str]:
+    script = (
+        "import json, sys\n"
+        "from waste_edge.cli.main import main\n"
+        "try:\n    main(sys.argv[1:])\n"
+        "except SystemExit as ended:\n    assert not ended.code, ended.code\n"
+        "print('\\n' + json.dumps(sorted(sys.modules)))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=60, check=True
+    )
+    return set(json.loads(ended.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["classify", "--help"], ["export", "--help"]])
+def test_help_imports_no_engine_and_no_opencv(arguments: list[str]) -> None:
+    assert not modules_after(*arguments) & set(HEAVY)
+
+
+def test_the_test_above_would_see_an_import() -> None:
+    script = "import sys, json, numpy; print('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "True\n"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_teaches(waste_edge: WasteEdge, verb: str) -> None:
+    outcome = waste_edge(verb, "--help")
+    assert outcome.exit_code == 0
+    assert outcome.stdout.count(f"waste-edge {verb} ") >= 2, "one is the usage, another an example"
+    assert "[bold]" not in outcome.stdout
+
+
+def test_all_verbs_are_listed(waste_edge: WasteEdge) -> None:
+    outcome = waste_edge("--help")
+    assert all(verb in outcome.stdout for verb in [*VERBS, "service"])
+    assert "-h" in outcome.stdout
+    assert waste_edge("-h") == outcome
+
+
+def test_version(waste_edge: WasteEdge) -> None:
+    assert waste_edge("--version") == (0, f"waste-edge {__version__}\n", "")
+
+
+def test_a_mistyped_verb_or_option_is_the_users_mistake(waste_edge: WasteEdge) -> None:
+    for arguments in (["clasify"], ["verify", "--jsn"], ["bench", "--threads", "0"], ["classify"]):
+        outcome = waste_edge(*arguments)
+        assert outcome.exit_code == 2, arguments
+        assert outcome.stdout == ""
+        assert "Traceback" not in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code", "message"),
+    [
+        (BundleError("x.zip: broken; copy it again"), 2, "waste-edge: x.zip: broken; copy it again\n"),
+        (EngineError("LiteRT failed"), 1, "waste-edge: LiteRT failed\n"),
+        (
+            RuntimeError("two\nlines"),
+            1,
+            "waste-edge: internal error, please report it: RuntimeError: two lines (WASTE_EDGE_DEBUG=1 shows where)\n",
+        ),
+    ],
+)
+def test_every_error_is_one_line(
+    waste_edge: WasteEdge, monkeypatch: pytest.MonkeyPatch, error: Exception, exit_code: int, message: str
+) -> None:
+    broken = typer.Typer()
+
+    @broken.command()
+    def fail() -> None:
+        raise error
+
+    monkeypatch.delenv("WASTE_EDGE_DEBUG", raising=False)
+    monkeypatch.setattr(main_module, "app", broken)
+    assert waste_edge() == (exit_code, "", message)
+    monkeypatch.setenv("WASTE_EDGE_DEBUG", "1")
+    with pytest.raises(type(error)):
+        main([])
+
+
+def test_a_reader_that_leaves_is_no_error(colour_photos: Any, tiny_bundle: Any) -> None:
+    command = f"{sys.executable} -m waste_edge classify {colour_photos} --bundle {tiny_bundle} --json | head -n 1"
+    ended = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=60)
+    assert len(ended.stdout.splitlines()) == 1
+    assert ended.stderr == ""
+
+
+def test_the_app_has_no_other_verbs() -> None:
+    names = [command.name for command in app.registered_commands]
+    assert names == VERBS

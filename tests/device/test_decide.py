@@ -1,0 +1,158 @@
+"""From predictions to decisions, and from scripted scenes to events."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from waste_edge.device.decide import MIN_FRAMES, Decision, Event, Judge, PassingItems, SingleItems
+from waste_edge.device.presence import State
+from waste_edge.errors import ConfigError
+from waste_edge.frames import Frame
+from waste_edge.preprocess import Region
+from waste_edge.taxonomy import Site
+
+STREAMS = {"glass": "green", "paper": "blue", "metal": "blue"}
+
+
+def site_with(**changes: object) -> Site:
+    return Site(**({"name": "here", "residual": "black", "streams": STREAMS} | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def events_of(manifest, site, classify):
+    """The events of a scene."""
+
+    def see_all(frames) -> list[Event]:
+        items = PassingItems(Judge(manifest, site))
+        seen = (items.see(frame, classify(frame.pixels))[1] for frame in frames)
+        return [event for event in seen if event is not None]
+
+    return see_all
+
+
+def test_the_mean_decides_not_the_last_frame(manifest, answer):
+    seen = [answer([0.9, 0.05, 0.05]), answer([0.9, 0.05, 0.05]), answer([0.2, 0.8, 0.0])]
+    decision = Judge(manifest, site_with()).decide(seen)
+    assert (decision.stream, decision.label, decision.reason) == (
+        "green",
+        "glass",
+        "mean of 3 frames; next best paper 30%",
+    )
+    assert decision.confidence == pytest.approx(2 / 3)
+
+
+def test_an_unsure_item_goes_to_the_residual_stream_and_says_between_what(manifest, answer):
+    decision = Judge(manifest, site_with()).decide([answer([0.45, 0.4, 0.15])])
+    assert (decision.stream, decision.label) == ("black", "unknown")
+    assert decision.reason == "unsure: glass 45% or paper 40%; at least 50% is asked for"
+
+
+@pytest.mark.parametrize(("asked", "label"), [(0.95, "unknown"), (0.2, "paper"), (None, "paper")])
+def test_the_sites_confidence_overrides_the_bundles(manifest, answer, asked, label):
+    judge = Judge(manifest, site_with(min_confidence=asked))
+    assert judge.decide([answer([0.3, 0.6, 0.1])]).label == label
+
+
+def test_what_is_like_no_label_is_unknown_however_confident(manifest, answer):
+    decision = Judge(manifest, site_with()).decide([answer([0.99, 0.01, 0.0], known_score=0.25)])
+    assert (decision.stream, decision.label) == ("black", "unknown")
+    assert "like none of the known labels (glass comes nearest)" in decision.reason
+
+
+def test_a_parent_in_the_label_tree_can_name_the_stream(manifest, answer):
+    manifest.tree = {"glass": "container", "metal": "container"}
+    judge = Judge(manifest, site_with(streams={"container": "yellow", "paper": "blue"}))
+    assert judge.decide([answer([1.0, 0.0, 0.0])]).stream == "yellow"
+
+
+@pytest.mark.parametrize(
+    ("streams", "message"),
+    [
+        ({"glass": "green", "paper": "blue"}, "site 'here' has no stream for metal"),
+        (STREAMS | {"wood": "brown"}, "site 'here' maps wood, which the model does not know"),
+    ],
+)
+def test_a_site_that_does_not_fit_the_model_is_refused(manifest, streams, message):
+    with pytest.raises(ConfigError, match=message):
+        Judge(manifest, site_with(streams=streams))
+
+
+def test_one_item_is_one_event(make_stage, events_of):
+    stage = make_stage()
+    events = events_of([*stage.hold(1.0), *stage.visit("paper", rest_s=5.0), *stage.hold(1.0)])
+    assert [event.decision.label for event in events] == ["paper"]
+    event = events[0]
+    assert event.frames >= MIN_FRAMES
+    assert 1.0e9 <= event.opened_ns < event.decided_ns <= 3.0e9
+    assert event.decision.confidence > 0.9
+
+
+def test_ten_items_are_ten_events_with_ids_of_their_own(make_stage, events_of):
+    stage = make_stage()
+    script = ["glass", "paper", "metal", "glass", "glass", "metal", "paper", "paper", "glass", "metal"]
+    frames = [*stage.hold(1.2)]
+    for label in script:
+        frames += [*stage.visit(label), *stage.hold(0.8)]
+    events = events_of(frames)
+    assert [event.decision.label for event in events] == script
+    assert len({event.id for event in events}) == len(script)
+
+
+def test_a_slow_camera_still_needs_three_frames(make_stage, events_of):
+    stage = make_stage(fps=2)
+    events = events_of([*stage.hold(3.0), *stage.hold(4.0, ("metal", 55, 35, 50)), *stage.hold(2.0)])
+    assert [(event.decision.label, event.frames) for event in events] == [("metal", MIN_FRAMES)]
+
+
+def test_a_fast_camera_still_needs_half_a_second(make_stage, events_of):
+    stage = make_stage(fps=60)
+    events = events_of([*stage.hold(1.0), *stage.hold(2.0, ("metal", 55, 35, 50))])
+    assert [event.frames for event in events] == [pytest.approx(31, abs=1)]
+
+
+def test_movement_starts_the_averaging_anew(make_stage, events_of):
+    stage = make_stage()
+    restless = []
+    for left in (30, 80, 30):
+        restless += stage.hold(0.6, ("glass", left, 35, 50))
+    events = events_of([*stage.hold(1.0), *restless, *stage.hold(2.0, ("glass", 55, 35, 50))])
+    assert len(events) == 1
+    assert events[0].decided_ns >= 3.0e9
+
+
+def test_nothing_comes_of_an_empty_scene(make_stage, events_of):
+    assert events_of(make_stage().hold(10.0)) == []
+
+
+def test_only_the_sites_region_is_watched(manifest, make_stage, classify):
+    stage = make_stage()
+    left_half = site_with(streams={name: name for name in STREAMS}, region=Region(right=0.5))
+    items = PassingItems(Judge(manifest, left_half))
+    states = {
+        items.see(frame, classify(frame.pixels))[0]
+        for frame in [*stage.hold(1.0), *stage.hold(2.0, ("glass", 100, 35, 50))]
+    }
+    assert states == {State.LEARNING, State.EMPTY}
+
+
+def test_each_picture_is_an_item(manifest, site, answer):
+    items = SingleItems(Judge(manifest, site), make_id=lambda: "an id")
+    frame = Frame(np.zeros((2, 2, 3), np.uint8), 5, "bottle.jpg")
+    state, event = items.see(frame, answer([0.1, 0.1, 0.8]))
+    decision = Decision("metal", "metal", 0.8, "one picture; next best paper 10%")
+    assert (state, event) == (State.DECIDED, Event("an id", 5, 5, decision, 1, "bottle.jpg"))
+
+
+def test_impossible_values_are_refused():
+    with pytest.raises(ValueError, match="confidence from 0 to 1"):
+        Decision("green", "glass", 1.2, "")
+    with pytest.raises(ValueError, match="decided after it is opened"):
+        Event("id", 2, 1, Decision("green", "glass", 1.0, ""), 1)
+
+
+def test_a_manifest_is_not_changed_by_a_site(manifest: SimpleNamespace):
+    Judge(manifest, site_with(min_confidence=0.9))
+    assert manifest.calibration.min_confidence == 0.5

@@ -1,0 +1,195 @@
+"""The loop on scripted messages: no thread, no camera, no engine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import deque
+
+import numpy as np
+import pytest
+
+from waste_edge.device.capture import Absent, BadPicture, Ended, Failed, Message, Opened
+from waste_edge.device.decide import Event, Judge, PassingItems, SingleItems
+from waste_edge.device.loop import Limits, Loop, Seen, Stop, stopped_by_signals
+from waste_edge.device.presence import State
+from waste_edge.device.statistics import Summary
+from waste_edge.errors import CameraError, EngineError
+from waste_edge.frames import Frame
+
+
+class ScriptedMessages:
+    """Gives messages in order, then none; each take costs a hundredth of a second."""
+
+    def __init__(self, clock, *script: Message, dropped_frames: int = 0) -> None:
+        self.dropped_frames = dropped_frames
+        self.closed = False
+        self._clock = clock
+        self._script = deque(script)
+
+    def take(self, timeout_s: float) -> Message | None:
+        if self._script:
+            self._clock.time_ns += 10_000_000
+            return self._script.popleft()
+        self._clock.time_ns += max(1, round(timeout_s * 1e9))
+        return None
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Diary:
+    """A listener that remembers."""
+
+    def __init__(self) -> None:
+        self.entries: list[object] = []
+
+    def news(self, message: Opened | Absent | BadPicture) -> None:
+        self.entries.append(message)
+
+    def seen(self, seen: Seen) -> None:
+        self.entries.append(seen.state)
+
+    def decided(self, event: Event) -> None:
+        self.entries.append(event)
+
+    def ended(self, summary: Summary) -> None:
+        self.entries.append(summary)
+
+    def only(self, kind: type) -> list[object]:
+        return [entry for entry in self.entries if isinstance(entry, kind)]
+
+
+@pytest.fixture
+def diary() -> Diary:
+    return Diary()
+
+
+@pytest.fixture
+def make_loop(clock, manifest, site, classify, diary):
+    def make(*script: Message, stills: bool = False, dropped_frames: int = 0, **options) -> Loop:
+        judge = Judge(manifest, site)
+        items = SingleItems(judge) if stills else PassingItems(judge)
+        messages = ScriptedMessages(clock, *script, dropped_frames=dropped_frames)
+        return Loop(messages, options.pop("classify", classify), items, [diary], clock, **options)
+
+    return make
+
+
+def picture(name: str = "a.jpg") -> Frame:
+    return Frame(np.full((9, 9, 3), (220, 40, 40), np.uint8), 0, name)
+
+
+def test_an_item_is_seen_decided_and_counted(make_loop, make_stage, diary):
+    stage = make_stage()
+    frames = [*stage.hold(1.0), *stage.visit("paper"), *stage.hold(1.0)]
+    summary = make_loop(Opened("a camera"), *frames, Ended(), dropped_frames=7).run()
+    events = diary.only(Event)
+    assert [event.decision.stream for event in events] == ["paper"]
+    assert diary.entries[0] == Opened("a camera")
+    assert diary.entries[diary.entries.index(events[0]) - 1] is State.DECIDED, "seen first, then decided"
+    assert diary.entries[-1] == summary
+    assert (summary.frames, summary.items, summary.dropped_frames) == (len(frames), 1, 7)
+    assert (summary.streams, summary.labels) == ({"paper": 1}, {"paper": 1})
+    assert summary.fps == pytest.approx(100.0)
+    assert summary.latency_p50_ms == summary.latency_p95_ms == 3.0
+    assert summary.ended == "the source ended"
+
+
+def test_pictures_are_decided_one_by_one_and_bad_ones_counted(make_loop, diary):
+    script = [picture("a.jpg"), BadPicture("b.jpg: damaged"), picture("c.jpg"), Ended()]
+    summary = make_loop(Opened("photos"), *script, stills=True).run()
+    assert [event.picture for event in diary.only(Event)] == ["a.jpg", "c.jpg"]
+    assert diary.only(BadPicture) == [BadPicture("b.jpg: damaged")]
+    assert (summary.items, summary.bad_pictures) == (2, 1)
+
+
+def test_it_ends_after_so_many_frames(make_loop):
+    summary = make_loop(*(picture() for _ in range(9)), stills=True, limits=Limits(frames=4)).run()
+    assert (summary.frames, summary.ended) == (4, "4 frames, as asked")
+
+
+def test_it_ends_after_so_long_even_without_a_camera(make_loop, diary):
+    summary = make_loop(Absent("no camera", 1.0), limits=Limits(duration_s=2.5)).run()
+    assert summary.seconds == pytest.approx(2.5)
+    assert (summary.frames, summary.fps, summary.latency_p50_ms) == (0, 0.0, 0.0)
+    assert diary.only(Absent) == [Absent("no camera", 1.0)]
+
+
+def test_it_ends_when_asked_after_the_frame_in_hand(make_loop, classify, diary):
+    stop = Stop()
+
+    def classify_and_stop(pixels):
+        stop.request("enough")
+        return classify(pixels)
+
+    summary = make_loop(picture(), picture(), stills=True, stop=stop, classify=classify_and_stop).run()
+    assert (summary.frames, summary.items, summary.ended) == (1, 1, "enough")
+
+
+@pytest.mark.parametrize("error", [CameraError("the camera is gone"), EngineError("the engine broke")])
+def test_an_error_comes_after_the_summary(make_loop, diary, error):
+    with pytest.raises(type(error), match=str(error)):
+        make_loop(picture(), Failed(error), stills=True).run()
+    (summary,) = diary.only(Summary)
+    assert (summary.frames, summary.ended) == (1, "an error")
+
+
+def test_the_camera_is_given_back_even_if_a_listener_breaks(clock, manifest, site, classify):
+    class Broken(Diary):
+        def seen(self, seen: Seen) -> None:
+            raise BrokenPipeError
+
+    messages = ScriptedMessages(clock, picture())
+    with pytest.raises(BrokenPipeError):
+        Loop(messages, classify, SingleItems(Judge(manifest, site)), [Broken()], clock).run()
+    assert messages.closed
+
+
+def test_a_camera_that_comes_back_finds_the_scene_as_it_was(make_loop, make_stage, diary):
+    stage = make_stage()
+    before, item = list(stage.hold(1.0)), ("glass", 55, 35, 50)
+    resting = list(stage.hold(2.0, item))
+    stage.pause(20.0)
+    after = [*stage.hold(2.0, item), *stage.hold(1.0)]
+    make_loop(Opened("usb"), *before, *resting, Absent("unplugged", 1.0), Opened("usb"), *after, Ended()).run()
+    assert len(diary.only(Event)) == 1
+
+
+@pytest.mark.parametrize(("number", "reason"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+def test_signals_ask_the_loop_to_end_once(number, reason):
+    before = signal.getsignal(number)
+    with stopped_by_signals() as stop:
+        assert stop.reason == ""
+        os.kill(os.getpid(), number)
+        assert stop.reason == reason
+        assert signal.getsignal(number) == before, "the second signal acts as ever"
+    assert signal.getsignal(number) == before
+
+
+def test_elsewhere_than_in_the_main_thread_signals_are_left_alone():
+    before = signal.getsignal(signal.SIGINT)
+    seen = []
+
+    def work() -> None:
+        with stopped_by_signals() as stop:
+            seen.append((stop.reason, signal.getsignal(signal.SIGINT)))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [("", before)]
+
+
+def test_the_present_rate_is_that_of_the_last_seconds():
+    from waste_edge.device.statistics import Statistics
+
+    statistics = Statistics(started_ns=0)
+    for tick in range(100):
+        statistics.count_frame(tick * 1_000_000_000, 1.0)  # one a second
+    for tick in range(40):
+        statistics.count_frame(99_000_000_000 + tick * 100_000_000, 5.0)  # then ten a second
+    assert statistics.fps_now == pytest.approx(10.0, rel=0.05)
+    assert statistics.latency_ms(50) == 1.0
+    assert statistics.latency_ms(95) == 5.0

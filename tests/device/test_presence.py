@@ -1,0 +1,193 @@
+"""Scripted scenes: what presence makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+
+from waste_edge.device.presence import Presence, Sense, State
+from waste_edge.frames import Frame
+
+ITEM = ("glass", 55, 35, 50)
+
+
+def watch(presence: Presence, frames: Iterable[Frame], decide: bool = True) -> list[State]:
+    """The states in order without repetitions; a settled item is decided after half a second, as the loop does."""
+    states: list[State] = []
+    settled_ns = None
+    for frame in frames:
+        state = presence.see(frame.pixels, frame.captured_ns)
+        if not states or states[-1] is not state:
+            states.append(state)
+        if state is not State.SETTLED:
+            settled_ns = None
+        elif settled_ns is None:
+            settled_ns = frame.captured_ns
+        elif decide and frame.captured_ns - settled_ns >= 0.5e9:
+            presence.decided()
+            states.append(State.DECIDED)
+    return states
+
+
+def learned(stage) -> Presence:
+    presence = Presence()
+    assert watch(presence, stage.hold(1.0)) == [State.LEARNING, State.EMPTY]
+    return presence
+
+
+def test_an_item_comes_rests_and_goes(make_stage):
+    stage = make_stage()
+    presence = learned(stage)
+    states = watch(presence, [*stage.visit("glass"), *stage.hold(1.0)])
+    expected = [State.ARRIVING, State.SETTLED, State.DECIDED, State.ARRIVING, State.CLEARED, State.EMPTY]
+    assert states == [State.EMPTY, *expected] or states == expected
+
+
+def test_arrival_is_timed_from_the_first_sight_of_the_item(make_stage):
+    stage = make_stage()
+    presence = learned(stage)
+    frames = list(stage.hold(1.0, ITEM))
+    watch(presence, frames, decide=False)
+    assert presence.state is State.SETTLED
+    assert presence.arrived_ns == frames[0].captured_ns
+
+
+@pytest.mark.parametrize("gap_s", [0.4, 0.8, 3.0])
+def test_two_items_in_a_row_are_two(make_stage, gap_s):
+    stage = make_stage()
+    presence = learned(stage)
+    states = watch(presence, [*stage.visit("glass"), *stage.hold(gap_s), *stage.visit("paper"), *stage.hold(1.0)])
+    assert states.count(State.DECIDED) == 2
+    assert states.count(State.CLEARED) == 2
+
+
+def test_an_item_that_takes_the_others_place_is_a_new_one(make_stage):
+    stage = make_stage()
+    presence = learned(stage)
+    states = watch(presence, [*stage.hold(2.0, ITEM), *stage.hold(2.0, ("paper", 55, 35, 50)), *stage.hold(1.0)])
+    assert states.count(State.SETTLED) == 2
+    assert states[-2:] == [State.CLEARED, State.EMPTY]
+
+
+def test_an_item_on_top_counts_and_its_removal_does_not(make_stage):
+    stage = make_stage()
+    presence = learned(stage)
+    pile = (ITEM, ("paper", 70, 45, 45))
+    states = watch(presence, [*stage.hold(2.0, ITEM), *stage.hold(2.0, *pile), *stage.hold(2.0, ITEM)])
+    assert states.count(State.SETTLED) == 2
+    assert states[-3:] == [State.ARRIVING, State.CLEARED, State.DECIDED]
+    assert watch(presence, stage.hold(1.0))[-2:] == [State.CLEARED, State.EMPTY]
+
+
+def test_a_nudged_item_stays_one(make_stage):
+    stage = make_stage()
+    presence = learned(stage)
+    states = watch(presence, [*stage.hold(2.0, ITEM), *stage.hold(2.0, ("glass", 60, 38, 50))])
+    assert states.count(State.SETTLED) == 1
+    assert states[-1] is State.DECIDED
+
+
+def test_a_hand_that_keeps_moving_never_settles(make_stage):
+    stage = make_stage()
+    presence = learned(stage)
+    waving = (frame for _ in range(4) for frame in stage.slide("paper", 0, 100, seconds=0.8))
+    states = watch(presence, [*waving, *stage.hold(1.0)])
+    assert State.SETTLED not in states
+    assert states[-1] is State.EMPTY
+
+
+def test_an_item_put_in_and_pulled_back_at_once_is_none(make_stage):
+    stage = make_stage()
+    presence = learned(stage)
+    there_and_back = [*stage.slide("glass", -50, 55), *stage.hold(0.4, ITEM), *stage.slide("glass", 55, -50)]
+    states = watch(presence, [*there_and_back, *stage.hold(1.0)])
+    assert State.DECIDED not in states
+    assert states[-1] is State.EMPTY
+
+
+def test_a_flicker_is_no_item(make_stage):
+    stage = make_stage()
+    presence = learned(stage)
+    seen = []
+    for _ in range(5):
+        stage.light = 1.8
+        seen.append(stage.frame())
+        stage.light = 1.0
+        seen += stage.hold(0.5)
+    states = watch(presence, seen)
+    assert State.SETTLED not in states
+    assert states[-1] is State.EMPTY
+
+
+def test_a_step_of_exposure_is_no_item(make_stage):
+    stage = make_stage()
+    presence = learned(stage)
+    for light in (1.2, 1.0, 0.85):
+        stage.light = light
+        assert State.SETTLED not in watch(presence, stage.hold(2.0))
+
+
+def test_dusk_is_followed(make_stage):
+    stage = make_stage(fps=5)
+    presence = learned(stage)
+    states = set()
+    for light in np.linspace(1.0, 0.4, 180):
+        stage.light = float(light)
+        states |= set(watch(presence, stage.hold(1.0)))
+    assert states == {State.EMPTY}
+
+
+def test_an_item_left_lying_is_never_learned_as_empty(make_stage):
+    stage = make_stage(fps=5)
+    presence = learned(stage)
+    states = watch(presence, stage.hold(120.0, ITEM))
+    assert states.count(State.DECIDED) == 1
+    assert watch(presence, stage.hold(2.0))[-2:] == [State.CLEARED, State.EMPTY]
+    assert State.SETTLED in watch(presence, stage.hold(2.0, ITEM), decide=False)
+
+
+@pytest.mark.parametrize("noise", [0.0, 2.0, 12.0, 25.0])
+def test_a_noisy_camera_sees_no_ghosts_and_no_fewer_items(make_stage, noise):
+    stage = make_stage(noise=noise)
+    presence = Presence()
+    watch(presence, stage.hold(6.0))  # at first every noisy frame looks like movement
+    assert set(watch(presence, stage.hold(20.0))) == {State.EMPTY}
+    assert State.SETTLED in watch(presence, stage.hold(1.0, ITEM), decide=False)
+
+
+def test_learning_waits_for_stillness_but_not_forever(make_stage):
+    stage = make_stage()
+    waving = [frame for _ in range(20) for frame in stage.slide("paper", 0, 100, seconds=0.5)]
+    presence = Presence()
+    states = [presence.see(frame.pixels, frame.captured_ns) for frame in waving]
+    ready = next(frame for frame, state in zip(waving, states, strict=True) if state is not State.LEARNING)
+    assert 4.9e9 <= ready.captured_ns <= 5.2e9
+
+
+def test_a_visitor_during_learning_is_not_learned(make_stage):
+    stage = make_stage()
+    presence = Presence()
+    assert set(watch(presence, stage.slide("paper", 0, 160, seconds=1.5))) == {State.LEARNING}
+    assert watch(presence, stage.hold(1.5))[-1] is State.EMPTY
+    assert watch(presence, stage.visit("glass")).count(State.DECIDED) == 1
+
+
+def test_the_pile_is_bounded_and_keeps_the_empty_scene(make_stage):
+    stage = make_stage()
+    presence = Presence(Sense(pile=3))
+    watch(presence, stage.hold(1.0))
+    for left in range(0, 140, 25):
+        assert watch(presence, stage.hold(1.5, ("glass", left, 10, 20)))[-1] is State.DECIDED
+    assert watch(presence, stage.hold(1.0))[-1] is State.EMPTY
+
+
+def test_pictures_of_any_size_are_taken():
+    presence = Presence()
+    assert presence.see(np.zeros((1, 1, 3), np.uint8), 0) is State.LEARNING
+
+
+def test_only_a_settled_item_can_be_decided():
+    with pytest.raises(ValueError, match="the scene is learning"):
+        Presence().decided()

@@ -1,0 +1,70 @@
+"""The whole chain in miniature, through the command line: teacher, student, bundle. Made once for all tests here."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import write_photos
+
+MODEL = """
+name = "{name}"
+[model]
+architecture = "{architecture}"
+width = {width}
+dropout = 0.0
+[input]
+width_px = 32
+height_px = 32
+[fit]
+epochs = 1
+batch_size = 4
+learning_rate = 5e-3
+warmup_epochs = 0.1
+[augment]
+min_area = 0.8
+colour_jitter = 0.1
+"""
+QUANTIZE = 'name = "static_wi8_ai8"\ncalibration_pictures = 24\n'
+
+
+@dataclass(frozen=True)
+class Chain:
+    """What the commands left behind."""
+
+    data: Path
+    teacher: Path
+    student: Path
+    bundle: Path
+    export_recipe: Path
+
+
+def command_line(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """`waste-edge ARGUMENTS...` in a process of its own, as a user calls it."""
+    command = [sys.executable, "-m", "waste_edge", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    folder = tmp_path_factory.mktemp("chain")
+    data = write_photos(folder / "photos", {"red": 50, "green": 50, "blue": 50})
+    teacher_recipe, student_recipe = folder / "teacher.toml", folder / "student.toml"
+    teacher_recipe.write_text(MODEL.format(name="teacher", architecture="mobilenet_v2", width=0.35))
+    text = MODEL.format(name="student", architecture="mobilenet_v1", width=0.25)
+    student_recipe.write_text(text + "[distill]\ntemperature = 2.0\nalpha = 0.5\n")
+    export_recipe = folder / "quantize.toml"
+    export_recipe.write_text(QUANTIZE)
+    made = Chain(data, folder / "teacher", folder / "student", folder / "bundle", export_recipe)
+    for arguments in (
+        ("train", teacher_recipe, "--data", data, "--out", made.teacher),
+        ("distill", student_recipe, "--teacher", made.teacher, "--data", data, "--out", made.student),
+        ("export", made.student, "--data", data, "--out", made.bundle, "--recipe", export_recipe),
+    ):
+        done = command_line(*arguments)
+        assert done.returncode == 0, f"{arguments[0]}: {done.stdout}{done.stderr}"
+    return made

@@ -1,0 +1,104 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn import functional
+
+from waste_edge.errors import ConfigError
+from waste_edge.training.networks import (
+    SameConv2d,
+    build_network,
+    count_macs,
+    count_parameters,
+    feature_count,
+    load_initial_weights,
+    normalize,
+)
+from waste_edge.training.recipe import ModelSpec
+
+V1 = ModelSpec(architecture="mobilenet_v1", width=0.25)
+V2 = ModelSpec(architecture="mobilenet_v2", width=1.0)
+
+
+@pytest.mark.parametrize(
+    ("spec", "parameters", "macs", "features"),
+    [(V1, 214_614, 20_804_736, 256), (V2, 2_231_558, 152_810_880, 1280)],
+    ids=["v1-025", "v2-100"],
+)
+def test_sizes_are_the_published_ones(spec: ModelSpec, parameters: int, macs: int, features: int) -> None:
+    network = build_network(spec, 6)
+    assert count_parameters(network) == parameters
+    assert count_macs(network, 160, 160) == macs
+    assert feature_count(network) == features
+    assert network.training, "counting must leave the mode as it was"
+
+
+@pytest.mark.parametrize("spec", [V1, V2], ids=["v1", "v2"])
+def test_a_network_gives_logits_and_pooled_features(spec: ModelSpec) -> None:
+    network = build_network(spec, 4).eval()
+    logits, features = network(torch.zeros(2, 3, 64, 48))
+    assert logits.shape == (2, 4)
+    assert features.shape == (2, feature_count(network))
+
+
+@pytest.mark.parametrize(("size", "stride"), [(8, 1), (8, 2), (7, 2), (9, 1), (10, 2)])
+def test_same_convolution_pads_as_tensorflow_does(size: int, stride: int) -> None:
+    torch.manual_seed(0)
+    convolution = SameConv2d(2, 3, 3, stride, bias=False)
+    x = torch.randn(1, 2, size, size)
+    out = -(-size // stride)
+    total = max((out - 1) * stride + 3 - size, 0)
+    padded = np.pad(x.numpy(), ((0, 0), (0, 0), *[(total // 2, total - total // 2)] * 2))
+    expected = functional.conv2d(torch.from_numpy(padded), convolution.weight, stride=stride)
+    assert convolution(x).shape == (1, 3, out, out)
+    torch.testing.assert_close(convolution(x), expected)
+
+
+def test_every_padded_convolution_is_a_same_convolution() -> None:
+    for spec in (V1, V2):
+        convolutions = [module for module in build_network(spec, 3).modules() if isinstance(module, nn.Conv2d)]
+        wide = [module for module in convolutions if module.kernel_size != (1, 1)]
+        assert wide
+        assert all(isinstance(module, SameConv2d) for module in wide)
+
+
+def test_normalization_is_exact_in_eight_bits() -> None:
+    levels = torch.arange(256, dtype=torch.uint8)
+    np.testing.assert_array_equal(normalize(levels).numpy() * 128 + 128, np.arange(256))
+
+
+def test_weights_of_another_network_are_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    save_file({"conv_stem.weight": torch.zeros(8, 3, 5, 5)}, path)
+    with pytest.raises(ConfigError, match=r"other.safetensors: does not fit .* first conv_stem.weight"):
+        load_initial_weights(build_network(V1, 6), V1, path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a safetensors file at all"])
+def test_damaged_weights_are_one_clear_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "damaged.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"damaged\.safetensors"):
+        load_initial_weights(build_network(V1, 6), V1, path)
+
+
+def test_everything_but_the_classifier_is_taken_over(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    source = build_network(V1, 10)
+    save_file(source.state_dict(), tmp_path / "w.safetensors")
+    torch.manual_seed(2)
+    target = build_network(V1, 3)
+    head = target.state_dict()["classifier.weight"].clone()
+    assert load_initial_weights(target, V1, tmp_path / "w.safetensors") == "w.safetensors"
+    for name, tensor in target.state_dict().items():
+        expected = head if name == "classifier.weight" else source.state_dict()[name]
+        if name != "classifier.bias":
+            torch.testing.assert_close(tensor, expected)
+
+
+def test_the_given_weights_fit(shared: Path) -> None:
+    for spec, name in ((V1, "mobilenetv1_025-imagenet"), (V2, "mobilenet_v2-100-imagenet")):
+        load_initial_weights(build_network(spec, 6), spec, shared / "weights" / f"{name}.safetensors")

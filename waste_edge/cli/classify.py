@@ -1,0 +1,112 @@
+"""`waste-edge classify`: what is on these pictures?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from waste_edge.cli.common import (
+    DEFAULT_BUNDLE,
+    BundleOption,
+    EngineOption,
+    JsonOption,
+    PrecisionOption,
+    ThreadsOption,
+    opened_bundle,
+)
+from waste_edge.errors import PictureError
+
+if TYPE_CHECKING:
+    from waste_edge.engines.classifier import Prediction
+
+
+def command(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Pictures, or folders that hold some.")],
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = "int8",
+    threads: ThreadsOption = 1,
+    json: JsonOption = False,
+) -> None:
+    """Name what is on pictures: one line each, with the confidence and every
+    label's probability.
+
+    Folders are walked; hidden files and folders are passed over. A picture that
+    is like none of the labels is "unknown"; the known score is larger the more
+    it is like them. A file that cannot be read is reported on stderr, the rest
+    go on, and the exit code is 2. With --json there is one JSON object a line.
+
+    Example: [bold]waste-edge classify bottle.jpg photos/ --json[/]
+    """
+    from waste_edge.engines.classifier import load_classifier
+    from waste_edge.pictures import read_picture
+
+    failures = 0
+    with opened_bundle(bundle) as opened:
+        classifier = load_classifier(opened, engine, precision, threads)
+        write = _write_json if json else _write_line
+        for given in paths:
+            try:
+                for path in _pictures_of(given):
+                    try:
+                        write(path, classifier.classify(read_picture(path)), classifier.labels)
+                    except PictureError as error:
+                        failures += _report(error)
+            except PictureError as error:
+                failures += _report(error)
+    raise typer.Exit(2 if failures else 0)
+
+
+def _pictures_of(given: Path) -> Iterator[Path]:
+    """The pictures below a folder, or the path itself; raises PictureError for a folder without pictures."""
+    from waste_edge.pictures import find_pictures
+
+    if not given.is_dir():
+        yield given
+        return
+    try:
+        found = list(find_pictures(given))
+    except OSError as error:
+        raise PictureError(f"{error.filename}: cannot be listed ({error.strerror}); check its permissions") from error
+    if not found:
+        raise PictureError(f"{given}: folder without pictures; expected .jpg, .png or the like in it")
+    yield from found
+
+
+def _report(error: PictureError) -> int:
+    """Tell of one failure in one line on stderr; returns 1, to be counted."""
+    typer.echo(f"waste-edge: {_printable(str(error))}", err=True)
+    return 1
+
+
+def _write_json(path: Path, prediction: Prediction, labels: tuple[str, ...]) -> None:
+    import msgspec
+
+    fields: dict[str, Any] = {
+        "path": _printable(str(path)),
+        "label": prediction.label,
+        "confidence": prediction.confidence,
+        "probabilities": dict(zip(labels, prediction.probabilities.tolist(), strict=True)),
+        "known_score": prediction.known_score,
+        "latency_ms": prediction.latency_ms,
+    }
+    typer.echo(msgspec.json.encode(fields).decode())
+
+
+def _write_line(path: Path, prediction: Prediction, labels: tuple[str, ...]) -> None:
+    ranked = sorted(zip(labels, prediction.probabilities, strict=True), key=lambda pair: -pair[1])
+    shares = ", ".join(f"{label} {share:.3f}" for label, share in ranked)
+    colour = "green" if prediction.label == prediction.best else "yellow"
+    label = typer.style(prediction.label, fg=colour, bold=True)
+    typer.echo(
+        f"{_printable(str(path))}: {label} {prediction.confidence:.1%} ({shares}), "
+        f"known score {prediction.known_score:.2f}, {prediction.latency_ms:.1f} ms"
+    )
+
+
+def _printable(text: str) -> str:
+    """On one line and in UTF-8, whatever bytes a file's name holds."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\n", "\\n")

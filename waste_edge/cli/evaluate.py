@@ -1,0 +1,131 @@
+"""`waste-edge evaluate`: how right is a bundle, or a training run, on labelled pictures?"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from waste_edge.cli.common import DataOption, JsonOption, console, opened_bundle, progress_bar
+from waste_edge.errors import MissingPackageError, UserError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from waste_edge.engines.evaluate import Evaluation
+    from waste_edge.metrics import Scores
+
+# The manifest's own names, written again because importing it would bring OpenCV into --help; a test compares.
+ArtifactChoice = Literal["onnx-fp32", "onnx-int8", "tflite-fp32", "tflite-int8"]
+SplitChoice = Literal["auto", "train", "val", "test", "all"]
+
+
+def command(
+    model: Annotated[
+        str, typer.Argument(metavar="BUNDLE|RUN", help="A bundle (folder, .zip or shipped name) or a training run.")
+    ],
+    data: DataOption,
+    artifact: Annotated[
+        ArtifactChoice | None,
+        typer.Option("--artifact", help="Which of a bundle's networks; INT8 on the preferred engine if not given."),
+    ] = None,
+    split: Annotated[
+        SplitChoice,
+        typer.Option("--split", help="Which pictures; auto: the validation part of the model's own data, else all."),
+    ] = "auto",
+    json: JsonOption = False,
+) -> None:
+    """Score a model on labelled pictures: accuracy with a 95 % interval, per-class
+    table, confusion matrix.
+
+    On the very pictures that the model was trained from, only the validation
+    part is scored, since it has seen the others; it is found again from the
+    split that the model records. Any other data are scored whole. The output
+    says which it was. A run needs the training packages; a bundle only the
+    runtime.
+
+    Example: [bold]waste-edge evaluate small --data photos --split all[/]
+    """
+    from waste_edge.strict import to_json
+
+    run = Path(model)
+    if (run / "run.json").is_file():
+        if artifact is not None:
+            raise UserError(f"{run}: is a training run, which has no artifacts; leave out --artifact {artifact}")
+        result = _of_run(run, data, split)
+    else:
+        result = _of_bundle(model, data, artifact, split)
+    if json:
+        typer.echo(to_json(result), nl=False)
+    else:
+        _print(result)
+
+
+def _of_run(run: Path, data: Path, split: SplitChoice) -> Evaluation:
+    if importlib.util.find_spec("torch") is None:
+        raise MissingPackageError(
+            f"{run}: a training run needs torch, not installed here; pip install 'waste-edge[train]'"
+        )
+    from waste_edge.engines.evaluate import Evaluation
+    from waste_edge.training.evaluate import evaluate_run
+
+    with progress_bar("scoring") as progress:
+        scores, protocol = evaluate_run(run, data, split, progress)
+    return Evaluation(model=str(run), artifact=None, engine="torch", protocol=protocol, scores=scores)
+
+
+def _of_bundle(given: str, data: Path, artifact: ArtifactChoice | None, split: SplitChoice) -> Evaluation:
+    from waste_edge.engines.evaluate import evaluate_bundle
+
+    with opened_bundle(given) as bundle, progress_bar("scoring") as progress:
+        return evaluate_bundle(bundle, data, artifact, split, progress)
+
+
+def _print(result: Evaluation) -> None:
+    screen, scores = console(), result.scores
+    network = f"{result.artifact} on {result.engine}" if result.artifact else result.engine
+    # A run has no thresholds yet; export fits them.
+    rejected = f"; the thresholds would call {scores.rejected:.1%} unknown" if result.artifact else ""
+    for line in (
+        f"{result.model}: {network}",
+        f"scored on {result.protocol}",
+        f"accuracy {scores.accuracy:.1%}, 95 % interval {scores.accuracy_low:.1%} to {scores.accuracy_high:.1%}; "
+        f"macro F1 {scores.macro_f1:.3f}, calibration error {scores.ece:.3f}{rejected}",
+    ):
+        screen.print(line, markup=False, soft_wrap=True)
+    screen.print(_per_class(scores))
+    screen.print(_confusion(scores))
+
+
+def _per_class(scores: Scores) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title="per class", title_justify="left", title_style="bold")
+    table.add_column("label")
+    for heading in ("precision", "recall", "F1", "pictures"):
+        table.add_column(heading, justify="right")
+    for row in scores.labels:
+        shares = (row.precision, row.recall, row.f1) if row.support else ()
+        cells = [f"{share:.3f}" for share in shares] or ["", "", ""]
+        table.add_row(escape(row.label), *cells, str(row.support))
+    return table
+
+
+def _confusion(scores: Scores) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    labels = [escape(row.label) for row in scores.labels]
+    table = Table(
+        title="confusion: rows are true labels, columns what was said", title_justify="left", title_style="bold"
+    )
+    table.add_column("")
+    for label in labels:
+        table.add_column(label, justify="right")
+    for row, (label, counts) in enumerate(zip(labels, scores.confusion, strict=True)):
+        cells = [f"[bold]{count}[/]" if column == row else str(count or "·") for column, count in enumerate(counts)]
+        table.add_row(label, *cells)
+    return table

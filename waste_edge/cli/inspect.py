@@ -1,0 +1,120 @@
+"""`waste-edge inspect`: what a bundle is, readable."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from waste_edge.cli.common import JsonOption, console, opened_bundle
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from waste_edge.manifest import Manifest
+
+
+def command(
+    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="A folder, a .zip, or the name of a shipped bundle.")],
+    json: JsonOption = False,
+) -> None:
+    """Say what a bundle is: labels, input, artifacts, thresholds, measured
+    accuracy, and where it comes from.
+
+    Reads the manifest only and runs nothing; [bold]waste-edge verify[/] checks
+    that it is true. With --json the manifest itself is printed.
+
+    Example: [bold]waste-edge inspect small[/]
+    """
+    from waste_edge.strict import to_json
+
+    with opened_bundle(bundle) as opened:
+        manifest, source = opened.manifest, str(opened.source)
+    if json:
+        typer.echo(to_json(manifest), nl=False)
+        return
+    screen = console()
+    for title, rows in _sections(manifest, source).items():
+        screen.print(_facts(title, rows))
+    screen.print(_artifacts(manifest))
+    screen.print(f"measured on {manifest.metrics.protocol}", markup=False, soft_wrap=True)
+
+
+def _sections(manifest: Manifest, source: str) -> dict[str, dict[str, str]]:
+    calibration, origin = manifest.calibration, manifest.provenance
+    tree = ", ".join(f"{child} is {parent}" for child, parent in manifest.tree.items())
+    return {
+        "bundle": {
+            "name": f"{manifest.name} {manifest.version}",
+            "path": source,
+            "created": manifest.created,
+            "licence": manifest.licence,
+            "labels": ", ".join(manifest.labels),
+            **({"label tree": tree} if tree else {}),
+            "input": _input_in_words(manifest),
+            "network": f"{manifest.parameters:,} parameters, {manifest.features} pooled features",
+            "other files": ", ".join(entry.file for entry in manifest.extra_files) or "none",
+        },
+        "quantization": {name: artifact.scheme for name, artifact in manifest.artifacts.items()},
+        "thresholds": {
+            "temperature": f"{calibration.temperature:.3f}",
+            "unknown below": f"confidence {calibration.min_confidence:.3f} or "
+            f"largest logit {calibration.min_known_score:.3f}",
+            "fitted on": calibration.fitted_on,
+        },
+        "provenance": {
+            "recipe": origin.recipe,
+            "data": f"{origin.data} (SHA-256 {origin.data_fingerprint[:12]}…)",
+            "split": f"seed {origin.split.seed}, validation {origin.split.val_fraction:.0%}, "
+            f"test {origin.split.test_fraction:.0%}",
+            "rendered pictures": str(origin.rendered_pictures),
+            "initial weights": origin.initial_weights,
+            "teacher": origin.teacher or "none",
+            "calibrated on": f"{origin.calibration_pictures} pictures",
+            "libraries": ", ".join(f"{name} {version}" for name, version in origin.libraries.items()),
+            "commit": origin.commit or "unknown",
+        },
+    }
+
+
+def _input_in_words(manifest: Manifest) -> str:
+    spec = manifest.input
+    words = f"{spec.width_px}x{spec.height_px} {spec.colour}, {spec.resize}"
+    if spec.resize == "letterbox":
+        words += f" on {spec.fill}"
+    if spec.blur_sigma_px:
+        words += f", blurred by {spec.blur_sigma_px:g} px"
+    return words
+
+
+def _facts(title: str, rows: dict[str, str]) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None, padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows.items():
+        table.add_row(name, escape(value))
+    return table
+
+
+def _artifacts(manifest: Manifest) -> Table:
+    from rich.table import Table
+
+    table = Table(title="artifacts", title_justify="left", title_style="bold")
+    table.add_column("artifact", no_wrap=True)
+    for heading in ("KiB", "million MACs", "accuracy", "95 % interval", "like torch's"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, artifact in manifest.artifacts.items():
+        measured = manifest.metrics.artifacts.get(name)
+        cells = ["not measured", "", ""]
+        if measured is not None:
+            scores = measured.scores
+            cells = [
+                f"{scores.accuracy:.1%}",
+                f"{scores.accuracy_low:.1%} to {scores.accuracy_high:.1%}",
+                f"{measured.agreement:.1%}",
+            ]
+        table.add_row(name, f"{artifact.size_bytes / 1024:.0f}", f"{artifact.macs / 1e6:.1f}", *cells)
+    return table

@@ -1,0 +1,85 @@
+"""`waste-edge verify`: does a bundle still do on this machine what it did where it was exported?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from waste_edge.cli.common import JsonOption, console, opened_bundle
+
+if TYPE_CHECKING:
+    from waste_edge.engines.verify import Replay, Verification
+
+_COLOURS = {"ok": "green", "failed": "red", "skipped": "yellow"}
+
+
+def command(
+    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="A folder, a .zip, or the name of a shipped bundle.")],
+    json: JsonOption = False,
+) -> None:
+    """Check a bundle: every file's checksum, then its golden outputs replayed on
+    every engine installed here.
+
+    Each artifact must give the logits and features it gave where it was
+    exported, within the tolerance that the manifest states. Exit code 2 if a
+    file is damaged, an artifact differs, or nothing could be replayed.
+
+    Example: [bold]waste-edge verify small[/]
+    """
+    from waste_edge.engines.verify import verify_bundle
+    from waste_edge.strict import to_json
+
+    with opened_bundle(bundle) as opened:
+        result = verify_bundle(opened)
+    if json:
+        typer.echo(to_json(result), nl=False)
+    else:
+        _print(result)
+    raise typer.Exit(0 if result.ok else 2)
+
+
+def _print(result: Verification) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.markup import escape
+    from rich.table import Table
+
+    screen = console()
+    screen.print(f"{escape(result.name)} {escape(result.version)}: {result.files} files, checksums right")
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading in ("artifact", "engine"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("labels", "logits off", "features off"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("status")
+    for row in result.artifacts:
+        table.add_row(*_cells(row), f"[{_COLOURS[row.status]}]{row.status}[/]")
+    screen.print(table)
+    for row in result.artifacts:
+        if row.reason:
+            screen.print(f"{row.artifact}: {row.reason}", markup=False, soft_wrap=True)
+    screen.print(_verdict(result), soft_wrap=True)
+
+
+def _cells(row: Replay) -> list[str]:
+    if row.logits_difference is None or row.features_difference is None:
+        return [row.artifact, row.engine, "", "", ""]
+    return [
+        row.artifact,
+        row.engine,
+        f"{row.labels_agreeing}/{row.pictures}",
+        _compared(row.logits_difference, row.tolerance.logits),
+        _compared(row.features_difference, row.tolerance.features),
+    ]
+
+
+def _compared(difference: float, allowed: float) -> str:
+    return f"{difference:.1g} {'≤' if difference <= allowed else 'is not ≤'} {allowed:.2g}"
+
+
+def _verdict(result: Verification) -> str:
+    if result.ok:
+        return "[green]This machine answers as the exporting one did.[/]"
+    if any(row.status == "failed" for row in result.artifacts):
+        return "[red]This machine does not answer as the exporting one did; do not rely on this bundle here.[/]"
+    return "[red]Nothing was replayed: no artifact's engine is installed here.[/]"

@@ -1,0 +1,105 @@
+"""USB cameras, and whatever else Linux shows as /dev/videoN, through OpenCV."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+
+from waste_edge.device.cameras.opencv import next_pixels, prepare_opencv
+from waste_edge.device.clock import Clock
+from waste_edge.errors import CameraError
+from waste_edge.frames import Frame
+
+SIZE_PX = (640, 480)
+DEVICES = Path("/dev")
+NAMES = Path("/sys/class/video4linux")
+
+# Nodes of a Raspberry Pi that are no cameras: codecs, scalers and raw sensors. Some let themselves be opened
+# and then never give a frame.
+NOT_CAMERAS = ("bcm2835-", "unicam", "rp1-cfe", "pispbe", "rpivid", "rpi-hevc")
+
+
+class V4l2Camera:
+    """One /dev/videoN, already known to give frames."""
+
+    stills = False
+
+    def __init__(self, device: str, clock: Clock) -> None:
+        """Open `device` and wait for its first frame.
+
+        Raises:
+            CameraError: it is absent, busy, or gives no frame.
+        """
+        prepare_opencv()
+        self.title = device
+        self._clock = clock
+        self._capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
+        self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, SIZE_PX[0])
+        self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, SIZE_PX[1])
+        # Without this the driver hands over up to four old frames before the newest one.
+        self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        if not self._capture.isOpened() or next_pixels(self._capture) is None:
+            self.close()
+            raise CameraError(f"{device}: {_why_silent(device)}")
+
+    def read(self) -> Frame:
+        """See `Camera.read`; a camera never ends."""
+        pixels = next_pixels(self._capture)
+        if pixels is None:
+            raise CameraError(f"{self.title}: stopped giving frames; check its plug")
+        return Frame(pixels, self._clock.now_ns())
+
+    def close(self) -> None:
+        self._capture.release()
+
+
+def open_v4l2(device: str, clock: Clock) -> V4l2Camera:
+    """Open one device by its path, e.g. `/dev/video0`."""
+    return V4l2Camera(device, clock)
+
+
+def open_first_v4l2(clock: Clock, opened: Callable[[str, Clock], V4l2Camera] = open_v4l2) -> V4l2Camera:
+    """Open the first device that gives a frame.
+
+    Raises:
+        CameraError: none does; the message says what was tried.
+    """
+    devices = camera_devices()
+    if not devices:
+        raise CameraError("no USB camera: there is no /dev/videoN that could be one")
+    silent = []
+    for device in devices:
+        try:
+            return opened(device, clock)
+        except CameraError as error:
+            silent.append(str(error))
+    raise CameraError("no USB camera: " + "; ".join(silent))
+
+
+def camera_devices() -> list[str]:
+    """Paths of the video devices that may be cameras, by number."""
+    found = [(int(path.name[5:]), path) for path in DEVICES.glob("video*") if re.fullmatch(r"video\d+", path.name)]
+    return [str(path) for _, path in sorted(found) if not _driver_name(path).startswith(NOT_CAMERAS)]
+
+
+def _driver_name(device: Path) -> str:
+    try:
+        return (NAMES / device.name / "name").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _why_silent(device: str) -> str:
+    path = Path(device)
+    if not path.exists():
+        return "there is no such device; is the camera plugged in?"
+    try:
+        path.open("rb").close()
+    except PermissionError:
+        return "may not be opened; add your user to the group video"
+    except OSError as error:
+        return f"cannot be opened ({error.strerror})"
+    return "gives no frame; another program may be using it, or it is no camera"

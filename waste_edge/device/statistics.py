@@ -1,0 +1,105 @@
+"""What the loop counts: frames, items, latency. Bounded, however long it runs."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from waste_edge.device.clock import NS_PER_S
+from waste_edge.device.decide import Event
+
+LATENCY_WINDOW = 1000  # frames whose latency is remembered
+RATE_WINDOW_NS = 3 * NS_PER_S  # the present rate is that of the last seconds
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A run, or the run so far.
+
+    Attributes:
+        seconds: since the loop began, waiting for a camera included.
+        frames: classified ones.
+        dropped_frames: replaced by a newer one before they were looked at.
+        bad_pictures: files that could not be read.
+        items: decided ones.
+        streams, labels: items by stream and by label, most frequent first.
+        fps: frames a second from the first frame to the last one.
+        latency_p50_ms, latency_p95_ms: preprocessing and inference, over the last frames.
+        ended: why the loop ended, in words; empty while it runs.
+    """
+
+    seconds: float
+    frames: int
+    dropped_frames: int
+    bad_pictures: int
+    items: int
+    streams: dict[str, int]
+    labels: dict[str, int]
+    fps: float
+    latency_p50_ms: float
+    latency_p95_ms: float
+    ended: str = ""
+
+
+@dataclass
+class Statistics:
+    """Counts as the loop runs; `started_ns` on the loop's clock."""
+
+    started_ns: int
+    frames: int = 0
+    bad_pictures: int = 0
+    items: int = 0
+    streams: Counter[str] = field(default_factory=Counter)
+    labels: Counter[str] = field(default_factory=Counter)
+    _first_ns: int = 0
+    _times_ns: deque[int] = field(default_factory=lambda: deque(maxlen=512))
+    _latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCY_WINDOW))
+
+    def count_frame(self, now_ns: int, latency_ms: float) -> None:
+        """A frame was classified."""
+        if not self.frames:
+            self._first_ns = now_ns
+        self.frames += 1
+        self._times_ns.append(now_ns)
+        while now_ns - self._times_ns[0] > RATE_WINDOW_NS:
+            self._times_ns.popleft()
+        self._latencies_ms.append(latency_ms)
+
+    def count_item(self, event: Event) -> None:
+        """An item was decided."""
+        self.items += 1
+        self.streams[event.decision.stream] += 1
+        self.labels[event.decision.label] += 1
+
+    @property
+    def fps_now(self) -> float:
+        """Frames a second over the last seconds; 0 before the second frame."""
+        return _rate(len(self._times_ns), self._times_ns[-1] - self._times_ns[0]) if self._times_ns else 0.0
+
+    def latency_ms(self, percentile: float) -> float:
+        """Latency over the last frames; 0 before the first."""
+        return float(np.percentile(self._latencies_ms, percentile)) if self._latencies_ms else 0.0
+
+    def summary(self, now_ns: int, dropped_frames: int, ended: str = "") -> Summary:
+        """The run so far."""
+        last_ns = self._times_ns[-1] if self._times_ns else self._first_ns
+        return Summary(
+            seconds=(now_ns - self.started_ns) / NS_PER_S,
+            frames=self.frames,
+            dropped_frames=dropped_frames,
+            bad_pictures=self.bad_pictures,
+            items=self.items,
+            streams=dict(self.streams.most_common()),
+            labels=dict(self.labels.most_common()),
+            fps=_rate(self.frames, last_ns - self._first_ns),
+            latency_p50_ms=self.latency_ms(50),
+            latency_p95_ms=self.latency_ms(95),
+            ended=ended,
+        )
+
+
+def _rate(frames: int, span_ns: int) -> float:
+    """Frames a second, when the first and last of `frames` lie `span_ns` apart."""
+    return (frames - 1) * NS_PER_S / span_ns if span_ns > 0 else 0.0

@@ -1,0 +1,199 @@
+"""Does a bundle still do here what it did where it was exported? Checksums, then every golden output replayed."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from waste_edge.bundle import Bundle
+from waste_edge.engines.engine import EngineName, Output, engine_of, installed_engines, load_engine, require_engine
+from waste_edge.errors import BundleError, EngineError, MissingPackageError
+from waste_edge.frames import Pixels
+from waste_edge.manifest import ArtifactName, Manifest, Tolerance
+from waste_edge.strict import Strict
+
+
+class Replay(Strict, frozen=True):
+    """One artifact, replayed on its engine.
+
+    Attributes:
+        artifact: its name in the manifest.
+        engine: the engine that runs it here, with its version once it has loaded.
+        status: `ok`; `failed`, it differs or does not run; `skipped`, its engine is not installed.
+        reason: why it failed or was skipped; empty if it is ok.
+        pictures: how many golden pictures there are.
+        labels_agreeing: how many of them still get the same best label; None if it did not run.
+        logits_difference, features_difference: largest absolute differences; None if it did not run.
+        tolerance: how large the differences may be.
+    """
+
+    artifact: ArtifactName
+    engine: str
+    status: Literal["ok", "failed", "skipped"]
+    reason: str
+    pictures: int
+    labels_agreeing: int | None
+    logits_difference: float | None
+    features_difference: float | None
+    tolerance: Tolerance
+
+
+class Verification(Strict, frozen=True):
+    """A bundle whose checksums are right, and how its artifacts replayed."""
+
+    bundle: str
+    name: str
+    version: str
+    files: int
+    artifacts: list[Replay]
+
+    @property
+    def ok(self) -> bool:
+        """At least one artifact replayed, and none failed."""
+        statuses = {replay.status for replay in self.artifacts}
+        return "ok" in statuses and "failed" not in statuses
+
+
+@dataclass(frozen=True, eq=False)
+class GoldenSet:
+    """The golden inputs, uint8 (N, H, W, 3), and each artifact's outputs, float32 (N, C) and (N, F)."""
+
+    pixels: Pixels
+    outputs: dict[ArtifactName, Output]
+
+
+def verify_bundle(bundle: Bundle) -> Verification:
+    """Check every file's SHA-256 and replay the golden outputs of every artifact whose engine is installed.
+
+    Raises:
+        BundleError: a file is damaged, or the golden file is not what the manifest describes.
+        MissingPackageError: no engine is installed, so nothing can be replayed.
+    """
+    bundle.verify_checksums()
+    golden = read_golden(bundle)
+    if not installed_engines():
+        require_engine("litert")
+    manifest = bundle.manifest
+    replays = [_replay(bundle, artifact, golden) for artifact in manifest.artifacts]
+    return Verification(
+        bundle=str(bundle.source),
+        name=manifest.name,
+        version=manifest.version,
+        files=len(manifest.files()),
+        artifacts=replays,
+    )
+
+
+def read_golden(bundle: Bundle) -> GoldenSet:
+    """Read the golden file and check every array's type and shape; the layout is in `manifest.Golden`.
+
+    Raises:
+        BundleError: damaged, an array is missing, or one is not of the expected type and shape.
+    """
+    path, manifest = bundle.golden_path(), bundle.manifest
+    arrays = _load_arrays(path, bundle.source)
+    count, spec = manifest.golden.pictures, manifest.input
+
+    def take(key: str, shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[np.generic]:
+        if key not in arrays:
+            raise BundleError(f"{bundle.source}: {path.name} lacks the array {key}; export the bundle again")
+        array = arrays[key]
+        if array.shape != shape or array.dtype != dtype:
+            raise BundleError(
+                f"{bundle.source}: {path.name}: {key} is {array.dtype} {array.shape}, "
+                f"expected {np.dtype(dtype)} {shape}; export the bundle again"
+            )
+        return array
+
+    pixels = np.asarray(take("pixels", (count, spec.height_px, spec.width_px, 3), np.uint8), np.uint8)
+    outputs = {
+        name: Output(
+            np.asarray(take(f"{name}.logits", (count, len(manifest.labels)), np.float32), np.float32),
+            np.asarray(take(f"{name}.features", (count, manifest.features), np.float32), np.float32),
+        )
+        for name in manifest.artifacts
+    }
+    return GoldenSet(pixels, outputs)
+
+
+def _load_arrays(path: Path, source: Path) -> dict[str, NDArray[np.generic]]:
+    """Every array of an `.npz`, never unpickling."""
+    try:
+        with zipfile.ZipFile(path):  # NumPy would take a lone array or a pickle too
+            pass
+        with np.load(path, allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+    except Exception as error:  # damaged, it makes zipfile, its decompressors and NumPy raise nearly anything
+        message = (str(error) or type(error).__name__).splitlines()[0]
+        raise BundleError(
+            f"{source}: {path.name} is not a readable .npz ({message}); export the bundle again"
+        ) from error
+
+
+def _replay(bundle: Bundle, artifact: ArtifactName, golden: GoldenSet) -> Replay:
+    engine_name = engine_of(artifact)
+    try:
+        engine = load_engine(bundle.artifact_path(artifact), artifact, bundle.manifest)
+        answers = [engine.infer(picture) for picture in golden.pixels]
+    except MissingPackageError as error:
+        return _not_replayed(bundle.manifest, artifact, engine_name, "skipped", error)
+    except (BundleError, EngineError) as error:
+        return _not_replayed(bundle.manifest, artifact, engine_name, "failed", error)
+    return _compare(bundle.manifest, artifact, engine.name, answers, golden.outputs[artifact])
+
+
+def _not_replayed(
+    manifest: Manifest, artifact: ArtifactName, engine: EngineName, status: Literal["skipped", "failed"], why: Exception
+) -> Replay:
+    return Replay(
+        artifact=artifact,
+        engine=engine,
+        status=status,
+        reason=str(why),
+        pictures=manifest.golden.pictures,
+        labels_agreeing=None,
+        logits_difference=None,
+        features_difference=None,
+        tolerance=manifest.golden.tolerance[artifact],
+    )
+
+
+def _compare(
+    manifest: Manifest, artifact: ArtifactName, engine: str, answers: Sequence[Output], expected: Output
+) -> Replay:
+    tolerance = manifest.golden.tolerance[artifact]
+    logits = np.stack([answer.logits for answer in answers])
+    features = np.stack([answer.features for answer in answers])
+    off_logits, off_features = (
+        _largest_difference(logits, expected.logits),
+        _largest_difference(features, expected.features),
+    )
+    complaints = [
+        f"{what} differ by {off:.3g}, more than {allowed:.3g}"
+        for what, off, allowed in (
+            ("logits", off_logits, tolerance.logits),
+            ("features", off_features, tolerance.features),
+        )
+        if not off <= allowed  # so that a NaN fails
+    ]
+    return Replay(
+        artifact=artifact,
+        engine=engine,
+        status="failed" if complaints else "ok",
+        reason="; ".join(complaints),
+        pictures=len(answers),
+        labels_agreeing=int((logits.argmax(axis=1) == expected.logits.argmax(axis=1)).sum()),
+        logits_difference=off_logits,
+        features_difference=off_features,
+        tolerance=tolerance,
+    )
+
+
+def _largest_difference(here: NDArray[np.float32], there: NDArray[np.float32]) -> float:
+    return float(np.abs(here.astype(np.float64) - there.astype(np.float64)).max())

@@ -1,0 +1,106 @@
+"""The model card: what a person should know before trusting the bundle, written from the manifest alone."""
+
+from __future__ import annotations
+
+from waste_edge.manifest import ArtifactName, Manifest
+
+CARD_NAME = "MODEL_CARD.md"
+_HEADLINE: ArtifactName = "tflite-int8"
+
+
+def model_card(manifest: Manifest) -> str:
+    """Markdown, ending in a newline."""
+    return (
+        "\n\n".join([_head(manifest), _data(manifest), _results(manifest), _labels(manifest), _limits(manifest)]) + "\n"
+    )
+
+
+def _head(manifest: Manifest) -> str:
+    artifact, spec = manifest.artifacts[_HEADLINE], manifest.input
+    return f"""# {manifest.name} {manifest.version}
+
+Names one waste item in a picture: {", ".join(manifest.labels)}; or says "unknown".
+
+| | |
+|---|---|
+| recipe | `{manifest.provenance.recipe}` |
+| network | {manifest.parameters:,} parameters, {artifact.macs / 1e6:.1f} million multiply-accumulates |
+| input | {spec.width_px} x {spec.height_px} px RGB, {spec.resize} |
+| INT8 TFLite | {artifact.size_bytes:,} bytes |
+| licence | {manifest.licence} |
+| made | {manifest.created}, code {manifest.provenance.commit or "of no recorded commit"} |"""
+
+
+def _data(manifest: Manifest) -> str:
+    origin = manifest.provenance
+    rendered = (
+        f"{origin.rendered_pictures} views rendered by this project were added to the training part, to nothing else."
+        if origin.rendered_pictures
+        else "No rendered views were added."
+    )
+    teacher = f"Distilled from the teacher `{origin.teacher}`." if origin.teacher else "Trained without a teacher."
+    return f"""## Data
+
+- Photographs: `{origin.data}` (content fingerprint `{origin.data_fingerprint[:16]}`). {_data_licence(origin.data)}
+- {rendered}
+- Initial weights: `{origin.initial_weights}`{_weights_licence(origin.initial_weights_sha256)}. {teacher}
+- Quantized on {origin.calibration_pictures} training pictures (`{origin.export_recipe}`)."""
+
+
+def _results(manifest: Manifest) -> str:
+    rows = "\n".join(
+        f"| {name} | {manifest.artifacts[name].size_bytes:,} | {one.scores.accuracy:.1%} "
+        f"({one.scores.accuracy_low:.1%} to {one.scores.accuracy_high:.1%}) | "
+        f"{one.agreement:.1%} | {one.max_logit_difference:.3f} |"
+        for name, one in manifest.metrics.artifacts.items()
+    )
+    scores, calibration = manifest.metrics.artifacts[_HEADLINE].scores, manifest.calibration
+    return f"""## Results
+
+Measured on {manifest.metrics.protocol}. Intervals are 95 % (Wilson).
+
+| artifact | bytes | accuracy | same label as torch | largest logit difference |
+|---|---|---|---|---|
+{rows}
+
+Accuracy counts the most probable label. At the shipped thresholds (confidence {calibration.min_confidence:g},
+known score {calibration.min_known_score:g}, temperature {calibration.temperature:g}) {scores.rejected:.1%}
+of these pictures would be called unknown. Calibration error (ECE, 15 bins) {scores.ece:.1%}: optimistic,
+since the temperature was fitted here."""
+
+
+def _labels(manifest: Manifest) -> str:
+    scores = manifest.metrics.artifacts[_HEADLINE].scores
+    rows = "\n".join(
+        f"| {row.label} | {row.precision:.1%} | {row.recall:.1%} | {row.f1:.1%} | {row.support} |"
+        for row in scores.labels
+    )
+    return f"""## By label (INT8 TFLite)
+
+| label | precision | recall | F1 | pictures |
+|---|---|---|---|---|
+{rows}"""
+
+
+def _limits(manifest: Manifest) -> str:
+    plain = (
+        "The photographs show single items on a plain poster board, so other backgrounds, several items at once, hands "
+        "and motion are met badly. "
+        if manifest.provenance.data == "trashnet"
+        else ""
+    )
+    return f"""## Limits
+
+{plain}The validation part decided nothing but temperature and thresholds, yet it comes from the same
+collection as the training part: expect less at a real bin until the model has seen pictures from there. Not for
+dangerous waste, medical waste, or any decision that nobody checks."""
+
+
+def _data_licence(data: str) -> str:
+    if data == "trashnet":
+        return "TrashNet, Gary Thung and Mindy Yang, Stanford CS229, 2016; MIT licence."
+    return "Their licence is not recorded here."
+
+
+def _weights_licence(sha256: str) -> str:
+    return f" (sha256 `{sha256[:16]}`)" if sha256 else ""
