@@ -23,7 +23,7 @@ height_px = 32
 [fit]
 epochs = 1
 batch_size = 4
-learning_rate = 5e-3
+learning_rate = 3e-3
 warmup_epochs = 0.1
 [augment]
 min_area = 0.8
@@ -52,7 +52,7 @@ def command_line(*arguments: object) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="session")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
     folder = tmp_path_factory.mktemp("chain")
-    data = write_photos(folder / "photos", {"red": 50, "green": 50, "blue": 50})
+    data = write_photos(folder / "photos", {"red": 200, "green": 200, "blue": 200})
     teacher_recipe, student_recipe = folder / "teacher.toml", folder / "student.toml"
     teacher_recipe.write_text(MODEL.format(name="teacher", architecture="mobilenet_v2", width=0.35))
     text = MODEL.format(name="student", architecture="mobilenet_v1", width=0.25)

@@ -23,7 +23,7 @@ def test_the_student_beats_chance_in_every_artifact(chain: Chain) -> None:
         done = command_line("evaluate", chain.bundle, "--data", chain.data, "--artifact", artifact, "--json")
         assert done.returncode == 0, done.stderr
         evaluation = json.loads(done.stdout)
-        assert evaluation["scores"]["pictures"] == 30, "the validation fifth, found again without the run"
+        assert evaluation["scores"]["pictures"] == 120, "the validation fifth, found again without the run"
         assert evaluation["scores"]["accuracy_low"] > 1 / 3, artifact
 
 
@@ -46,9 +46,9 @@ def test_the_loop_runs_the_new_bundle(chain: Chain) -> None:
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     decisions = [line for line in lines if line["kind"] == "decision"]
-    assert len(decisions) == 50
+    assert len(decisions) == 200
     labels = [decision["label"] for decision in decisions]
-    assert labels.count("red") > 25
+    assert labels.count("red") > 200 / 3
 
 
 def test_the_card_and_the_provenance_tell_the_story(chain: Chain) -> None:
@@ -58,7 +58,7 @@ def test_the_card_and_the_provenance_tell_the_story(chain: Chain) -> None:
     assert origin.teacher.startswith("teacher sha256:")
     assert origin.calibration_pictures == 24
     card = (chain.bundle / "MODEL_CARD.md").read_text()
-    assert all(words in card for words in ("30 validation pictures", "| red |", "## Limits", "Distilled from"))
+    assert all(words in card for words in ("120 validation pictures", "| red |", "## Limits", "Distilled from"))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
@@ -86,8 +86,8 @@ def test_other_data_than_the_runs_are_refused_and_nothing_is_left(chain: Chain, 
 
 def test_too_few_calibration_pictures_are_refused(chain: Chain, tmp_path: Path) -> None:
     recipe = tmp_path / "greedy.toml"
-    recipe.write_text('name = "static_wi8_ai8"\ncalibration_pictures = 121\n')
+    recipe.write_text('name = "static_wi8_ai8"\ncalibration_pictures = 481\n')
     done = command_line("export", chain.student, "--data", chain.data, "--out", tmp_path / "b", "--recipe", recipe)
     assert done.returncode == 2
-    assert "120 training pictures, calibration needs 121" in done.stderr
+    assert "480 training pictures, calibration needs 481" in done.stderr
     assert not (tmp_path / "b").exists()
