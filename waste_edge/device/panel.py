@@ -74,14 +74,7 @@ class PanelView:
 
     def decided(self, event: Event) -> None:
         self._last = event
-        decision = event.decision
-        line = Text.assemble(
-            (f"{decision.label:<12}", "bold"),
-            f"{decision.confidence:>5.0%}  → ",
-            (decision.stream, "bold green"),
-            (f"  {decision.reason}", "dim"),
-        )
-        self._live.console.print(line)
+        self._live.console.print(decision_line(event))
         self._draw()
 
     def ended(self, summary: Summary) -> None:
@@ -90,9 +83,10 @@ class PanelView:
 
     def _draw(self) -> None:
         self._drawn_ns = self._clock.now_ns()
-        self._live.update(self._panel(), refresh=True)
+        self._live.update(self.panel(), refresh=True)
 
-    def _panel(self) -> RenderableType:
+    def panel(self) -> RenderableType:
+        """What is drawn, as it stands now."""
         about = self._about
         if about is None:
             return Text("")
@@ -111,6 +105,17 @@ class PanelView:
         title = f"[bold]waste-edge[/] · {about.bundle} · {about.artifact} · {about.engine}"
         foot = f"[dim]site: {about.site} · Ctrl-C ends[/]"
         return Panel(Group(*parts), title=title, subtitle=foot, width=min(WIDTH, self._console.width), padding=(0, 1))
+
+
+def decision_line(event: Event) -> Text:
+    """One decided item on one line, as it stays above the panel."""
+    decision = event.decision
+    return Text.assemble(
+        (f"{decision.label:<12}", "bold"),
+        f"{decision.confidence:>5.0%}  → ",
+        (decision.stream, "bold green"),
+        (f"  {decision.reason}", "dim"),
+    )
 
 
 def _pair(name: str, value: Text) -> Table:

@@ -1,0 +1,76 @@
+"""Makes docs/terminal.svg: the live panel of `waste-edge run --demo`, as it stands after the sixth item.
+
+    .venv/bin/python docs/make_terminal_picture.py
+
+Everything in the picture comes from the shipped bundle looking at the shipped clip; only the waiting is left out.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from rich.console import Console
+
+from waste_edge.bundle import find_bundle, open_bundle
+from waste_edge.cli.run import DEMO_SITE, _about
+from waste_edge.device.cameras import media_source
+from waste_edge.device.capture import Capture, Opened
+from waste_edge.device.clock import SystemClock
+from waste_edge.device.decide import Event, Judge, PassingItems
+from waste_edge.device.loop import Loop, Stop
+from waste_edge.device.panel import PanelView, decision_line
+from waste_edge.engines.classifier import load_classifier
+from waste_edge.files import write_atomically
+from waste_edge.resources import DEFAULT_BUNDLE, DEMO_CLIP, shipped
+from waste_edge.strict import read_toml
+from waste_edge.taxonomy import Site
+
+ITEMS = 6
+
+
+class Photographer(PanelView):
+    """Prints the decisions and, once enough items are decided, the panel; draws nothing in between."""
+
+    def __init__(self, console: Console, clock: SystemClock, stop: Stop) -> None:
+        super().__init__(console, clock)
+        self._paper, self._stop, self._decided = console, stop, 0
+
+    def _draw(self) -> None:
+        pass
+
+    def news(self, message: object) -> None:
+        """The camera's title is already there."""
+        assert isinstance(message, Opened)
+
+    def decided(self, event: Event) -> None:
+        self._last = event
+        self._paper.print(decision_line(event))
+        self._decided += 1
+        if self._decided == ITEMS:
+            self._paper.print(self.panel())
+            self._stop.request("the picture is taken")
+
+    def ended(self, summary: object) -> None:
+        """The picture shows the middle of a run."""
+        self._live.stop()
+
+
+def main() -> None:
+    """Play the demo and keep the panel."""
+    clock, stop = SystemClock(), Stop()
+    console = Console(record=True, force_terminal=True, width=80, file=io.StringIO())
+    site = read_toml(shipped(f"device/sites/{DEMO_SITE}.toml"), Site)
+    with open_bundle(find_bundle(DEFAULT_BUNDLE)) as bundle:
+        view = Photographer(console, clock, stop)
+        classifier = load_classifier(bundle)
+        view.started(_about("the demo clip (rendered)", classifier, site))
+        items = PassingItems(Judge(bundle.manifest, site))
+        messages = Capture(media_source(str(DEMO_CLIP), clock), clock, None)
+        Loop(messages, classifier.classify, items, [view], clock, stop=stop).run()
+    picture = console.export_svg(title="waste-edge run --demo")
+    write_atomically(Path(__file__).with_name("terminal.svg"), picture)
+
+
+if __name__ == "__main__":
+    main()
