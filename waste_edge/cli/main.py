@@ -69,10 +69,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app(args=words, prog_name="waste-edge")
     except WasteEdgeError as error:
         _complain(str(error), error.exit_code, error)
-    except BrokenPipeError:
-        # The reader (`head`, say) has gone; nothing more can be said on stdout, not even by Python's exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
     except Exception as error:  # noqa: BLE001  # the last line of defence: no traceback reaches a user
         message = f"{type(error).__name__}: {error}".replace("\n", " ")
         _complain(f"internal error, please report it: {message} (WASTE_EDGE_DEBUG=1 shows where)", 1, error)
