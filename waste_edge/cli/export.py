@@ -44,12 +44,13 @@ def command(
         from waste_edge.export.recipe import read_export_recipe
         from waste_edge.training.runs import open_run
     naming = Naming(name or out.stem, version, licence)
-    with Progress(console=console(stderr=True), transient=True) as bar:
+    screen = console(stderr=True)
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task("exporting", total=None)
 
         def step(words: str) -> None:
             bar.update(task, description=words, total=None, completed=0)
-            bar.console.print(words)
+            screen.print(words)
 
         def progress(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)

@@ -15,13 +15,15 @@ class TrainingProgress:
 
     def __init__(self, epochs: int) -> None:
         self._epochs = epochs
+        screen = console(stderr=True)
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}/" + str(epochs)),
             BarColumn(),
             TextColumn("loss {task.fields[loss]:.3f}"),
             TimeRemainingColumn(),
-            console=console(stderr=True),
+            console=screen,
             transient=True,
+            disable=not screen.is_terminal,
         )
         self._task = self._bar.add_task("train", total=None, epoch=1, loss=float("nan"))
 
