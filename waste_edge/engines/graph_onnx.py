@@ -18,7 +18,7 @@ _TYPES = {1: "float32", 2: "uint8", 3: "int8", 5: "int16", 6: "int32", 7: "int64
 _MODEL_GRAPH, _MODEL_TEXTS, _MODEL_PROPERTIES = 7, {2, 3, 4, 6}, 14
 _GRAPH_NODE, _GRAPH_NAME, _GRAPH_INITIALIZER, _GRAPH_TEXT = 1, 2, 5, 10
 _GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE, _GRAPH_PROPERTIES = 11, 12, 13, 16
-_NODE_INPUT, _NODE_OUTPUT, _NODE_NAME, _NODE_KIND, _NODE_TEXT = 1, 2, 3, 4, 6
+_NODE_INPUT, _NODE_OUTPUT, _NODE_NAME, _NODE_KIND, _NODE_TEXT, _NODE_DOMAIN = 1, 2, 3, 4, 6, 7
 _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 8, 9
 _TENSOR_FLOATS, _TENSOR_INTS = 4, {5, 7, 11}
 _LAYERS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
@@ -66,6 +66,8 @@ class _Reader:
         for number in (_GRAPH_NAME, _GRAPH_TEXT, _GRAPH_PROPERTIES):
             self._names += sum(len(value) for value in self._all(number))
         constants = {one.tensor.name: one for one in initializers}
+        if not inputs or not operators:
+            raise ValueError("no input or no operator")
         tensors = {name: Tensor(name, "", (), False) for operator in operators for name in operator.outputs}
         tensors |= {tensor.name: tensor for tensor in [*values, *outputs, *inputs]}
         tensors |= {name: one.tensor for name, one in constants.items()}
@@ -87,7 +89,7 @@ class _Reader:
     def _operator(self, content: bytes) -> Operator:
         inputs: list[str] = []
         outputs: list[str] = []
-        kind = ""
+        kind = domain = ""
         for number, value in _fields(content):
             if number == _NODE_INPUT:
                 inputs.append(self._text(value))
@@ -95,15 +97,21 @@ class _Reader:
                 outputs.append(self._text(value))
             elif number == _NODE_KIND:
                 kind = self._text(value)
+            elif number == _NODE_DOMAIN:
+                domain = self._text(value)
             elif number in (_NODE_NAME, _NODE_TEXT):
                 self._text(value)
+        if domain not in ("", "ai.onnx"):
+            kind = f"{domain}.{kind}"
         return Operator(kind, tuple(name for name in inputs if name), tuple(outputs))
 
     def _value(self, content: bytes) -> Tensor:
         """A ValueInfoProto: name 1, type 2 -> tensor_type 1 -> elem_type 1, shape 2 -> dim 1 -> dim_value 1."""
         fields = dict(_fields(content))
         kind = dict(_fields(_bytes(dict(_fields(_bytes(fields.get(2, b"")))).get(1, b""))))
-        sizes = [dict(_fields(_bytes(one))).get(1, 1) for number, one in _fields(_bytes(kind.get(2, b""))) if number == 1]
+        sizes = [
+            dict(_fields(_bytes(one))).get(1, 1) for number, one in _fields(_bytes(kind.get(2, b""))) if number == 1
+        ]
         shape = tuple(size if isinstance(size, int) else 1 for size in sizes)
         return Tensor(self._text(fields[1]), _TYPES.get(_int(kind.get(1, 0)), "unknown"), shape, False)
 
@@ -118,7 +126,7 @@ class _Reader:
                 kind = _TYPES.get(_int(value), "unknown")
             elif number == _TENSOR_NAME:
                 name = self._text(value)
-            elif number == _TENSOR_RAW or number == _TENSOR_FLOATS or number in _TENSOR_INTS:
+            elif number in (_TENSOR_RAW, _TENSOR_FLOATS) or number in _TENSOR_INTS:
                 data = value.to_bytes(1, "little") if isinstance(value, int) else value
                 scalar = _scalar(data, kind, packed=number in _TENSOR_INTS)
         tensor = Tensor(name, kind, tuple(dims), True)
@@ -222,12 +230,10 @@ def _roles(operators: tuple[Operator, ...]) -> dict[str, str]:
     roles: dict[str, str] = {}
     for operator in operators:
         if operator.kind in _LAYERS:
-            for name, role in zip(operator.inputs[1:3], ("weights", "biases"), strict=False):
-                roles[name] = role
+            roles |= zip(operator.inputs[1:3], ("weights", "biases"), strict=False)
     for operator in operators:
         if operator.kind in ("DequantizeLinear", "QuantizeLinear"):
             if operator.outputs[0] in roles:
                 roles[operator.inputs[0]] = roles[operator.outputs[0]]
-            for name, role in zip(operator.inputs[1:3], ("scales", "zero_points"), strict=False):
-                roles[name] = role
+            roles |= zip(operator.inputs[1:3], ("scales", "zero_points"), strict=False)
     return roles

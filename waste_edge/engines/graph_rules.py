@@ -75,7 +75,9 @@ def _outside(graph: Graph, artifact: ArtifactName, target: Target) -> list[Findi
         if operator.kind in allowed.entry and not entered and _reads_pixels(graph, operator):
             entered = True
             continue
-        message = f"{target.name} has no {operator.kind} for {artifact}; change the layer, or name another target"
+        message = (
+            f"{target.name} has no {operator.kind} in its list for {artifact}; change the layer, or name another target"
+        )
         findings.append(_finding(graph, operator, "outside", message))
     return findings
 
@@ -83,7 +85,9 @@ def _outside(graph: Graph, artifact: ArtifactName, target: Target) -> list[Findi
 def _layout(graph: Graph) -> list[Finding]:
     message = "the layout or padding is not the target's; use SAME padding (SameConv2d), and keep to NHWC in TFLite"
     found = [operator for operator in graph.operators if operator.kind in _LAYOUT]
-    leading = [operator for operator in found if operator.kind == "Transpose" and operator.inputs[0] in graph.inputs][:1]
+    leading = [operator for operator in found if operator.kind == "Transpose" and operator.inputs[0] in graph.inputs][
+        :1
+    ]
     return [_finding(graph, operator, "layout", message) for operator in found if operator not in leading]
 
 
@@ -165,8 +169,10 @@ def _is_integer(graph: Graph, key: str) -> bool:
 
 
 def _conversions(graph: Graph, artifact: ArtifactName) -> list[Finding]:
-    """Stray ones: in TFLite any but one QUANTIZE of the pixels; in ONNX a pair that requantizes, or one of the pixels."""
-    message = "a conversion that the graph could do without; give both sides the same scale, or leave the pixels as they are"
+    """Stray: in TFLite any but one QUANTIZE of the pixels; in ONNX a pair that requantizes, or any of the pixels."""
+    message = (
+        "a conversion that the graph could do without; give both sides the same scale, or leave the pixels as they are"
+    )
     found = [one for one in graph.operators if one.kind in _CONVERSIONS]
     if engine_of(artifact) == "onnx":
         stray = [one for one in found if one.kind == "QuantizeLinear" and _requantizes(graph, one)]

@@ -29,7 +29,7 @@ def read_tflite(path: Path) -> Graph:
         raise BundleError(f"{path}: not a TFLite file; export the bundle again")
     try:
         return _Reader(content, schema).graph()
-    except (struct.error, IndexError, ValueError, TypeError, KeyError) as error:
+    except (struct.error, AttributeError, IndexError, ValueError, TypeError, KeyError) as error:
         raise BundleError(f"{path}: a damaged TFLite file ({error}); export or copy the bundle again") from error
 
 
@@ -45,6 +45,8 @@ class _Reader:
 
     def graph(self) -> Graph:
         graph = self._graph
+        if graph.InputsLength() == 0 or graph.OperatorsLength() == 0:
+            raise ValueError("no input or no operator")
         operators = tuple(self._operator(graph.Operators(index)) for index in range(graph.OperatorsLength()))
         return Graph(
             operators=operators,
@@ -57,7 +59,8 @@ class _Reader:
     def _operator(self, operator: Any) -> Operator:
         code = self._model.OperatorCodes(operator.OpcodeIndex())
         # Codes above 127 are in the wide field, older files have the narrow one only.
-        kind = self._kinds.get(max(code.BuiltinCode(), code.DeprecatedBuiltinCode()), "UNKNOWN")
+        number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+        kind = self._kinds.get(number, f"OPERATOR {number}")
         if kind == "CUSTOM":
             kind = f"CUSTOM {(code.CustomCode() or b'').decode()}"
         inputs = [operator.Inputs(index) for index in range(operator.InputsLength())]

@@ -49,7 +49,7 @@ class Target(Strict, frozen=True):
     def allowed(self, artifact: ArtifactName) -> Operators:
         """The allow-list for one of the target's own artifacts."""
         listed = self._listed(artifact)
-        assert listed is not None and artifact in self.artifacts  # the caller asks for the target's artifacts only
+        assert listed is not None, f"{artifact} is not for {self.name}"  # callers ask for `artifacts` only
         return listed
 
 

@@ -1,4 +1,4 @@
-"""Takes out of an ONNX model what no runtime reads, and keeps equal constants once. Outputs stay the same to the bit."""
+"""Takes out of an ONNX model what no runtime reads and keeps equal constants once; outputs stay the same to the bit."""
 
 from __future__ import annotations
 

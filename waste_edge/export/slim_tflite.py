@@ -99,6 +99,9 @@ class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]  # the base cl
     A vector is built as usual and, if its bytes are there already, taken back: what `Builder.WriteVtable` does.
     """
 
+    head: int
+    Bytes: bytearray
+
     def __init__(self, size_bytes: int) -> None:
         super().__init__(size_bytes)
         self._written: dict[tuple[int, bytes], int] = {}
