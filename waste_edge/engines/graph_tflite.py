@@ -74,7 +74,7 @@ class _Reader:
             name=(tensor.Name() or b"").decode("utf-8", "replace"),
             dtype=self._types.get(tensor.Type(), "unknown"),
             shape=tuple(tensor.Shape(index) for index in range(tensor.ShapeLength())),
-            constant=self._model.Buffers(tensor.Buffer()).DataLength() > 0,
+            constant=_holds_data(self._model.Buffers(tensor.Buffer())),
             scale=float(quantization.Scale(0)) if per_tensor else None,
             zero_point=int(quantization.ZeroPoint(0)) if per_tensor else None,
         )
@@ -84,6 +84,12 @@ class _Reader:
         roles = _roles(operators)
         spans: dict[str, dict[int, int]] = {name: {} for name in ByteCount.__struct_fields__}
 
+        def count_data(what: str, buffer: Any) -> None:
+            if _lies_behind(buffer):
+                spans[what][buffer.Offset()] = buffer.Size()
+            else:
+                count(what, buffer, _BUFFER_DATA)
+
         def count(what: str, table: Any, slot: int, element_bytes: int = 1) -> None:
             offset = table._tab.Offset(slot)
             if offset:
@@ -92,7 +98,7 @@ class _Reader:
 
         for index in range(self._graph.TensorsLength()):
             tensor = self._graph.Tensors(index)
-            count(roles.get(str(index), "constants"), self._model.Buffers(tensor.Buffer()), _BUFFER_DATA)
+            count_data(roles.get(str(index), "constants"), self._model.Buffers(tensor.Buffer()))
             count("names", tensor, _TENSOR_NAME)
             if (quantization := tensor.Quantization()) is not None:
                 count("scales", quantization, _QUANTIZATION_SCALE, 4)
@@ -102,7 +108,7 @@ class _Reader:
         for index in range(self._model.MetadataLength()):
             metadata = self._model.Metadata(index)
             count("names", metadata, _NAMED)
-            count("names", self._model.Buffers(metadata.Buffer()), _BUFFER_DATA)
+            count_data("names", self._model.Buffers(metadata.Buffer()))
         for index in range(self._model.SignatureDefsLength()):
             signature = self._model.SignatureDefs(index)
             count("names", signature, _SIGNATURE_KEY)
@@ -113,6 +119,15 @@ class _Reader:
         totals = {name: sum(found.values()) for name, found in spans.items()}
         totals["structure"] = len(self._content) - sum(totals.values())
         return ByteCount(**totals)
+
+
+def _lies_behind(buffer: Any) -> bool:
+    """Larger files by ai-edge-quantizer hold their data behind the tables, where `offset` and `size` say."""
+    return int(buffer.Offset()) > 1
+
+
+def _holds_data(buffer: Any) -> bool:
+    return _lies_behind(buffer) or int(buffer.DataLength()) > 0
 
 
 def _roles(operators: tuple[Operator, ...]) -> dict[str, str]:

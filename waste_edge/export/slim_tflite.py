@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import flatbuffers
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 _FILE_IDENTIFIER = b"TFL3"
@@ -33,6 +34,7 @@ def slim_tflite(content: bytes) -> bytes:
         _rename(graph)
         for tensor in graph.tensors:
             _drop_ranges(tensor)
+    _gather_buffers(model, content)
     _share_buffers(model)
     builder = _SharingBuilder(len(content))
     builder.Finish(model.Pack(builder), _FILE_IDENTIFIER)
@@ -76,6 +78,14 @@ def _drop_ranges(tensor: Any) -> None:
         tensor.quantization = None
         return
     quantization.min = quantization.max = None
+
+
+def _gather_buffers(model: Any, content: bytes) -> None:
+    """Bring inside what ai-edge-quantizer puts behind the tables of larger files, so that equal data are shared."""
+    for buffer in model.buffers:
+        if buffer.offset > 1:  # 0 and 1 say that the data, if any, is inside
+            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
+        buffer.offset = buffer.size = 0
 
 
 def _share_buffers(model: Any) -> None:
