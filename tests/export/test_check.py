@@ -66,7 +66,7 @@ def test_an_operator_the_target_lacks(chain: Chain, tmp_path: Path) -> None:
 
 def test_tflite_operators_are_checked_too(chain: Chain, tmp_path: Path) -> None:
     network = fold_batch_norms(Sine(open_run(chain.student).network))
-    tflite.export_fp32(network, 32, 32, tmp_path / "sine.tflite")
+    tflite.export_fp32(network, 48, 48, tmp_path / "sine.tflite")
     with pytest.raises(GraphError, match="tflite-fp32 for xnnpack-arm64: operator SIN at "):
         refuse_foreign_graph(tmp_path / "sine.tflite", "tflite-fp32")
 
