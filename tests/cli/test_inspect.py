@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,3 +61,35 @@ def test_the_default_bundle(waste_edge: WasteEdge, default_bundle: Path) -> None
     outcome = waste_edge("inspect", default_bundle)
     assert outcome.exit_code == 0
     assert "tflite-int8" in outcome.stdout
+
+
+def test_graph_counts_operators_and_bytes_and_names_what_is_wrong(waste_edge: WasteEdge, tiny_bundle: Path) -> None:
+    outcome = waste_edge("inspect", tiny_bundle, "--graph")
+    assert (outcome.exit_code, outcome.stderr) == (2, "")
+    for words in ("ort-cpu", "bytes a parameter", "zero points"):
+        assert words in outcome.stdout
+    assert "onnx-int8: MatMul at logits (float): computes in float within an INT8 graph; quantize" in outcome.stdout
+    assert "onnx-int8: Cast at levels (outside): ort-cpu has no Cast in its list for onnx-int8" in outcome.stdout
+
+
+def test_a_graph_made_for_its_target_is_well(waste_edge: WasteEdge, default_bundle: Path) -> None:
+    outcome = waste_edge("inspect", default_bundle, "--graph", "--target", "edgetpu-like", "--json")
+    assert outcome.exit_code == 0, outcome.stdout
+    reports = {report["artifact"]: report for report in json.loads(outcome.stdout)}
+    assert reports["onnx-int8"]["skipped"] == "not for edgetpu-like"
+    checked = reports["tflite-int8"]
+    assert (checked["target"], checked["findings"], checked["skipped"]) == ("edgetpu-like", [], "")
+    assert checked["operators"]["DEPTHWISE_CONV_2D"] > 0
+    assert sum(checked["size"].values()) == (default_bundle / "model-int8.tflite").stat().st_size
+
+
+def test_target_without_graph_is_not_ignored(waste_edge: WasteEdge, tiny_bundle: Path) -> None:
+    outcome = waste_edge("inspect", tiny_bundle, "--target", "ort-cpu")
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
+    assert outcome.stderr == "waste-edge: --target goes with --graph; add --graph, or leave --target out\n"
+
+
+def test_an_unknown_target(waste_edge: WasteEdge, tiny_bundle: Path) -> None:
+    outcome = waste_edge("inspect", tiny_bundle, "--graph", "--target", "abacus")
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
+    assert "abacus: no such file" in outcome.stderr

@@ -2,57 +2,57 @@
 
 from collections import Counter
 
-import onnx
 import pytest
 import torch
 
 from tests.export.conftest import Chain
-from waste_edge.engines.engine import open_engine
+from waste_edge.bundle import open_bundle
+from waste_edge.engines.graph import read_graph
+from waste_edge.engines.graph_report import report_graphs
+from waste_edge.engines.targets import read_target
 from waste_edge.export.graphs import fold_batch_norms
+from waste_edge.manifest import ARTIFACT_NAMES, ArtifactName
 from waste_edge.training.networks import build_network
 from waste_edge.training.recipe import ModelSpec
 from waste_edge.training.runs import open_run
 
 
-def tflite_operators(chain: Chain, name: str) -> Counter[str]:
-    engine = open_engine(chain.bundle / f"model-{name}.tflite", "tflite-int8")
-    details = engine._interpreter._get_ops_details()  # type: ignore[attr-defined]  # the only way to list operators
-    return Counter(detail["op_name"] for detail in details if detail["op_name"] != "DELEGATE")
+@pytest.mark.parametrize("artifact", ARTIFACT_NAMES)
+def test_every_export_is_made_for_its_target(chain: Chain, artifact: ArtifactName) -> None:
+    with open_bundle(chain.bundle) as bundle:
+        report = next(report for report in report_graphs(bundle) if report.artifact == artifact)
+    assert (report.skipped, report.findings) == ("", [])
 
 
-def test_the_int8_tflite_is_convolutions_and_nothing_else(chain: Chain) -> None:
-    operators = tflite_operators(chain, "int8")
-    assert operators == {"CONV_2D": 14, "DEPTHWISE_CONV_2D": 13, "MEAN": 1, "FULLY_CONNECTED": 1}
+def test_the_int8_tflite_suits_a_full_integer_accelerator(chain: Chain) -> None:
+    with open_bundle(chain.bundle) as bundle:
+        reports = {report.artifact: report for report in report_graphs(bundle, read_target("edgetpu-like"))}
+    assert (reports["tflite-int8"].skipped, reports["tflite-int8"].findings) == ("", [])
+    assert reports["tflite-int8"].operators == {
+        "CONV_2D": 14,
+        "DEPTHWISE_CONV_2D": 13,
+        "MEAN": 1,
+        "FULLY_CONNECTED": 1,
+    }
 
 
 def test_the_fp32_tflite_adds_one_cast_and_its_arithmetic(chain: Chain) -> None:
-    extra = tflite_operators(chain, "fp32") - tflite_operators(chain, "int8")
+    counts = {
+        name: Counter(read_graph(chain.bundle / f"model-{name}.tflite", "tflite-fp32").counts())
+        for name in ("fp32", "int8")
+    }
+    extra = counts["fp32"] - counts["int8"]
     assert extra["CAST"] == 1
     assert set(extra) <= {"CAST", "SUB", "MUL"}
 
 
-def test_the_int8_onnx_has_one_leading_transpose_and_no_float_island(chain: Chain) -> None:
-    graph = onnx.load(chain.bundle / "model-int8.onnx").graph
-    operators = Counter(node.op_type for node in graph.node)
-    assert graph.node[0].op_type == "Transpose"
-    assert operators["Transpose"] == 1
-    assert operators["Conv"] == 27
-    allowed = {"Transpose", "DequantizeLinear", "QuantizeLinear", "Conv", "ReduceMean", "GlobalAveragePool"}
-    assert set(operators) <= allowed | {"Reshape", "Flatten", "Squeeze", "Gemm", "MatMul", "Add"}
-    producer = {output: node for node in graph.node for output in node.output}
-    for node in graph.node:
-        if node.op_type in ("Conv", "Gemm"):
-            assert all(producer[name].op_type == "DequantizeLinear" for name in node.input), node.name
-
-
-def test_the_int8_inputs_are_the_pixels_themselves(chain: Chain) -> None:
-    model = onnx.load(chain.bundle / "model-int8.onnx")
-    values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    turned = model.graph.node[0].output[0]
-    dequantize = next(node for node in model.graph.node if turned in node.input)
-    assert (float(values[dequantize.input[1]]), int(values[dequantize.input[2]])) == (1 / 128, 128)
-    engine = open_engine(chain.bundle / "model-int8.tflite", "tflite-int8")
-    assert engine._input["quantization"] == (1 / 128, 0)  # type: ignore[attr-defined]
+def test_the_onnx_files_pool_in_one_operator(chain: Chain) -> None:
+    artifacts: tuple[ArtifactName, ...] = ("onnx-fp32", "onnx-int8")
+    for artifact in artifacts:
+        operators = read_graph(chain.bundle / f"model-{artifact[5:]}.onnx", artifact).counts()
+        assert operators["GlobalAveragePool"] == 1
+        assert operators["Conv"] == 27
+        assert not {"ReduceMean", "Gather"} & set(operators)
 
 
 def test_no_file_names_the_machine_that_made_it(chain: Chain) -> None:

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 def command(
     bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="A folder, a .zip, or the name of a shipped bundle.")],
+    graph: Annotated[
+        bool, typer.Option("--graph", help="Count operators and bytes, and check them for a target.")
+    ] = False,
+    target: Annotated[
+        str, typer.Option("--target", help="With --graph: a .toml file, or the name of one in export/targets/.")
+    ] = "",
     json: JsonOption = False,
 ) -> None:
     """Say what a bundle is: labels, input, artifacts, thresholds, measured
@@ -24,10 +30,20 @@ def command(
     Reads the manifest only and runs nothing; [bold]waste-edge verify[/] checks
     that it is true. With --json the manifest itself is printed.
 
-    Example: [bold]waste-edge inspect small[/]
+    --graph looks into the files instead: the operators of each artifact, those
+    that the target lacks, and what every byte is for. Without --target each
+    artifact is checked for what it is made for: xnnpack-arm64 for TFLite,
+    ort-cpu for ONNX. Exit code 2 if an operator should not be there.
+
+    Example: [bold]waste-edge inspect small --graph --target edgetpu-like[/]
     """
+    from waste_edge.errors import UserError
     from waste_edge.strict import to_json
 
+    if graph:
+        raise typer.Exit(_inspect_graphs(bundle, target, json))
+    if target:
+        raise UserError("--target goes with --graph; add --graph, or leave --target out")
     with opened_bundle(bundle) as opened:
         manifest, source = opened.manifest, str(opened.source)
     if json:
@@ -38,6 +54,22 @@ def command(
         screen.print(_facts(title, rows))
     screen.print(_artifacts(manifest))
     screen.print(f"measured on {manifest.metrics.protocol}", markup=False, soft_wrap=True)
+
+
+def _inspect_graphs(bundle: str, target: str, json: bool) -> int:
+    """Print what is in a bundle's files; returns the exit code."""
+    from waste_edge.cli.graph_tables import print_graphs
+    from waste_edge.engines.graph_report import report_graphs
+    from waste_edge.engines.targets import read_target
+    from waste_edge.strict import to_json
+
+    with opened_bundle(bundle) as opened:
+        reports = report_graphs(opened, read_target(target) if target else None)
+    if json:
+        typer.echo(to_json(reports), nl=False)
+    else:
+        print_graphs(reports)
+    return 2 if any(report.findings for report in reports) else 0
 
 
 def _sections(manifest: Manifest, source: str) -> dict[str, dict[str, str]]:

@@ -20,6 +20,7 @@ from waste_edge.engines.verify import verify_bundle
 from waste_edge.errors import DataError, UserError, WasteEdgeError
 from waste_edge.export import calibrate, onnx, tflite
 from waste_edge.export.card import CARD_NAME, model_card
+from waste_edge.export.check import refuse_bad_weights, refuse_foreign_graph
 from waste_edge.export.golden import write_golden
 from waste_edge.export.graphs import fold_batch_norms
 from waste_edge.export.recipe import ExportRecipe
@@ -94,8 +95,11 @@ def export_bundle(
 
     Raises:
         DataError: other data than the run's, too few calibration pictures, or no validation part.
+        GraphError: the network holds an operator that a target lacks.
+        RunError: a weight is NaN or infinite.
         UserError: `out` exists or cannot be written.
     """
+    refuse_bad_weights(run.network, run.folder)
     dataset = _own_data(run, data)
     parts = split(dataset, run.info.recipe.split)
     if not parts["val"]:
@@ -164,6 +168,7 @@ def _write_artifacts(folder: Path, work: _Work) -> dict[ArtifactName, Artifact]:
     for name, (file, scheme, write) in writers.items():
         work.step(f"exporting {name}")
         write(folder / file)
+        refuse_foreign_graph(folder / file, name)
         entry = _entry(folder / file)
         artifacts[name] = Artifact(
             file=file, size_bytes=entry.size_bytes, sha256=entry.sha256, macs=macs, scheme=scheme

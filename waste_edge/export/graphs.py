@@ -25,7 +25,8 @@ class FromPixels(nn.Module):
 
     def forward(self, pixels: Tensor) -> dict[str, Tensor]:
         if self.channels_first:
-            logits, features = self.network(normalize(pixels.permute(0, 3, 1, 2)))
+            # Without `contiguous` the exporter flattens the pooled features through a Gather.
+            logits, features = self.network(normalize(pixels.permute(0, 3, 1, 2).contiguous()))
         else:
             logits, features = self.network(normalize(pixels).permute(0, 3, 1, 2))
         return {"logits": logits, "features": features}

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import (
     CalibrationDataReader,
     QuantFormat,
@@ -21,6 +21,7 @@ from torch import nn
 
 from waste_edge.export.graphs import FromNormalized, FromPixels, example_pixels
 from waste_edge.export.quiet import quiet
+from waste_edge.export.slim_onnx import slim_onnx
 from waste_edge.files import write_atomically
 from waste_edge.frames import Pixels
 from waste_edge.training.networks import normalize
@@ -32,7 +33,10 @@ _OUTPUTS = ["logits", "features"]
 
 def export_fp32(network: nn.Module, height_px: int, width_px: int, path: Path) -> None:
     """Write the FP32 file of a folded network."""
-    write_atomically(path, _traced(FromPixels(network, channels_first=True), example_pixels(height_px, width_px)))
+    model = _traced(FromPixels(network, channels_first=True), example_pixels(height_px, width_px))
+    slim_onnx(model)
+    onnx.checker.check_model(model, full_check=True)
+    write_atomically(path, model.SerializeToString())
 
 
 def export_int8(network: nn.Module, calibration: list[Pixels], path: Path) -> None:
@@ -50,7 +54,8 @@ def export_int8(network: nn.Module, calibration: list[Pixels], path: Path) -> No
     example = normalize(example_pixels(height_px, width_px)).permute(0, 3, 1, 2).contiguous()
     with tempfile.TemporaryDirectory(prefix="waste-edge-onnx-") as name:
         folder = Path(name)
-        (folder / "float.onnx").write_bytes(_traced(FromNormalized(network, channels_first=True), example))
+        floating = _traced(FromNormalized(network, channels_first=True), example)
+        (folder / "float.onnx").write_bytes(floating.SerializeToString())
         with quiet("ONNX quantization"):
             quant_pre_process(str(folder / "float.onnx"), str(folder / "ready.onnx"))
             quantize_static(
@@ -64,6 +69,7 @@ def export_int8(network: nn.Module, calibration: list[Pixels], path: Path) -> No
             )
         model = onnx.load(folder / "int8.onnx")
     _take_pixels(model, height_px, width_px)
+    slim_onnx(model)
     onnx.checker.check_model(model, full_check=True)
     write_atomically(path, model.SerializeToString())
 
@@ -81,8 +87,8 @@ class _Pictures(CalibrationDataReader):  # type: ignore[misc]  # the base class 
         return {"pixels": normalize(torch.from_numpy(pixels)).permute(2, 0, 1)[None].contiguous().numpy()}
 
 
-def _traced(module: nn.Module, example: torch.Tensor) -> bytes:
-    """An ONNX model's bytes, optimized, without the paths and traces of the machine that made it."""
+def _traced(module: nn.Module, example: torch.Tensor) -> onnx.ModelProto:
+    """An ONNX model, optimized, without the paths and traces of the machine that made it."""
     with quiet("ONNX export"):
         program = torch.onnx.export(
             module.eval(),
@@ -101,7 +107,27 @@ def _traced(module: nn.Module, example: torch.Tensor) -> bytes:
         node.doc_string = ""
     for value in [*model.graph.value_info, *model.graph.input, *model.graph.output]:
         del value.metadata_props[:]
-    return bytes(model.SerializeToString())
+    _pool_globally(model)
+    return model
+
+
+def _pool_globally(model: onnx.ModelProto) -> None:
+    """Turn a mean over both sides of the picture into GlobalAveragePool, which ONNX Runtime computes in INT8.
+
+    ReduceMean it would leave in float, with a conversion before and after.
+    """
+    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type != "ReduceMean" or len(node.input) != 2 or node.input[1] not in values:
+            continue
+        keeps = next((attribute.i for attribute in node.attribute if attribute.name == "keepdims"), 1)
+        if keeps and {int(axis) % 4 for axis in values[node.input[1]]} == {2, 3}:  # our feature maps have four axes
+            node.op_type = "GlobalAveragePool"
+            del node.input[1:]
+            del node.attribute[:]
+    used = {name for node in model.graph.node for name in node.input}
+    for tensor in [tensor for tensor in model.graph.initializer if tensor.name not in used]:
+        model.graph.initializer.remove(tensor)
 
 
 def _take_pixels(model: onnx.ModelProto, height_px: int, width_px: int) -> None:

@@ -19,6 +19,7 @@ from torch import nn
 from waste_edge.errors import WasteEdgeError
 from waste_edge.export.graphs import FromNormalized, FromPixels, example_pixels
 from waste_edge.export.quiet import quiet
+from waste_edge.export.slim_tflite import slim_tflite
 from waste_edge.files import write_atomically
 from waste_edge.frames import Pixels
 from waste_edge.training.networks import normalize
@@ -29,7 +30,8 @@ _SIGNATURE = litert_torch.model.DEFAULT_SIGNATURE_NAME
 
 def export_fp32(network: nn.Module, height_px: int, width_px: int, path: Path) -> None:
     """Write the FP32 file of a folded network."""
-    write_atomically(path, _converted(FromPixels(network, channels_first=False), example_pixels(height_px, width_px)))
+    content = _converted(FromPixels(network, channels_first=False), example_pixels(height_px, width_px))
+    write_atomically(path, slim_tflite(content))
 
 
 def export_int8(network: nn.Module, calibration: list[Pixels], path: Path) -> None:
@@ -53,7 +55,7 @@ def export_int8(network: nn.Module, calibration: list[Pixels], path: Path) -> No
         ranges = _pin_input(tool.calibrate({_SIGNATURE: pictures}))
         tool.quantize(ranges).export_model(str(target))
         content = target.read_bytes()
-    write_atomically(path, content)
+    write_atomically(path, slim_tflite(content))
 
 
 def _converted(module: nn.Module, example: torch.Tensor) -> bytes:

@@ -1,0 +1,140 @@
+"""Takes out of a TFLite file what no runtime reads, and writes once what was written many times.
+
+What a file by litert-torch and ai-edge-quantizer carries beyond weights, measured on MobileNetV1 at width 0.25: a zero
+point of eight bytes for every channel of every weight and every bias, all of them zero (14 % of the file), and tensor
+names that are paths through Python modules (10 %). FlatBuffers lets tables share vectors, so equal zero points become
+one vector; numbers are never touched, so every output stays the same to the bit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+_FILE_IDENTIFIER = b"TFL3"
+_BUFFER_ALIGNMENT_BYTES = 16  # TFLite's schema asks it of weights; Python's generated code does not know
+_MODULE = re.compile(r".*\._?[A-Za-z0-9]+_(?P<attribute>.+)")  # torch.nn.modules.conv.Conv2d_conv_pw
+
+
+def slim_tflite(content: bytes) -> bytes:
+    """The same network in fewer bytes: every output stays the same to the bit.
+
+    Signature names and operators stay; weights keep no name, activations the name of the module that made them.
+    """
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    model.description = None
+    model.metadata = None  # the converter's notes to its own tools
+    model.metadataBuffer = None
+    for graph in model.subgraphs:
+        _rename(graph)
+        for tensor in graph.tensors:
+            _drop_ranges(tensor)
+    _gather_buffers(model, content)
+    _share_buffers(model)
+    builder = _SharingBuilder(len(content))
+    builder.Finish(model.Pack(builder), _FILE_IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def _rename(graph: Any) -> None:
+    """Short names for what operators compute, none for constants."""
+    computed = {int(index) for operator in graph.operators for index in operator.outputs}
+    kept = {int(index) for index in [*graph.inputs, *graph.outputs]}
+    taken: set[str] = set()
+    for index, tensor in enumerate(graph.tensors):
+        if index in kept:
+            continue  # a signature's tensors have short names already, and older runtimes look them up
+        tensor.name = next(name for name in _candidates(tensor.name) if name not in taken) if index in computed else ""
+        taken.add(tensor.name)
+
+
+def _candidates(name: bytes | None) -> Iterator[str]:
+    """`blocks.0.0.conv_dw`, then numbered; from names that join paths such as `pkg.Class_attribute/...` by `;`."""
+    text = (name or b"").decode("utf-8", "replace")
+    short = text.rpartition(":")[0] if re.fullmatch(r".*:\d+", text) else text
+    if "/" in text or ";" in text:
+        deepest = max(text.split(";"), key=lambda part: part.count("/")).split("/")
+        matches = [match for part in deepest if (match := _MODULE.fullmatch(part))]
+        short = ".".join(match["attribute"] for match in matches if match["attribute"] != "network")
+    short = short or "t"
+    yield short
+    number = 1
+    while True:
+        yield f"{short}:{number}"
+        number += 1
+
+
+def _drop_ranges(tensor: Any) -> None:
+    """Leave scales and zero points; calibration's minimum and maximum are inside them already."""
+    quantization = tensor.quantization
+    if quantization is None:
+        return
+    if quantization.scale is None or len(quantization.scale) == 0:
+        tensor.quantization = None
+        return
+    quantization.min = quantization.max = None
+
+
+def _gather_buffers(model: Any, content: bytes) -> None:
+    """Bring inside what ai-edge-quantizer puts behind the tables of larger files, so that equal data are shared."""
+    for buffer in model.buffers:
+        if buffer.offset > 1:  # 0 and 1 say that the data, if any, is inside
+            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
+        buffer.offset = buffer.size = 0
+
+
+def _share_buffers(model: Any) -> None:
+    """One buffer for equal contents; buffer 0 is the empty one by TFLite's convention."""
+    places: dict[bytes, int] = {b"": 0}
+    buffers = [schema.BufferT()]
+    for graph in model.subgraphs:
+        for tensor in graph.tensors:
+            data = model.buffers[tensor.buffer].data
+            content = b"" if data is None else bytes(data)
+            if content not in places:
+                places[content] = len(buffers)
+                buffers.append(model.buffers[tensor.buffer])
+            tensor.buffer = places[content]
+    model.buffers = buffers
+
+
+class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]  # the base class is untyped
+    """Writes equal vectors of numbers once, and aligns byte vectors, which hold weights.
+
+    A vector is built as usual and, if its bytes are there already, taken back: what `Builder.WriteVtable` does.
+    """
+
+    head: int
+    Bytes: bytearray
+
+    def __init__(self, size_bytes: int) -> None:
+        super().__init__(size_bytes)
+        self._written: dict[tuple[int, bytes], int] = {}
+        self._open: tuple[int, int] | None = None  # where the vector's padding began, and an element's size
+
+    def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:  # noqa: N802, N803  # FlatBuffers' names
+        self._open = (self.Offset(), elemSize)
+        return int(super().StartVector(elemSize, numElems, _BUFFER_ALIGNMENT_BYTES if elemSize == 1 else alignment))
+
+    def PrependUOffsetTRelative(self, off: int) -> None:  # noqa: N802
+        self._open = None  # offsets count from where they stand: equal bytes there mean different things
+        super().PrependUOffsetTRelative(off)
+
+    def EndVector(self) -> int:  # noqa: N802
+        offset, opened = int(super().EndVector()), self._open
+        self._open = None
+        if opened is None:
+            return offset
+        begin, element_bytes = opened
+        end = self.head + 4 + int.from_bytes(self.Bytes[self.head : self.head + 4], "little") * element_bytes
+        key = (element_bytes, bytes(self.Bytes[self.head : end]))
+        if key in self._written:
+            self.head = len(self.Bytes) - begin
+            return self._written[key]
+        self._written[key] = offset
+        return offset
