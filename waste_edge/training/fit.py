@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from waste_edge.dataset import Dataset, Photo, open_dataset, split
+from waste_edge.dataset import Dataset, Part, Photo, open_dataset, split
 from waste_edge.errors import ConfigError, DataError, RunError, UserError
 from waste_edge.files import write_atomically
 from waste_edge.metrics import Scores
@@ -103,18 +103,8 @@ def fit(
     parts = split(dataset, recipe.split)
     if len(parts["train"]) < 2:
         raise DataError(f"{data}: {len(parts['train'])} pictures to train on; at least 2 are needed")
-    rendered = render_views(recipe.rendered, dataset.labels, _view_size(recipe))
     network, initial, initial_sha256 = starting_network(recipe, len(dataset.labels), weights, start)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    job = _Job(
-        recipe,
-        channels_last(network.to(device)),
-        channels_last(teacher.network.to(device)).eval() if teacher else None,
-        TrainingViews(dataset, parts["train"], rendered, augmentation(recipe.augment, recipe.input)),
-        dataset,
-        parts["val"],
-        device,
-    )
+    job = _gather(recipe, network, teacher, dataset, parts)
     out.mkdir(parents=True, exist_ok=True)
     save_split(out, parts)
     scores = _train(job, out, watcher)
@@ -127,7 +117,7 @@ def fit(
         data_fingerprint=dataset.fingerprint(),
         grouped=dataset.grouped,
         pictures={part: len(photos) for part, photos in parts.items()},
-        rendered_pictures=len(rendered),
+        rendered_pictures=len(job.views) - len(parts["train"]),
         initial_weights=initial,
         initial_weights_sha256=initial_sha256,
         teacher=f"{teacher.info.recipe.name} sha256:{teacher.info.weights_sha256}" if teacher else "",
@@ -140,6 +130,23 @@ def fit(
     )
     save_info(out, info)
     return info
+
+
+def _gather(
+    recipe: Recipe, network: nn.Module, teacher: Run | None, dataset: Dataset, parts: dict[Part, list[Photo]]
+) -> _Job:
+    """Views and networks, these where they will be computed."""
+    rendered = render_views(recipe.rendered, dataset.labels, _view_size(recipe))
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return _Job(
+        recipe,
+        channels_last(network.to(device)),
+        channels_last(teacher.network.to(device)).eval() if teacher else None,
+        TrainingViews(dataset, parts["train"], rendered, augmentation(recipe.augment, recipe.input)),
+        dataset,
+        parts["val"],
+        device,
+    )
 
 
 def _train(job: _Job, out: Path, watcher: Watcher) -> Scores | None:
