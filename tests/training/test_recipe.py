@@ -39,6 +39,13 @@ def test_teacher_and_student_share_split_and_input() -> None:
     assert student.distill is not None
 
 
+def test_the_quantization_aware_recipe_goes_on_where_the_student_ended() -> None:
+    student, tuned = read_recipe("student_mobilenet_v1_025"), read_recipe("qat_student_mobilenet_v1_025")
+    assert (tuned.model, tuned.input, tuned.split) == (student.model, student.input, student.split)
+    assert tuned.quantize_aware is not None
+    assert tuned.fit.learning_rate < student.fit.learning_rate / 5
+
+
 @pytest.mark.parametrize(
     ("change", "names"),
     [
@@ -51,6 +58,10 @@ def test_teacher_and_student_share_split_and_input() -> None:
         ("[fit]\nepochs = 1\n[distill]\ntemperature = 0.0", "temperature"),
         ("[fit]\nepochs = 1\n[rendered]\nviews_per_label = -1", "views_per_label"),
         ("[fit]\nepochs = 1\n[fit]", "fit"),
+        ("[fit]\nepochs = 3\n[quantize_aware]\nobserve_batches = 0", "observe_batches"),
+        ("[fit]\nepochs = 3\n[quantize_aware]\nrange_momentum = 0.0", "range_momentum"),
+        ("[fit]\nepochs = 3\n[quantize_aware]\nfreeze_ranges_after = -1.0", "freeze_ranges_after"),
+        ("[fit]\nepochs = 2\n[quantize_aware]\nfreeze_ranges_after = 2.0", "less than fit.epochs"),
     ],
 )
 def test_a_wrong_recipe_is_an_error_that_names_file_and_key(tmp_path: Path, change: str, names: str) -> None:

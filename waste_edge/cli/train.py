@@ -19,6 +19,10 @@ OutOption = Annotated[Path, typer.Option("--out", help="The run's folder, to be 
 WeightsOption = Annotated[
     Path | None, typer.Option("--weights", help="A .safetensors file to start from, instead of a download.")
 ]
+StartOption = Annotated[
+    Path | None,
+    typer.Option("--from", help="A finished run to go on from; a quantization-aware recipe needs one."),
+]
 
 
 def command(
@@ -26,17 +30,24 @@ def command(
     data: DataOption,
     out: OutOption,
     weights: WeightsOption = None,
+    start: StartOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a teacher or a plain student by a recipe; leaves a run folder.
 
     [dim]waste-edge train teacher_mobilenet_v2 --data photos --out runs/teacher[/]
     """
-    fit_and_report(recipe, data, out, weights, None, as_json)
+    fit_and_report(recipe, data, out, weights, None, start, as_json)
 
 
 def fit_and_report(
-    recipe_name: str, data: Path, out: Path, weights: Path | None, teacher: Path | None, as_json: bool
+    recipe_name: str,
+    data: Path,
+    out: Path,
+    weights: Path | None,
+    teacher: Path | None,
+    start: Path | None,
+    as_json: bool,
 ) -> None:
     """Run the training loop under a progress bar and say what came out."""
     with host_only("train"):
@@ -47,8 +58,9 @@ def fit_and_report(
 
         recipe = read_recipe(recipe_name)
         wise: Run | None = open_run(teacher) if teacher else None
+        before: Run | None = open_run(start) if start else None
         with TrainingProgress(recipe.fit.epochs) as watcher:
-            info = fit(recipe, data, out, watcher, weights, wise)
+            info = fit(recipe, data, out, watcher, weights, wise, before)
     if as_json:
         from waste_edge.strict import to_json
 

@@ -18,7 +18,7 @@ from waste_edge.engines.engine import Engine, open_engine
 from waste_edge.engines.evaluate import Progress, predict_photos, score_logits, truth_of
 from waste_edge.engines.verify import verify_bundle
 from waste_edge.errors import DataError, UserError, WasteEdgeError
-from waste_edge.export import calibrate, onnx, tflite
+from waste_edge.export import calibrate, onnx, tflite, trained
 from waste_edge.export.card import CARD_NAME, model_card
 from waste_edge.export.check import refuse_bad_weights, refuse_foreign_graph
 from waste_edge.export.golden import write_golden
@@ -106,7 +106,8 @@ def export_bundle(
         raise DataError(
             f"{data}: the run kept no validation part; set split.val_fraction in its recipe and train again"
         )
-    calibration = calibrate.choose_calibration(dataset, parts["train"], recipe)
+    # Ranges that were trained need no pictures to calibrate them.
+    calibration = [] if run.info.ranges else calibrate.choose_calibration(dataset, parts["train"], recipe)
     work = _Work(run, dataset, calibration, parts["val"], recipe, naming, step, progress)
     if out.suffix != ".zip":
         with folder_in_one_piece(out) as folder:
@@ -164,6 +165,17 @@ def _write_artifacts(folder: Path, work: _Work) -> dict[ArtifactName, Artifact]:
         "tflite-fp32": ("model-fp32.tflite", "float32", lambda path: tflite.export_fp32(network, *size, path)),
         "tflite-int8": ("model-int8.tflite", tflite.SCHEME, lambda path: tflite.export_int8(network, pictures, path)),
     }
+    if ranges := work.run.info.ranges:
+        writers["onnx-int8"] = (
+            "model-int8.onnx",
+            trained.ONNX_SCHEME,
+            lambda path: trained.export_onnx(network, ranges, *size, path),
+        )
+        writers["tflite-int8"] = (
+            "model-int8.tflite",
+            trained.TFLITE_SCHEME,
+            lambda path: trained.export_tflite(network, ranges, *size, path),
+        )
     artifacts: dict[ArtifactName, Artifact] = {}
     for name, (file, scheme, write) in writers.items():
         work.step(f"exporting {name}")
@@ -210,7 +222,7 @@ def _provenance(work: _Work) -> Provenance:
         initial_weights_sha256=info.initial_weights_sha256,
         teacher=info.teacher,
         calibration_pictures=len(work.calibration),
-        calibration_fingerprint=calibrate.fingerprint(work.calibration),
+        calibration_fingerprint=calibrate.fingerprint(work.calibration) if work.calibration else "",
         libraries=library_versions(_LIBRARIES),
         commit=info.commit,
     )

@@ -39,12 +39,17 @@ def _data(manifest: Manifest) -> str:
         else "No rendered views were added."
     )
     teacher = f"Distilled from the teacher `{origin.teacher}`." if origin.teacher else "Trained without a teacher."
+    quantized = (
+        f"Quantized on {origin.calibration_pictures} training pictures (`{origin.export_recipe}`)."
+        if origin.calibration_pictures
+        else "Fine-tuned under INT8 rounding (quantization-aware): the ranges were trained, no picture calibrated them."
+    )
     return f"""## Data
 
 - Photographs: `{origin.data}` (content fingerprint `{origin.data_fingerprint[:16]}`). {_data_licence(origin.data)}
 - {rendered}
 - Initial weights: `{origin.initial_weights}`{_weights_licence(origin.initial_weights_sha256)}. {teacher}
-- Quantized on {origin.calibration_pictures} training pictures (`{origin.export_recipe}`)."""
+- {quantized}"""
 
 
 def _results(manifest: Manifest) -> str:

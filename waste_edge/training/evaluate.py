@@ -65,4 +65,4 @@ def evaluate_run(run: Path, data: Path, part: PartChoice, progress: Progress) ->
     info = opened.info
     dataset = open_dataset(data, info.labels)
     photos, protocol = choose_photos(dataset, part, info.recipe.split, info.data_fingerprint)
-    return score_network(opened.network, dataset, photos, info.recipe.input, progress), protocol
+    return score_network(opened.as_trained(), dataset, photos, info.recipe.input, progress), protocol

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,13 +19,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from waste_edge.dataset import Dataset, Photo, open_dataset, split
+from waste_edge.dataset import Dataset, Part, Photo, open_dataset, split
 from waste_edge.errors import ConfigError, DataError, RunError, UserError
-from waste_edge.files import sha256_of, write_atomically
+from waste_edge.files import write_atomically
 from waste_edge.metrics import Scores
 from waste_edge.training.evaluate import score_network
+from waste_edge.training.fake_quantization import FakeQuantized, float_network
 from waste_edge.training.losses import distillation_loss
-from waste_edge.training.networks import build_network, load_initial_weights, normalize
+from waste_edge.training.networks import normalize
 from waste_edge.training.plots import plot_curves
 from waste_edge.training.recipe import Recipe
 from waste_edge.training.runs import (
@@ -37,6 +39,7 @@ from waste_edge.training.runs import (
     save_split,
     save_weights,
 )
+from waste_edge.training.start import check_start, starting_network
 from waste_edge.training.views import TrainingViews, augmentation, render_views
 
 
@@ -64,7 +67,13 @@ class _Job:
 
 
 def fit(
-    recipe: Recipe, data: Path, out: Path, watcher: Watcher, weights: Path | None = None, teacher: Run | None = None
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    watcher: Watcher,
+    weights: Path | None = None,
+    teacher: Run | None = None,
+    start: Run | None = None,
 ) -> RunInfo:
     """Train by a recipe and leave a run in `out`, with the last epoch's weights.
 
@@ -77,6 +86,8 @@ def fit(
         watcher: told of every step and epoch.
         weights: safetensors file to start from.
         teacher: a finished run with the same labels.
+        start: a finished run of the same network to go on from, instead of `weights`; a recipe with a
+            `quantize_aware` part needs one.
 
     Raises:
         ConfigError, DataError, RunError, PictureError: one line naming what is wrong.
@@ -87,23 +98,13 @@ def fit(
     started = time.monotonic()
     dataset = open_dataset(data)
     _check_teacher(recipe, teacher, dataset)
+    check_start(recipe, start, weights, dataset)
     _seed_everything(recipe.fit.seed)
     parts = split(dataset, recipe.split)
     if len(parts["train"]) < 2:
         raise DataError(f"{data}: {len(parts['train'])} pictures to train on; at least 2 are needed")
-    rendered = render_views(recipe.rendered, dataset.labels, _view_size(recipe))
-    network = build_network(recipe.model, len(dataset.labels))
-    initial = load_initial_weights(network, recipe.model, weights)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    job = _Job(
-        recipe,
-        channels_last(network.to(device)),
-        channels_last(teacher.network.to(device)).eval() if teacher else None,
-        TrainingViews(dataset, parts["train"], rendered, augmentation(recipe.augment, recipe.input)),
-        dataset,
-        parts["val"],
-        device,
-    )
+    network, initial, initial_sha256 = starting_network(recipe, len(dataset.labels), weights, start)
+    job = _gather(recipe, network, teacher, dataset, parts)
     out.mkdir(parents=True, exist_ok=True)
     save_split(out, parts)
     scores = _train(job, out, watcher)
@@ -116,18 +117,36 @@ def fit(
         data_fingerprint=dataset.fingerprint(),
         grouped=dataset.grouped,
         pictures={part: len(photos) for part, photos in parts.items()},
-        rendered_pictures=len(rendered),
+        rendered_pictures=len(job.views) - len(parts["train"]),
         initial_weights=initial,
-        initial_weights_sha256=sha256_of(weights) if weights else "",
+        initial_weights_sha256=initial_sha256,
         teacher=f"{teacher.info.recipe.name} sha256:{teacher.info.weights_sha256}" if teacher else "",
-        weights_sha256=save_weights(out, network),
+        weights_sha256=save_weights(out, float_network(network)),
         libraries=library_versions(),
         commit=commit_of_code(),
         seconds=round(time.monotonic() - started, 1),
         scores=scores,
+        ranges=network.trained_ranges() if isinstance(network, FakeQuantized) else [],
     )
     save_info(out, info)
     return info
+
+
+def _gather(
+    recipe: Recipe, network: nn.Module, teacher: Run | None, dataset: Dataset, parts: dict[Part, list[Photo]]
+) -> _Job:
+    """Views and networks, these where they will be computed."""
+    rendered = render_views(recipe.rendered, dataset.labels, _view_size(recipe))
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return _Job(
+        recipe,
+        channels_last(network.to(device)),
+        channels_last(teacher.network.to(device)).eval() if teacher else None,
+        TrainingViews(dataset, parts["train"], rendered, augmentation(recipe.augment, recipe.input)),
+        dataset,
+        parts["val"],
+        device,
+    )
 
 
 def _train(job: _Job, out: Path, watcher: Watcher) -> Scores | None:
@@ -143,6 +162,8 @@ def _train(job: _Job, out: Path, watcher: Watcher) -> Scores | None:
     losses: list[float] = []
     accuracies: list[float | None] = []
     scores: Scores | None = None
+    if isinstance(job.network, FakeQuantized):
+        job.network.observe(_some_inputs(job, loader, job.network.spec.observe_batches))
     for epoch in range(1, spec.epochs + 1):
         began = time.monotonic()
         losses.append(_one_epoch(job, loader, optimizer, schedule, epoch, watcher))
@@ -151,7 +172,7 @@ def _train(job: _Job, out: Path, watcher: Watcher) -> Scores | None:
         accuracies.append(scores.accuracy if scores else None)
         seconds = round(time.monotonic() - began, 1)
         lines.append({"epoch": epoch, "loss": losses[-1], "val_accuracy": accuracies[-1], "seconds": seconds})
-        save_weights(out, job.network)
+        save_weights(out, float_network(job.network))
         write_atomically(out / "metrics.jsonl", "".join(f"{msgspec.json.encode(line).decode()}\n" for line in lines))
         plot_curves(out / "curves.png", job.recipe.name, losses, accuracies)
         watcher.epoch(epoch, losses[-1], scores)
@@ -170,7 +191,9 @@ def _one_epoch(
     job.network.train()
     total = 0.0
     for step, (pixels, truth) in enumerate(loader, start=1):
-        x = normalize(pixels.to(job.device)).contiguous(memory_format=torch.channels_last)
+        if isinstance(job.network, FakeQuantized):
+            job.network.advance(epoch - 1 + (step - 1) / len(loader))
+        x = _prepared(job, pixels)
         loss = _loss(job, x, truth.to(job.device))
         value = float(loss.detach())
         if not math.isfinite(value):
@@ -185,6 +208,16 @@ def _one_epoch(
         total += value
         watcher.step(epoch, step, len(loader), value)
     return total / len(loader)
+
+
+def _prepared(job: _Job, pixels: Tensor) -> Tensor:
+    return normalize(pixels.to(job.device)).contiguous(memory_format=torch.channels_last)
+
+
+def _some_inputs(job: _Job, loader: DataLoader[tuple[Tensor, int]], batches: int) -> Iterator[Tensor]:
+    """Inputs of the first batches of one pass."""
+    for pixels, _ in itertools.islice(loader, batches):
+        yield _prepared(job, pixels)
 
 
 def _loss(job: _Job, x: Tensor, truth: Tensor) -> Tensor:

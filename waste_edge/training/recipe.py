@@ -104,6 +104,30 @@ class DistillSpec(Strict, frozen=True):
             raise ValueError("distill.temperature must be positive and distill.alpha 0 to 1")
 
 
+class QuantizeAwareSpec(Strict, frozen=True):
+    """Fine-tuning under INT8 rounding (Jacob et al. 2018, Krishnamoorthi 2018); see `fake_quantization`.
+
+    Attributes:
+        observe_batches: training batches that give the activations' first ranges, before any rounding.
+        range_momentum: share of a new batch's least and greatest value in their moving averages.
+        freeze_batch_norm_after: epochs; from then on batch norms use the statistics they will be deployed with.
+        freeze_ranges_after: epochs; from then on the ranges are those that will be deployed.
+    """
+
+    observe_batches: int = 20
+    range_momentum: float = 0.01
+    freeze_batch_norm_after: float = 1.0
+    freeze_ranges_after: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.observe_batches < 1:
+            raise ValueError(f"quantize_aware.observe_batches must be at least 1, got {self.observe_batches}")
+        if not 0.0 < self.range_momentum <= 1.0:
+            raise ValueError(f"quantize_aware.range_momentum must be above 0 and at most 1, got {self.range_momentum}")
+        if self.freeze_batch_norm_after < 0 or self.freeze_ranges_after < 0:
+            raise ValueError("quantize_aware.freeze_batch_norm_after and freeze_ranges_after must not be negative")
+
+
 class Recipe(Strict, frozen=True):
     """One `training/*.toml`."""
 
@@ -115,6 +139,15 @@ class Recipe(Strict, frozen=True):
     augment: AugmentSpec = msgspec.field(default_factory=AugmentSpec)
     rendered: RenderedSpec = msgspec.field(default_factory=RenderedSpec)
     distill: DistillSpec | None = None
+    quantize_aware: QuantizeAwareSpec | None = None
+
+    def __post_init__(self) -> None:
+        spec = self.quantize_aware
+        if spec and max(spec.freeze_batch_norm_after, spec.freeze_ranges_after) >= self.fit.epochs:
+            raise ValueError(
+                "quantize_aware.freeze_batch_norm_after and freeze_ranges_after must be less than fit.epochs "
+                f"({self.fit.epochs}): the last steps train the network as it will be deployed"
+            )
 
 
 def read_recipe(given: str) -> Recipe:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
@@ -21,6 +22,7 @@ from waste_edge.files import sha256_of, write_atomically
 from waste_edge.metrics import Scores
 from waste_edge.strict import Strict, read_json, to_json
 from waste_edge.taxonomy import check_labels
+from waste_edge.training.fake_quantization import FakeQuantized, TrainedRange
 from waste_edge.training.networks import build_network
 from waste_edge.training.recipe import Recipe
 
@@ -37,6 +39,7 @@ class RunInfo(Strict, frozen=True):
         teacher: name and weights' SHA-256 of the teacher; empty if there was none.
         scores: on the validation part; None if the recipe keeps none.
         seconds: wall time of the training.
+        ranges: how each activation was rounded, if the training was quantization-aware; empty if it was not.
     """
 
     schema: Literal[1]
@@ -56,6 +59,7 @@ class RunInfo(Strict, frozen=True):
     commit: str
     seconds: float
     scores: Scores | None
+    ranges: list[TrainedRange] = msgspec.field(default_factory=list)
 
     def __post_init__(self) -> None:
         check_labels(self.labels)
@@ -63,11 +67,19 @@ class RunInfo(Strict, frozen=True):
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """An opened run: its facts and its network, in evaluation mode."""
+    """An opened run: its facts and its float network, in evaluation mode."""
 
     folder: Path
     info: RunInfo
     network: nn.Module
+
+    def as_trained(self) -> nn.Module:
+        """The network whose scores the run wrote down: the one under INT8 rounding if it was trained so.
+
+        Raises:
+            RunError: the trained ranges are not this network's.
+        """
+        return FakeQuantized(self.network).restore(self.info.ranges).eval() if self.info.ranges else self.network
 
 
 def save_weights(folder: Path, network: nn.Module) -> str:
