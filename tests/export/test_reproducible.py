@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.export.conftest import Chain
+from tests.export.conftest import Chain, command_line
 from tests.test_signing import make_keys
 from waste_edge.bundle import open_bundle, pack
 from waste_edge.signing import SIGNATURE_NAME, read_required_key, read_signer
@@ -65,15 +65,13 @@ def test_a_signed_zip_holds_the_same_bytes(chain: Chain, tmp_path: Path) -> None
 
 @pytest.mark.long
 def test_the_teacher_is_reproducible_too(chain: Chain, tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    one = contents(export_elsewhere(chain.teacher, chain, tmp_path / "a", "bundle"))
-    assert_same(one, contents(export_elsewhere(chain.teacher, chain, tmp_path / "b", "bundle")))
+    here = tmp_path / "here" / "bundle"
+    done = command_line("export", chain.teacher, "--data", chain.data, "--out", here, "--recipe", chain.export_recipe)
+    assert done.returncode == 0, done.stderr
+    assert_same(contents(here), contents(export_elsewhere(chain.teacher, chain, tmp_path, "bundle")))
 
 
 def test_a_key_that_is_none_stops_the_export_before_it_starts(chain: Chain, tmp_path: Path) -> None:
-    from tests.export.conftest import command_line
-
     (tmp_path / "wrong.key").write_text("nothing")
     out = tmp_path / "bundle"
     done = command_line("export", chain.student, "--data", chain.data, "--out", out, "--sign", tmp_path / "wrong.key")
