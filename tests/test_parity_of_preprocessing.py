@@ -6,8 +6,6 @@ All must give the network the tensors that an independent float implementation m
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 import numpy as np
 import pytest

@@ -143,7 +143,7 @@ def _picture(width: int, height: int) -> Bytes:
 
 
 def _planes(width: int, height: int, padding: int) -> Bytes:
-    """Planar YUV420 as a camera stack lays it out: rows padded with what was there before, U and V rows two a stride."""
+    """Planar YUV420 as a camera stack lays it out: padded rows, U and V rows two to a stride."""
     stride = width + padding
     row, column = np.indices((height * 3 // 2, stride), dtype=np.int64)
     planes = (_grain(row, column, 3) % 256).astype(np.uint8)  # garbage, which must not be seen
