@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from waste_edge.errors import BundleError, ConfigError
-from waste_edge.files import sha256_of, write_atomically
+from waste_edge.files import is_full, sha256_of, write_atomically
 from waste_edge.manifest import MANIFEST_NAME, ArtifactName, FileEntry, Manifest
 from waste_edge.resources import BUNDLES
 from waste_edge.signing import SIGNATURE_NAME, RequiredKey
@@ -164,4 +164,9 @@ def _unpack(source: Path, folder: Path) -> None:
                     # The header's size is a claim; read no more than it, so that a lying one is caught.
                     shutil.copyfileobj(packed, plain)
     except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError, OSError) as error:
+        if is_full(error):
+            raise BundleError(
+                f"{source}: no space to unpack it in {folder.parent}; free some, set TMPDIR to another place, or "
+                "unpack it by hand and give the folder"
+            ) from error
         raise BundleError(f"{source}: not a whole .zip bundle ({error}); export or copy it again") from error

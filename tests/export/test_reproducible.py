@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.export.conftest import Chain, command_line
+from tests.export.parity import assert_bundle_parity
 from tests.test_signing import make_keys
 from waste_edge.bundle import open_bundle, pack
 from waste_edge.signing import SIGNATURE_NAME, read_required_key, read_signer
@@ -35,6 +36,7 @@ def export_elsewhere(run: Path, chain: Chain, place: Path, out: str, *more: obje
         command, cwd=place, env={**os.environ, **changed}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+    assert_bundle_parity(place / out)
     return place / out
 
 

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Literal
 from waste_edge import __version__
 from waste_edge.benchmarks.machine import Machine, read_machine
 from waste_edge.benchmarks.measure import Progress, Row, measure_together
-from waste_edge.benchmarks.report import QUICK, BundleIdentity, Speedup, describe_machine, identity_of, speedups_of
+from waste_edge.benchmarks.report import (
+    QUICK,
+    BundleIdentity,
+    Speedup,
+    describe_machine,
+    describe_scenario,
+    identity_of,
+    speedups_of,
+)
 from waste_edge.benchmarks.scenario import Scenario
 from waste_edge.bundle import Bundle
 from waste_edge.engines.engine import artifact_of
@@ -98,9 +106,8 @@ def print_comparison(comparison: Comparison, screen: Console) -> None:
     reasons = {row.reason for contender in comparison.contenders for row in contender.rows if row.reason}
     for reason in sorted(reasons):
         screen.print(reason, markup=False, soft_wrap=True)
-    threads = comparison.scenario.threads
     screen.print(
-        f"Medians, {threads} thread{'s' if threads > 1 else ''}, all networks taking turns; {comparison.note}.",
+        f"Medians, {describe_scenario(comparison.scenario)}, all networks taking turns; {comparison.note}.",
         soft_wrap=True,
     )
 

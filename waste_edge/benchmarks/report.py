@@ -84,6 +84,12 @@ def describe_machine(machine: Machine) -> str:
     return ", ".join(filter(None, facts))
 
 
+def describe_scenario(scenario: Scenario) -> str:
+    """Threads and kind of time in words, for people."""
+    threads = f"{scenario.threads} thread{'s' if scenario.threads > 1 else ''}"
+    return f"{threads}, CPU time" if scenario.time == "cpu" else threads
+
+
 def speedups_of(rows: Sequence[Row]) -> list[Speedup]:
     """For each engine of which both precisions were measured, in the order the engines are preferred."""
     medians_ms = {row.artifact: row.latency.p50_ms for row in rows if row.latency is not None}
@@ -109,10 +115,9 @@ def print_report(report: Report, screen: Console) -> None:
     for speedup in report.speedups:
         fp32, int8 = artifact_of(speedup.engine, "fp32"), artifact_of(speedup.engine, "int8")
         screen.print(f"{fp32} takes {speedup.fp32_over_int8:.2f} times as long as {int8}")
-    threads = report.scenario.threads
     samples = max((row.latency.samples for row in report.rows if row.latency), default=0)
     screen.print(
-        f"{threads} thread{'s' if threads > 1 else ''}, {samples} interleaved samples each; {report.note}.",
+        f"{describe_scenario(report.scenario)}, {samples} interleaved samples each; {report.note}.",
         soft_wrap=True,
     )
 

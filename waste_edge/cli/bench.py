@@ -31,6 +31,10 @@ def command(
         float,
         typer.Option("--seconds", min=0.1, max=86_400, help="Time for all networks together, warm-up not counted."),
     ] = 6.0,
+    cpu_time: Annotated[
+        bool,
+        typer.Option("--cpu-time", help="Count what one thread works, not what it waits: for a machine that is busy."),
+    ] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Write the report as JSON to this file too.")] = None,
     json: JsonOption = False,
 ) -> None:
@@ -53,7 +57,7 @@ def command(
     from waste_edge.files import write_atomically
     from waste_edge.strict import to_json
 
-    scenario = Scenario(seconds=seconds, threads=threads)
+    scenario = Scenario(seconds=seconds, threads=threads, time="cpu" if cpu_time else "wall")
     with contextlib.ExitStack() as stack:
         opened = [stack.enter_context(opened_bundle(given)) for given in (bundle, *(against or []))]
         progress = stack.enter_context(progress_bar("measuring"))

@@ -51,6 +51,7 @@ def command(
             from waste_edge.export.build import Naming, export_bundle
         from waste_edge.export.recipe import read_export_recipe
         from waste_edge.training.runs import open_run
+    from waste_edge.files import telling_a_full_disk
     from waste_edge.signing import read_signer
 
     signer = None if sign is None else read_signer(sign)
@@ -65,7 +66,9 @@ def command(
         def progress(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
 
-        manifest = export_bundle(open_run(run), data, out, read_export_recipe(recipe), naming, step, progress, signer)
+        with telling_a_full_disk("free some space, or choose another place by --out and the variable TMPDIR"):
+            quantization = read_export_recipe(recipe)
+            manifest = export_bundle(open_run(run), data, out, quantization, naming, step, progress, signer)
     if as_json:
         from waste_edge.strict import to_json
 
