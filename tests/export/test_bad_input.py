@@ -59,12 +59,11 @@ def test_labels_that_do_not_match_the_outputs(chain: Chain, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("function", "calls", "out"),
     [
-        ("os.fsync", 1, "bundle"),
-        ("os.fsync", 7, "bundle"),
-        ("os.fsync", 8, "b.zip"),
-        ("pathlib.Path.write_bytes", 1, "b.zip"),
+        pytest.param("os.fsync", 1, "bundle", id="the first file"),
+        pytest.param("os.fsync", 7, "bundle", id="the manifest", marks=pytest.mark.long),
+        pytest.param("os.fsync", 8, "b.zip", id="the zip", marks=pytest.mark.long),
+        pytest.param("pathlib.Path.write_bytes", 1, "b.zip", id="a temporary file"),
     ],
-    ids=["the first file", "the manifest", "the zip", "a temporary file"],
 )
 def test_a_disk_that_fills(chain: Chain, tmp_path: Path, function: str, calls: int, out: str) -> None:
     target, scratch = tmp_path / "target" / out, tmp_path / "scratch"
