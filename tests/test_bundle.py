@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import stat
 import tempfile
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 
 from waste_edge.bundle import find_bundle, open_bundle, pack
-from waste_edge.errors import BundleError
+from waste_edge.errors import BundleError, UserError
 from waste_edge.manifest import MANIFEST_NAME
 from waste_edge.resources import DEFAULT_BUNDLE
 
@@ -161,6 +163,32 @@ def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         archive.writestr(MANIFEST_NAME, bytes(2_000))
     with pytest.raises(BundleError, match="would unpack to more than"):
         open_bundle(tmp_path / "a.zip")
+
+
+def test_a_full_disk_while_unpacking_is_not_called_damage(
+    tiny_bundle: Path, tmp_path: Path, unpacking_place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    pack(tiny_bundle, tmp_path / "a.zip")
+    monkeypatch.setattr(shutil, "copyfileobj", full_disk)
+    with pytest.raises(BundleError, match=r"a\.zip: no space to unpack it in .*TMPDIR"):
+        open_bundle(tmp_path / "a.zip")
+    assert not any(unpacking_place.iterdir())
+
+
+def test_a_full_disk_while_packing_leaves_nothing(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "out").mkdir()
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(UserError, match=r"a\.zip: cannot be written \(No space left on device\)"):
+        pack(tiny_bundle, tmp_path / "out" / "a.zip")
+    assert not any((tmp_path / "out").iterdir())
 
 
 def test_an_encrypted_entry_is_refused(tiny_bundle: Path, tmp_path: Path) -> None:

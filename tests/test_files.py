@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
 from waste_edge.errors import UserError
-from waste_edge.files import folder_in_one_piece, sha256_of, write_atomically
+from waste_edge.files import folder_in_one_piece, sha256_of, telling_a_full_disk, write_atomically
 
 
 def full_disk(*_: object) -> None:
@@ -80,3 +81,17 @@ def test_a_folder_with_something_in_it_is_not_overwritten(tmp_path: Path) -> Non
 def test_sha256(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
     assert sha256_of(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_told_in_one_line(number: int) -> None:
+    with (
+        pytest.raises(UserError, match=r"^/there/a: cannot be written \(.+\); tidy up$"),
+        telling_a_full_disk("tidy up"),
+    ):
+        raise OSError(number, os.strerror(number), "/there/a")
+
+
+def test_other_errors_are_left_alone() -> None:
+    with pytest.raises(PermissionError), telling_a_full_disk("tidy up"):
+        raise PermissionError(errno.EACCES, "no")

@@ -11,9 +11,10 @@ from pathlib import Path
 from types import TracebackType
 
 from waste_edge.errors import BundleError, ConfigError
-from waste_edge.files import sha256_of, write_atomically
+from waste_edge.files import is_full, sha256_of, write_atomically
 from waste_edge.manifest import MANIFEST_NAME, ArtifactName, FileEntry, Manifest
 from waste_edge.resources import BUNDLES
+from waste_edge.signing import SIGNATURE_NAME, RequiredKey
 from waste_edge.strict import read_json
 
 MAX_UNPACKED_BYTES = 1 << 30  # an edge model is megabytes; more than a gigabyte is an attack or a mistake
@@ -79,24 +80,39 @@ def find_bundle(given: str) -> Path:
     return BUNDLES / given
 
 
-def open_bundle(path: Path) -> Bundle:
+def open_bundle(path: Path, required: RequiredKey | None = None) -> Bundle:
     """Open a folder or a `.zip`; see `Bundle` for what has been checked then.
 
+    Args:
+        path: the folder or the `.zip`.
+        required: open nothing but what this key signed. The signature is checked before the manifest is
+            interpreted, and every file's SHA-256 before the bundle is handed out.
+
     Raises:
-        BundleError: missing, truncated, unsafe, or not a bundle; the message names the file or the key.
+        BundleError: missing, truncated, unsafe, not a bundle, or not signed as required; the message names the
+            file or the key.
     """
     if path.is_dir():
-        return Bundle(path, _read_manifest(path, path), path)
+        return _open_folder(path, path, None, required)
     if not path.is_file():
         names = ", ".join(sorted(entry.name for entry in BUNDLES.iterdir() if entry.is_dir()))
         raise BundleError(f"{path}: no such bundle; give a folder, a .zip, or a shipped one ({names})")
     unpacked = Path(tempfile.mkdtemp(prefix="waste-edge-bundle-"))
     try:
         _unpack(path, unpacked)
-        return Bundle(unpacked, _read_manifest(unpacked, path), path, unpacked)
+        return _open_folder(unpacked, path, unpacked, required)
     except BaseException:
         shutil.rmtree(unpacked, ignore_errors=True)
         raise
+
+
+def _open_folder(folder: Path, source: Path, unpacked: Path | None, required: RequiredKey | None) -> Bundle:
+    if required is not None and (folder / MANIFEST_NAME).is_file():
+        required.check((folder / MANIFEST_NAME).read_bytes(), folder / SIGNATURE_NAME, source)
+    bundle = Bundle(folder, _read_manifest(folder, source), source, unpacked)
+    if required is not None:
+        bundle.verify_checksums()
+    return bundle
 
 
 def pack(folder: Path, target: Path) -> None:
@@ -148,4 +164,9 @@ def _unpack(source: Path, folder: Path) -> None:
                     # The header's size is a claim; read no more than it, so that a lying one is caught.
                     shutil.copyfileobj(packed, plain)
     except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError, OSError) as error:
+        if is_full(error):
+            raise BundleError(
+                f"{source}: no space to unpack it in {folder.parent}; free some, set TMPDIR to another place, or "
+                "unpack it by hand and give the folder"
+            ) from error
         raise BundleError(f"{source}: not a whole .zip bundle ({error}); export or copy it again") from error

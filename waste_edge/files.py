@@ -7,6 +7,7 @@ target, flushed to the disk, and only then renamed.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -63,6 +64,27 @@ def folder_in_one_piece(target: Path) -> Iterator[Path]:
         os.replace(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that a disk has no space left, or a user none of his share."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextlib.contextmanager
+def telling_a_full_disk(remedy: str) -> Iterator[None]:
+    """Turn "no space left", whoever of our libraries meets it, into one line that names the file.
+
+    Raises:
+        UserError: the disk is full; any other error passes as it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        if not is_full(error):
+            raise
+        place = error.filename or "a temporary file"
+        raise UserError(f"{place}: cannot be written ({error.strerror}); {remedy}") from error
 
 
 def sha256_of(path: Path) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,9 @@ from typing import Any
 import pytest
 
 from waste_edge.benchmarks.report import Report
+from waste_edge.engines.engine import Output
+from waste_edge.engines.onnx import OnnxEngine
+from waste_edge.frames import Pixels
 from waste_edge.strict import read_json
 
 WasteEdge = Callable[..., Any]
@@ -45,6 +49,28 @@ def test_an_engine_that_is_not_installed_is_a_row(
 def test_impossible_seconds(waste_edge: WasteEdge, tiny_bundle: Path, seconds: str) -> None:
     outcome = waste_edge("bench", "--bundle", tiny_bundle, "--seconds", seconds)
     assert (outcome.exit_code, outcome.stdout) == (2, "")
+
+
+def test_cpu_time_is_what_one_thread_worked(
+    waste_edge: WasteEdge, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest, infer_s = OnnxEngine.infer, 0.02
+
+    def idle(self: OnnxEngine, pixels: Pixels) -> Output:
+        time.sleep(infer_s)
+        return honest(self, pixels)
+
+    monkeypatch.setattr(OnnxEngine, "infer", idle)
+    medians_ms = {}
+    for words in ((), ("--cpu-time",)):
+        report = json.loads(waste_edge("bench", "--bundle", tiny_bundle, "--seconds", 0.1, "--json", *words).stdout)
+        medians_ms[report["scenario"]["time"]] = report["rows"][0]["latency"]["p50_ms"]
+    assert medians_ms["wall"] >= 20 > 10 > medians_ms["cpu"]
+    outcome = waste_edge("bench", "--bundle", tiny_bundle, "--seconds", 0.1, "--cpu-time")
+    assert "1 thread, CPU time" in outcome.stdout
+    refused = waste_edge("bench", "--bundle", tiny_bundle, "--cpu-time", "--threads", 2)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "CPU time is that of one thread" in refused.stderr
 
 
 def test_a_place_that_cannot_be_written(waste_edge: WasteEdge, tiny_bundle: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import write_photos
+from tests.export.parity import assert_bundle_parity
 
 MODEL = """
 name = "{name}"
@@ -44,9 +45,12 @@ class Chain:
 
 
 def command_line(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """`waste-edge ARGUMENTS...` in a process of its own, as a user calls it."""
+    """`waste-edge ARGUMENTS...` in a process of its own, as a user calls it; whatever it exports must agree."""
     command = [sys.executable, "-m", "waste_edge", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if arguments[0] == "export" and done.returncode == 0:
+        assert_bundle_parity(Path(str(arguments[arguments.index("--out") + 1])))
+    return done
 
 
 @pytest.fixture(scope="session")

@@ -60,7 +60,7 @@ def test_no_file_names_the_machine_that_made_it(chain: Chain) -> None:
         assert b"site-packages" not in path.read_bytes(), path.name
 
 
-@pytest.mark.parametrize("architecture", ["mobilenet_v1", "mobilenet_v2"])
+@pytest.mark.parametrize("architecture", ["mobilenet_v1", "mobilenet_v2", "cnn4"])
 def test_folding_batch_norms_changes_no_answer(architecture: str) -> None:
     torch.manual_seed(0)
     network = build_network(ModelSpec(architecture=architecture, width=0.35), 5)  # type: ignore[arg-type]

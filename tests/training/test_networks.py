@@ -20,23 +20,28 @@ from waste_edge.training.networks import (
 from waste_edge.training.recipe import ModelSpec
 
 V1 = ModelSpec(architecture="mobilenet_v1", width=0.25)
+CNN4 = ModelSpec(architecture="cnn4", dropout=0.5)
 V2 = ModelSpec(architecture="mobilenet_v2", width=1.0)
 
 
 @pytest.mark.parametrize(
-    ("spec", "parameters", "macs", "features"),
-    [(V1, 214_614, 20_804_736, 256), (V2, 2_231_558, 152_810_880, 1280)],
-    ids=["v1-025", "v2-100"],
+    ("spec", "size_px", "parameters", "macs", "features"),
+    [
+        (V1, 160, 214_614, 20_804_736, 256),
+        (V2, 160, 2_231_558, 152_810_880, 1280),
+        (CNN4, 224, 390_438, 736_986_624, 256),
+    ],
+    ids=["v1-025", "v2-100", "cnn4"],
 )
-def test_sizes_are_the_published_ones(spec: ModelSpec, parameters: int, macs: int, features: int) -> None:
+def test_sizes_are_the_published_ones(spec: ModelSpec, size_px: int, parameters: int, macs: int, features: int) -> None:
     network = build_network(spec, 6)
     assert count_parameters(network) == parameters
-    assert count_macs(network, 160, 160) == macs
+    assert count_macs(network, size_px, size_px) == macs
     assert feature_count(network) == features
     assert network.training, "counting must leave the mode as it was"
 
 
-@pytest.mark.parametrize("spec", [V1, V2], ids=["v1", "v2"])
+@pytest.mark.parametrize("spec", [V1, V2, CNN4], ids=["v1", "v2", "cnn4"])
 def test_a_network_gives_logits_and_pooled_features(spec: ModelSpec) -> None:
     network = build_network(spec, 4).eval()
     logits, features = network(torch.zeros(2, 3, 64, 48))
@@ -58,7 +63,7 @@ def test_same_convolution_pads_as_tensorflow_does(size: int, stride: int) -> Non
 
 
 def test_every_padded_convolution_is_a_same_convolution() -> None:
-    for spec in (V1, V2):
+    for spec in (V1, V2, CNN4):
         convolutions = [module for module in build_network(spec, 3).modules() if isinstance(module, nn.Conv2d)]
         wide = [module for module in convolutions if module.kernel_size != (1, 1)]
         assert wide

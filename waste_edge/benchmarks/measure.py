@@ -1,10 +1,10 @@
-"""Timing every network of a bundle in turns, so that whatever else the machine does strikes them all alike."""
+"""Timing every network of some bundles in turns, so that whatever else the machine does strikes them all alike."""
 
 from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -23,7 +23,7 @@ Clock = Callable[[], int]  # nanoseconds
 
 
 class Latency(Strict, frozen=True):
-    """The bare engine call on prepared pixels, in milliseconds."""
+    """The bare engine call on prepared pixels, in milliseconds of the scenario's kind of time."""
 
     samples: int
     p50_ms: float
@@ -55,37 +55,47 @@ class Row(Strict, frozen=True):
 
 @dataclass
 class _Candidate:
-    """A loaded network that takes part, and its samples so far."""
+    """A loaded network that takes part, the pictures of its input's size, and its samples so far."""
 
+    bundle: Bundle
     artifact: ArtifactName
     engine: Engine
+    pictures: NDArray[np.uint8]  # (N, H, W, 3)
     load_ms: float
     samples_ns: list[int] = field(default_factory=list)
 
 
 def measure(bundle: Bundle, scenario: Scenario, progress: Progress, clock: Clock = time.perf_counter_ns) -> list[Row]:
-    """One row for each of the four networks, measured or with the reason why not.
+    """One row for each of the four networks, measured or with the reason why not; errors as in `measure_together`."""
+    return measure_together([bundle], scenario, progress, clock)[0]
+
+
+def measure_together(
+    bundles: Sequence[Bundle], scenario: Scenario, progress: Progress, clock: Clock = time.perf_counter_ns
+) -> list[list[Row]]:
+    """For each bundle the rows of its four networks, all timed in the same turns.
 
     Raises:
         MissingPackageError: no engine is installed that the bundle has a network for.
         BundleError, EngineError: a network that should run does not.
     """
-    absent: dict[ArtifactName, Row] = {}
+    absent: list[dict[ArtifactName, Row]] = []
     candidates: list[_Candidate] = []
-    for name in ARTIFACT_NAMES:
-        row = _why_not(bundle, name)
-        if row is None:
-            candidates.append(_load(bundle, name, scenario, clock))
-        else:
-            absent[name] = row
+    for bundle in bundles:
+        reasons = {name: row for name in ARTIFACT_NAMES if (row := _why_not(bundle, name)) is not None}
+        pictures = make_pictures(bundle.manifest.input, scenario.pictures, scenario.seed)
+        present = [name for name in ARTIFACT_NAMES if name not in reasons]
+        candidates += [_load(bundle, name, pictures, scenario, clock) for name in present]
+        absent.append(reasons)
     if not candidates:
-        raise MissingPackageError(
-            f"{bundle.source}: nothing to measure; " + "; ".join(r.reason for r in absent.values())
-        )
-    pictures = make_pictures(bundle.manifest.input, scenario.pictures, scenario.seed)
-    _take_turns(candidates, pictures, scenario, progress, clock)
-    measured = {candidate.artifact: _row(bundle, candidate) for candidate in candidates}
-    return [absent.get(name) or measured[name] for name in ARTIFACT_NAMES]
+        why = "; ".join(row.reason for row in absent[0].values())
+        raise MissingPackageError(f"{bundles[0].source}: nothing to measure; {why}")
+    _take_turns(candidates, scenario, progress, clock)
+    measured = {(id(candidate.bundle), candidate.artifact): _row(candidate) for candidate in candidates}
+    return [
+        [reasons.get(name) or measured[id(bundle), name] for name in ARTIFACT_NAMES]
+        for bundle, reasons in zip(bundles, absent, strict=True)
+    ]
 
 
 def _why_not(bundle: Bundle, name: ArtifactName) -> Row | None:
@@ -110,7 +120,9 @@ def _why_not(bundle: Bundle, name: ArtifactName) -> Row | None:
     )
 
 
-def _load(bundle: Bundle, name: ArtifactName, scenario: Scenario, clock: Clock) -> _Candidate:
+def _load(
+    bundle: Bundle, name: ArtifactName, pictures: NDArray[np.uint8], scenario: Scenario, clock: Clock
+) -> _Candidate:
     path = bundle.artifact_path(name)
     engine = load_engine(path, name, bundle.manifest, scenario.threads)  # untimed: imports the engine's library
     durations_ns = []
@@ -118,27 +130,26 @@ def _load(bundle: Bundle, name: ArtifactName, scenario: Scenario, clock: Clock) 
         started = clock()
         engine = load_engine(path, name, bundle.manifest, scenario.threads)
         durations_ns.append(clock() - started)
-    return _Candidate(name, engine, float(np.median(durations_ns)) / 1e6)
+    return _Candidate(bundle, name, engine, pictures, float(np.median(durations_ns)) / 1e6)
 
 
-def _take_turns(
-    candidates: list[_Candidate], pictures: NDArray[np.uint8], scenario: Scenario, progress: Progress, clock: Clock
-) -> None:
-    """A B C D A B C D …, every network on the same picture in a round, until time and least rounds are reached."""
+def _take_turns(candidates: list[_Candidate], scenario: Scenario, progress: Progress, clock: Clock) -> None:
+    """A B C D A B C D …, a bundle's all on the same picture in a round, until time and least rounds are reached."""
     for index in range(scenario.warmup_rounds):
         for candidate in candidates:
-            candidate.engine.infer(pictures[index % len(pictures)])
+            candidate.engine.infer(candidate.pictures[index % scenario.pictures])
     total_ms = round(scenario.seconds * 1000)
+    stopwatch = time.thread_time_ns if scenario.time == "cpu" else clock  # with one thread, engines work in this one
     begun, rounds, elapsed_ms = clock(), 0, 0.0
     gc.collect()
     gc.disable()  # a collection would land in one network's sample and not in another's
     try:
         while rounds < scenario.least_rounds or elapsed_ms < total_ms:
-            picture = pictures[rounds % len(pictures)]
             for candidate in candidates:
-                started = clock()
+                picture = candidate.pictures[rounds % scenario.pictures]
+                started = stopwatch()
                 candidate.engine.infer(picture)
-                candidate.samples_ns.append(clock() - started)
+                candidate.samples_ns.append(stopwatch() - started)
             rounds += 1
             elapsed_ms = (clock() - begun) / 1e6
             progress(min(total_ms, round(elapsed_ms)), total_ms)
@@ -146,14 +157,14 @@ def _take_turns(
         gc.enable()
 
 
-def _row(bundle: Bundle, candidate: _Candidate) -> Row:
+def _row(candidate: _Candidate) -> Row:
     p50, p90, p95 = (float(value) / 1e6 for value in np.percentile(candidate.samples_ns, (50, 90, 95)))
     return Row(
         artifact=candidate.artifact,
         engine=candidate.engine.name,
         status="measured",
         reason="",
-        size_bytes=bundle.manifest.artifacts[candidate.artifact].size_bytes,
+        size_bytes=candidate.bundle.manifest.artifacts[candidate.artifact].size_bytes,
         load_ms=candidate.load_ms,
         latency=Latency(samples=len(candidate.samples_ns), p50_ms=p50, p90_ms=p90, p95_ms=p95),
     )

@@ -56,21 +56,38 @@ class Report(Strict, frozen=True):
 def benchmark(bundle: Bundle, scenario: Scenario, progress: Progress) -> Report:
     """Measure a bundle here and gather what the numbers need to mean something; errors as in `measure`."""
     rows = measure(bundle, scenario, progress)
-    manifest = bundle.manifest
     return Report(
         schema=1,
         mode="quick",
         note=QUICK,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         waste_edge=__version__,
-        bundle=BundleIdentity(
-            name=manifest.name, version=manifest.version, digest=sha256_of(bundle.folder / MANIFEST_NAME)
-        ),
+        bundle=identity_of(bundle),
         machine=read_machine(),
         scenario=scenario,
         rows=rows,
         speedups=speedups_of(rows),
     )
+
+
+def identity_of(bundle: Bundle) -> BundleIdentity:
+    """Which bundle this is."""
+    manifest = bundle.manifest
+    digest = sha256_of(bundle.folder / MANIFEST_NAME)
+    return BundleIdentity(name=manifest.name, version=manifest.version, digest=digest)
+
+
+def describe_machine(machine: Machine) -> str:
+    """The machine in a line, for people."""
+    facts = [machine.board, machine.cpu, f"{machine.cores} cores", machine.architecture, machine.os]
+    facts.append(f"governor {machine.governor}" if machine.governor else "governor not readable")
+    return ", ".join(filter(None, facts))
+
+
+def describe_scenario(scenario: Scenario) -> str:
+    """Threads and kind of time in words, for people."""
+    threads = f"{scenario.threads} thread{'s' if scenario.threads > 1 else ''}"
+    return f"{threads}, CPU time" if scenario.time == "cpu" else threads
 
 
 def speedups_of(rows: Sequence[Row]) -> list[Speedup]:
@@ -86,11 +103,8 @@ def speedups_of(rows: Sequence[Row]) -> list[Speedup]:
 
 def print_report(report: Report, screen: Console) -> None:
     """Write the table for people."""
-    machine = report.machine
-    facts = [machine.board, machine.cpu, f"{machine.cores} cores", machine.architecture, machine.os]
-    facts.append(f"governor {machine.governor}" if machine.governor else "governor not readable")
     screen.print(
-        f"{report.bundle.name} {report.bundle.version} on {', '.join(filter(None, facts))}",
+        f"{report.bundle.name} {report.bundle.version} on {describe_machine(report.machine)}",
         markup=False,
         soft_wrap=True,
     )
@@ -101,10 +115,9 @@ def print_report(report: Report, screen: Console) -> None:
     for speedup in report.speedups:
         fp32, int8 = artifact_of(speedup.engine, "fp32"), artifact_of(speedup.engine, "int8")
         screen.print(f"{fp32} takes {speedup.fp32_over_int8:.2f} times as long as {int8}")
-    threads = report.scenario.threads
     samples = max((row.latency.samples for row in report.rows if row.latency), default=0)
     screen.print(
-        f"{threads} thread{'s' if threads > 1 else ''}, {samples} interleaved samples each; {report.note}.",
+        f"{describe_scenario(report.scenario)}, {samples} interleaved samples each; {report.note}.",
         soft_wrap=True,
     )
 

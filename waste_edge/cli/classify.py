@@ -14,6 +14,7 @@ from waste_edge.cli.common import (
     EngineOption,
     JsonOption,
     PrecisionOption,
+    RequireKeyOption,
     ThreadsOption,
     opened_bundle,
 )
@@ -29,6 +30,7 @@ def command(
     engine: EngineOption = "auto",
     precision: PrecisionOption = "int8",
     threads: ThreadsOption = 1,
+    require_key: RequireKeyOption = None,
     json: JsonOption = False,
 ) -> None:
     """Name what is on pictures: one line each, with the confidence and every
@@ -45,7 +47,7 @@ def command(
     from waste_edge.pictures import read_picture
 
     failures = 0
-    with opened_bundle(bundle) as opened:
+    with opened_bundle(bundle, require_key) as opened:
         classifier = load_classifier(opened, engine, precision, threads)
         write = _write_json if json else _write_line
         for given in paths:

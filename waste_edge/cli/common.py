@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 EngineChoice = Literal["auto", "onnx", "litert"]
 PrecisionChoice = Literal["int8", "fp32"]
 
+REQUIRE_KEY_VARIABLE = "WASTE_EDGE_REQUIRE_KEY"
+
 BundleOption = Annotated[
     str, typer.Option("--bundle", "-b", help="A bundle: folder, .zip, or the name of one that ships with the package.")
 ]
@@ -27,6 +30,16 @@ EngineOption = Annotated[
 ]
 PrecisionOption = Annotated[PrecisionChoice, typer.Option("--precision", help="Which of the bundle's networks.")]
 ThreadsOption = Annotated[int, typer.Option("--threads", min=1, max=64, help="Threads of the engine.")]
+RequireKeyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--require-key",
+        metavar="PUB",
+        envvar=REQUIRE_KEY_VARIABLE,
+        help="Refuse every bundle that was not signed by this public key (export --sign). Set for the whole "
+        "device by the variable, which every verb heeds.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 DataOption = Annotated[
     Path, typer.Option("--data", help="Folder with one folder of pictures a label (or with images/ and groups.csv).")
@@ -43,11 +56,18 @@ def console(stderr: bool = False) -> Console:
 
 
 @contextlib.contextmanager
-def opened_bundle(given: str) -> Iterator[Bundle]:
-    """The bundle a user meant, closed afterwards."""
-    from waste_edge.bundle import find_bundle, open_bundle
+def opened_bundle(given: str, require_key: Path | None = None) -> Iterator[Bundle]:
+    """The bundle a user meant, closed afterwards.
 
-    with open_bundle(find_bundle(given)) as bundle:
+    Args:
+        given: a path, or the name of a shipped bundle.
+        require_key: the public key it must be signed by; if None, the one the environment variable names.
+    """
+    from waste_edge.bundle import find_bundle, open_bundle
+    from waste_edge.signing import read_required_key
+
+    key = require_key or os.environ.get(REQUIRE_KEY_VARIABLE)
+    with open_bundle(find_bundle(given), read_required_key(Path(key)) if key else None) as bundle:
         yield bundle
 
 

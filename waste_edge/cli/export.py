@@ -25,6 +25,14 @@ def command(
     name: Annotated[str, typer.Option("--name", help="The bundle's name; --out's own if not given.")] = "",
     version: Annotated[str, typer.Option("--version", help="The bundle's version.")] = "1",
     licence: Annotated[str, typer.Option("--licence", help="The bundle's licence, written into it.")] = "unspecified",
+    sign: Annotated[
+        Path | None,
+        typer.Option(
+            "--sign",
+            metavar="KEY",
+            help="Sign the bundle with this ed25519 private key (PEM), for devices told to --require-key.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Export a run as ONNX and TFLite, FP32 and INT8, measured and packed as a bundle.
@@ -43,6 +51,10 @@ def command(
             from waste_edge.export.build import Naming, export_bundle
         from waste_edge.export.recipe import read_export_recipe
         from waste_edge.training.runs import open_run
+    from waste_edge.files import telling_a_full_disk
+    from waste_edge.signing import read_signer
+
+    signer = None if sign is None else read_signer(sign)
     naming = Naming(name or out.stem, version, licence)
     screen = console(stderr=True)
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
@@ -55,7 +67,9 @@ def command(
         def progress(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
 
-        manifest = export_bundle(open_run(run), data, out, read_export_recipe(recipe), naming, step, progress)
+        with telling_a_full_disk("free some space, or choose another place by --out and the variable TMPDIR"):
+            quantization = read_export_recipe(recipe)
+            manifest = export_bundle(open_run(run), data, out, quantization, naming, step, progress, signer)
     if as_json:
         from waste_edge.strict import to_json
 

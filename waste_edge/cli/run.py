@@ -13,6 +13,7 @@ from waste_edge.cli.common import (
     EngineOption,
     JsonOption,
     PrecisionOption,
+    RequireKeyOption,
     ThreadsOption,
     opened_bundle,
 )
@@ -69,6 +70,7 @@ def command(
     engine: EngineOption = "auto",
     precision: PrecisionOption = "int8",
     threads: ThreadsOption = 1,
+    require_key: RequireKeyOption = None,
     frames: FramesOption = None,
     duration: DurationOption = None,
     site: SiteOption = None,
@@ -101,7 +103,7 @@ def command(
     _check_options(camera, source, demo, duration)
     clock = SystemClock()
     looked_at = camera_source(camera, clock) if camera is not None else media_source(source or _demo_clip(), clock)
-    with opened_bundle(bundle) as opened, stopped_by_signals() as stop:
+    with opened_bundle(bundle, require_key) as opened, stopped_by_signals() as stop:
         station = _site(site or (DEMO_SITE if demo else None), opened.manifest)
         judge = Judge(opened.manifest, station)
         classifier = load_classifier(opened, engine, precision, threads)

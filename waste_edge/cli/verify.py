@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waste_edge.cli.common import JsonOption, console, opened_bundle
+from waste_edge.cli.common import JsonOption, RequireKeyOption, console, opened_bundle
 
 if TYPE_CHECKING:
     from waste_edge.engines.verify import Replay, Verification
@@ -16,6 +16,7 @@ _COLOURS = {"ok": "green", "failed": "red", "skipped": "yellow"}
 
 def command(
     bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="A folder, a .zip, or the name of a shipped bundle.")],
+    require_key: RequireKeyOption = None,
     json: JsonOption = False,
 ) -> None:
     """Check a bundle: every file's checksum, then its golden outputs replayed on
@@ -23,14 +24,15 @@ def command(
 
     Each artifact must give the logits and features it gave where it was
     exported, within the tolerance that the manifest states. Exit code 2 if a
-    file is damaged, an artifact differs, or nothing could be replayed.
+    file is damaged, an artifact differs, nothing could be replayed, or the
+    signature is not the required key's.
 
     Example: [bold]waste-edge verify small[/]
     """
     from waste_edge.engines.verify import verify_bundle
     from waste_edge.strict import to_json
 
-    with opened_bundle(bundle) as opened:
+    with opened_bundle(bundle, require_key) as opened:
         result = verify_bundle(opened)
     if json:
         typer.echo(to_json(result), nl=False)

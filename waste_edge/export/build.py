@@ -39,6 +39,7 @@ from waste_edge.manifest import (
     Provenance,
 )
 from waste_edge.metrics import fit_temperature
+from waste_edge.signing import SIGNATURE_NAME, Signer
 from waste_edge.strict import to_json
 from waste_edge.training.evaluate import predict_logits
 from waste_edge.training.networks import count_macs, count_parameters, feature_count
@@ -71,6 +72,7 @@ class _Work:
     naming: Naming
     step: Callable[[str], None]
     progress: Progress
+    signer: Signer | None
 
 
 def export_bundle(
@@ -81,6 +83,7 @@ def export_bundle(
     naming: Naming,
     step: Callable[[str], None],
     progress: Progress,
+    signer: Signer | None = None,
 ) -> Manifest:
     """Make a bundle folder, or a `.zip` if `out` ends so; nothing is left behind if a step fails.
 
@@ -92,6 +95,7 @@ def export_bundle(
         naming: the bundle's name, version, licence.
         step: told what is being done, in words.
         progress: pictures done and in all, while validation pictures are scored.
+        signer: signs the manifest; None leaves the bundle unsigned.
 
     Raises:
         DataError: other data than the run's, too few calibration pictures, or no validation part.
@@ -108,7 +112,7 @@ def export_bundle(
         )
     # Ranges that were trained need no pictures to calibrate them.
     calibration = [] if run.info.ranges else calibrate.choose_calibration(dataset, parts["train"], recipe)
-    work = _Work(run, dataset, calibration, parts["val"], recipe, naming, step, progress)
+    work = _Work(run, dataset, calibration, parts["val"], recipe, naming, step, progress, signer)
     if out.suffix != ".zip":
         with folder_in_one_piece(out) as folder:
             return _fill(folder, work)
@@ -140,6 +144,8 @@ def _fill(folder: Path, work: _Work) -> Manifest:
     write_atomically(folder / CARD_NAME, model_card(manifest))
     manifest = msgspec.structs.replace(manifest, extra_files=[_entry(folder / CARD_NAME)])
     write_atomically(folder / MANIFEST_NAME, to_json(manifest))
+    if work.signer is not None:
+        write_atomically(folder / SIGNATURE_NAME, work.signer.sign((folder / MANIFEST_NAME).read_bytes()))
     _verify(folder)
     return manifest
 

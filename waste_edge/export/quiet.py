@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 
 from waste_edge.errors import WasteEdgeError
+from waste_edge.files import is_full
 
 
 @contextlib.contextmanager
@@ -37,6 +38,8 @@ def quiet(step: str) -> Iterator[None]:
         except (WasteEdgeError, ImportError):
             raise  # these say what is wrong better than we could
         except Exception as error:
+            if is_full(error):
+                raise  # not the step's fault; whoever called knows where there may be more space
             last = (str(error).strip() or type(error).__name__).splitlines()[-1]
             raise WasteEdgeError(f"{step} failed: {last}") from error
         finally:

@@ -18,14 +18,15 @@ class ModelSpec(Strict, frozen=True):
     """Which network.
 
     Attributes:
-        architecture: `mobilenet_v1` (the deployable student) or `mobilenet_v2` (torchvision's).
+        architecture: `mobilenet_v1` (the deployable student), `mobilenet_v2` (torchvision's), or
+            `cnn4` (the students' four-block network, to compare with).
         width: channel multiplier.
         dropout: before the classifier, while training.
         pretrained: what to start from when no --weights are given: `imagenet` downloads torchvision's
             weights (mobilenet_v2 of width 1 only), `none` starts at random.
     """
 
-    architecture: Literal["mobilenet_v1", "mobilenet_v2"]
+    architecture: Literal["mobilenet_v1", "mobilenet_v2", "cnn4"]
     width: float = 1.0
     dropout: float = 0.2
     pretrained: Literal["imagenet", "none"] = "none"
