@@ -164,7 +164,7 @@ def compare(
         pictures=len(truth),
         reference_accuracy=float(before.mean()),
         accuracy=float(after.mean()),
-        drop_points=100 * float(before.mean() - after.mean()),
+        drop_points=100 * (int(before.sum()) - int(after.sum())) / len(truth),  # exact, since it meets a limit
         drop_low_points=100 * low,
         drop_high_points=100 * high,
         agreement=float((expected == given).mean()),

@@ -14,7 +14,14 @@ from matplotlib.figure import Figure
 from onnxruntime.quantization.quant_utils import DEQUANT_OUTPUT_SUFFIX
 from torch import nn
 
-from waste_edge.export.activations import layers_of_onnx, layers_of_tflite, open_tflite, run_onnx, run_tflite
+from waste_edge.export.activations import (
+    layers_of_network,
+    layers_of_onnx,
+    layers_of_tflite,
+    open_tflite,
+    run_onnx,
+    run_tflite,
+)
 from waste_edge.export.graphs import Graphs
 from waste_edge.export.onnx import normalized_nchw
 from waste_edge.export.quiet import quiet
@@ -94,7 +101,8 @@ def find_breakage(
             "tflite-int8": _compare_tflite(graphs["tflite-int8"], network, pictures),
         }
     culprits = {name: max(rows, key=lambda row: row.lost_db) for name, rows in tensors.items()}
-    layers = sorted({layer for row in culprits.values() for layer in [row.layer, *row.inputs] if "." in layer})
+    involved = {layer for row in culprits.values() for layer in [row.layer, *row.inputs]}
+    layers = [layer for layer in layers_of_network(network) if layer in involved]
     advice = (
         "compare with equalize = true in the export recipe; if that does not mend it, keep the layers in FP32: "
         f"keep_fp32 = {layers}"
@@ -143,19 +151,19 @@ def _compare_onnx(graphs: Graphs, pictures: Sequence[Pixels]) -> list[TensorErro
     layers = layers_of_onnx(floating)
     readers = {name: node for node in floating.graph.node for name in node.input}
     present = {name for node in quantized.graph.node for name in node.output}
-    operators, stands_for = [], {}
+    operators: list[_Operator] = []
+    clipped_layers: set[str] = set()
     for node in floating.graph.node:
         output = node.output[0]
-        if node.op_type in _CLIPPING and node.input[0] in stands_for:
+        if node.output[0] in clipped_layers:
             continue
         after = readers.get(output)
         clipped = after.output[0] if after is not None and after.op_type in _CLIPPING else output
-        stands_for[output] = stands_for[clipped] = output
+        clipped_layers.add(clipped)
         # What the next layer reads is the dequantized tensor; a layer kept in FP32 has none.
         candidates = [clipped + DEQUANT_OUTPUT_SUFFIX, output + DEQUANT_OUTPUT_SUFFIX, clipped]
         if found := next((name for name in candidates if name in present), ""):
-            given = [stands_for.get(name, name) for name in node.input[:2] if name in stands_for or name == "pixels"]
-            operators.append(_Operator(layers.get(output, node.name), clipped, found, given))
+            operators.append(_Operator(layers.get(output, node.name), clipped, found, list(node.input)))
     return _measure(
         operators,
         lambda: run_onnx(floating, [normalized_nchw(pixels) for pixels in pictures]),
