@@ -58,7 +58,8 @@ def test_the_gate_catches_it_and_the_comparison_locates_it(broken: Small, tmp_pa
     assert 'keep_fp32 = ["depthwise", "pointwise"]' in breakage.advice
     data, plot = write_breakage(breakage, tmp_path / "debug")
     assert read_json(data, Breakage) == breakage
-    assert Image.open(plot).size[0] > 800
+    with Image.open(plot) as picture:
+        assert picture.size[0] > 800
 
 
 def test_equalization_mends_it(broken: Small, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def command(
 
         def step(words: str) -> None:
             bar.update(task, description=words, total=None, completed=0)
-            bar.console.print(words, markup=False)
+            bar.console.print(words, markup=False, soft_wrap=True)
 
         def progress(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
@@ -96,4 +96,4 @@ def _print_table(screen: Console, out: Path, exported: Exported) -> None:
         table.add_row(*row)
     screen.print(table)
     screen.print(f"[dim]{manifest.metrics.protocol}[/]")
-    screen.print(exported.reason, markup=False)
+    screen.print(exported.reason, markup=False, soft_wrap=True)

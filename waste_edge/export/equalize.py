@@ -128,8 +128,13 @@ def _scales(largest: Tensor, second: nn.Conv2d, cap: float) -> Tensor:
     free = (largest > 0) & (reach > 0) & (largest < cap)
     if not free.any():
         return torch.ones_like(largest)
-    wanted = torch.where(free, largest / reach if second.groups == 1 else largest**2, torch.ones_like(largest)).sqrt()
-    # No free channel is let grow beyond what the tensor reached before, nor to the cap less its reserve.
-    target = min(float(largest.clamp_max(cap).max()), cap / _RESERVE)
-    scale = wanted * (float((largest / wanted)[free].max()) / target)
+    if second.groups > 1:
+        # Up to the cap less its reserve, or to what the tensor reached before: eight bits are then used in full.
+        scale = largest / min(float(largest.clamp_max(cap).max()), cap / _RESERVE)
+    else:
+        wanted = (largest.clamp_max(cap) / reach.clamp_min(1e-12)).sqrt()
+        # Channels that the cap holds at 1 are the measure for the others; without any, the tensor's range stays.
+        held = (largest >= cap) & (reach > 0)
+        unit = wanted[held].log().mean().exp() if held.any() else wanted[free][(largest / wanted)[free].argmax()]
+        scale = torch.maximum(wanted / unit, largest * _RESERVE / cap)
     return torch.where(free, scale.clamp(_SMALLEST, 1 / _SMALLEST), torch.ones_like(scale))
