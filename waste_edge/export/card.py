@@ -66,7 +66,8 @@ Measured on {manifest.metrics.protocol}. Intervals are 95 % (Wilson).
 
 {_against_fp32(manifest)}Accuracy counts the most probable label.
 At the shipped thresholds (confidence {calibration.min_confidence:g}, known score {calibration.min_known_score:g},
-temperature {calibration.temperature:g}) {scores.rejected:.1%} of these pictures would be called unknown. Calibration error (ECE, 15 bins) {scores.ece:.1%}: optimistic,
+temperature {calibration.temperature:g}) {scores.rejected:.1%} of these pictures would be called unknown.
+Calibration error (ECE, 15 bins) {scores.ece:.1%}: optimistic,
 since the temperature was fitted here."""
 
 
