@@ -7,6 +7,7 @@
         ├── CameraError            (OSError)      no camera, or a source that gives no frames
         ├── ConfigError            (ValueError)   a TOML or JSON file with a wrong key or value
         ├── DataError              (ValueError)   a folder of photographs that cannot be used
+        ├── GateError          (ValueError)   a quantized network that answers too much worse than FP32
         ├── MissingPackageError    (ImportError)  an optional package is not installed
         ├── PictureError           (ValueError)   a file that is not a readable picture
         └── RunError               (ValueError)   a training run that is damaged or not one
@@ -47,6 +48,10 @@ class ConfigError(UserError, ValueError):
 
 class DataError(UserError, ValueError):
     """A folder of photographs cannot be used as it is."""
+
+
+class GateError(UserError, ValueError):
+    """A quantized network answers too much worse than its FP32 original."""
 
 
 class MissingPackageError(UserError, ImportError):

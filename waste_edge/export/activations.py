@@ -23,7 +23,7 @@ _ONNX_LAYERS = {"Conv", "Gemm", "MatMul"}
 
 def run_onnx(model: onnx.ModelProto, inputs: Inputs) -> Iterator[Activations]:
     """Each picture's float tensors, the graph's input among them; the graph runs as written, nothing fused."""
-    model = onnx.shape_inference.infer_shapes(model)
+    model = onnx.shape_inference.infer_shapes(model)  # a copy, ours to change
     floats = {
         value.name: value
         for value in [*model.graph.value_info, *model.graph.output]

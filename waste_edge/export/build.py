@@ -15,7 +15,7 @@ from waste_edge.bundle import open_bundle, pack
 from waste_edge.engines.engine import open_engine
 from waste_edge.engines.evaluate import Progress, score_logits, truth_of
 from waste_edge.engines.verify import verify_bundle
-from waste_edge.errors import UserError, WasteEdgeError
+from waste_edge.errors import GateError, UserError, WasteEdgeError
 from waste_edge.export import calibrate, debug, gate
 from waste_edge.export.attempts import Attempt, Floating, best_of, file_entry, move_into, quantize, write_floating
 from waste_edge.export.card import CARD_NAME, model_card
@@ -143,7 +143,7 @@ def _try_recipes(
                 _debug(debug_folder, work, attempt)
         best, reason = best_of(attempts)
         if best is None:
-            raise gate.GateError(f"{reason}; {gate.remedy(recipes)}")
+            raise GateError(f"{reason}; {gate.remedy(recipes)}")
         move_into(folder, best)
         return best, reason
 

@@ -10,16 +10,11 @@ from numpy.typing import NDArray
 
 from waste_edge.dataset import Photo
 from waste_edge.engines.evaluate import truth_of
-from waste_edge.errors import DataError
 from waste_edge.export.recipe import ExportRecipe
 from waste_edge.manifest import ArtifactName
 from waste_edge.metrics import Comparison, compare
 
 _REFERENCES: dict[ArtifactName, ArtifactName] = {"onnx-int8": "onnx-fp32", "tflite-int8": "tflite-fp32"}
-
-
-class GateError(DataError):
-    """INT8 answers too much worse than FP32."""
 
 
 def compare_quantized(

@@ -65,7 +65,7 @@ def export_int8(network: nn.Module, calibration: list[Pixels], recipe: ExportRec
             quant_pre_process(str(source), str(ready))
         floating = onnx.load(ready)
     inputs = [normalized_nchw(pixels) for pixels in calibration]
-    ranges = find_ranges(lambda: run_onnx(onnx.ModelProto.FromString(floating.SerializeToString()), inputs), recipe)
+    ranges = find_ranges(lambda: run_onnx(floating, inputs), recipe)
     before = floating.SerializeToString()
     with quiet("ONNX quantization"):
         model = _quantized(floating, ranges, recipe)
