@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from waste_edge.metrics import (
+    compare,
     confusion_matrix,
     expected_calibration_error,
     fit_temperature,
+    paired_interval,
     score,
     softmax,
     wilson_interval,
@@ -80,3 +82,32 @@ def test_scores() -> None:
 
 def test_scores_without_thresholds_reject_nothing() -> None:
     assert score(np.array([[1.0, 0.0]]), np.array([0]), ["a", "b"]).rejected == 0.0
+
+
+@pytest.mark.parametrize(
+    ("table", "interval"),
+    [
+        ((36, 12, 2, 0), (0.0569, 0.3404)),  # Newcombe 1998, table II, method 10
+        ((14, 5, 0, 22), (0.011, 0.226)),  # Altman et al., Statistics with Confidence, table 6.2
+    ],
+)
+def test_paired_interval_gives_the_published_figures(
+    table: tuple[int, int, int, int], interval: tuple[float, float]
+) -> None:
+    both, first, second, neither = table
+    one = np.array([True] * (both + first) + [False] * (second + neither))
+    two = np.array([True] * both + [False] * first + [True] * second + [False] * neither)
+    assert paired_interval(one, two) == pytest.approx(interval, abs=6e-4)
+
+
+def test_a_comparison_names_what_changed() -> None:
+    reference = np.array([[9.0, 0], [9, 0], [0, 9], [0, 9], [1, 0]])
+    answers = np.array([[9.0, 0], [0, 4], [0, 9], [0, 9], [0, 1]])
+    found = compare(reference, answers, np.array([0, 0, 1, 1, 1]), ["a", "b"], list("vwxyz"))
+    assert (found.reference_accuracy, found.accuracy) == (0.8, 0.8)
+    assert found.drop_points == 0
+    assert found.drop_low_points < 0 < found.drop_high_points
+    assert found.agreement == 0.6
+    assert found.recall_change_points == {"a": -50.0, "b": pytest.approx(100 / 3)}
+    assert [one.picture for one in found.worst] == ["w", "z"]
+    assert (found.worst[0].truth, found.worst[0].reference, found.worst[0].answer) == ("a", "a", "b")

@@ -8,6 +8,7 @@
         ├── ConfigError            (ValueError)   a TOML or JSON file with a wrong key or value
         ├── DataError              (ValueError)   a folder of photographs that cannot be used
         ├── GraphError             (ValueError)   a network that its target cannot run as it should
+        ├── GateError              (ValueError)   a quantized network that answers too much worse than FP32
         ├── MissingPackageError    (ImportError)  an optional package is not installed
         ├── PictureError           (ValueError)   a file that is not a readable picture
         └── RunError               (ValueError)   a training run that is damaged or not one
@@ -52,6 +53,10 @@ class DataError(UserError, ValueError):
 
 class GraphError(UserError, ValueError):
     """A network's graph holds what its target lacks, or what our rules forbid."""
+
+
+class GateError(UserError, ValueError):
+    """A quantized network answers too much worse than its FP32 original."""
 
 
 class MissingPackageError(UserError, ImportError):

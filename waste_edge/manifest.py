@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from waste_edge.dataset import SplitSpec
-from waste_edge.metrics import Scores
+from waste_edge.metrics import Comparison, Scores
 from waste_edge.preprocess import InputSpec
 from waste_edge.strict import Strict
 from waste_edge.taxonomy import check_labels, check_tree
@@ -101,10 +101,16 @@ class ArtifactScores(Strict, frozen=True):
 
 
 class Metrics(Strict, frozen=True):
-    """Measured while exporting; `protocol` says on what."""
+    """Measured while exporting; `protocol` says on what.
+
+    Attributes:
+        artifacts: each one's scores.
+        quantization: each INT8 artifact against the same engine's FP32 one, on the same pictures.
+    """
 
     protocol: str
     artifacts: dict[ArtifactName, ArtifactScores]
+    quantization: dict[ArtifactName, Comparison] = msgspec.field(default_factory=dict)
 
 
 class Provenance(Strict, frozen=True):

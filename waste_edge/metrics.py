@@ -48,6 +48,41 @@ class Scores(Strict, frozen=True):
     confusion: list[list[int]]
 
 
+class Disagreement(Strict, frozen=True):
+    """One picture that two classifiers answer differently, with each one's probability of its own answer."""
+
+    picture: str
+    truth: str
+    reference: str
+    reference_probability: float
+    answer: str
+    answer_probability: float
+
+
+class Comparison(Strict, frozen=True):
+    """A classifier against the reference it should stand for, on the same pictures.
+
+    Attributes:
+        pictures: how many both were asked about.
+        reference_accuracy, accuracy: shares that are right.
+        drop_points: 100 * (reference_accuracy - accuracy); negative if the classifier is the better one.
+        drop_low_points, drop_high_points: its 95 % interval for paired answers, see `paired_interval`.
+        agreement: share of pictures with the same best label.
+        recall_change_points: by label that occurs, 100 * (recall - the reference's recall).
+        worst: the disagreements the two are surest of, surest first.
+    """
+
+    pictures: int
+    reference_accuracy: float
+    accuracy: float
+    drop_points: float
+    drop_low_points: float
+    drop_high_points: float
+    agreement: float
+    recall_change_points: dict[str, float]
+    worst: list[Disagreement]
+
+
 def softmax(logits: Floats, temperature: float = 1.0) -> NDArray[np.float64]:
     """Probabilities over the last axis of `logits / temperature`, in float64."""
     scaled = np.asarray(logits, np.float64) / temperature
@@ -70,6 +105,92 @@ def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[f
     margin = z * float(np.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials)))
     scale = 1 + z * z / trials
     return max(0.0, (centre - margin) / scale), min(1.0, (centre + margin) / scale)
+
+
+def paired_interval(
+    first_right: NDArray[np.bool_], second_right: NDArray[np.bool_], z: float = 1.959964
+) -> tuple[float, float]:
+    """Interval of the difference of two shares on the same pictures, first minus second; 95 % by default.
+
+    Method 10 of Newcombe, Statistics in Medicine 17, 2635-2650 (1998): the Wilson limits of both shares,
+    squared, added, and corrected for how the two go together. Unlike the plain Wald interval it
+    has a width even where the two never differ.
+
+    Args:
+        first_right, second_right: (N,) whether each classifier was right; N at least 1.
+
+    Returns:
+        Its lower and upper end, in -1..1.
+    """
+    total = len(first_right)
+    both, neither = int((first_right & second_right).sum()), int((~first_right & ~second_right).sum())
+    first, second = int(first_right.sum()), int(second_right.sum())
+    (low1, high1), (low2, high2) = wilson_interval(first, total, z), wilson_interval(second, total, z)
+    product = float(first) * (total - first) * second * (total - second)
+    together = float(both) * neither - float(first - both) * (second - both)
+    if together > 0:
+        together = max(together - total / 2, 0.0)
+    phi = together / float(np.sqrt(product)) if product else 0.0
+    share1, share2 = first / total, second / total
+
+    def reach(of_first: float, of_second: float) -> float:
+        return float(np.sqrt(max(of_first**2 - 2 * phi * of_first * of_second + of_second**2, 0.0)))
+
+    difference = share1 - share2
+    return difference - reach(share1 - low1, high2 - share2), difference + reach(high1 - share1, share2 - low2)
+
+
+def compare(
+    reference: Floats, answers: Floats, truth: Integers, labels: Sequence[str], pictures: Sequence[str], worst: int = 10
+) -> Comparison:
+    """Hold a classifier against its reference.
+
+    Args:
+        reference, answers: logits (N, C) for the same pictures, N at least 1.
+        truth: (N,) indices into `labels`.
+        labels: the model's own, in output order.
+        pictures: (N,) what to call each picture.
+        worst: how many disagreements to name.
+    """
+    expected, given = reference.argmax(axis=1), answers.argmax(axis=1)
+    before, after = expected == truth, given == truth
+    low, high = paired_interval(before, after)
+    recalls = {
+        label: 100 * float(after[truth == index].mean() - before[truth == index].mean())
+        for index, label in enumerate(labels)
+        if (truth == index).any()
+    }
+    return Comparison(
+        pictures=len(truth),
+        reference_accuracy=float(before.mean()),
+        accuracy=float(after.mean()),
+        drop_points=100 * (int(before.sum()) - int(after.sum())) / len(truth),  # exact, since it meets a limit
+        drop_low_points=100 * low,
+        drop_high_points=100 * high,
+        agreement=float((expected == given).mean()),
+        recall_change_points=recalls,
+        worst=_disagreements(softmax(reference), softmax(answers), truth, labels, pictures)[:worst],
+    )
+
+
+def _disagreements(
+    reference: Floats, answers: Floats, truth: Integers, labels: Sequence[str], pictures: Sequence[str]
+) -> list[Disagreement]:
+    """Every picture with two answers, those first where the less sure of the two is surest."""
+    expected, given = reference.argmax(axis=1), answers.argmax(axis=1)
+    sureness = np.minimum(reference.max(axis=1), answers.max(axis=1))
+    differing = [int(index) for index in np.argsort(-sureness, kind="stable") if expected[index] != given[index]]
+    return [
+        Disagreement(
+            picture=pictures[index],
+            truth=labels[truth[index]],
+            reference=labels[expected[index]],
+            reference_probability=round(float(reference[index].max()), 4),
+            answer=labels[given[index]],
+            answer_probability=round(float(answers[index].max()), 4),
+        )
+        for index in differing
+    ]
 
 
 def expected_calibration_error(probabilities: Floats, truth: Integers, bins: int = 15) -> float:

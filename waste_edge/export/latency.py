@@ -1,0 +1,31 @@
+"""How long each artifact takes here: a first impression beside the sizes. `waste-edge bench` measures properly."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping
+
+from waste_edge.engines.engine import Engine
+from waste_edge.frames import Pixels
+from waste_edge.manifest import ArtifactName
+
+_ROUNDS = 60
+_WARM_UP = 5
+
+
+def median_latencies_ms(engines: Mapping[ArtifactName, Engine], pixels: Pixels) -> dict[ArtifactName, float]:
+    """Median milliseconds of one inference by artifact, in turn so that other work on the machine meets all alike.
+
+    Args:
+        engines: opened with the threads to measure.
+        pixels: one prepared picture, uint8 (H, W, 3).
+    """
+    taken_ms: dict[ArtifactName, list[float]] = {name: [] for name in engines}
+    for turn in range(_WARM_UP + _ROUNDS):
+        for name, engine in engines.items():
+            started = time.perf_counter_ns()
+            engine.infer(pixels)
+            if turn >= _WARM_UP:
+                taken_ms[name].append((time.perf_counter_ns() - started) / 1e6)
+    return {name: statistics.median(values) for name, values in taken_ms.items()}

@@ -1,0 +1,80 @@
+"""What every step of an export needs: the run, its pictures, and whom to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from waste_edge.dataset import Dataset, Part, Photo, open_dataset, split
+from waste_edge.engines.evaluate import Progress
+from waste_edge.errors import DataError
+from waste_edge.export import calibrate
+from waste_edge.export.check import refuse_bad_weights
+from waste_edge.export.graphs import fold_batch_norms
+from waste_edge.export.recipe import ExportRecipe
+from waste_edge.frames import Pixels
+from waste_edge.preprocess import InputSpec
+from waste_edge.training.runs import Run
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """A run opened for export.
+
+    Attributes:
+        network: the run's, in evaluation mode, batch norms folded.
+        parts: its photographs, divided as they were for training.
+        step: told what is being done, in words.
+        progress: told pictures done and in all.
+    """
+
+    run: Run
+    network: nn.Module
+    dataset: Dataset
+    parts: dict[Part, list[Photo]]
+    step: Callable[[str], None]
+    progress: Progress
+
+    @property
+    def spec(self) -> InputSpec:
+        """How pictures are prepared."""
+        return self.run.info.recipe.input
+
+    @property
+    def validation(self) -> list[Photo]:
+        """The pictures that accuracy is measured on."""
+        return self.parts["val"]
+
+    def calibration(self, recipe: ExportRecipe) -> list[Photo]:
+        """The training pictures that set a recipe's ranges; raises DataError as `choose_calibration` does."""
+        held_out = [*self.parts["val"], *self.parts["test"]]
+        return calibrate.choose_calibration(self.dataset, self.parts["train"], held_out, recipe)
+
+    def prepared(self, photos: Sequence[Photo]) -> list[Pixels]:
+        """The pictures as a device would hand them over, uint8 (H, W, 3) each."""
+        return calibrate.prepared(photos, self.spec)
+
+
+def open_work(run: Run, data: Path, step: Callable[[str], None], progress: Progress) -> Work:
+    """Find the run's own pictures again.
+
+    Raises:
+        RunError: a weight is NaN or infinite.
+        DataError: other data than the run's, or no validation part.
+    """
+    refuse_bad_weights(run.network, run.folder)
+    dataset = open_dataset(data, run.info.labels)
+    if dataset.fingerprint() != run.info.data_fingerprint:
+        raise DataError(
+            f"{data}: not the pictures {run.folder} was trained on (their fingerprint differs), so training and "
+            "validation pictures cannot be told apart; give the same --data as in training"
+        )
+    parts = split(dataset, run.info.recipe.split)
+    if not parts["val"]:
+        raise DataError(
+            f"{data}: the run kept no validation part; set split.val_fraction in its recipe and train again"
+        )
+    return Work(run, fold_batch_norms(run.network), dataset, parts, step, progress)
