@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 
 _DEFAULT = "static_wi8_ai8"
 
+SignOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--sign",
+        metavar="KEY",
+        help="Sign the bundle with this ed25519 private key (PEM), for devices told to --require-key.",
+    ),
+]
+
 
 def command(
     run: Annotated[Path, typer.Argument(help="A finished run's folder.", show_default=False)],
@@ -37,14 +46,7 @@ def command(
     name: Annotated[str, typer.Option("--name", help="The bundle's name; --out's own if not given.")] = "",
     version: Annotated[str, typer.Option("--version", help="The bundle's version.")] = "1",
     licence: Annotated[str, typer.Option("--licence", help="The bundle's licence, written into it.")] = "unspecified",
-    sign: Annotated[
-        Path | None,
-        typer.Option(
-            "--sign",
-            metavar="KEY",
-            help="Sign the bundle with this ed25519 private key (PEM), for devices told to --require-key.",
-        ),
-    ] = None,
+    sign: SignOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Export a run as ONNX and TFLite, FP32 and INT8, measured and packed as a bundle.
