@@ -87,9 +87,12 @@ def quantized(
 ) -> tuple[dict[ArtifactName, Graphs], dict[ArtifactName, NDArray[np.float32]]]:
     """Both INT8 files, and what they answer to the pictures."""
     files: dict[ArtifactName, Path] = {"onnx-int8": folder / "q.onnx", "tflite-int8": folder / "q.tflite"}
+    size = pictures[0].shape[0], pictures[0].shape[1]
     graphs: dict[ArtifactName, Graphs] = {
-        "onnx-int8": onnx.export_int8(network, pictures, recipe, files["onnx-int8"]),
-        "tflite-int8": tflite.export_int8(network, pictures, recipe, files["tflite-int8"]),
+        "onnx-int8": onnx.export_int8(network, size, onnx.ranges_from(pictures, recipe), recipe, files["onnx-int8"]),
+        "tflite-int8": tflite.export_int8(
+            network, size, tflite.ranges_from(pictures, recipe), recipe, files["tflite-int8"]
+        ),
     }
     found = {}
     for name, path in files.items():

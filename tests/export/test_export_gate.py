@@ -85,7 +85,7 @@ def test_weights_of_nan_are_refused(chain: Chain, tmp_path: Path, waste_edge: Ca
     run = spoiled(chain, tmp_path, float("nan"))
     done = waste_edge("export", run, "--data", chain.data, "--out", tmp_path / "b")
     assert done.exit_code == 2
-    assert "holds NaN or infinity" in done.stderr
+    assert "are NaN or infinite" in done.stderr
     assert not (tmp_path / "b").exists()
 
 

@@ -17,6 +17,7 @@ from waste_edge.benchmarks.scenario import make_pictures
 from waste_edge.engines.engine import Output, open_engine
 from waste_edge.export import onnx, tflite
 from waste_edge.export.graphs import fold_batch_norms
+from waste_edge.export.recipe import ExportRecipe
 from waste_edge.manifest import ARTIFACT_NAMES, ArtifactName
 from waste_edge.preprocess import InputSpec
 from waste_edge.training.networks import build_network, feature_count, normalize
@@ -64,9 +65,10 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         name: folder / f"{name}.{'onnx' if name.startswith('onnx') else 'tflite'}" for name in ARTIFACT_NAMES
     }
     onnx.export_fp32(folded, *size, files["onnx-fp32"])
-    onnx.export_int8(folded, calibration, files["onnx-int8"])
+    recipe = ExportRecipe(name="static_wi8_ai8")
+    onnx.export_int8(folded, size, onnx.ranges_from(calibration, recipe), recipe, files["onnx-int8"])
     tflite.export_fp32(folded, *size, files["tflite-fp32"])
-    tflite.export_int8(folded, calibration, files["tflite-int8"])
+    tflite.export_int8(folded, size, tflite.ranges_from(calibration, recipe), recipe, files["tflite-int8"])
     answers: dict[ArtifactName, Output] = {}
     for name, path in files.items():
         rows = [open_engine(path, name).infer(picture) for picture in pictures]

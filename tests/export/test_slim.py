@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 import torch
+from torch import nn
 
 from waste_edge.engines.engine import open_engine
 from waste_edge.engines.graph import Graph, read_graph
@@ -18,9 +20,11 @@ from waste_edge.engines.targets import default_target, read_target
 from waste_edge.export import onnx as onnx_export
 from waste_edge.export import tflite as tflite_export
 from waste_edge.export.graphs import fold_batch_norms
+from waste_edge.export.recipe import ExportRecipe
 from waste_edge.export.slim_onnx import slim_onnx
 from waste_edge.export.slim_tflite import slim_tflite
 from waste_edge.files import write_atomically
+from waste_edge.frames import Pixels
 from waste_edge.manifest import ARTIFACT_NAMES, ArtifactName
 from waste_edge.training.networks import build_network, count_parameters
 from waste_edge.training.recipe import ModelSpec
@@ -48,12 +52,12 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     network, parameters = trained_looking(request.param)
     generator = np.random.default_rng(0)
     pictures = [generator.integers(0, 256, (SIZE_PX, SIZE_PX, 3), np.uint8) for _ in range(4)]
-    size = (SIZE_PX, SIZE_PX)
+    size, recipe = (SIZE_PX, SIZE_PX), ExportRecipe(name="static_wi8_ai8")
     writers: dict[ArtifactName, Callable[[Path], None]] = {
         "onnx-fp32": lambda path: onnx_export.export_fp32(network, *size, path),
-        "onnx-int8": lambda path: onnx_export.export_int8(network, pictures, path),
+        "onnx-int8": lambda path: _quantize(onnx_export, network, pictures, recipe, path),
         "tflite-fp32": lambda path: tflite_export.export_fp32(network, *size, path),
-        "tflite-int8": lambda path: tflite_export.export_int8(network, pictures, path),
+        "tflite-int8": lambda path: _quantize(tflite_export, network, pictures, recipe, path),
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(onnx_export, "slim_onnx", lambda _model: None)
@@ -63,6 +67,12 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     for name in writers:
         write_atomically(folder / f"slim-{name}", slimmed((folder / f"fat-{name}").read_bytes(), name))
     return folder, parameters
+
+
+def _quantize(
+    exporter: ModuleType, network: nn.Module, pictures: list[Pixels], recipe: ExportRecipe, path: Path
+) -> None:
+    exporter.export_int8(network, (SIZE_PX, SIZE_PX), exporter.ranges_from(pictures, recipe), recipe, path)
 
 
 def slimmed(content: bytes, artifact: ArtifactName) -> bytes:

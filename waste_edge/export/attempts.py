@@ -14,11 +14,10 @@ from waste_edge.dataset import Photo
 from waste_edge.engines.engine import open_engine
 from waste_edge.errors import ConfigError
 from waste_edge.export import calibrate, gate, onnx, tflite, trained
-from waste_edge.export.activations import layers_of_network, run_onnx, run_tflite
+from waste_edge.export.activations import layers_of_network
 from waste_edge.export.check import refuse_foreign_graph
 from waste_edge.export.equalize import equalize
 from waste_edge.export.graphs import Graphs
-from waste_edge.export.ranges import find_ranges
 from waste_edge.export.recipe import ExportRecipe
 from waste_edge.export.work import Work
 from waste_edge.files import sha256_of
@@ -165,12 +164,7 @@ def _range_finders(
             lambda model: trained.onnx_ranges(model, work.network, fixed),
             lambda content: trained.tflite_ranges(content, work.network, fixed),
         )
-    nchw = [onnx.normalized_nchw(pixels) for pixels in pictures]
-    nhwc = [tflite.normalized_nhwc(pixels) for pixels in pictures]
-    return (
-        lambda model: find_ranges(lambda: run_onnx(model, nchw), recipe),
-        lambda content: find_ranges(lambda: run_tflite(content, nhwc), recipe),
-    )
+    return onnx.ranges_from(pictures, recipe), tflite.ranges_from(pictures, recipe)
 
 
 def _refuse_foreign_graphs(folder: Path, names: Iterable[ArtifactName], float_layers: bool = False) -> None:

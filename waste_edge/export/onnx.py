@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +18,10 @@ from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
 
-from waste_edge.export.activations import layers_of_onnx
+from waste_edge.export.activations import layers_of_onnx, run_onnx
 from waste_edge.export.graphs import FromNormalized, FromPixels, Graphs, example_pixels
 from waste_edge.export.quiet import quiet
-from waste_edge.export.ranges import Range
+from waste_edge.export.ranges import Range, find_ranges
 from waste_edge.export.recipe import ExportRecipe
 from waste_edge.export.slim_onnx import slim_onnx
 from waste_edge.files import write_atomically
@@ -84,6 +84,12 @@ def export_int8(
     onnx.checker.check_model(model, full_check=True)
     write_atomically(path, model.SerializeToString())
     return Graphs(before, after)
+
+
+def ranges_from(pictures: Sequence[Pixels], recipe: ExportRecipe) -> RangesOf:
+    """Ranges found by the recipe on prepared pictures, uint8 (H, W, 3) each."""
+    inputs = [normalized_nchw(pixels) for pixels in pictures]
+    return lambda model: find_ranges(lambda: run_onnx(model, inputs), recipe)
 
 
 def normalized_nchw(pixels: Pixels) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import litert_torch
@@ -19,10 +19,10 @@ from ai_edge_quantizer import recipe as quantizer_recipes
 from numpy.typing import NDArray
 from torch import nn
 
-from waste_edge.export.activations import layers_of_tflite
+from waste_edge.export.activations import layers_of_tflite, run_tflite
 from waste_edge.export.graphs import FromNormalized, FromPixels, Graphs, example_pixels
 from waste_edge.export.quiet import quiet
-from waste_edge.export.ranges import Range
+from waste_edge.export.ranges import Range, find_ranges
 from waste_edge.export.recipe import ExportRecipe
 from waste_edge.export.slim_tflite import slim_tflite
 from waste_edge.files import write_atomically
@@ -78,6 +78,12 @@ def export_int8(
         content = target.read_bytes()
     write_atomically(path, slim_tflite(content))
     return Graphs(floating, content)
+
+
+def ranges_from(pictures: Sequence[Pixels], recipe: ExportRecipe) -> RangesOf:
+    """Ranges found by the recipe on prepared pictures, uint8 (H, W, 3) each."""
+    inputs = [normalized_nhwc(pixels) for pixels in pictures]
+    return lambda content: find_ranges(lambda: run_tflite(content, inputs), recipe)
 
 
 def normalized_nhwc(pixels: Pixels) -> NDArray[np.float32]:
