@@ -143,6 +143,9 @@ def _photos_of(root: Path, label: str, groups: dict[str, str]) -> list[Photo]:
     if not paths:
         raise DataError(f"{root / label}: class folder without pictures; add some or remove the folder")
     keys = [path.relative_to(root).as_posix() for path in paths]
+    for key in keys:
+        if not key.isprintable():  # a name that is not UTF-8 has surrogates in it
+            raise DataError(f"{root}: {key!r}: not a UTF-8 name, or one with control characters; rename the file")
     return [Photo(path, key, label, groups.get(key, key)) for path, key in zip(paths, keys, strict=True)]
 
 

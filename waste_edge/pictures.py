@@ -61,12 +61,17 @@ def read_picture(path: Path) -> Pixels:
 
 
 def find_pictures(folder: Path) -> Iterator[Path]:
-    """Picture files below `folder`, sorted; hidden files and folders are passed over."""
+    """Picture files below `folder`, sorted; hidden files and folders, and links back up, are passed over."""
+    yield from _walk(folder, frozenset({folder.resolve()}))
+
+
+def _walk(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
     for entry in sorted(folder.iterdir()):
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
-            yield from find_pictures(entry)
+            if (real := entry.resolve()) not in above:
+                yield from _walk(entry, above | {real})
         elif entry.suffix.lower() in PICTURE_SUFFIXES:
             yield entry
 

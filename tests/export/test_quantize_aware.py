@@ -155,7 +155,7 @@ def test_the_bundle_says_so_and_counts_no_calibration_pictures(tuned: Chain) -> 
     manifest = open_bundle(tuned.bundle).manifest
     assert all("trained" in manifest.artifacts[name].scheme for name in INT8)
     assert (manifest.provenance.calibration_pictures, manifest.provenance.calibration_fingerprint) == (0, "")
-    assert manifest.provenance.initial_weights == "run student"
+    assert manifest.provenance.initial_weights == "run student, itself from random"
     assert "under INT8 rounding" in (tuned.bundle / "MODEL_CARD.md").read_text()
 
 

@@ -54,9 +54,12 @@ def command(
     from waste_edge.benchmarks.compare import compare, print_comparison
     from waste_edge.benchmarks.report import benchmark, print_report
     from waste_edge.benchmarks.scenario import Scenario
+    from waste_edge.errors import UserError
     from waste_edge.files import write_atomically
     from waste_edge.strict import to_json
 
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        raise UserError(f"--out {out}: expected a file in a folder that exists")
     scenario = Scenario(seconds=seconds, threads=threads, time="cpu" if cpu_time else "wall")
     with contextlib.ExitStack() as stack:
         opened = [stack.enter_context(opened_bundle(given)) for given in (bundle, *(against or []))]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -11,7 +14,8 @@ import typer
 
 from waste_edge import __version__
 from waste_edge.cli import bench, classify, distill, evaluate, export, inspect, run, service, train, verify
-from waste_edge.errors import WasteEdgeError
+from waste_edge.errors import UserError, WasteEdgeError
+from waste_edge.files import is_full
 
 app = typer.Typer(
     name="waste-edge",
@@ -65,13 +69,44 @@ def with_camera_value(arguments: Sequence[str]) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one verb. Exit code 0: well; 2: the user can mend it; 1: our fault or the machine's."""
     words = with_camera_value(sys.argv[1:] if arguments is None else arguments)
+    _prepare_process()
     try:
+        _refuse_undecodable(words)
         app(args=words, prog_name="waste-edge")
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     except WasteEdgeError as error:
         _complain(str(error), error.exit_code, error)
+    except OSError as error:
+        if not is_full(error):
+            _complain_of_us(error)
+        _complain(f"no space left to write to ({error.strerror}); free some", 2, error)
     except Exception as error:  # noqa: BLE001  # the last line of defence: no traceback reaches a user
-        message = f"{type(error).__name__}: {error}".replace("\n", " ")
-        _complain(f"internal error, please report it: {message} (WASTE_EDGE_DEBUG=1 shows where)", 1, error)
+        _complain_of_us(error)
+
+
+def _prepare_process() -> None:
+    """Output that never fails for a character, and temporary folders that go when systemd or a shell ends us."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda received, _frame: sys.exit(128 + received))
+
+
+def _refuse_undecodable(words: Sequence[str]) -> None:
+    """A name that is not UTF-8 would fail, or crash, somewhere inside a library that expects text."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError as error:
+            raise UserError(f"{os.fsencode(word)!r}: not a UTF-8 name; rename the file or folder") from error
+
+
+def _complain_of_us(error: Exception) -> None:
+    message = f"{type(error).__name__}: {error}".replace("\n", " ")
+    _complain(f"internal error, please report it: {message} (WASTE_EDGE_DEBUG=1 shows where)", 1, error)
 
 
 def _complain(message: str, exit_code: int, error: Exception) -> None:

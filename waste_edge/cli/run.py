@@ -102,9 +102,10 @@ def command(
 
     _check_options(camera, source, demo, duration)
     clock = SystemClock()
-    looked_at = camera_source(camera, clock) if camera is not None else media_source(source or _demo_clip(), clock)
+    media = _demo_clip() if source is None else source
+    looked_at = media_source(media, clock) if camera is None else camera_source(camera, clock)
     with opened_bundle(bundle, require_key) as opened, stopped_by_signals() as stop:
-        station = _site(site or (DEMO_SITE if demo else None), opened.manifest)
+        station = _site(DEMO_SITE if demo and site is None else site, opened.manifest)
         judge = Judge(opened.manifest, station)
         classifier = load_classifier(opened, engine, precision, threads)
         view = _view(as_json, looked_at.stills, clock)
@@ -132,11 +133,24 @@ def _demo_clip() -> str:
 
 
 def _site(given: str | None, manifest: Manifest) -> Site:
-    from waste_edge.resources import find
+    """The site a user meant, checked against the model's labels; without one, a stream for each label."""
+    from waste_edge.errors import ConfigError
+    from waste_edge.resources import find, shipped
     from waste_edge.strict import read_toml
     from waste_edge.taxonomy import Site, site_of_labels
 
-    return site_of_labels(manifest.labels) if given is None else read_toml(find(given, "device/sites"), Site)
+    if given is None:
+        return site_of_labels(manifest.labels)
+    path = find(given, "device/sites")
+    if not path.is_file():
+        names = ", ".join(sorted(entry.stem for entry in shipped("device/sites").glob("*.toml")))
+        raise ConfigError(f"--site {given or repr(given)}: no such file; give a site.toml, or a shipped one ({names})")
+    site = read_toml(path, Site)
+    try:
+        site.check_covers(manifest.labels, manifest.tree)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return site
 
 
 def _about(source: str, classifier: Classifier, site: Site) -> About:

@@ -49,7 +49,9 @@ def _data(manifest: Manifest) -> str:
 
 - Photographs: `{origin.data}` (content fingerprint `{origin.data_fingerprint[:16]}`). {_data_licence(origin.data)}
 - {rendered}
-- Initial weights: `{origin.initial_weights}`{_weights_licence(origin.initial_weights_sha256)}. {teacher}
+- Initial weights: `{origin.initial_weights}`{_sha256(origin.initial_weights_sha256)}.
+  {_weights_licence(origin.initial_weights)}
+- {teacher}
 - {quantized}"""
 
 
@@ -106,9 +108,10 @@ def _limits(manifest: Manifest) -> str:
     )
     return f"""## Limits
 
-{plain}The validation part decided nothing but temperature and thresholds, yet it comes from the same
-collection as the training part: expect less at a real bin until the model has seen pictures from there. Not for
-dangerous waste, medical waste, or any decision that nobody checks."""
+{plain}No weight was trained on the validation part, but temperature and thresholds were
+fitted on it, and recipes were compared on it (`training/LOG.md`), so these figures are somewhat optimistic. It comes
+from the same collection as the training part: expect less at a real bin until the model has seen pictures from there.
+Not for dangerous waste, medical waste, or any decision that nobody checks."""
 
 
 def _data_licence(data: str) -> str:
@@ -117,5 +120,11 @@ def _data_licence(data: str) -> str:
     return "Their licence is not recorded here."
 
 
-def _weights_licence(sha256: str) -> str:
-    return f" (sha256 `{sha256[:16]}`)" if sha256 else ""
+def _weights_licence(source: str) -> str:
+    if "mobilenetv1_025-imagenet" in source:
+        return "ImageNet weights dequantized from a public uint8 TFLite MobileNetV1; Apache-2.0."
+    return "" if source == "random" else "Their licence is not recorded here."
+
+
+def _sha256(digest: str) -> str:
+    return f" (sha256 `{digest[:16]}`)" if digest else ""

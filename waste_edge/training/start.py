@@ -57,4 +57,4 @@ def starting_network(
     network.load_state_dict(start.network.state_dict())
     if recipe.quantize_aware:
         network = FakeQuantized(network, recipe.quantize_aware)
-    return network, f"run {start.info.recipe.name}", start.info.weights_sha256
+    return network, f"run {start.info.recipe.name}, itself from {start.info.initial_weights}", start.info.weights_sha256

@@ -13,6 +13,8 @@ from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError
 from waste_edge.pictures import PICTURE_SUFFIXES, find_pictures
 
+STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://", "rtmp://", "udp://", "tcp://")
+
 
 def camera_source(given: str, clock: Clock) -> Source:
     """A camera by its ID: `auto`, `picamera:0`, an index, or `/dev/videoN`.
@@ -38,6 +40,8 @@ def media_source(given: str, clock: Clock) -> Source:
         CameraError: there is no such file, or the folder holds no pictures.
     """
     if "://" in given:
+        if not given.lower().startswith(STREAM_SCHEMES):
+            raise CameraError(f"--source {without_password(given)}: expected one of {' '.join(STREAM_SCHEMES)}")
         return Source(without_password(given), lambda: NetworkStream(given, clock), live=True)
     path = Path(given)
     if path.is_dir():
