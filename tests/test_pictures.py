@@ -178,3 +178,12 @@ def test_finding_passes_over_what_is_hidden_or_no_picture(tmp_path: Path) -> Non
         (tmp_path / name).touch()
     found = [path.relative_to(tmp_path).as_posix() for path in find_pictures(tmp_path)]
     assert found == ["a.png", "b.JPG", "deep/er/c.webp"]
+
+
+def test_a_link_back_up_is_walked_once(tmp_path):
+    (tmp_path / "sub").mkdir()
+    Image.new("RGB", (2, 2)).save(tmp_path / "sub" / "a.png")
+    (tmp_path / "sub" / "loop").symlink_to("..")
+    (tmp_path / "linked").symlink_to("sub")
+    names = [path.relative_to(tmp_path).as_posix() for path in find_pictures(tmp_path)]
+    assert names == ["linked/a.png", "sub/a.png"]

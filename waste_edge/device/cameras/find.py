@@ -39,6 +39,8 @@ def media_source(given: str, clock: Clock) -> Source:
     Raises:
         CameraError: there is no such file, or the folder holds no pictures.
     """
+    if not given:
+        raise CameraError("--source is empty; expected a video, a folder of pictures, a picture or a URL")
     if "://" in given:
         if not given.lower().startswith(STREAM_SCHEMES):
             raise CameraError(f"--source {without_password(given)}: expected one of {' '.join(STREAM_SCHEMES)}")
