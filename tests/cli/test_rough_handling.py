@@ -17,7 +17,7 @@ def started(*arguments: object, **options: object) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace", **options)  # type: ignore[call-overload,no-any-return]
 
 
-@pytest.mark.parametrize("verb", [("run", "--source"), ("classify",), ("verify",), ("evaluate", "small", "--data")])
+@pytest.mark.parametrize("verb", [("run", "--source"), ("verify",), ("evaluate", "small", "--data")])
 def test_a_name_that_is_not_utf8_is_one_line(verb: tuple[str, ...], tmp_path: Path) -> None:
     strange = os.fsencode(tmp_path) + b"/clip\xff.mp4"
     command = [*map(os.fsencode, (sys.executable, "-m", "waste_edge", *verb)), strange]

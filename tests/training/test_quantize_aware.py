@@ -39,7 +39,10 @@ def test_the_run_keeps_ranges_and_scores_of_the_rounded_network(
     assert run.info == info
     assert [one.layer for one in info.ranges][:2] == ["conv_stem", "blocks.0.0.conv_dw"]
     assert len(info.ranges) == 29
-    assert (info.initial_weights, info.initial_weights_sha256) == ("run mini", started.info.weights_sha256)
+    assert (info.initial_weights, info.initial_weights_sha256) == (
+        "run mini, itself from random",
+        started.info.weights_sha256,
+    )
     assert info.weights_sha256 != started.info.weights_sha256
     assert evaluate_run(run.folder, colour_photos, "auto", lambda done, total: None)[0] == info.scores
     rounded, x = run.as_trained(), torch.rand(2, 3, 32, 32)
