@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.export.conftest import Chain, command_line
-from waste_edge.errors import GraphError
+from waste_edge.errors import GraphError, RunError
 from waste_edge.export import tflite
 from waste_edge.export.build import Naming, export_bundle
 from waste_edge.export.check import refuse_bad_weights, refuse_foreign_graph
@@ -103,5 +103,10 @@ def test_a_weight_that_is_no_number(chain: Chain, tmp_path: Path, value: float) 
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_good_weights_pass(chain: Chain) -> None:
-    refuse_bad_weights(open_run(chain.student).network, chain.student)
+def test_only_the_spoiled_copy_of_good_weights_is_refused(chain: Chain) -> None:
+    network = open_run(chain.student).network
+    refuse_bad_weights(network, chain.student)
+    with torch.no_grad():
+        next(network.parameters()).view(-1)[0] = float("nan")
+    with pytest.raises(RunError, match="1 of"):
+        refuse_bad_weights(network, chain.student)

@@ -106,4 +106,5 @@ def test_everything_but_the_classifier_is_taken_over(tmp_path: Path) -> None:
 
 def test_the_given_weights_fit(shared: Path) -> None:
     for spec, name in ((V1, "mobilenetv1_025-imagenet"), (V2, "mobilenet_v2-100-imagenet")):
-        load_initial_weights(build_network(spec, 6), spec, shared / "weights" / f"{name}.safetensors")
+        path = shared / "weights" / f"{name}.safetensors"
+        assert load_initial_weights(build_network(spec, 6), spec, path) == path.name

@@ -53,7 +53,7 @@ def complaint(comparisons: Mapping[ArtifactName, Comparison], recipe: ExportReci
 def describe_drop(comparison: Comparison) -> str:
     """The drop with its interval, e.g. `1.2 points lower (95 %: 0.1 to 2.4)`; or the gain."""
     if comparison.drop_points <= 0:
-        return f"{-comparison.drop_points:.1f} points higher ({comparison.pictures} pictures)"
+        return f"{abs(comparison.drop_points):.1f} points higher ({comparison.pictures} pictures)"
     return (
         f"{comparison.drop_points:.1f} points lower "
         f"(95 %: {comparison.drop_low_points:.1f} to {comparison.drop_high_points:.1f}, "
