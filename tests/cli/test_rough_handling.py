@@ -67,9 +67,11 @@ def test_a_report_goes_where_a_folder_exists(waste_edge, tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_full_disk_is_not_called_our_bug(colour_photos: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_is_not_called_our_bug(colour_photos: Path, unbuffered: str) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     with Path("/dev/full").open("w") as full:
-        process = started("classify", colour_photos / "images" / "red", stdout=full)
+        process = started("classify", colour_photos / "images" / "red", stdout=full, env=environment)
         _, complaint = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "no space left" in complaint

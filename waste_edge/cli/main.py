@@ -72,14 +72,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _prepare_process()
     try:
         _refuse_undecodable(words)
-        app(args=words, prog_name="waste-edge")
+        try:
+            app(args=words, prog_name="waste-edge")
+        finally:
+            sys.stdout.flush()  # so that a full disk shows here, and not at Python's own exit
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except WasteEdgeError as error:
         _complain(str(error), error.exit_code, error)
+    except BrokenPipeError:
+        _write_no_more()
+        raise SystemExit(1) from None  # as Typer ends when the reader has gone
     except OSError as error:
         if not is_full(error):
             _complain_of_us(error)
+        _write_no_more()
         _complain(f"no space left to write to ({error.strerror}); free some", 2, error)
     except Exception as error:  # noqa: BLE001  # the last line of defence: no traceback reaches a user
         _complain_of_us(error)
@@ -93,6 +100,11 @@ def _prepare_process() -> None:
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda received, _frame: sys.exit(128 + received))
+
+
+def _write_no_more() -> None:
+    """Send what is still in stdout's buffer nowhere: Python would try it once more at its exit, and fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refuse_undecodable(words: Sequence[str]) -> None:
