@@ -17,7 +17,8 @@ from waste_edge.cli.run import DEMO_SITE, _about
 from waste_edge.device.cameras import media_source
 from waste_edge.device.capture import Capture, Opened
 from waste_edge.device.clock import SystemClock
-from waste_edge.device.decide import Event, Judge, PassingItems
+from waste_edge.device.items import Event, PassingItems
+from waste_edge.device.judge import Judge
 from waste_edge.device.loop import Loop, Stop
 from waste_edge.device.panel import PanelView, decision_line
 from waste_edge.engines.classifier import load_classifier

@@ -18,7 +18,8 @@ from PIL import Image
 
 from waste_edge.cli.main import with_camera_value
 from waste_edge.device.cameras import Source, media_source
-from waste_edge.device.decide import Judge, PassingItems
+from waste_edge.device.items import PassingItems
+from waste_edge.device.judge import Judge
 from waste_edge.errors import CameraError
 from waste_edge.resources import DEMO_CLIP, DEMO_SCRIPT, find, shipped
 from waste_edge.strict import read_toml

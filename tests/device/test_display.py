@@ -10,8 +10,9 @@ import pytest
 from rich.console import Console
 
 from waste_edge.device.capture import Absent, BadPicture, Opened
-from waste_edge.device.decide import Decision, Event
 from waste_edge.device.display import About, JsonView, LineView, NewsPrinter
+from waste_edge.device.items import Event
+from waste_edge.device.judge import Decision
 from waste_edge.device.loop import Seen
 from waste_edge.device.panel import PanelView
 from waste_edge.device.presence import State

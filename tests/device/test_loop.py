@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from waste_edge.device.capture import Absent, BadPicture, Ended, Failed, Message, Opened
-from waste_edge.device.decide import Event, Judge, PassingItems, SingleItems
+from waste_edge.device.items import Event, PassingItems, SingleItems
+from waste_edge.device.judge import Judge
 from waste_edge.device.loop import Limits, Loop, Seen, Stop, stopped_by_signals
 from waste_edge.device.presence import State
 from waste_edge.device.statistics import Summary

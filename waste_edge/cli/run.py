@@ -96,7 +96,8 @@ def command(
     from waste_edge.device.cameras import camera_source, media_source
     from waste_edge.device.capture import Capture, Patience
     from waste_edge.device.clock import SystemClock
-    from waste_edge.device.decide import Judge, PassingItems, SingleItems
+    from waste_edge.device.items import PassingItems, SingleItems
+    from waste_edge.device.judge import Judge
     from waste_edge.device.loop import Limits, Loop, stopped_by_signals
     from waste_edge.engines.classifier import load_classifier
 

@@ -15,7 +15,7 @@ import msgspec
 
 from waste_edge.device.capture import Absent, BadPicture, Opened
 from waste_edge.device.clock import NS_PER_S, Clock
-from waste_edge.device.decide import Event
+from waste_edge.device.items import Event
 from waste_edge.device.loop import Listener, Seen
 from waste_edge.device.presence import State
 from waste_edge.device.statistics import Summary

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from waste_edge.device.capture import Absent, BadPicture, Ended, Failed, Message, Messages, Opened
 from waste_edge.device.clock import NS_PER_S, Clock
-from waste_edge.device.decide import Event, Items
+from waste_edge.device.items import Event, Items
 from waste_edge.device.presence import State
 from waste_edge.device.statistics import Statistics, Summary
 from waste_edge.engines.classifier import Prediction

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from waste_edge.device.capture import Absent, BadPicture, Opened
 from waste_edge.device.clock import NS_PER_S, Clock
-from waste_edge.device.decide import Event
 from waste_edge.device.display import About, NewsPrinter, counts, news_line
+from waste_edge.device.items import Event
 from waste_edge.device.loop import Seen
 from waste_edge.device.presence import State
 from waste_edge.device.statistics import Summary

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from waste_edge.device.decide import MIN_FRAMES, Decision, Event, Judge, PassingItems, SingleItems
+from waste_edge.device.items import MIN_FRAMES, Event, PassingItems, SingleItems
+from waste_edge.device.judge import Decision, Judge
 from waste_edge.device.presence import State
 from waste_edge.errors import ConfigError
 from waste_edge.frames import Frame

@@ -1,0 +1,29 @@
+"""How a part of the station fares: what health, sinks and `doctor` all speak of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """From well to broken."""
+
+    OK = "ok"
+    WARN = "warn"
+    BAD = "bad"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One part's state.
+
+    Attributes:
+        part: which, e.g. `camera`, `disk`, `temperature`; one word of small letters and dashes.
+        level: how bad.
+        text: one line for people: what was found and, unless it is well, the remedy.
+    """
+
+    part: str
+    level: Level
+    text: str
