@@ -7,7 +7,7 @@ RUNTIME := .venv/.installed
 WORKSHOP := .venv-dev/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: run demo test lint test-long clip clean help
+.PHONY: run demo test lint test-long test-faults clip clean help
 .DEFAULT_GOAL := help
 
 run: $(RUNTIME)
@@ -33,6 +33,10 @@ lint: $(WORKSHOP)
 test-long: $(WORKSHOP)
 	.venv-dev/bin/pytest -m long
 
+# Needs root, mosquitto and e2fsprogs: apt-get install mosquitto. A missing tool is a failure, not a skip.
+test-faults: $(WORKSHOP)
+	.venv-dev/bin/pytest -m faults tests/faults
+
 clip: $(WORKSHOP)
 	.venv-dev/bin/python -m waste_edge.rendering.clip --out waste_edge/demo
 
@@ -45,6 +49,7 @@ help:
 	@echo "make test       install what the tests need and pass the whole suite (lint included)"
 	@echo "make lint       style, types and the layers of the house"
 	@echo "make test-long  the tests that take minutes"
+	@echo "make test-faults  the faults a station must survive (needs root and mosquitto)"
 	@echo "make clip       render the demo clip again"
 	@echo "make clean      remove the environments and builds"
 

@@ -7,14 +7,15 @@ stderr.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 import msgspec
 
 from waste_edge.device.capture import Absent, BadPicture, Opened
 from waste_edge.device.clock import NS_PER_S, Clock
+from waste_edge.device.condition import Condition
 from waste_edge.device.items import Event
 from waste_edge.device.loop import Listener, Seen
 from waste_edge.device.presence import State
@@ -48,12 +49,11 @@ class About:
     residual: str
 
 
-class View(Listener, Protocol):
+class View(Listener):
     """A listener that is also told what runs."""
 
     def started(self, about: About) -> None:
         """The model is loaded; the source is about to be opened."""
-        ...
 
 
 def printable(path: str) -> str:
@@ -72,6 +72,11 @@ def news_line(message: Opened | Absent | BadPicture) -> str:
             return printable(reason)
 
 
+def condition_line(condition: Condition) -> str:
+    """`camera: bad: ...`, on one line."""
+    return f"{condition.part}: {condition.level.value}: {printable(condition.text)}"
+
+
 class NewsPrinter:
     """Prints news on stderr; a camera that stays away is named once, until the reason changes."""
 
@@ -85,12 +90,16 @@ class NewsPrinter:
         if reason and reason == self._said:
             return
         self._said = reason
+        self.say(news_line(message))
+
+    def say(self, line: str) -> None:
+        """Print one line."""
         # sys.stderr is looked up now, not at import: a live panel puts its own in that place.
-        print(f"waste-edge: {news_line(message)}", file=self._stream or sys.stderr, flush=True)
+        print(f"waste-edge: {line}", file=self._stream or sys.stderr, flush=True)
 
 
-class JsonView:
-    """One JSON object a line on `stream`, each with a `kind`: start, frame, decision, summary.
+class JsonView(View):
+    """One JSON object a line on `stream`, each with a `kind`: start, frame, decision, health, summary.
 
     Pictures get a `frame` line each. A camera or film gets one for each frame in which an item is arriving or
     settled, and for each change of state: an empty bin writes nothing all night.
@@ -118,6 +127,8 @@ class JsonView:
         if not (seen.frame.name or changed or seen.state in (State.ARRIVING, State.SETTLED)):
             return
         answer = seen.prediction
+        if answer is None:
+            return  # the camera's condition says why
         where = {"path": printable(seen.frame.name)} if seen.frame.name else {"state": seen.state.value}
         probabilities = answer.probabilities.tolist()
         self._write(
@@ -153,6 +164,9 @@ class JsonView:
             },
         )
 
+    def health(self, conditions: Sequence[Condition]) -> None:
+        self._write("health", {"conditions": msgspec.to_builtins(conditions)})
+
     def ended(self, summary: Summary) -> None:
         values = msgspec.to_builtins(summary)
         rounded = {key: round(value, 3) if isinstance(value, float) else value for key, value in values.items()}
@@ -163,7 +177,7 @@ class JsonView:
         self._stream.flush()
 
 
-class LineView:
+class LineView(View):
     """Plain text, one line a decision and one a minute with the rate: for logs, pipes and folders of pictures."""
 
     def __init__(self, stream: TextIO, clock: Clock, news: NewsPrinter | None = None) -> None:
@@ -189,6 +203,10 @@ class LineView:
         decision = event.decision
         start = f"{printable(event.picture)}: " if event.picture else ""
         self._print(f"{start}{decision.label} {decision.confidence:.0%} → {decision.stream} ({decision.reason})")
+
+    def health(self, conditions: Sequence[Condition]) -> None:
+        for condition in conditions:
+            self._news.say(condition_line(condition))
 
     def ended(self, summary: Summary) -> None:
         self._print("\n".join(summary_lines(summary)))
@@ -218,6 +236,10 @@ def summary_lines(summary: Summary) -> list[str]:
         lines.append(rate_line(summary, summary.fps))
         lines.append(f"streams: {counts(summary.streams)}")
         lines.append(f"labels: {counts(summary.labels)}")
+    if summary.unclassified_frames:
+        lines.append(f"frames not classified, because the picture could not be trusted: {summary.unclassified_frames}")
+    if summary.shed_frames:
+        lines.append(f"frames passed over to spare the board: {summary.shed_frames}")
     if summary.bad_pictures:
         lines.append(f"unreadable pictures: {summary.bad_pictures}")
     return lines

@@ -6,24 +6,25 @@ argument, and ends after the frame in hand: at the source's end, a limit, or whe
 
 from __future__ import annotations
 
-import contextlib
 import math
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import FrameType
 from typing import Protocol
 
 from waste_edge.device.capture import Absent, BadPicture, Ended, Failed, Message, Messages, Opened
+from waste_edge.device.camera_health import Fault
 from waste_edge.device.clock import NS_PER_S, Clock
+from waste_edge.device.condition import Condition
+from waste_edge.device.health import Health
 from waste_edge.device.items import Event, Items
 from waste_edge.device.presence import State
+from waste_edge.device.signals import Stop
 from waste_edge.device.statistics import Statistics, Summary
 from waste_edge.engines.classifier import Prediction
 from waste_edge.frames import Frame, Pixels
 
 _LOOK_UP_S = 0.1  # how often limits and signals are looked at while no frame comes
+KEEP_EVERY_NS = 600 * NS_PER_S  # how long the kept scene may lag behind the light
 
 
 Classify = Callable[[Pixels], Prediction]  # `Classifier.classify`, with the site's region
@@ -31,32 +32,49 @@ Classify = Callable[[Pixels], Prediction]  # `Classifier.classify`, with the sit
 
 @dataclass(frozen=True)
 class Seen:
-    """One frame, classified. `statistics` go on counting after this frame."""
+    """One frame, looked at. `statistics` go on counting after this frame.
+
+    Attributes:
+        prediction: None while the camera's picture cannot be trusted.
+        fault: why it cannot.
+    """
 
     frame: Frame
-    prediction: Prediction
+    prediction: Prediction | None
     state: State
     statistics: Statistics
     dropped_frames: int
+    fault: Fault | None = None
 
 
-class Listener(Protocol):
-    """Is told what happens, in the loop's thread: it must not linger."""
+class Listener:
+    """Is told what happens, in the loop's thread: it must not linger. Each kind overrides what it cares for."""
 
     def news(self, message: Opened | Absent | BadPicture) -> None:
         """A camera was opened or is missing, or a picture cannot be read."""
-        ...
 
     def seen(self, seen: Seen) -> None:
-        """A frame was classified."""
-        ...
+        """A frame was looked at."""
 
     def decided(self, event: Event) -> None:
         """An item was decided; comes after the `seen` of the frame that completed it."""
-        ...
+
+    def health(self, conditions: Sequence[Condition]) -> None:
+        """These parts of the station fare differently from before."""
 
     def ended(self, summary: Summary) -> None:
         """The loop has ended; nothing follows."""
+
+
+class Ledger(Protocol):
+    """Where events are kept, before anyone is told, with the scene as it was then."""
+
+    def commit(self, event: Event, scene: bytes) -> object:
+        """Keep both or neither; does not fail for a full disk."""
+        ...
+
+    def keep_scene(self, scene: bytes) -> None:
+        """The scene changed without an event."""
         ...
 
 
@@ -66,16 +84,6 @@ class Limits:
 
     frames: int | None = None
     duration_s: float | None = None
-
-
-class Stop:
-    """Asks the loop to end. A plain attribute, since a signal handler must not wait for a lock."""
-
-    reason = ""
-
-    def request(self, reason: str) -> None:
-        """End after the frame in hand."""
-        self.reason = reason
 
 
 class Loop:
@@ -89,6 +97,9 @@ class Loop:
         clock: times the run; frames bring their own time.
         limits: when to end at the latest.
         stop: ends the loop from outside.
+        ledger: keeps events and the scene; None keeps nothing.
+        health: whose news the listeners are told, and whose pace is kept.
+        reload: called between frames when `stop` asks for it; returns why the loop ends, or an empty string.
     """
 
     def __init__(
@@ -100,6 +111,9 @@ class Loop:
         clock: Clock,
         limits: Limits | None = None,
         stop: Stop | None = None,
+        ledger: Ledger | None = None,
+        health: Health | None = None,
+        reload: Callable[[], str] | None = None,
     ) -> None:
         self._messages = messages
         self._classify = classify
@@ -108,6 +122,12 @@ class Loop:
         self._clock = clock
         self._limits = limits or Limits()
         self._stop = stop or Stop()
+        self._ledger = ledger
+        self._health = health or Health()
+        self._reload = reload or (lambda: "")
+        self._kept_changes = items.pile_changes
+        self._kept_ns = 0
+        self._classified_ns = -1
 
     def run(self) -> Summary:
         """Run to the end.
@@ -125,6 +145,8 @@ class Loop:
             while not ended:
                 message = self._messages.take(self._patience_s(statistics))
                 ended = self._handle(message, statistics) or self._why_end(statistics)
+                if changed := self._health.news():
+                    self._tell(lambda listener, changed=changed: listener.health(changed))
         finally:
             self._messages.close()
             dropped = self._messages.dropped_frames
@@ -136,8 +158,12 @@ class Loop:
         """Why the loop must end now; empty if it need not."""
         if self._stop.reason:
             return self._stop.reason
-        if self._limits.frames is not None and statistics.frames >= self._limits.frames:
-            return f"{statistics.frames} frames, as asked"
+        if self._stop.reload:
+            self._stop.reload = False
+            if ended := self._reload():
+                return ended
+        if self._limits.frames is not None and statistics.looked_at >= self._limits.frames:
+            return f"{statistics.looked_at} frames, as asked"
         if self._left_s(statistics) <= 0:
             return f"{self._limits.duration_s:g} s, as asked"
         return ""
@@ -167,41 +193,43 @@ class Loop:
         return ""
 
     def _look_at(self, frame: Frame, statistics: Statistics) -> None:
-        prediction = self._classify(frame.pixels)
+        if self._too_soon(frame):
+            statistics.shed_frames += 1
+            return
+        # A picture that cannot be trusted is not classified; the one that shows it is well again is the last such.
+        prediction = None if self._items.fault else self._classify(frame.pixels)
         state, event = self._items.see(frame, prediction)
-        statistics.count_frame(self._clock.now_ns(), prediction.latency_ms)
+        if prediction is None:
+            statistics.unclassified_frames += 1
+        else:
+            statistics.count_frame(self._clock.now_ns(), prediction.latency_ms)
         if event is not None:
             statistics.count_item(event)
-        seen = Seen(frame, prediction, state, statistics, self._messages.dropped_frames)
+        self._keep(frame, event)
+        seen = Seen(frame, prediction, state, statistics, self._messages.dropped_frames, self._items.fault)
         self._tell(lambda listener: listener.seen(seen))
         if event is not None:
             self._tell(lambda listener: listener.decided(event))
 
+    def _too_soon(self, frame: Frame) -> bool:
+        gap_ns = self._health.least_gap_s * NS_PER_S
+        if gap_ns and 0 <= self._classified_ns and frame.captured_ns - self._classified_ns < gap_ns:
+            return True
+        self._classified_ns = frame.captured_ns
+        return False
+
+    def _keep(self, frame: Frame, event: Event | None) -> None:
+        """Keep an event with its scene, or a scene that gained or lost an item, or one that drifted for long."""
+        if self._ledger is None:
+            return
+        if event is not None:
+            self._ledger.commit(event, self._items.remember())
+        elif self._items.pile_changes != self._kept_changes or frame.captured_ns - self._kept_ns >= KEEP_EVERY_NS:
+            self._ledger.keep_scene(self._items.remember())
+        else:
+            return
+        self._kept_changes, self._kept_ns = self._items.pile_changes, frame.captured_ns
+
     def _tell(self, say: Callable[[Listener], None]) -> None:
         for listener in self._listeners:
             say(listener)
-
-
-@contextlib.contextmanager
-def stopped_by_signals() -> Iterator[Stop]:
-    """A `Stop` that SIGINT (Ctrl-C) and SIGTERM (systemd) set. The second signal acts as if this were not here."""
-    stop = Stop()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    def request(number: int, frame: FrameType | None) -> None:
-        stop.request("Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name)
-        restore()
-
-    for number in before:
-        signal.signal(number, request)
-    try:
-        yield stop
-    finally:
-        restore()

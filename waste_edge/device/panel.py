@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -14,7 +15,8 @@ from rich.text import Text
 
 from waste_edge.device.capture import Absent, BadPicture, Opened
 from waste_edge.device.clock import NS_PER_S, Clock
-from waste_edge.device.display import About, NewsPrinter, counts, news_line
+from waste_edge.device.display import About, NewsPrinter, View, condition_line, counts, news_line
+from waste_edge.device.condition import Condition, Level
 from waste_edge.device.items import Event
 from waste_edge.device.loop import Seen
 from waste_edge.device.presence import State
@@ -34,7 +36,7 @@ _STATE_STYLE = {
 }
 
 
-class PanelView:
+class PanelView(View):
     """A panel that is redrawn in place, and a table at the end. `console` writes to a terminal."""
 
     def __init__(self, console: Console, clock: Clock) -> None:
@@ -45,6 +47,7 @@ class PanelView:
         self._camera = ""
         self._seen: Seen | None = None
         self._last: Event | None = None
+        self._unwell: dict[str, Condition] = {}
         self._drawn_ns = 0
         # No thread of its own: it is redrawn as frames come. Other people's stderr is left alone unless it is
         # the same terminal, where its lines would tear the panel.
@@ -77,6 +80,13 @@ class PanelView:
         self._live.console.print(decision_line(event))
         self._draw()
 
+    def health(self, conditions: Sequence[Condition]) -> None:
+        for condition in conditions:
+            self._unwell.pop(condition.part, None)
+            if condition.level is not Level.OK:
+                self._unwell[condition.part] = condition
+        self._draw()
+
     def ended(self, summary: Summary) -> None:
         self._live.stop()
         self._console.print(_summary_panel(summary))
@@ -102,6 +112,7 @@ class PanelView:
         parts += [Rule(style="dim"), _pair("last item", _last_item(self._last))]
         if self._seen is not None:
             parts += [_pair("items", Text(_items(self._seen))), _pair("speed", Text(_speed(self._seen)))]
+        parts += [_pair("health", Text(condition_line(one), style="red")) for one in self._unwell.values()]
         title = f"[bold]waste-edge[/] · {about.bundle} · {about.artifact} · {about.engine}"
         foot = f"[dim]site: {about.site} · Ctrl-C ends[/]"
         return Panel(Group(*parts), title=title, subtitle=foot, width=min(WIDTH, self._console.width), padding=(0, 1))
@@ -132,9 +143,12 @@ def _bars(labels: tuple[str, ...], seen: Seen) -> Table:
     grid.add_column(width=max(11, *(len(label) for label in labels)))
     grid.add_column(ratio=1)
     grid.add_column(width=5, justify="right")
-    for label, probability in zip(labels, seen.prediction.probabilities.tolist(), strict=True):
-        leads = label == seen.prediction.best
-        known = leads and seen.prediction.label != UNKNOWN
+    answer = seen.prediction
+    if answer is None:
+        return grid
+    for label, probability in zip(labels, answer.probabilities.tolist(), strict=True):
+        leads = label == answer.best
+        known = leads and answer.label != UNKNOWN
         bar = ProgressBar(total=1.0, completed=probability, complete_style="green" if known else "bright_black")
         grid.add_row(Text(label, style="bold" if leads else "dim"), bar, Text(f"{probability:.0%}"))
     return grid
@@ -174,6 +188,8 @@ def _summary_panel(summary: Summary) -> Panel:
         "latency": f"p50 {summary.latency_p50_ms:.1f} ms, p95 {summary.latency_p95_ms:.1f} ms",
         "time": f"{summary.seconds:.1f} s, ended by: {summary.ended}",
     }
+    if summary.unclassified_frames:
+        rows["unclassified"] = f"{summary.unclassified_frames} frames, their picture could not be trusted"
     if summary.bad_pictures:
         rows["unreadable"] = f"{summary.bad_pictures} pictures"
     return Panel(Group(*(_pair(name, Text(value)) for name, value in rows.items())), title="summary", width=WIDTH)

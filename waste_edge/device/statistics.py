@@ -22,6 +22,8 @@ class Summary:
         seconds: since the loop began, waiting for a camera included.
         frames: classified ones.
         dropped_frames: replaced by a newer one before they were looked at.
+        unclassified_frames: not classified, because the camera's picture could not be trusted.
+        shed_frames: passed over to spare a hot or hungry board.
         bad_pictures: files that could not be read.
         items: decided ones.
         streams, labels: items by stream and by label, most frequent first.
@@ -33,6 +35,8 @@ class Summary:
     seconds: float
     frames: int
     dropped_frames: int
+    unclassified_frames: int
+    shed_frames: int
     bad_pictures: int
     items: int
     streams: dict[str, int]
@@ -49,6 +53,8 @@ class Statistics:
 
     started_ns: int
     frames: int = 0
+    unclassified_frames: int = 0
+    shed_frames: int = 0
     bad_pictures: int = 0
     items: int = 0
     streams: Counter[str] = field(default_factory=Counter)
@@ -74,6 +80,11 @@ class Statistics:
         self.labels[event.decision.label] += 1
 
     @property
+    def looked_at(self) -> int:
+        """Frames looked at, classified or not."""
+        return self.frames + self.unclassified_frames
+
+    @property
     def fps_now(self) -> float:
         """Frames a second over the last seconds; 0 before the second frame."""
         return _rate(len(self._times_ns), self._times_ns[-1] - self._times_ns[0]) if self._times_ns else 0.0
@@ -89,6 +100,8 @@ class Statistics:
             seconds=(now_ns - self.started_ns) / NS_PER_S,
             frames=self.frames,
             dropped_frames=dropped_frames,
+            unclassified_frames=self.unclassified_frames,
+            shed_frames=self.shed_frames,
             bad_pictures=self.bad_pictures,
             items=self.items,
             streams=dict(self.streams.most_common()),
