@@ -24,8 +24,8 @@ from waste_edge.device.panel import PanelView, decision_line
 from waste_edge.engines.classifier import load_classifier
 from waste_edge.files import write_atomically
 from waste_edge.resources import DEFAULT_BUNDLE, DEMO_CLIP, shipped
+from waste_edge.site import Site
 from waste_edge.strict import read_toml
-from waste_edge.taxonomy import Site
 
 ITEMS = 6
 

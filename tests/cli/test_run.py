@@ -22,8 +22,8 @@ from waste_edge.device.items import PassingItems
 from waste_edge.device.judge import Judge
 from waste_edge.errors import CameraError
 from waste_edge.resources import DEMO_CLIP, DEMO_SCRIPT, find, shipped
+from waste_edge.site import Site
 from waste_edge.strict import read_toml
-from waste_edge.taxonomy import Site
 
 RED, GREEN = (220, 30, 30), (30, 220, 30)
 TRAY = 125
@@ -162,7 +162,7 @@ def test_a_sites_confidence_sends_the_unsure_to_the_residual_with_a_reason(run, 
     site = write_site(tmp_path / "site.toml", 'blue = "b"\ngreen = "g"\nred = "r"', "min_confidence = 0.9999")
     decision = of_kind(lines_of(run("--source", photos, "--json", "--site", site).stdout), "decision")[0]
     assert (decision["label"], decision["stream"]) == ("unknown", "rest")
-    assert decision["reason"].startswith("unsure: red ")
+    assert decision["reason"].startswith("unsure: r 100% (red) or ")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from waste_edge.device.cameras import v4l2
 from waste_edge.engines.classifier import Prediction, judge
 from waste_edge.frames import Frame, Pixels
 from waste_edge.manifest import Calibration
-from waste_edge.taxonomy import Site, site_of_labels
+from waste_edge.site import Site, site_of_labels
 
 LABELS = ("glass", "paper", "metal")
 COLOURS = {"glass": (220, 40, 40), "paper": (40, 220, 40), "metal": (40, 40, 220)}

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
 from waste_edge.device.items import MIN_FRAMES, Event, PassingItems, SingleItems
 from waste_edge.device.judge import Decision, Judge
 from waste_edge.device.presence import State
-from waste_edge.errors import ConfigError
 from waste_edge.frames import Frame
 from waste_edge.preprocess import Region
-from waste_edge.taxonomy import Site
+from waste_edge.site import Site
 
 STREAMS = {"glass": "green", "paper": "blue", "metal": "blue"}
 
@@ -32,53 +29,6 @@ def events_of(manifest, site, classify):
         return [event for event in seen if event is not None]
 
     return see_all
-
-
-def test_the_mean_decides_not_the_last_frame(manifest, answer):
-    seen = [answer([0.9, 0.05, 0.05]), answer([0.9, 0.05, 0.05]), answer([0.2, 0.8, 0.0])]
-    decision = Judge(manifest, site_with()).decide(seen)
-    assert (decision.stream, decision.label, decision.reason) == (
-        "green",
-        "glass",
-        "mean of 3 frames; next best paper 30%",
-    )
-    assert decision.confidence == pytest.approx(2 / 3)
-
-
-def test_an_unsure_item_goes_to_the_residual_stream_and_says_between_what(manifest, answer):
-    decision = Judge(manifest, site_with()).decide([answer([0.45, 0.4, 0.15])])
-    assert (decision.stream, decision.label) == ("black", "unknown")
-    assert decision.reason == "unsure: glass 45% or paper 40%; at least 50% is asked for"
-
-
-@pytest.mark.parametrize(("asked", "label"), [(0.95, "unknown"), (0.2, "paper"), (None, "paper")])
-def test_the_sites_confidence_overrides_the_bundles(manifest, answer, asked, label):
-    judge = Judge(manifest, site_with(min_confidence=asked))
-    assert judge.decide([answer([0.3, 0.6, 0.1])]).label == label
-
-
-def test_what_is_like_no_label_is_unknown_however_confident(manifest, answer):
-    decision = Judge(manifest, site_with()).decide([answer([0.99, 0.01, 0.0], known_score=0.25)])
-    assert (decision.stream, decision.label) == ("black", "unknown")
-    assert "like none of the known labels (glass comes nearest)" in decision.reason
-
-
-def test_a_parent_in_the_label_tree_can_name_the_stream(manifest, answer):
-    manifest.tree = {"glass": "container", "metal": "container"}
-    judge = Judge(manifest, site_with(streams={"container": "yellow", "paper": "blue"}))
-    assert judge.decide([answer([1.0, 0.0, 0.0])]).stream == "yellow"
-
-
-@pytest.mark.parametrize(
-    ("streams", "message"),
-    [
-        ({"glass": "green", "paper": "blue"}, "site 'here' has no stream for metal"),
-        (STREAMS | {"wood": "brown"}, "site 'here' maps wood, which the model does not know"),
-    ],
-)
-def test_a_site_that_does_not_fit_the_model_is_refused(manifest, streams, message):
-    with pytest.raises(ConfigError, match=message):
-        Judge(manifest, site_with(streams=streams))
 
 
 def test_one_item_is_one_event(make_stage, events_of):
@@ -143,17 +93,11 @@ def test_each_picture_is_an_item(manifest, site, answer):
     items = SingleItems(Judge(manifest, site), make_id=lambda: "an id")
     frame = Frame(np.zeros((2, 2, 3), np.uint8), 5, "bottle.jpg")
     state, event = items.see(frame, answer([0.1, 0.1, 0.8]))
-    decision = Decision("metal", "metal", 0.8, "one picture; next best paper 10%")
+    decision = Judge(manifest, site).decide([answer([0.1, 0.1, 0.8])])
+    assert decision.label == "metal"
     assert (state, event) == (State.DECIDED, Event("an id", 5, 5, decision, 1, "bottle.jpg"))
 
 
 def test_impossible_values_are_refused():
-    with pytest.raises(ValueError, match="confidence from 0 to 1"):
-        Decision("green", "glass", 1.2, "")
     with pytest.raises(ValueError, match="decided after it is opened"):
         Event("id", 2, 1, Decision("green", "glass", 1.0, ""), 1)
-
-
-def test_a_manifest_is_not_changed_by_a_site(manifest: SimpleNamespace):
-    Judge(manifest, site_with(min_confidence=0.9))
-    assert manifest.calibration.min_confidence == 0.5

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from waste_edge.device.display import About, View
     from waste_edge.engines.classifier import Classifier
     from waste_edge.manifest import Manifest
-    from waste_edge.taxonomy import Site
+    from waste_edge.site import Site
 
 DEMO_SITE = "six_materials"
 
@@ -135,23 +135,9 @@ def _demo_clip() -> str:
 
 def _site(given: str | None, manifest: Manifest) -> Site:
     """The site a user meant, checked against the model's labels; without one, a stream for each label."""
-    from waste_edge.errors import ConfigError
-    from waste_edge.resources import find, shipped
-    from waste_edge.strict import read_toml
-    from waste_edge.taxonomy import Site, site_of_labels
+    from waste_edge.site import read_site, site_of_labels
 
-    if given is None:
-        return site_of_labels(manifest.labels)
-    path = find(given, "device/sites")
-    if not path.is_file():
-        names = ", ".join(sorted(entry.stem for entry in shipped("device/sites").glob("*.toml")))
-        raise ConfigError(f"--site {given or repr(given)}: no such file; give a site.toml, or a shipped one ({names})")
-    site = read_toml(path, Site)
-    try:
-        site.check_covers(manifest.labels, manifest.tree)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
-    return site
+    return site_of_labels(manifest.labels) if given is None else read_site(given, manifest.labels, manifest.tree)
 
 
 def _about(source: str, classifier: Classifier, site: Site) -> About:

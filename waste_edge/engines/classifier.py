@@ -76,7 +76,7 @@ class Classifier:
 
 
 def judge(best: str, confidence: float, known_score: float, calibration: Calibration) -> str:
-    """`best`, or "unknown" where the thresholds reject it. The one place that rejects."""
+    """`best`, or "unknown" where the thresholds reject it. Items at a bin are rejected by `device/judge.py`."""
     if confidence < calibration.min_confidence or known_score < calibration.min_known_score:
         return UNKNOWN
     return best
