@@ -1,41 +1,108 @@
-"""`waste-edge service`."""
+"""`waste-edge service`, with a systemctl and a journalctl of the test's own on the PATH."""
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from waste_edge.cli.service import app
+from waste_edge.device import service
 from waste_edge.errors import UserError
 
 runner = CliRunner()
 
+SHOWN = """LoadState=loaded
+UnitFileState=enabled
+ActiveState={state}
+SubState=running
+Result=success
+NRestarts=2
+WatchdogUSec=1min
+MemoryCurrent=117440512
+StatusText=looking at picamera:0, 14.8 frames/s, 12 items"""
 
-def test_a_dry_install_prints_the_unit_and_the_commands_and_needs_no_root(monkeypatch):
+
+@pytest.fixture
+def places(monkeypatch, tmp_path) -> service.Places:
+    """A file system of the test's own, for a user who is not root and a program that all may read."""
+    template = tmp_path / "template.toml"
+    template.write_text("# camera = 0\n")
+    found = service.Places(tmp_path / "root", template=template)
+    monkeypatch.setattr(service, "Places", lambda: found)
+    monkeypatch.setattr(service, "this_executable", lambda: Path("/opt/waste-edge/bin/waste-edge"))
+    monkeypatch.setattr(service, "check_reachable", lambda *paths: None)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    return found
+
+
+@pytest.fixture
+def on_path(monkeypatch, tmp_path):
+    """Put a shell script on the PATH: `on_path("systemctl", "echo hello")`."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+    def put(name: str, script: str) -> None:
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+
+    return put
+
+
+def test_a_dry_install_prints_files_and_commands_needs_no_root_and_does_nothing(places):
     result = runner.invoke(app, ["install", "--dry-run"])
     assert result.exit_code == 0, result.output
-    lines = result.stdout.splitlines()
-    assert lines[0] == "# /etc/systemd/system/waste-edge.service"
-    assert any(line.endswith("/waste-edge run --camera --json") for line in lines)
-    assert lines[-2:] == ["$ systemctl daemon-reload", "$ systemctl enable --now waste-edge.service"]
+    text = result.stdout
+    assert text.startswith("$ systemd-sysusers --inline 'g video -' 'g gpio -' 'u waste-edge - ")
+    assert f"# {places.config} (mode 0640, group waste-edge)\n# camera = 0\n" in text
+    assert f"# {places.unit}\n# waste-edge at a bin." in text
+    assert "\nExecStart=/opt/waste-edge/bin/waste-edge run --config /etc/waste-edge/station.toml --json\n" in text
+    assert text.splitlines()[-3:] == [
+        "$ systemctl daemon-reload",
+        "$ systemctl enable waste-edge.service",
+        "$ systemctl restart waste-edge.service",
+    ]
+    assert not places.root.exists()
 
 
-def test_a_dry_uninstall_prints_the_commands(monkeypatch):
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+def test_a_dry_install_says_that_a_configuration_stays(places):
+    places.config.parent.mkdir(parents=True)
+    places.config.write_text("")
+    places.config.chmod(0o644)
+    result = runner.invoke(app, ["install", "--dry-run"])
+    assert f"# {places.config}: is there already, stays as it is\n" in result.stdout
+
+
+def test_a_dry_install_shows_the_steps_then_names_a_program_that_is_out_of_reach(places, monkeypatch):
+    def closed(*paths: Path) -> None:
+        raise UserError("/home/pi: closed to the service's own user")
+
+    monkeypatch.setattr(service, "check_reachable", closed)
+    result = runner.invoke(app, ["install", "--dry-run"])
+    assert isinstance(result.exception, UserError)
+    assert "$ systemctl restart waste-edge.service" in result.stdout
+
+
+def test_a_dry_uninstall_prints_the_commands_and_does_nothing(places):
+    places.unit.parent.mkdir(parents=True)
+    places.unit.touch()
     result = runner.invoke(app, ["uninstall", "--dry-run"])
     assert result.stdout.splitlines() == [
         "$ systemctl disable --now waste-edge.service",
-        "$ rm /etc/systemd/system/waste-edge.service",
+        f"$ rm {places.unit}",
         "$ systemctl daemon-reload",
     ]
+    assert places.unit.exists()
 
 
 @pytest.mark.parametrize("verb", ["install", "uninstall"])
-def test_without_root_it_is_one_line_and_exit_code_2(monkeypatch, verb):
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+def test_without_root_it_is_one_line_and_exit_code_2(places, verb):
     error = runner.invoke(app, [verb]).exception
     assert isinstance(error, UserError)
     assert error.exit_code == 2
@@ -43,7 +110,58 @@ def test_without_root_it_is_one_line_and_exit_code_2(monkeypatch, verb):
     assert "\n" not in str(error)
 
 
-def test_help_names_both():
+def test_status_asks_systemd_and_says_it_in_words(on_path):
+    on_path("systemctl", f'test "$1 $2" = "show waste-edge.service" && cat <<END\n{SHOWN.format(state="active")}\nEND')
+    result = runner.invoke(app, ["status"])
+    assert result.exit_code == 0, result.output
+    assert "looking at picamera:0, 14.8 frames/s, 12 items" in result.stdout
+    assert result.stdout.splitlines()[-1] == (
+        "  remedy    it was restarted; see why: waste-edge service logs --since -1d"
+    )
+
+
+def test_status_as_json_holds_the_remedy_and_a_service_at_rest_is_exit_code_1(on_path):
+    on_path("systemctl", f"cat <<END\n{SHOWN.format(state='failed')}\nEND")
+    result = runner.invoke(app, ["status", "--json"])
+    assert result.exit_code == 1
+    document = json.loads(result.stdout)
+    assert document["active"] is False
+    assert document["restarts"] == 2
+    assert document["memory_bytes"] == 112 * 2**20
+    assert document["remedy"] == "start it: sudo systemctl start waste-edge"
+
+
+def test_a_systemctl_that_fails_is_quoted_in_one_line(waste_edge, on_path):
+    on_path("systemctl", "echo System has not been booted with systemd. >&2; exit 1")
+    outcome = waste_edge("service", "status")
+    assert (outcome.exit_code, outcome.stdout) == (1, "")
+    assert outcome.stderr == "waste-edge: systemctl show failed: System has not been booted with systemd.\n"
+
+
+@pytest.mark.parametrize("verb", ["status", "logs"])
+def test_a_machine_without_systemd_is_told_so(waste_edge, monkeypatch, tmp_path, verb):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    outcome = waste_edge("service", verb)
+    assert outcome.exit_code == 2
+    assert "not on this machine" in outcome.stderr
+
+
+def test_logs_becomes_journalctl(on_path):
+    on_path("journalctl", 'echo "$$"; for word; do echo "$word"; done')
+    command = [sys.executable, "-m", "waste_edge", "service", "logs", "-f", "--since", "2026-05-01 08:00"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as started:
+        said = started.communicate()[0].splitlines()
+    assert said == [
+        str(started.pid),
+        "--unit=waste-edge.service",
+        "--no-pager",
+        "--output=short-iso",
+        "--since=2026-05-01 08:00",
+        "--follow",
+    ]
+
+
+def test_help_names_all():
     result = runner.invoke(app, [])
-    assert "install" in result.output
-    assert "uninstall" in result.output
+    for verb in ("install", "status", "logs", "uninstall"):
+        assert verb in result.output

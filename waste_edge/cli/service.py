@@ -3,48 +3,103 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-app = typer.Typer(
-    help="Run `waste-edge run --camera` from boot on, under systemd.", no_args_is_help=True, add_completion=False
-)
+from waste_edge.cli.common import JsonOption
 
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")]
+if TYPE_CHECKING:
+    from waste_edge.device.steps import Step
+
+app = typer.Typer(help="Run the station from boot on, under systemd.", no_args_is_help=True, add_completion=False)
+
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Print all that would be done, and do nothing. Needs no root.")
+]
+FollowOption = Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines are written; Ctrl-C ends.")]
+SinceOption = Annotated[
+    str | None, typer.Option("--since", metavar="TIME", help="From then on, e.g. -1h, today, '2026-05-01 08:00'.")
+]
 
 
 @app.command()
 def install(dry_run: DryRunOption = False) -> None:
-    """Write the unit, start it now and at every boot. Needs root.
+    """Write the unit and, unless there is one, /etc/waste-edge/station.toml; start now and at every boot. Needs root.
+
+    Installing again renews the unit and leaves the configuration as it is.
 
     Example: [bold]sudo /opt/waste-edge/bin/waste-edge service install[/]
     """
     from waste_edge.device import service
 
+    places = service.Places()
     if dry_run:
-        typer.echo(f"# {service.UNIT_PATH}\n{service.render_unit(service.this_executable())}")
-        _print_commands(*service.INSTALL_COMMANDS)
+        _print_steps(service.install_steps(places))
+        service.check(places)  # last, so that the steps are seen in any case
         return
-    service.install()
-    typer.echo(f"{service.UNIT} runs, now and after every start; see it with: journalctl -u waste-edge -f")
+    service.install(places, tell=typer.echo)
+    typer.echo(f"{service.UNIT} runs, now and at every boot; see how with: waste-edge service status")
+
+
+@app.command()
+def status(as_json: JsonOption = False) -> None:
+    """How the service fares, and what to do next. Exit code 1 if it does not run.
+
+    Example: [bold]waste-edge service status[/]
+    """
+    import dataclasses
+
+    import msgspec
+
+    from waste_edge.device.clock import SystemClock
+    from waste_edge.device.service_status import lines, read_status
+
+    found = read_status(SystemClock().now_ns())
+    if as_json:
+        typer.echo(msgspec.json.encode({**dataclasses.asdict(found), "remedy": found.remedy}))
+    else:
+        typer.echo("\n".join(lines(found)))
+    if not found.active:
+        raise typer.Exit(1)
+
+
+@app.command()
+def logs(follow: FollowOption = False, since: SinceOption = None) -> None:
+    """What the service wrote into the journal: the last 100 lines, or all since a time.
+
+    Example: [bold]waste-edge service logs --follow[/]
+    """
+    import os
+
+    from waste_edge.device.service_status import log_command
+    from waste_edge.errors import UserError
+
+    command = log_command(follow, since)
+    try:
+        os.execvp(command[0], command)
+    except FileNotFoundError as error:
+        raise UserError(f"{command[0]}: not on this machine; the service's log is systemd's journal") from error
 
 
 @app.command()
 def uninstall(dry_run: DryRunOption = False) -> None:
-    """Stop the service and remove the unit. Needs root.
+    """Stop the service and remove the unit; settings and data stay. Needs root.
 
     Example: [bold]sudo /opt/waste-edge/bin/waste-edge service uninstall[/]
     """
     from waste_edge.device import service
 
+    places = service.Places()
     if dry_run:
-        _print_commands(*service.STOP_COMMANDS, ("rm", str(service.UNIT_PATH)), *service.RELOAD_COMMANDS)
+        _print_steps(service.uninstall_steps(places))
         return
-    service.uninstall()
-    typer.echo(f"{service.UNIT} is stopped and removed")
+    service.uninstall(places, tell=typer.echo)
+    typer.echo("/etc/waste-edge, /var/lib/waste-edge and the user waste-edge stay")
 
 
-def _print_commands(*commands: Sequence[str]) -> None:
-    for command in commands:
-        typer.echo(f"$ {' '.join(command)}")
+def _print_steps(steps: Sequence[Step]) -> None:
+    for step in steps:
+        typer.echo(step.title)
+        if step.content:
+            typer.echo(step.content)

@@ -7,5 +7,6 @@ items.py     from frames to items, each decided once
 judge.py     from what was predicted of an item to one decision
 loop.py      puts them together and tells the listeners; statistics.py counts
 display.py, panel.py   what people and programs read
-service.py   the same loop under systemd
+service.py   the same loop under systemd: installed in steps.py's steps, judged by service_status.py
+notify.py    what it tells systemd: ready, alive, reloading
 """

@@ -1,0 +1,183 @@
+"""Runs inside the booted Debian, as root, with the system's Python: what does systemd do with the service?"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+UNIT = "waste-edge.service"
+PROGRAM = "/opt/waste-edge/bin/waste-edge"
+DROP_IN = Path(f"/run/systemd/system/{UNIT}.d/trial.conf")
+# Shared memory in both kinds, another interpreter, udev's netlink, the network, C that calls Python back; nothing else.
+NEEDS = """
+import ctypes, mmap, os, socket, subprocess, sys
+from multiprocessing import shared_memory
+held = os.memfd_create("frames"); os.ftruncate(held, 4096); mmap.mmap(held, 4096).write(b"x"); print("memfd")
+block = shared_memory.SharedMemory(create=True, size=4096); block.close(); block.unlink(); print("shm")
+assert subprocess.run(["/usr/bin/python3", "-c", "pass"]).returncode == 0; print("exec")
+socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 15).bind((0, 1)); socket.socket(socket.AF_INET).close(); print("net")
+kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+numbers = (ctypes.c_char * 2)(b"b", b"a")
+ctypes.CDLL(None).qsort(numbers, 2, 1, kind(lambda a, b: ctypes.string_at(a, 1)[0] - ctypes.string_at(b, 1)[0]))
+assert bytes(numbers) == b"ab"; print("callback")
+for forbidden in (lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_WRITE | mmap.PROT_EXEC), lambda: os.nice(1)):
+    try:
+        forbidden()
+    except OSError:
+        continue
+    sys.exit("not denied: " + str(forbidden.__code__.co_names))
+print("denied")
+"""
+checks: list[dict[str, object]] = []
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    print("$", *command, "\n" + done.stdout, f"→ {done.returncode}", flush=True)
+    return done
+
+
+def check(name: str, ok: bool, found: object) -> None:
+    checks.append({"name": name, "ok": bool(ok), "found": str(found)})
+    print(checks[-1], flush=True)
+
+
+def show(name: str) -> str:
+    return subprocess.run(
+        ["systemctl", "show", UNIT, f"--property={name}", "--value"], stdout=subprocess.PIPE, text=True, check=True
+    ).stdout.strip()
+
+
+def wait(until: Callable[[], bool], seconds: float) -> float:
+    """Seconds until it was so; infinite if it never was."""
+    started = time.monotonic()
+    while time.monotonic() - started < seconds:
+        if until():
+            return time.monotonic() - started
+        time.sleep(0.1)
+    return float("inf")
+
+
+def active_again_after(restarts: int) -> bool:
+    return int(show("NRestarts")) > restarts and show("ActiveState") == "active"
+
+
+def main() -> None:
+    started = time.monotonic()
+    installed = run(PROGRAM, "service", "install")
+    check("install ends when systemd has heard READY", installed.returncode == 0, f"{time.monotonic() - started:.1f} s")
+    check("it is active", show("ActiveState") == "active", show("SubState"))
+    if installed.returncode == 0:
+        of_the_running_service()
+        of_its_end_by_others()
+        of_a_program_that_fails()
+        of_reload_stop_and_removal()
+
+
+def of_the_running_service() -> None:
+    wait(lambda: "frames/s" in show("StatusText"), 60)
+    check("its status says what it sees", "frames/s" in show("StatusText"), show("StatusText"))
+    process = Path(f"/proc/{show('MainPID')}/status").read_text()
+    facts = dict(line.split(":\t", 1) for line in process.splitlines() if ":\t" in line)
+    bare = facts["NoNewPrivs"] == "1" and int(facts["CapEff"], 16) == 0 and facts["Seccomp"] == "2"
+    check("it may do little", bare and not facts["Uid"].startswith("0"), f"uid {facts['Uid'].split()[0]}, no caps")
+    state = Path("/var/lib/waste-edge").stat()
+    config = Path("/etc/waste-edge/station.toml").stat()
+    check("its state folder is its own", oct(state.st_mode & 0o777) == "0o750" and state.st_uid, oct(state.st_mode))
+    check("only its group reads its settings", config.st_mode & 0o777 == 0o640, oct(config.st_mode))
+    exposure = run("systemd-analyze", "security", "--no-pager", "--threshold=20", UNIT)
+    said = re.findall(r"Overall exposure level.*", exposure.stdout)
+    check("systemd-analyze security, online, at most 2.0", exposure.returncode == 0, said)
+    tried = confined(PROGRAM, "verify", "small")
+    check("both engines load and answer right, so confined", tried.returncode == 0, tried.stdout.splitlines()[-1:])
+    tried = confined("/usr/bin/python3", "-c", NEEDS)
+    check("what a capture process needs is allowed, and no more", tried.returncode == 0, tried.stdout.split())
+    said = run(PROGRAM, "service", "status")
+    check("service status", said.returncode == 0 and "frames/s" in said.stdout, said.stdout.splitlines()[0])
+
+
+def confined(*command: str) -> subprocess.CompletedProcess[str]:
+    properties = [f"--property={line}" for line in confinement()]
+    return run("systemd-run", "--wait", "--pipe", "--quiet", "--uid=waste-edge", *properties, *command)
+
+
+def confinement() -> list[str]:
+    """The unit's own lines that confine memory and system calls."""
+    wanted = ("MemoryDenyWriteExecute=", "SystemCall", "LockPersonality=", "Restrict", "ProtectSystem=", "PrivateTmp=")
+    unit = Path(f"/etc/systemd/system/{UNIT}").read_text().splitlines()
+    return [line for line in unit if line.startswith(wanted)]
+
+
+def of_its_end_by_others() -> None:
+    restarts = int(show("NRestarts"))
+    os.kill(int(show("MainPID")), signal.SIGKILL)
+    seconds = wait(lambda: active_again_after(restarts), 60)
+    check("kill -9 brings it back", seconds < 60, f"after {seconds:.1f} s")
+    DROP_IN.parent.mkdir(parents=True, exist_ok=True)
+    DROP_IN.write_text("[Service]\nWatchdogSec=5\nRestartSec=1\n")  # a minute would be long to wait for
+    run("systemctl", "daemon-reload")
+    run("systemctl", "restart", UNIT)
+    restarts, before = int(show("NRestarts")), show("MainPID")
+    time.sleep(12)
+    check("a loop that looks is left alone", show("MainPID") == before, "12 s with a watchdog of 5 s")
+    os.kill(int(before), signal.SIGSTOP)
+    seconds = wait(lambda: active_again_after(restarts), 60)
+    journal = run("journalctl", "-u", UNIT, "-o", "cat", "--no-pager").stdout
+    check("a stopped process is ended by the watchdog", "Watchdog timeout" in journal, f"back after {seconds:.1f} s")
+
+
+def of_a_program_that_fails() -> None:
+    DROP_IN.write_text("[Service]\nExecStart=\nExecStart=/bin/false\nRestartSec=1\n")
+    installed = run(PROGRAM, "service", "install")
+    said = (
+        installed.returncode == 1 and "is installed and starts at every boot, but is not ready now" in installed.stdout
+    )
+    check("install says that the service is not ready", said, installed.stdout.splitlines()[-1:])
+    seconds = wait(lambda: int(show("NRestarts")) > 7, 60)  # systemd's own limit is five in ten seconds
+    check("it is never given up", seconds < 60, f"{show('NRestarts')} restarts")
+    status = run(PROGRAM, "service", "status")
+    check(
+        "status has the remedy",
+        status.returncode == 1 and "service logs" in status.stdout,
+        status.stdout.split("  ")[-1],
+    )
+    logs = run(PROGRAM, "service", "logs")
+    check(
+        "service logs", logs.returncode == 0 and "Scheduled restart job" in logs.stdout, logs.stdout.splitlines()[-1:]
+    )
+    DROP_IN.unlink()
+    run("systemctl", "daemon-reload")
+    run("systemctl", "restart", UNIT)
+
+
+def of_reload_stop_and_removal() -> None:
+    before = show("MainPID")
+    reloaded = run("systemctl", "reload", UNIT)
+    same = wait(lambda: show("ActiveState") == "active", 20) < 20 and show("MainPID") == before
+    check("reload keeps the process", reloaded.returncode == 0 and same, f"pid {before}")
+    started = time.monotonic()
+    run("systemctl", "stop", UNIT)
+    seconds = time.monotonic() - started
+    check("it stops within two seconds", seconds < 2 and show("Result") == "success", f"{seconds:.1f} s")
+    again = run(PROGRAM, "service", "install")
+    check("installed again, it runs again", again.returncode == 0 and show("ActiveState") == "active", "twice is once")
+    removed = run(PROGRAM, "service", "uninstall")
+    gone = not Path(f"/etc/systemd/system/{UNIT}").exists()
+    check(
+        "uninstall removes the unit and keeps the data",
+        removed.returncode == 0 and gone and Path("/var/lib/waste-edge").is_dir(),
+        "/var/lib/waste-edge is there",
+    )
+
+
+try:
+    main()
+finally:
+    DROP_IN.unlink(missing_ok=True)
+    Path("/trial/report.json").write_text(json.dumps(checks))
