@@ -8,4 +8,8 @@ judge.py     from what was predicted of an item to one decision
 loop.py      puts them together and tells the listeners; statistics.py counts
 display.py, panel.py   what people and programs read
 service.py   the same loop under systemd
+
+board.py     what the board tells of itself; shedding.py makes it do less when it suffers
+disk.py      room, and how much is written a day
+doctor/      is this board fit to be a station?
 """
