@@ -9,21 +9,10 @@ import platform
 import re
 from pathlib import Path
 
+from waste_edge.device.board import cpu_name, read_governor, read_model, read_small
 from waste_edge.strict import Strict
 
 _LIBRARIES = ("numpy", "onnxruntime", "ai-edge-litert", "tflite-runtime", "opencv-python-headless")
-
-# /proc/cpuinfo on arm64 gives a number where x86 gives a name: the cores of boards this project runs on.
-_ARM_CORES = {
-    "0xd03": "Cortex-A53",
-    "0xd04": "Cortex-A35",
-    "0xd05": "Cortex-A55",
-    "0xd07": "Cortex-A57",
-    "0xd08": "Cortex-A72",
-    "0xd0b": "Cortex-A76",
-    "0xd0c": "Neoverse-N1",
-    "0xd40": "Neoverse-V1",
-}
 
 
 class Machine(Strict, frozen=True):
@@ -55,32 +44,16 @@ class Machine(Strict, frozen=True):
 def read_machine(root: Path = Path("/")) -> Machine:
     """Facts about this machine; `root` is where /proc, /sys and /etc are read, another folder in tests."""
     return Machine(
-        board=_read(root / "proc/device-tree/model").strip("\0 \n"),
-        cpu=_cpu_model(_read(root / "proc/cpuinfo")) or platform.processor() or "unknown",
+        board=read_model(root) or "",
+        cpu=cpu_name(read_small(root / "proc/cpuinfo")) or platform.processor() or "unknown",
         cores=len(os.sched_getaffinity(0)),
         architecture=platform.machine(),
-        os=_os_name(_read(root / "etc/os-release")) or platform.system(),
+        os=_os_name(read_small(root / "etc/os-release")) or platform.system(),
         kernel=platform.release(),
         python=platform.python_version(),
         libraries=_libraries(),
-        governor=_read(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").strip(),
+        governor=read_governor(root) or "",
     )
-
-
-def _read(path: Path) -> str:
-    """A small file's text; empty if the machine has none, as containers and other boards do not."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-
-
-def _cpu_model(cpuinfo: str) -> str:
-    named = re.search(r"^model name\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
-    if named:
-        return named[1].strip()
-    part = re.search(r"^CPU part\s*:\s*(\S+)$", cpuinfo, re.MULTILINE)
-    return _ARM_CORES.get(part[1].lower(), f"ARM core {part[1]}") if part else ""
 
 
 def _os_name(os_release: str) -> str:

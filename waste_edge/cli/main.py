@@ -13,14 +13,14 @@ from typing import Annotated
 import typer
 
 from waste_edge import __version__
-from waste_edge.cli import bench, classify, distill, evaluate, export, inspect, run, service, site, train, verify
+from waste_edge.cli import bench, classify, distill, doctor, evaluate, export, inspect, run, service, site, train, verify
 from waste_edge.errors import UserError, WasteEdgeError
 from waste_edge.files import is_full
 
 app = typer.Typer(
     name="waste-edge",
     help="Put a waste classifier that deserves trust on a small board at a real bin.\n\n"
-    "At a bin: [bold]run[/], [bold]classify[/], [bold]bench[/], [bold]verify[/], [bold]inspect[/], "
+    "At a bin: [bold]run[/], [bold]doctor[/], [bold]classify[/], [bold]bench[/], [bold]verify[/], [bold]inspect[/], "
     "[bold]evaluate[/], [bold]site[/], [bold]service[/].\n\n"
     "On a workstation (pip install 'waste-edge\\[host]'): [bold]train[/], [bold]distill[/], [bold]export[/].",
     rich_markup_mode="rich",
@@ -29,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (run, classify, bench, evaluate, verify, inspect, train, distill, export):
+for verb in (run, doctor, classify, bench, evaluate, verify, inspect, train, distill, export):
     app.command(verb.__name__.rpartition(".")[2])(verb.command)
 app.add_typer(service.app, name="service")
 app.add_typer(site.app, name="site")

@@ -9,4 +9,8 @@ loop.py      puts them together and tells the listeners; statistics.py counts
 display.py, panel.py   what people and programs read
 service.py   the same loop under systemd: installed in steps.py's steps, judged by service_status.py
 notify.py    what it tells systemd: ready, alive, reloading
+
+board.py     what the board tells of itself; shedding.py makes it do less when it suffers
+disk.py      room, and how much is written a day
+doctor/      is this board fit to be a station?
 """

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from waste_edge.bundle import open_bundle, pack
 from waste_edge.engines.engine import open_engine
 from waste_edge.engines.evaluate import Progress, score_logits, truth_of
+from waste_edge.engines.latency import median_latencies_ms
 from waste_edge.engines.verify import verify_bundle
 from waste_edge.errors import GateError, UserError, WasteEdgeError
 from waste_edge.export import calibrate, debug, gate
 from waste_edge.export.attempts import Attempt, Floating, best_of, file_entry, move_into, quantize, write_floating
 from waste_edge.export.card import CARD_NAME, model_card
 from waste_edge.export.golden import write_golden
-from waste_edge.export.latency import median_latencies_ms
 from waste_edge.export.recipe import ExportRecipe
 from waste_edge.export.work import Work, open_work
 from waste_edge.files import folder_in_one_piece, write_atomically

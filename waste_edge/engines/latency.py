@@ -10,22 +10,23 @@ from waste_edge.engines.engine import Engine
 from waste_edge.frames import Pixels
 from waste_edge.manifest import ArtifactName
 
-_ROUNDS = 60
-_WARM_UP = 5
 
-
-def median_latencies_ms(engines: Mapping[ArtifactName, Engine], pixels: Pixels) -> dict[ArtifactName, float]:
+def median_latencies_ms(
+    engines: Mapping[ArtifactName, Engine], pixels: Pixels, rounds: int = 60, warm_up: int = 5
+) -> dict[ArtifactName, float]:
     """Median milliseconds of one inference by artifact, in turn so that other work on the machine meets all alike.
 
     Args:
         engines: opened with the threads to measure.
         pixels: one prepared picture, uint8 (H, W, 3).
+        rounds: timed ones.
+        warm_up: rounds before them, not timed.
     """
     taken_ms: dict[ArtifactName, list[float]] = {name: [] for name in engines}
-    for turn in range(_WARM_UP + _ROUNDS):
+    for turn in range(warm_up + rounds):
         for name, engine in engines.items():
             started = time.perf_counter_ns()
             engine.infer(pixels)
-            if turn >= _WARM_UP:
+            if turn >= warm_up:
                 taken_ms[name].append((time.perf_counter_ns() - started) / 1e6)
     return {name: statistics.median(values) for name, values in taken_ms.items()}

@@ -1,0 +1,87 @@
+"""Asking another program one question: never waits longer than it is told to, never raises for what it meets."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+_LAST_WORDS_S = 0.5  # for what was killed to go; one that even SIGKILL does not end is left behind
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a program said.
+
+    Attributes:
+        code: its exit code; None if it was cut off.
+        text: its standard output.
+        complaint: its standard error.
+    """
+
+    code: int | None
+    text: str = ""
+    complaint: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """It ended by itself, and well."""
+        return self.code == 0
+
+    @property
+    def cut_off(self) -> bool:
+        """It had not ended in time."""
+        return self.code is None
+
+
+# A command and seconds to its answer; None where there is no such program. `ask` is the real one.
+Ask = Callable[[Sequence[str], float], Answer | None]
+
+
+def ask(command: Sequence[str], timeout_s: float) -> Answer | None:
+    """Run a program and hear it out, for `timeout_s` at most.
+
+    It gets a session of its own, so that what it started is ended with it: a child that held the pipe would
+    keep us waiting as long as it lives.
+
+    Args:
+        command: the program and its words.
+        timeout_s: after which it is killed.
+
+    Returns:
+        None if there is no such program or it may not be run.
+    """
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+    except (OSError, ValueError):
+        return None
+    try:
+        text, complaint = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        _end(process)
+        return Answer(None)
+    except BaseException:  # Ctrl-C, or a signal that ends us: nothing of ours runs on
+        _end(process)
+        raise
+    return Answer(process.returncode, text, complaint)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_LAST_WORDS_S)
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()

@@ -1,0 +1,15 @@
+"""`waste-edge doctor`: is this board fit to be a station? One small function a check, one file a group of them.
+
+setting.py   what is examined: root, state folder, camera, bundle
+camera.py    devices, picamera2, one frame (look.py, in a process of its own)
+programs.py  Python, its libraries, who may open what
+engines.py   golden outputs, speed, INT8 instructions
+board.py     heat, power, memory, 64 bits, disk
+service.py   systemd's view of the station, the clock
+examine.py   runs them
+"""
+
+from waste_edge.device.doctor.examine import Check, Checks, Examination, all_checks, examine
+from waste_edge.device.doctor.setting import Setting
+
+__all__ = ["Check", "Checks", "Examination", "Setting", "all_checks", "examine"]

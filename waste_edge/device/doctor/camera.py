@@ -1,0 +1,81 @@
+"""Is there a camera, and does it give a frame?"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from waste_edge.device.ask import Answer
+from waste_edge.device.board import read_model, read_small
+from waste_edge.device.condition import Condition, Level
+from waste_edge.device.doctor.service import Service
+from waste_edge.device.doctor.setting import Setting
+from waste_edge.device.service import UNIT
+
+_FRAME_LIMIT_S = 8.0
+_IMPORT_LIMIT_S = 6.0
+# Says how many cameras libcamera finds; stays quiet about the weather.
+_COUNT = (
+    "import os; os.environ['LIBCAMERA_LOG_LEVELS'] = '*:ERROR'; import picamera2; "
+    "print(len([c for c in picamera2.Picamera2.global_camera_info() if '/usb' not in str(c['Id'])]))"
+)
+
+
+def check_camera(setting: Setting, service: Service) -> list[Condition]:
+    """What is plugged in, then one frame of it within seconds."""
+    devices = video_devices(setting.root)
+    ribbons, picamera = check_picamera(setting)
+    return [picamera, _check_frame(setting, service, devices, ribbons)]
+
+
+def check_picamera(setting: Setting) -> tuple[int, Condition]:
+    """The cameras on the board's own connectors, and whether picamera2 imports under one of the interpreters."""
+    complaints = []
+    for python in dict.fromkeys(setting.pythons):
+        answer = setting.ask([python, "-c", _COUNT], _IMPORT_LIMIT_S)
+        if answer is not None and answer.ok and (count := answer.text.strip()).isdecimal():
+            found = "no camera" if count == "0" else f"{count} camera{'s' * (count != '1')}"
+            return int(count), Condition("picamera", Level.OK, f"picamera2 imports under {python} and finds {found}")
+        if answer is not None:
+            complaints.append(f"{python}: {_why(answer, _IMPORT_LIMIT_S)}")
+    if not (read_model(setting.root) or "").startswith("Raspberry Pi"):
+        return 0, Condition("picamera", Level.OK, "no picamera2 here, and this is no Raspberry Pi that needs it")
+    if all("No module named 'picamera2'" in complaint for complaint in complaints):
+        remedy = "sudo apt install python3-picamera2, unless only a USB camera is used"
+        return 0, Condition("picamera", Level.WARN, f"picamera2 is not installed; {remedy}")
+    said = "; ".join(complaints)
+    remedy = "on Bookworm it needs numpy 1: leave it to /usr/bin/python3, or pip install 'numpy<2'"
+    return 0, Condition("picamera", Level.WARN, f"picamera2 does not import ({said}); {remedy}")
+
+
+def _check_frame(setting: Setting, service: Service, devices: list[str], ribbons: int) -> Condition:
+    if service.active and setting.camera is None:
+        return Condition("camera", Level.OK, f"not tried, since {UNIT} runs and holds it; see its line")
+    command = [sys.executable, "-m", "waste_edge.device.doctor.look", setting.camera or "auto"]
+    answer = setting.ask(command, _FRAME_LIMIT_S)
+    if answer is not None and answer.ok:
+        return Condition("camera", Level.OK, f"{answer.text.strip()} gives frames")
+    why = "its process did not start" if answer is None else _why(answer, _FRAME_LIMIT_S)
+    if setting.camera is None and not devices and not ribbons:
+        remedy = "plug one in, and with a ribbon camera look for it with rpicam-hello --list-cameras"
+        return Condition("camera", Level.WARN, f"none is there; {remedy}")
+    holder = f" ({UNIT} runs and may hold it)" if service.active else ""
+    return Condition("camera", Level.BAD, f"{why}{holder}")
+
+
+def video_devices(root: Path) -> list[str]:
+    """Nodes that may be cameras, by number: not those of a Raspberry Pi's codecs and scalers."""
+    from waste_edge.device.cameras.v4l2 import NOT_CAMERAS  # needs OpenCV, whose absence another check names
+
+    nodes = [path for path in (root / "dev").glob("video*") if re.fullmatch(r"video\d+", path.name)]
+    names = {node: read_small(root / "sys/class/video4linux" / node.name / "name").strip() for node in nodes}
+    by_number = sorted(nodes, key=lambda node: int(node.name[5:]))
+    return [str(node) for node in by_number if not names[node].startswith(NOT_CAMERAS)]
+
+
+def _why(answer: Answer, limit_s: float) -> str:
+    if answer.cut_off:
+        return f"gave no answer within {limit_s:g} s and was ended; pull its plug or restart the board"
+    lines = answer.complaint.strip().splitlines()
+    return lines[-1] if lines else f"ended with code {answer.code} and said nothing"

@@ -1,0 +1,86 @@
+"""What the doctor examines. All that a check touches of the machine is a field, so that tests bring their own."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from waste_edge.device.ask import Ask, ask
+from waste_edge.device.clock import Clock, SystemClock
+from waste_edge.device.disk import DiskLimits
+from waste_edge.device.shedding import Thresholds
+
+if TYPE_CHECKING:
+    from waste_edge.bundle import Bundle
+
+STATE = Path("var/lib/waste-edge")  # under the root
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody who must reach the devices.
+
+    Attributes:
+        name: as in /etc/passwd.
+        may_open: whether a device's node may be read and written.
+    """
+
+    name: str
+    may_open: Callable[[Path], bool]
+
+
+def present_user() -> User:
+    """Who runs this process."""
+    try:
+        name = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        name = str(os.geteuid())
+    return User(name, lambda node: os.access(node, os.R_OK | os.W_OK))
+
+
+def user_of_groups(name: str, groups: frozenset[str]) -> User:
+    """Somebody of whom only the groups are known: may open what belongs to one of them."""
+    return User(name, lambda node: name == "root" or group_of(node) in groups)
+
+
+def group_of(node: Path) -> str:
+    """The group that owns a node; empty if it has gone or the group has no name."""
+    try:
+        return grp.getgrgid(node.stat().st_gid).gr_name
+    except (OSError, KeyError):
+        return ""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Attributes:
+    bundle: opens the bundle to try; raises UserError.
+    camera: the camera's ID as in `run --camera`; None is any, and then none is needed.
+    state: the station's folder; None is where the service keeps it.
+    root: where /proc, /sys, /dev and /etc are looked for.
+    ask: runs systemctl, timedatectl, vcgencmd and the camera's process.
+    pythons: interpreters that picamera2 is looked for in.
+    user: who must reach the devices.
+    clock, utc_now: durations, and the date.
+    thresholds, disk: what is too hot and too full.
+    """
+
+    bundle: Callable[[], AbstractContextManager[Bundle]]
+    camera: str | None = None
+    state: Path | None = None
+    root: Path = Path("/")
+    ask: Ask = ask
+    pythons: tuple[str, ...] = (sys.executable, "/usr/bin/python3")
+    user: User = field(default_factory=present_user)
+    clock: Clock = field(default_factory=SystemClock)
+    utc_now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    disk: DiskLimits = field(default_factory=DiskLimits)
