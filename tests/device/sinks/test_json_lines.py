@@ -1,0 +1,155 @@
+"""The JSON lines sink: rotated, mended after a cut, every event once."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.device.telling import FakeWall, id_of, make_event
+from waste_edge.device.condition import Condition, Level
+from waste_edge.device.outbox import Outbox
+from waste_edge.device.record import Record
+from waste_edge.device.sinks.json_lines import JsonLines, JsonLinesConfig, build
+from waste_edge.device.sinks.sink import SinkError
+
+HEALTH = [Condition("camera", Level.OK, "picamera:0"), Condition("disk", Level.WARN, "9 MB left")]
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    return tmp_path / "events" / "events.jsonl"
+
+
+@pytest.fixture
+def records(tmp_path, clock) -> list[Record]:
+    outbox = Outbox(tmp_path / "outbox.sqlite", "bin-3", clock, FakeWall())
+    records = [outbox.commit(make_event(number), b"") for number in range(20)]
+    outbox.close()
+    return records
+
+
+def lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def ids(path: Path) -> list[str]:
+    return [line["id"] for line in lines(path) if line["kind"] == "event"]
+
+
+def sink_at(path: Path, **config) -> JsonLines:
+    return JsonLines(JsonLinesConfig(path=str(path), **config), FakeWall())
+
+
+def test_each_event_is_a_line(path, records):
+    sink = sink_at(path)
+    sink.deliver(records[:2])
+    sink.deliver(records[2:3])
+    assert ids(path) == [id_of(0), id_of(1), id_of(2)]
+    assert path.read_bytes().endswith(b"}\n")
+
+
+def test_health_is_a_line_too(path):
+    sink_at(path).tell_health(HEALTH)
+    (line,) = lines(path)
+    assert (line["kind"], line["level"], line["time_utc"]) == ("health", "warn", "2026-03-01T14:02:00Z")
+    assert line["conditions"][1] == {"part": "disk", "level": "warn", "text": "9 MB left"}
+
+
+@pytest.mark.parametrize("with_health", [False, True])
+def test_events_that_come_again_after_a_crash_are_there_once(path, records, with_health):
+    sink = sink_at(path)
+    sink.deliver(records[:5])
+    if with_health:
+        sink.tell_health(HEALTH)
+    sink_at(path).deliver(records[3:8])  # the cursor had not moved
+    assert ids(path) == [record.id for record in records[:8]]
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [b'{"kind":"event","id":"00', b"\0" * 5_000, b'{"kind":"event"\0\0\0\n', b"\0\n\0", b'{"kind":"health"}\n\n'],
+)
+def test_what_a_power_cut_left_behind_the_last_line_is_cut_off(path, records, torn):
+    sink_at(path).deliver(records[:5])
+    with path.open("ab") as stream:
+        stream.write(torn)
+    sink_at(path).deliver(records[3:8])
+    assert ids(path) == [record.id for record in records[:8]]
+
+
+def test_a_cut_at_every_byte_loses_no_event_and_doubles_none(path, records):
+    sink_at(path).deliver(records[:3])
+    whole = path.read_bytes()
+    for end in range(0, len(whole), 7):
+        path.write_bytes(whole[:end])
+        sink_at(path).deliver(records[:5])
+        assert ids(path) == [record.id for record in records[:5]]
+
+
+def test_a_file_of_somebody_elses_is_left_alone(path, records):
+    path.parent.mkdir()
+    path.write_text("milk\neggs")
+    with pytest.raises(SinkError, match="holds something else than events; choose another path"):
+        sink_at(path).deliver(records)
+    assert path.read_text() == "milk\neggs"
+
+
+def test_another_outbox_counts_anew(path, records):
+    sink_at(path).deliver(records[:5])
+    other = replace(records[0], outbox_id="another", id="f" * 32, event={**records[0].event, "id": "f" * 32})
+    sink_at(path).deliver([other])
+    assert ids(path)[-1] == "f" * 32
+
+
+def test_the_file_is_rotated_and_only_so_many_are_kept(path, records):
+    size = len(path.name) + 700  # a little above one line
+    sink = sink_at(path, max_mb=size / 1e6, keep=3)
+    for record in records[:10]:
+        sink.deliver([record])
+    names = sorted(entry.name for entry in path.parent.iterdir())
+    assert names == ["events.jsonl", *(f"events.jsonl.{number}" for number in (1, 2, 3))]
+    kept = [ids(Path(f"{path}.{number}")) for number in (3, 2, 1)] + [ids(path)]
+    assert kept == [[record.id] for record in records[6:10]]
+
+
+def test_a_crash_between_rotation_and_the_first_line_doubles_nothing(path, records):
+    sink_at(path).deliver(records[:5])
+    os.replace(path, f"{path}.1")
+    sink_at(path).deliver(records[3:8])
+    assert ids(path) == [record.id for record in records[5:8]]
+
+
+def test_none_may_be_kept(path, records):
+    sink = sink_at(path, max_mb=0.000_1, keep=0)
+    for record in records[:3]:
+        sink.deliver([record])
+    assert [entry.name for entry in path.parent.iterdir()] == ["events.jsonl"]
+    assert ids(path) == [id_of(2)]
+
+
+def test_a_file_that_somebody_removed_is_begun_anew(path, records):
+    sink = sink_at(path)
+    sink.deliver(records[:2])
+    path.unlink()
+    sink.deliver(records[2:3])
+    assert ids(path) == [id_of(2)]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path, records):
+    (tmp_path / "file").touch()
+    with pytest.raises(SinkError, match=r"file/events.jsonl: cannot be written .*choose another path"):
+        sink_at(tmp_path / "file" / "events.jsonl").deliver(records)
+
+
+def test_the_table_is_checked():
+    assert build(msgspec.convert({"path": "a.jsonl"}, JsonLinesConfig)).name == "json-lines"
+    with pytest.raises(msgspec.ValidationError, match="unknown field `file`"):
+        msgspec.convert({"file": "a.jsonl"}, JsonLinesConfig)
+    for wrong in ({"path": ""}, {"max_mb": 0.0}, {"keep": -1}):
+        with pytest.raises(msgspec.ValidationError, match="expected a path, max_mb above 0 and keep from 0"):
+            msgspec.convert(wrong, JsonLinesConfig)

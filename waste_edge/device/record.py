@@ -1,0 +1,77 @@
+"""What the outbox keeps of an event and sinks tell of it; docs/events.md explains every field to receivers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+
+@dataclass(frozen=True)
+class Record:
+    """One event as it was committed. It is composed once: a later version of the program tells it unchanged.
+
+    Attributes:
+        id: the event's, 32 hexadecimal digits; a receiver counts each id once.
+        sequence: 1, 2, 3, … in the order of commitment, never used twice in one outbox; 0 while the event is only in
+            memory because the disk cannot be written.
+        outbox_id: which outbox counted; another one begins if the database had to be set aside.
+        station: the station's name.
+        boot_id: which boot the monotonic times belong to.
+        time_utc: wall clock at the commit, ISO 8601 with milliseconds and Z.
+        clock_synchronized: whether that clock was kept in step then.
+        committed_ns: monotonic clock at the commit.
+        stream_items: the how-manieth item of its stream this is in this outbox; 0 while only in memory.
+        event: the `Event`'s fields as JSON has them.
+    """
+
+    id: str
+    sequence: int
+    outbox_id: str
+    station: str
+    boot_id: str
+    time_utc: str
+    clock_synchronized: bool
+    committed_ns: int
+    stream_items: int
+    event: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if not self.id or self.sequence < 0 or self.stream_items < 0:
+            raise ValueError(f"a record needs an id and counts from 0, got {self}")
+
+    @property
+    def stream(self) -> str:
+        """Where the item goes."""
+        return str(self.event["decision"]["stream"])
+
+
+def event_fields(event: object) -> Mapping[str, Any]:
+    """An event's fields as JSON has them: numpy's numbers become plain ones, not-a-number becomes null."""
+    fields: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(event, enc_hook=_plain))
+    return fields
+
+
+def to_json_line(record: Record) -> str:
+    """The record as one JSON object, its event's fields beside its own; without a newline."""
+    own = {name: value for name, value in vars(record).items() if name != "event"}
+    return msgspec.json.encode({"kind": "event", **own, **record.event}).decode()
+
+
+def encode_record(record: Record) -> bytes:
+    """For the database."""
+    return msgspec.json.encode(record)
+
+
+def decode_record(stored: bytes) -> Record:
+    """Back from the database; raises msgspec.DecodeError or ValueError if the bytes are damaged."""
+    return msgspec.json.decode(stored, type=Record)
+
+
+def _plain(value: object) -> object:
+    to_plain = getattr(value, "tolist", None)
+    if to_plain is None:
+        raise TypeError(f"an event cannot hold a {type(value).__name__}")
+    return to_plain()

@@ -1,0 +1,174 @@
+"""One thread a sink: reads what waits in the outbox, delivers it in order, and only then moves the sink's cursor."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from waste_edge.device.clock import NS_PER_S, Clock, SystemClock
+from waste_edge.device.condition import Condition, Level
+from waste_edge.device.outbox import Outbox
+from waste_edge.device.sinks.sink import Sink
+from waste_edge.device.wall import SystemWall, Wall
+
+BATCH = 100  # events handed over at once
+STOP_S = 0.9  # how long a sink that lingers is waited for at the end
+_IDLE_S = 5.0  # how often a sink is asked whether it is reachable while nothing waits
+_TEXT_EVERY_S = 600.0  # health that differs in its words only is told so seldom
+
+
+@dataclass(frozen=True)
+class BackOff:
+    """How long to wait after failures: `first_s`, doubling up to `most_s`, each shortened at random by up to a half."""
+
+    first_s: float = 1.0
+    most_s: float = 60.0
+    random: Callable[[], float] = random.random
+
+    def wait_s(self, failures: int) -> float:
+        """After so many failures in a row, at least 1."""
+        longest_s = min(self.most_s, self.first_s * 2.0 ** min(failures - 1, 30))
+        return longest_s * (1.0 - self.random() / 2)
+
+
+class Delivery:
+    """Carries the outbox's events to one sink. Nothing that the sink does, or fails to do, holds the loop up.
+
+    Args:
+        outbox: where events wait.
+        sink: whom to tell; used in the delivery's thread only, closed there at the end.
+        clock: times the back-off.
+        wall: for "since 14:02".
+        back_off: how long to wait after failures.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        sink: Sink,
+        clock: Clock | None = None,
+        wall: Wall | None = None,
+        back_off: BackOff | None = None,
+    ) -> None:
+        self._sink = sink
+        self._clock = clock or SystemClock()
+        self._wall = wall or SystemWall()
+        self._back_off = back_off or BackOff()
+        self._reader = outbox.reader(sink.name)
+        self._wake = threading.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name=f"sink {sink.name}", daemon=True)
+        self._failures = 0
+        self._since = ""
+        self._retry_ns = 0
+        self._delivered = 0
+        self._health: tuple[Condition, ...] | None = None
+        self._told_health: tuple[Condition, ...] | None = None
+        self._told_ns = 0
+        self._condition = Condition(sink.name, Level.OK, "nothing to deliver yet")
+        outbox.on_commit(self._wake.set)
+
+    @property
+    def name(self) -> str:
+        """The sink's name."""
+        return self._sink.name
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> bool:
+        """End within a second; False if the sink lingers and was left alone: then its events come again next time."""
+        self._stopping = True
+        self._wake.set()
+        if self._thread.ident is not None:
+            self._thread.join(STOP_S)
+        return not self._thread.is_alive()
+
+    def tell_health(self, conditions: Sequence[Condition]) -> None:
+        """Leave the station's health for the sink, which is told when it changes. Any thread; never blocks."""
+        self._health = tuple(conditions)
+        if _levels(self._health) != _levels(self._told_health):
+            self._wake.set()
+
+    def condition(self) -> Condition:
+        """How the sink fares. Any thread."""
+        return self._condition
+
+    def step(self) -> float:
+        """Deliver one batch, if it is time for it.
+
+        Returns:
+            Seconds until the next step is worthwhile; 0 if more waits.
+        """
+        early_s = (self._retry_ns - self._clock.now_ns()) / NS_PER_S
+        if early_s > 0:
+            return early_s
+        try:
+            more = self._deliver()
+        except Exception as error:  # noqa: BLE001 - whatever a sink does, its events wait, it is said, and tried again
+            return self._failed(error)
+        self._failures = 0
+        self._condition = Condition(self._sink.name, Level.OK, f"{self._delivered} events delivered")
+        return 0.0 if more else _IDLE_S
+
+    def _deliver(self) -> bool:
+        """Hand one batch and any news of health over; whether more waits."""
+        records = self._reader.pending(BATCH)
+        self._sink.deliver(records)
+        if records:
+            self._reader.move(records[-1].sequence)
+            self._delivered += len(records)
+        health = self._health
+        if health is not None and self._is_news(health):
+            self._sink.tell_health(health)
+            self._told_health, self._told_ns = health, self._clock.now_ns()
+        return len(records) == BATCH
+
+    def _is_news(self, health: Sequence[Condition]) -> bool:
+        if _levels(health) != _levels(self._told_health):
+            return True
+        told_s = (self._clock.now_ns() - self._told_ns) / NS_PER_S
+        return health != self._told_health and told_s >= _TEXT_EVERY_S
+
+    def _failed(self, error: Exception) -> float:
+        self._failures += 1
+        if self._failures == 1:
+            self._since = self._wall.now_utc().strftime("%H:%M")
+        wait_s = self._back_off.wait_s(self._failures)
+        self._retry_ns = self._clock.now_ns() + round(wait_s * NS_PER_S)
+        try:
+            waiting = f"{self._reader.waiting()} events wait"
+        except sqlite3.Error:
+            waiting = "events wait"
+        why = str(error) if isinstance(error, OSError | sqlite3.Error) else f"internal error: {error!r}"
+        text = f"since {self._since} UTC, {waiting}: {why}"
+        self._condition = Condition(self._sink.name, Level.WARN, text)
+        return wait_s
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping:
+                self._wake.clear()
+                wait_s = self.step()
+                if not self._stopping:
+                    self._clock.sleep(wait_s, self._wake)
+            if not self._failures:
+                self._last_words()
+        finally:
+            self._sink.close()
+            self._reader.close()
+
+    def _last_words(self) -> None:
+        """What was committed while the last batch was on its way."""
+        try:
+            self._deliver()
+        except Exception as error:  # noqa: BLE001 - as in `step`
+            self._failed(error)
+
+
+def _levels(conditions: Sequence[Condition] | None) -> object:
+    return conditions and {condition.part: condition.level for condition in conditions}
