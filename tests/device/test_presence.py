@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from waste_edge.device.presence import Presence, Sense, State
+from waste_edge.device.presence import Presence, Sense, State, small
 from waste_edge.frames import Frame
 
 ITEM = ("glass", 55, 35, 50)
@@ -18,7 +18,7 @@ def watch(presence: Presence, frames: Iterable[Frame], decide: bool = True) -> l
     states: list[State] = []
     settled_ns = None
     for frame in frames:
-        state = presence.see(frame.pixels, frame.captured_ns)
+        state = presence.see(small(frame.pixels), frame.captured_ns)
         if not states or states[-1] is not state:
             states.append(state)
         if state is not State.SETTLED:
@@ -26,7 +26,7 @@ def watch(presence: Presence, frames: Iterable[Frame], decide: bool = True) -> l
         elif settled_ns is None:
             settled_ns = frame.captured_ns
         elif decide and frame.captured_ns - settled_ns >= 0.5e9:
-            presence.decided()
+            presence.decided(f"item at {frame.captured_ns}")
             states.append(State.DECIDED)
     return states
 
@@ -161,7 +161,7 @@ def test_learning_waits_for_stillness_but_not_forever(make_stage):
     stage = make_stage()
     waving = [frame for _ in range(20) for frame in stage.slide("paper", 0, 100, seconds=0.5)]
     presence = Presence()
-    states = [presence.see(frame.pixels, frame.captured_ns) for frame in waving]
+    states = [presence.see(small(frame.pixels), frame.captured_ns) for frame in waving]
     ready = next(frame for frame, state in zip(waving, states, strict=True) if state is not State.LEARNING)
     assert 4.9e9 <= ready.captured_ns <= 5.2e9
 
@@ -185,9 +185,9 @@ def test_the_pile_is_bounded_and_keeps_the_empty_scene(make_stage):
 
 def test_pictures_of_any_size_are_taken():
     presence = Presence()
-    assert presence.see(np.zeros((1, 1, 3), np.uint8), 0) is State.LEARNING
+    assert presence.see(small(np.zeros((1, 1, 3), np.uint8)), 0) is State.LEARNING
 
 
 def test_only_a_settled_item_can_be_decided():
     with pytest.raises(ValueError, match="the scene is learning"):
-        Presence().decided()
+        Presence().decided("an id")

@@ -10,8 +10,9 @@ from typing import Protocol
 from waste_edge.device.clock import NS_PER_S
 from waste_edge.device.judge import Decision, Judge
 from waste_edge.device.presence import Presence, State
+from waste_edge.device.scene import Grid, small
 from waste_edge.engines.classifier import Prediction
-from waste_edge.frames import Frame
+from waste_edge.frames import Frame, Pixels
 from waste_edge.preprocess import cut
 
 MIN_FRAMES = 3  # settled frames that a decision is the mean of, at least
@@ -57,18 +58,36 @@ class Items(Protocol):
 
 
 class PassingItems:
-    """Items before a camera: they come, rest, are decided once, and go."""
+    """Items before a camera: they come, rest, are decided once, and go.
+
+    Attributes:
+        presence: the scene; `remember` and `recall` keep it over a restart.
+    """
 
     def __init__(self, judge: Judge, presence: Presence | None = None, make_id: Callable[[], str] = new_id) -> None:
+        self.presence = presence or Presence()
         self._judge = judge
-        self._presence = presence or Presence()
         self._make_id = make_id
         self._settled: list[Prediction] = []
         self._settled_ns = 0
+        self._looked_at: tuple[Frame, Grid] | None = None
+
+    def watched(self, frame: Frame) -> Pixels:
+        """The part of the frame in which items are looked for: the site's region, a view."""
+        return cut(frame.pixels, self._judge.site.region)
+
+    def look_at(self, frame: Frame) -> Grid:
+        """The watched part of a frame on the grid; computed once for a frame, however often it is asked for."""
+        if self._looked_at is None or self._looked_at[0] is not frame:
+            self._looked_at = frame, small(self.watched(frame))
+        return self._looked_at[1]
 
     def see(self, frame: Frame, prediction: Prediction) -> tuple[State, Event | None]:
-        """See `Items.see`. A decision needs MIN_FRAMES settled frames in a row that span MIN_SECONDS."""
-        state = self._presence.see(cut(frame.pixels, self._judge.site.region), frame.captured_ns)
+        """See `Items.see`. A decision needs MIN_FRAMES settled frames in a row that span MIN_SECONDS.
+
+        The event's id is also the item's in the pile, so that `presence.item_id` names it as long as it lies there.
+        """
+        state = self.presence.see(self.look_at(frame), frame.captured_ns)
         if state is not State.SETTLED:
             self._settled.clear()
             return state, None
@@ -79,12 +98,12 @@ class PassingItems:
             return state, None
         event = Event(
             id=self._make_id(),
-            opened_ns=self._presence.arrived_ns,
+            opened_ns=self.presence.arrived_ns,
             decided_ns=frame.captured_ns,
             decision=self._judge.decide(self._settled),
             frames=len(self._settled),
         )
-        self._presence.decided()
+        self.presence.decided(event.id)
         self._settled.clear()
         return State.DECIDED, event
 
