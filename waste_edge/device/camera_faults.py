@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.device.scene import GRID_HEIGHT, GRID_WIDTH, Grid, Mask, area, difference
+from waste_edge.device.scene import GRID_HEIGHT, GRID_WIDTH, Grid, Mask, area, brightened, difference, gain_of
 from waste_edge.frames import Pixels
 
 Floats = NDArray[np.float32]
@@ -25,13 +25,16 @@ _REACH = 14  # cells: the farthest shift that is looked for
 
 def is_dark(look: Grid) -> bool:
     """Whether even the brightest parts are nearly black."""
-    return float(np.percentile(look.max(axis=2)[::2, ::2], 98)) < 24.0
+    return float(np.mean(_ranked(look)[:, 2] >= 24)) < 0.02
 
 
 def is_overexposed(look: Grid, empty_look: Grid | None) -> bool:
     """Whether most of the picture is white without drawing; a tray that is white itself needs nearly all."""
-    burnt = area(_second_brightest(look) >= 250)
-    usual = 0.0 if empty_look is None else area(_second_brightest(empty_look) >= 250)
+    # Two colours are enough: of something yellow or blue the third is never burnt.
+    burnt = float(np.mean(_ranked(look)[:, 1] >= 250))
+    if burnt <= 0.6:
+        return False
+    usual = 0.0 if empty_look is None else float(np.mean(_ranked(empty_look)[:, 1] >= 250))
     return burnt > 0.9 or (empty_look is not None and burnt > 0.6 and usual < burnt / 2)
 
 
@@ -66,14 +69,14 @@ def shift_of(look: Grid, empty_look: Grid) -> tuple[float, float] | None:
     Only the cells in which the empty scene and the shifted one differ have a vote. An item, however large, does
     not move the tray's edges beside it.
     """
-    still = empty_look * _gain(look, empty_look)
+    still = _relit(empty_look, look)
     across, down = _best_shift(_drawing(still), _drawing(look))
     if math.hypot(across, down) < 0.3:
         return None
     matrix = np.array([[1, 0, across], [0, 1, down]], np.float64)
     outside = (-1000.0, -1000.0, -1000.0)
     moved = np.asarray(cv2.warpAffine(still, matrix, (GRID_WIDTH, GRID_HEIGHT), borderValue=outside), np.float32)
-    telling = (difference(moved, still) > _LEVEL) & (moved.min(axis=2) >= 0)
+    telling = (difference(moved, still) > _LEVEL / 2) & (moved.min(axis=2) >= 0)
     if area(telling) < 0.01:
         return None
     stayed, shifted = difference(look, still), difference(look, moved)
@@ -102,6 +105,14 @@ class Detail:
         return float(self.fine.sum() / max(self.coarse.sum(), 1e-6))
 
 
+@dataclass(frozen=True)
+class Usual:
+    """What the empty scene is learned to have: as in `Detail`."""
+
+    fine: Floats
+    acuity: float
+
+
 def detail_of(pixels: Pixels, noise_variance: float) -> Detail:
     """Measure a picture, uint8 (H, W, 3); `noise_variance` is what `noise_between` found, in squared levels."""
     colour = cv2.resize(pixels, (320, 240), interpolation=cv2.INTER_LINEAR)
@@ -121,35 +132,34 @@ def noise_between(first: Detail, second: Detail) -> float:
 
 def shows_only(look: Grid, empty_look: Grid) -> bool:
     """Whether nothing but the empty scene is in the picture, to the eye of camera health."""
-    return area(difference(look, empty_look * _gain(look, empty_look)) > _LEVEL) < 0.01
+    return area(difference(look, _relit(empty_look, look)) > _LEVEL) < 0.01
 
 
-def is_blurred(detail: Detail, usual: Floats, look: Grid, empty_look: Grid) -> bool:
+def is_blurred(detail: Detail, usual: Usual, look: Grid, empty_look: Grid) -> bool:
     """Whether the empty scene lost its fine detail where it still shows, and nothing in the picture is sharp.
 
     Args:
         detail: of the picture.
-        usual: (12, 16), `Detail.fine` of the empty scene.
+        usual: of the empty scene.
         look: of the picture.
         empty_look: the empty scene.
     """
-    if detail.acuity >= 0.25:
+    if detail.acuity >= min(0.25, 0.7 * usual.acuity):
         return False
-    shows = difference(_blocks(look), _blocks(empty_look * _gain(look, empty_look))) < _LEVEL
-    telling = shows & (usual > 0.01)
+    shows = difference(_blocks(look), _blocks(_relit(empty_look, look))) < _LEVEL
+    telling = shows & (usual.fine > 0.01)
     if np.count_nonzero(telling) < 6:
         return False
-    return bool(np.median(detail.fine[telling] / usual[telling]) < 0.4)
+    return bool(np.median(detail.fine[telling] / usual.fine[telling]) < 0.6)
 
 
 def _blocks(look: Grid) -> Floats:
     return np.asarray(cv2.resize(look, (16, 12), interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _gain(look: Grid, empty_look: Grid) -> Floats:
-    """How much brighter a look is, by colour: (3,)."""
-    ratios = (look[::2, ::2] + 4) / (empty_look[::2, ::2] + 4)
-    return np.asarray(np.median(ratios.reshape(-1, 3), axis=0).clip(0.5, 2), np.float32)
+def _relit(empty_look: Grid, look: Grid) -> Grid:
+    """The empty scene in the light of a look."""
+    return brightened(empty_look, gain_of(look, empty_look, 2.0))
 
 
 def _best_shift(drawing: Floats, seen: Floats) -> tuple[float, float]:
@@ -189,9 +199,10 @@ def _drawn(look: Grid) -> float:
 def _drawing(look: Grid) -> Floats:
     """Brightness without its smooth course, (48, 64); limited, so that one glaring thing does not outshout all."""
     luma = np.asarray(cv2.cvtColor(look, cv2.COLOR_RGB2GRAY), np.float32)
-    return (luma - np.asarray(cv2.GaussianBlur(luma, (0, 0), 3), np.float32)).clip(-25, 25)
+    course = np.asarray(cv2.GaussianBlur(luma, (0, 0), 3), np.float32)
+    return np.asarray(np.clip(luma - course, -25, 25), np.float32)
 
 
-def _second_brightest(look: Grid) -> Floats:
-    """Per cell the middle one of the three colours, (48, 64)."""
-    return look.sum(axis=2) - look.max(axis=2) - look.min(axis=2)
+def _ranked(look: Grid) -> Floats:
+    """The three colours of every fourth cell from the least to the brightest, (768, 3)."""
+    return np.sort(look[::2, ::2].reshape(-1, 3), axis=1)

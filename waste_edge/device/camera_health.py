@@ -122,15 +122,17 @@ class CameraHealth:
         self._stillness.see(look, captured_ns)
         if self._checked_ns is not None and 0 <= captured_ns - self._checked_ns < self._patience.check_s * NS_PER_S:
             return self.fault
-        since_s = 0.0 if self._checked_ns is None else (captured_ns - self._checked_ns) / NS_PER_S
         self._checked_ns = captured_ns
-        found = self._find(pixels, look, captured_ns, empty_look)
-        if found is None and resting and empty_look is not None and faults.shows_only(look, empty_look):
-            self._sharpness.learn(since_s)
+        as_learned = empty_look is not None and faults.shows_only(look, empty_look)
+        found = self._find(pixels, look, captured_ns, empty_look, as_learned)
+        if found is None and resting and as_learned:
+            self._sharpness.learn(captured_ns)
         self._weigh(found, captured_ns)
         return self.fault
 
-    def _find(self, pixels: Pixels, look: Grid, now_ns: int, empty_look: Grid | None) -> FaultKind | None:
+    def _find(
+        self, pixels: Pixels, look: Grid, now_ns: int, empty_look: Grid | None, as_learned: bool
+    ) -> FaultKind | None:
         """The first fault that this picture shows."""
         if self._patience.watch_frozen and self._stillness.is_unnatural(now_ns):
             return FaultKind.FROZEN
@@ -146,7 +148,7 @@ class CameraHealth:
             return FaultKind.COLOURS_SWAPPED
         if self._sharpness.is_lost(pixels, look, empty_look):
             return FaultKind.BLURRED
-        shift = faults.shift_of(look, empty_look)
+        shift = None if as_learned else faults.shift_of(look, empty_look)
         if shift is None:
             return None
         self._note_shift(shift, now_ns)
@@ -216,33 +218,42 @@ class _Sharpness:
     Quick to learn more and slow to forget (hours), so that a lens that clouds over is noticed.
     """
 
-    _LEARN_S, _FORGET_S = 5.0, 20_000.0
-    _LESSONS = 8  # checks that make a first opinion
+    _LEARN_S, _FORGET_S = 60.0, 20_000.0
+    _LESSONS = 6  # checks that make a first opinion
 
     def __init__(self) -> None:
-        self._usual: faults.Floats | None = None
+        self._usual: faults.Usual | None = None
         self._lessons = 0
         self._noise_variance = 0.0
         self._now: faults.Detail | None = None
+        self._due = False
+        self._lost = False
         self._taught: faults.Detail | None = None
+        self._taught_ns = 0
 
     def is_lost(self, pixels: Pixels, look: Grid, empty_look: Grid) -> bool:
-        self._now = faults.detail_of(pixels, self._noise_variance)
-        if self._usual is None or self._lessons < self._LESSONS:
-            return False
-        return faults.is_blurred(self._now, self._usual, look, empty_look)
+        """Whether the picture is blurred; measured every other time, since it costs more than all the rest."""
+        self._due = not self._due
+        if self._due:
+            self._now = faults.detail_of(pixels, self._noise_variance)
+            usual = self._usual if self._lessons >= self._LESSONS else None
+            self._lost = usual is not None and faults.is_blurred(self._now, usual, look, empty_look)
+        return self._lost
 
-    def learn(self, elapsed_s: float) -> None:
+    def learn(self, now_ns: int) -> None:
         """Take the picture last measured for the empty scene."""
         now, before, self._taught = self._now, self._taught, self._now
-        if now is None or before is None:
+        if now is None or before is None or now is before:
             return
+        elapsed_s, self._taught_ns = max(0, now_ns - self._taught_ns) / NS_PER_S, now_ns
         self._lessons += 1
         noise = faults.noise_between(before, now)
         if self._usual is None or self._lessons <= self._LESSONS:
-            self._usual, self._noise_variance = now.fine, noise
+            self._usual, self._noise_variance = faults.Usual(now.fine, now.acuity), noise
             return
         # Something that stirred is not noise: an increase is believed slowly.
         self._noise_variance += (noise - self._noise_variance) * (0.3 if noise < self._noise_variance else 0.05)
-        time_s = np.where(now.fine > self._usual, self._LEARN_S, self._FORGET_S).astype(np.float32)
-        self._usual = self._usual + (now.fine - self._usual) * np.minimum(np.float32(elapsed_s) / time_s, 1)
+        quick, slow = min(elapsed_s / self._LEARN_S, 1.0), min(elapsed_s / self._FORGET_S, 1.0)
+        more, sharper = now.fine - self._usual.fine, now.acuity - self._usual.acuity
+        fine = self._usual.fine + more * np.where(more > 0, np.float32(quick), np.float32(slow))
+        self._usual = faults.Usual(fine, self._usual.acuity + sharper * (quick if sharper > 0 else slow))

@@ -78,6 +78,20 @@ def difference(first: Grid, second: Grid) -> NDArray[np.float32]:
     return np.maximum(np.maximum(absolute[..., 0], absolute[..., 1]), absolute[..., 2])
 
 
+def gain_of(look: Grid, reference: Grid, limit: float) -> NDArray[np.float32]:
+    """How much brighter a look is, by colour: (3,). What covers less than half of the frame has no say."""
+    # Every other cell is enough for a median; the 4 keeps black cells from having a say.
+    ratios = (look[::2, ::2] + 4) / (reference[::2, ::2] + 4)
+    middle = np.sort(ratios.reshape(-1, 3), axis=0)[ratios.size // 6]
+    return np.asarray(middle.clip(1 / limit, limit), np.float32)
+
+
+def brightened(look: Grid, gain: NDArray[np.float32]) -> Grid:
+    """A look times a gain by colour. Rows of 192 are multiplied five times as fast as triples."""
+    rows = look.reshape(GRID_HEIGHT, -1) * np.tile(gain, GRID_WIDTH)
+    return rows.reshape(look.shape)
+
+
 def area(mask: Mask) -> float:
     """The share of the frame that a mask marks."""
     return np.count_nonzero(mask) / mask.size
@@ -124,7 +138,7 @@ class Pile:
 
     def changed(self, look: Grid, layer: Layer) -> Mask:
         """Where a look differs from a layer by more than light and noise."""
-        return np.asarray(difference(look, layer.look * self._gain(look, layer)) > self._threshold)
+        return np.asarray(difference(look, brightened(layer.look, self._gain(look, layer))) > self._threshold)
 
     def find(self, look: Grid) -> int | None:
         """Which layer a look shows, 0 the empty scene; None if it shows something else."""
@@ -182,7 +196,8 @@ class Pile:
         if len(self.layers) > 1:
             factor = (self._gain(look, top) - 1) * share
             for layer in self.layers[:-1]:
-                layer.look += np.where(layer.buried[..., None], layer.look * factor, step)
+                # 4 levels, as in `gain_of`: without them an hour of dawn is followed a little too slowly.
+                layer.look += np.where(layer.buried[..., None], (layer.look + 4) * factor, step)
         top.look += step
 
     def pack(self) -> bytes:
@@ -198,12 +213,7 @@ class Pile:
         return _FORMAT + hashlib.sha256(payload).digest() + payload
 
     def _gain(self, look: Grid, layer: Layer) -> NDArray[np.float32]:
-        """How much brighter a look is, by colour: (3,). What covers less than half of the frame has no say."""
-        # Every other cell is enough for a median; the 4 keeps black cells from having a say.
-        ratios = (look[::2, ::2] + 4) / (layer.look[::2, ::2] + 4)
-        middle = np.sort(ratios.reshape(-1, 3), axis=0)[ratios.size // 6]
-        limit = self._sense.light_gain
-        return np.asarray(middle.clip(1 / limit, limit), np.float32)
+        return gain_of(look, layer.look, self._sense.light_gain)
 
     def _is_foreign_to(self, layer: Layer, look: Grid) -> bool:
         changed = self.changed(look, layer)
