@@ -93,7 +93,10 @@ class CameraHealth:
         self._checked_ns: int | None = None
         self._since_ns: dict[FaultKind, int] = {}
         self._seen_ns: dict[FaultKind, int] = {}
-        self._shift = (0.0, 0.0)
+        self._turn = False
+        self._blurred = False
+        self._shift: tuple[float, float] | None = None
+        self._place = (0.0, 0.0)
         self._shifted_since_ns = 0
         self._stillness = _Stillness()
         self._sharpness = _Sharpness()
@@ -146,18 +149,22 @@ class CameraHealth:
             return None
         if faults.colours_swapped(look, empty_look):
             return FaultKind.COLOURS_SWAPPED
-        if self._sharpness.is_lost(pixels, look, empty_look):
+        self._turn = not self._turn  # the two costly checks take turns, and stand until the next
+        if self._turn:
+            self._blurred = self._sharpness.is_lost(pixels, look, empty_look)
+        else:
+            self._shift = None if as_learned else faults.shift_of(look, empty_look)
+        if self._blurred:
             return FaultKind.BLURRED
-        shift = None if as_learned else faults.shift_of(look, empty_look)
-        if shift is None:
+        if self._shift is None or as_learned:
             return None
-        self._note_shift(shift, now_ns)
+        self._note_shift(self._shift, now_ns)
         return FaultKind.MOVED
 
     def _note_shift(self, shift: tuple[float, float], now_ns: int) -> None:
         """Remember since when the camera has been where it is: within a hundredth of the picture."""
-        if FaultKind.MOVED not in self._since_ns or math.dist(shift, self._shift) > 0.01:
-            self._shift, self._shifted_since_ns = shift, now_ns
+        if FaultKind.MOVED not in self._since_ns or math.dist(shift, self._place) > 0.01:
+            self._place, self._shifted_since_ns = shift, now_ns
 
     def _weigh(self, found: FaultKind | None, now_ns: int) -> None:
         """Report what has lasted, withdraw what is gone."""
@@ -226,19 +233,15 @@ class _Sharpness:
         self._lessons = 0
         self._noise_variance = 0.0
         self._now: faults.Detail | None = None
-        self._due = False
-        self._lost = False
         self._taught: faults.Detail | None = None
         self._taught_ns = 0
 
     def is_lost(self, pixels: Pixels, look: Grid, empty_look: Grid) -> bool:
-        """Whether the picture is blurred; measured every other time, since it costs more than all the rest."""
-        self._due = not self._due
-        if self._due:
-            self._now = faults.detail_of(pixels, self._noise_variance)
-            usual = self._usual if self._lessons >= self._LESSONS else None
-            self._lost = usual is not None and faults.is_blurred(self._now, usual, look, empty_look)
-        return self._lost
+        """Measure a picture: whether it is blurred; never before there is an opinion."""
+        self._now = faults.detail_of(pixels, self._noise_variance)
+        if self._usual is None or self._lessons < self._LESSONS:
+            return False
+        return faults.is_blurred(self._now, self._usual, look, empty_look)
 
     def learn(self, now_ns: int) -> None:
         """Take the picture last measured for the empty scene."""

@@ -130,6 +130,7 @@ class Pile:
     def __init__(self, sense: Sense, empty_look: Grid, noise: NDArray[np.float32]) -> None:
         self.layers = [Layer(empty_look)]
         self._sense = sense
+        self._known_gain: tuple[Grid, Layer, NDArray[np.float32]] | None = None
         self._set_noise(noise)
 
     def moved(self, first: Grid, second: Grid) -> bool:
@@ -180,6 +181,7 @@ class Pile:
     def renew_top(self, look: Grid) -> None:
         """The top item looks different now."""
         self.layers[-1].look = look.copy()
+        self._known_gain = None
         self._restack()
 
     def take_down_to(self, depth: int) -> None:
@@ -199,6 +201,7 @@ class Pile:
                 # 4 levels, as in `gain_of`: without them an hour of dawn is followed a little too slowly.
                 layer.look += np.where(layer.buried[..., None], (layer.look + 4) * factor, step)
         top.look += step
+        self._known_gain = None
 
     def pack(self) -> bytes:
         """The pile as bytes, some tens of kB: looks in whole levels, ids, noise; no pickle."""
@@ -213,7 +216,11 @@ class Pile:
         return _FORMAT + hashlib.sha256(payload).digest() + payload
 
     def _gain(self, look: Grid, layer: Layer) -> NDArray[np.float32]:
-        return gain_of(look, layer.look, self._sense.light_gain)
+        """As `gain_of`; a look is compared with the top layer twice in a row, so the last answer is kept."""
+        known = self._known_gain
+        if known is None or known[0] is not look or known[1] is not layer:
+            known = self._known_gain = look, layer, gain_of(look, layer.look, self._sense.light_gain)
+        return known[2]
 
     def _is_foreign_to(self, layer: Layer, look: Grid) -> bool:
         changed = self.changed(look, layer)
