@@ -8,6 +8,7 @@ import pytest
 from waste_edge.device.items import MIN_FRAMES, Event, PassingItems, SingleItems
 from waste_edge.device.judge import Decision, Judge
 from waste_edge.device.presence import State
+from waste_edge.device.scene import small
 from waste_edge.frames import Frame
 from waste_edge.preprocess import Region
 from waste_edge.site import Site
@@ -87,6 +88,30 @@ def test_only_the_sites_region_is_watched(manifest, make_stage, classify):
         for frame in [*stage.hold(1.0), *stage.hold(2.0, ("glass", 100, 35, 50))]
     }
     assert states == {State.LEARNING, State.EMPTY}
+
+
+def test_the_events_id_is_the_items_and_survives_a_restart(manifest, site, make_stage, classify):
+    stage = make_stage()
+    items = PassingItems(Judge(manifest, site))
+    item = ("metal", 55, 35, 50)
+    seen = [items.see(frame, classify(frame.pixels))[1] for frame in [*stage.hold(1.0), *stage.hold(2.0, item)]]
+    (event,) = [event for event in seen if event is not None]
+    assert items.presence.item_id == event.id
+    after = PassingItems(Judge(manifest, site))
+    assert after.presence.recall(items.presence.remember())
+    assert not any(after.see(frame, classify(frame.pixels))[1] for frame in stage.hold(3.0, item))
+    assert after.presence.item_id == event.id
+
+
+def test_a_frame_is_made_small_once(manifest, site, make_stage, monkeypatch, classify):
+    made = []
+    monkeypatch.setattr("waste_edge.device.items.small", lambda pixels: made.append(pixels) or small(pixels))
+    items = PassingItems(Judge(manifest, site))
+    for frame in make_stage().hold(1.0):
+        look = items.look_at(frame)
+        items.see(frame, classify(frame.pixels))
+        assert items.look_at(frame) is look
+    assert len(made) == 15
 
 
 def test_each_picture_is_an_item(manifest, site, answer):

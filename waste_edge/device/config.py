@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
-from waste_edge.device.shedding import SheddingConfig
+from waste_edge.device.disk import DiskLimits
+from waste_edge.device.outbox import OutboxConfig
+from waste_edge.device.shedding import Thresholds
 from waste_edge.device.sinks.json_lines import JsonLinesConfig
 from waste_edge.device.sinks.mqtt import MqttConfig
-from waste_edge.engines.engine import EngineChoice, Precision
+from waste_edge.engines.engine import EngineName, Precision
 from waste_edge.resources import DEFAULT_BUNDLE
 from waste_edge.strict import Strict, read_toml
 
@@ -22,8 +26,10 @@ class StationConfig(Strict, frozen=True):
 
     Attributes:
         name: the station's, in every event.
-        state: folder for the outbox and the learnt scene; without one nothing is kept and nobody is told.
-        write_budget_mb: megabytes a day that the station may write before it warns.
+        camera, source, camera_python, bundle, engine, precision, threads, require_key, site: see `waste-edge run`.
+        state: folder for the outbox and the learnt scene; empty for what systemd gives, or none.
+        disk, load, outbox: limits, of the disk, of heat, of what is kept.
+        json_lines, mqtt: whom to tell; a sink is there if its table is.
     """
 
     name: str = "station"
@@ -31,14 +37,15 @@ class StationConfig(Strict, frozen=True):
     source: str | None = None
     camera_python: str | None = None
     bundle: str = DEFAULT_BUNDLE
-    engine: EngineChoice = "auto"
+    engine: EngineName | Literal["auto"] = "auto"
     precision: Precision = "int8"
     threads: int = 1
     require_key: str | None = None
     site: str | None = None
     state: str | None = None
-    write_budget_mb: float = 200.0
-    shedding: SheddingConfig = msgspec.field(default_factory=SheddingConfig)
+    disk: DiskLimits = msgspec.field(default_factory=DiskLimits)
+    load: Thresholds = msgspec.field(default_factory=Thresholds)
+    outbox: OutboxConfig = msgspec.field(default_factory=OutboxConfig)
     json_lines: JsonLinesConfig | None = None
     mqtt: MqttConfig | None = None
 
@@ -47,8 +54,8 @@ class StationConfig(Strict, frozen=True):
             raise ValueError("camera and source exclude each other; keep one")
         if not 1 <= self.threads <= 64:
             raise ValueError(f"threads must be 1 to 64, got {self.threads}")
-        if not self.name or self.write_budget_mb <= 0:
-            raise ValueError("name must not be empty, and write_budget_mb must be positive")
+        if not self.name:
+            raise ValueError("name must not be empty: it is in every event")
 
 
 def read_config(path: Path) -> StationConfig:
@@ -59,21 +66,21 @@ def read_config(path: Path) -> StationConfig:
     """
     config = read_toml(path, StationConfig)
     folder = path.resolve().parent
-    paths = {key: _beside(folder, getattr(config, key)) for key in ("require_key", "state", "camera_python")}
-    named = {key: _beside_if_there(folder, getattr(config, key)) for key in ("bundle", "site", "source")}
+    paths = {key: _below(folder, getattr(config, key)) for key in ("require_key", "state", "camera_python")}
+    named = {key: _below_if_there(folder, getattr(config, key)) for key in ("bundle", "site", "source")}
     return msgspec.structs.replace(config, **paths, **named)
 
 
-def state_folder(config: StationConfig) -> Path | None:
+def state_folder(config: StationConfig, environment: Mapping[str, str] = os.environ) -> Path | None:
     """Where the station keeps its events: as configured, else what systemd gives it, else nowhere."""
-    given = config.state or os.environ.get(STATE_VARIABLE)
+    given = config.state or environment.get(STATE_VARIABLE)
     return Path(given) if given else None
 
 
-def _beside(folder: Path, given: str | None) -> str | None:
-    return None if given is None else str(folder / given)
+def _below(folder: Path, given: str | None) -> str | None:
+    return str(folder / given) if given else given
 
 
-def _beside_if_there(folder: Path, given: str | None) -> str | None:
-    """A file beside the configuration if there is one, else the name of something shipped, or an address."""
+def _below_if_there(folder: Path, given: str | None) -> str | None:
+    """A file below the configuration's folder if there is one, else the name of something shipped, or an address."""
     return str(folder / given) if given and (folder / given).exists() else given

@@ -125,7 +125,7 @@ class Loop:
         self._ledger = ledger
         self._health = health or Health()
         self._reload = reload or (lambda: "")
-        self._kept_changes = items.pile_changes
+        self._kept_changes = items.scene_changes
         self._kept_ns = 0
         self._classified_ns = -1
 
@@ -224,11 +224,11 @@ class Loop:
             return
         if event is not None:
             self._ledger.commit(event, self._items.remember())
-        elif self._items.pile_changes != self._kept_changes or frame.captured_ns - self._kept_ns >= KEEP_EVERY_NS:
+        elif self._items.scene_changes != self._kept_changes or frame.captured_ns - self._kept_ns >= KEEP_EVERY_NS:
             self._ledger.keep_scene(self._items.remember())
         else:
             return
-        self._kept_changes, self._kept_ns = self._items.pile_changes, frame.captured_ns
+        self._kept_changes, self._kept_ns = self._items.scene_changes, frame.captured_ns
 
     def _tell(self, say: Callable[[Listener], None]) -> None:
         for listener in self._listeners:

@@ -5,29 +5,27 @@
                    └───────────┘ (a hand,   └──> arriving           └──> settled (the next item, in its
                                  a flicker)                              place or on top of it)
 
-The scene is a pile. At the bottom lies the empty scene, and each decided item adds a layer: the scene as it
-looked then. Movement that ends in the look of a lower layer means that things were taken away; in the look of
-the top layer, that nothing happened; in neither, that a new item lies there. Only the top layer follows slow
-changes of light, and only while nothing moves, so the empty scene never learns an item that was left lying.
+The scene is a pile (`scene.py`). Movement that ends in the look of a lower layer means that things were taken
+away; in the look of the top layer, that nothing happened; in neither, that a new item lies there, unless the
+top item was only nudged or a hand drawn back from it. Only the top layer follows slow changes of light, and
+only while nothing moves, so the empty scene never learns an item that was left lying.
+
+After a restart (`recall`) and after half a minute without a frame nothing is taken for granted: the first still
+scene is judged against the pile, and one that has nothing in common with it is learned anew.
 
 Time is the frames' own `captured_ns`; nothing here sleeps or asks a clock.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from waste_edge.device.clock import NS_PER_S
-from waste_edge.frames import Pixels
+from waste_edge.device.scene import GRID_HEIGHT, GRID_WIDTH, Grid, Pile, Sense, area, difference, small, unpack
 
-Grid = NDArray[np.float32]  # (48, 64, 3): the scene, small
-
-GRID_WIDTH, GRID_HEIGHT = 64, 48
+__all__ = ["Grid", "Presence", "Sense", "State", "small"]
 
 
 class State(StrEnum):
@@ -41,162 +39,146 @@ class State(StrEnum):
     CLEARED = "cleared"
 
 
-@dataclass(frozen=True)
-class Sense:
-    """How finely presence looks. Areas are shares of the frame, levels are 0 to 255.
-
-    Attributes:
-        learn_s: stillness needed at the start to learn the empty scene.
-        learn_at_most_s: a scene that never rests is taken as it is after so long.
-        settle_s: stillness after movement before the scene is judged.
-        level: a smaller change of a grid cell is never a change.
-        noise_factor: nor is one within so many times the cell's usual deviation.
-        item_area: the least area that counts as an item.
-        still_area: less than this changing between two frames is stillness.
-        adapt_s: time constant of following the light.
-        light_gain: an even change of brightness up to this factor is the light's, or the camera's exposure.
-        new_share: movement that changed less than this share of the last item's area only nudged it.
-        pile: the most layers remembered.
-    """
-
-    learn_s: float = 0.6
-    learn_at_most_s: float = 5.0
-    settle_s: float = 0.3
-    level: float = 14.0
-    noise_factor: float = 6.0
-    item_area: float = 0.012
-    still_area: float = 0.004
-    adapt_s: float = 20.0
-    light_gain: float = 1.25
-    new_share: float = 0.6
-    pile: int = 8
-
-
-@dataclass
-class Layer:
-    """A look of the scene, and how much of the frame differs from the layer below it."""
-
-    look: Grid
-    area: float
-
-
 class Presence:
     """Follows one camera's scene, which is taken to be empty when it is first seen.
 
     Attributes:
         state: after the last frame seen.
         arrived_ns: capture time of the frame in which the present movement or item was first seen.
+        pile_changes: counts how often the pile gained, lost or renewed a layer: when it moves, `remember` has
+            something new to say.
     """
 
     def __init__(self, sense: Sense | None = None) -> None:
         self.state = State.LEARNING
         self.arrived_ns = 0
+        self.pile_changes = 0
         self._sense = sense or Sense()
-        self._layers: list[Layer] = []
-        self._noise = np.zeros((GRID_HEIGHT, GRID_WIDTH), np.float32)
+        self._pile: Pile | None = None  # None while the empty scene is being learned
+        self._doubtful = False  # the pile is older than what is seen
         self._last: Grid | None = None
         self._last_ns = 0
         self._still_since_ns = 0
         self._first_ns = 0
         self._lesson: list[tuple[int, Grid]] = []  # capture times and looks
+        no_noise = np.zeros((GRID_HEIGHT, GRID_WIDTH), np.float32)
+        self._unlearned = Pile(self._sense, np.zeros((GRID_HEIGHT, GRID_WIDTH, 3), np.float32), no_noise)
 
-    def see(self, pixels: Pixels, captured_ns: int) -> State:
-        """Take in one frame, uint8 (H, W, 3), and return the new state."""
-        grid = _small(pixels)
-        if self._last is None:
-            self._first_ns = self._still_since_ns = self._last_ns = captured_ns
-            self._last = grid
-        if self._area_of(_largest(grid - self._last)) >= self._sense.still_area:
+    @property
+    def item_id(self) -> str:
+        """The id of the item on top of the pile; empty if the scene is empty or not yet learned."""
+        return self._pile.layers[-1].item_id if self._pile else ""
+
+    @property
+    def empty_look(self) -> Grid | None:
+        """The empty scene as it would look now, which is not to be changed; None while it is being learned."""
+        return self._pile.layers[0].look if self._pile else None
+
+    def see(self, look: Grid, captured_ns: int) -> State:
+        """Take in one frame as `small` made it and return the new state."""
+        if self._last is None or captured_ns - self._last_ns > self._sense.gap_s * NS_PER_S:
+            self._begin(captured_ns)
+        elif (self._pile or self._unlearned).moved(look, self._last):
             self._still_since_ns = captured_ns
         elapsed_s = max(0.0, (captured_ns - self._last_ns) / NS_PER_S)
-        self._last, self._last_ns = grid, captured_ns
-        if self.state is State.LEARNING:
-            self.state = self._learn(grid, captured_ns)
+        self._last, self._last_ns = look, captured_ns
+        if self._pile is None:
+            self.state = self._learn(look, captured_ns)
         elif self.state in (State.ARRIVING, State.SETTLED):
-            self.state = self._judge(grid, captured_ns)
+            self.state = self._judge(self._pile, look, captured_ns)
         else:
-            self.state = self._watch(grid, captured_ns, elapsed_s)
+            self.state = self._watch(self._pile, look, captured_ns, elapsed_s)
         return self.state
 
-    def decided(self) -> None:
-        """Say that the settled item has been decided: its look becomes the top of the pile."""
-        if self.state is not State.SETTLED or self._last is None:
+    def decided(self, item_id: str) -> None:
+        """Say that the settled item has been decided under an id: its look becomes the top of the pile."""
+        if self.state is not State.SETTLED or self._pile is None or self._last is None:
             raise ValueError(f"only a settled item can be decided, the scene is {self.state.value}")
-        self._layers.append(Layer(self._last.copy(), self._change(self._last, self._layers[-1])))
-        if len(self._layers) > self._sense.pile:
-            del self._layers[1]  # never the empty scene
+        self._pile.put(self._last, item_id)
+        self.pile_changes += 1
         self.state = State.DECIDED
 
-    def _learn(self, grid: Grid, now_ns: int) -> State:
+    def learn_anew(self) -> None:
+        """Forget the scene and take what is seen from now on for the empty one: the camera was moved."""
+        self._pile = None
+        self._last = None
+        self._doubtful = False
+        self.state = State.LEARNING
+        self.pile_changes += 1
+
+    def remember(self) -> bytes:
+        """The pile, for `recall` after a restart: some tens of kB at most; nothing while learning."""
+        return self._pile.pack() if self._pile else b""
+
+    def recall(self, kept: bytes) -> bool:
+        """Take up what `remember` gave, before the first frame.
+
+        Returns:
+            False if it cannot be read; then nothing has changed and the scene will be learned.
+        """
+        pile = unpack(kept, self._sense)
+        if pile is None:
+            return False
+        self._pile = pile
+        self._last = None
+        self.pile_changes += 1
+        return True
+
+    def _begin(self, now_ns: int) -> None:
+        """The first frame, or the first after a gap: what was known is in doubt, and stillness starts now."""
+        self._first_ns = self._still_since_ns = self._last_ns = now_ns
+        self._lesson.clear()
+        if self._pile is not None:
+            self.state, self._doubtful, self.arrived_ns = State.ARRIVING, True, now_ns
+
+    def _learn(self, look: Grid, now_ns: int) -> State:
         """Average the scene since it became still; one that never rests is taken as it is, after a while."""
-        self._lesson.append((now_ns, grid))
+        self._lesson.append((now_ns, look))
         del self._lesson[:-64]  # some seconds are enough to know the noise
         late = (now_ns - self._first_ns) / NS_PER_S >= self._sense.learn_at_most_s
         if not late and (now_ns - self._still_since_ns) / NS_PER_S < self._sense.learn_s:
             return State.LEARNING
         since_ns = 0 if late else self._still_since_ns
-        seen = np.stack([look for time_ns, look in self._lesson if time_ns >= since_ns])  # (frames, 48, 64, 3)
-        self._layers = [Layer(seen.mean(axis=0), 0.0)]
-        self._noise = _largest(seen - self._layers[0].look).mean(axis=0)
+        seen = [look for time_ns, look in self._lesson if time_ns >= since_ns]
+        mean = np.asarray(np.mean(seen, axis=0), np.float32)
+        noise = np.asarray(np.mean([difference(look, mean) for look in seen], axis=0), np.float32)
+        self._pile = Pile(self._sense, mean, noise)
+        self.pile_changes += 1
         self._lesson.clear()
         return State.EMPTY
 
-    def _watch(self, grid: Grid, now_ns: int, elapsed_s: float) -> State:
+    def _watch(self, pile: Pile, look: Grid, now_ns: int, elapsed_s: float) -> State:
         """Nothing new so far: look out for a change, else follow the light."""
-        change = self._change(grid, self._layers[-1])
+        change = area(pile.changed(look, pile.layers[-1]))
         if change >= self._sense.item_area:
             self.arrived_ns = now_ns
             # The change itself is movement, even if its neighbour frame was just as far from the scene.
             self._still_since_ns = now_ns
             return State.ARRIVING
         if change < self._sense.item_area / 2:
-            self._follow(grid, elapsed_s)
-        return self._resting()
+            pile.follow(look, elapsed_s)
+        return self._resting(pile)
 
-    def _judge(self, grid: Grid, now_ns: int) -> State:
+    def _judge(self, pile: Pile, look: Grid, now_ns: int) -> State:
         """Something moves or lies there: once it is still, say what became of the scene."""
         if (now_ns - self._still_since_ns) / NS_PER_S < self._sense.settle_s:
             return State.ARRIVING
-        for depth, layer in enumerate(self._layers):
-            if self._change(grid, layer) < self._sense.item_area:
-                taken_away = depth + 1 < len(self._layers)
-                del self._layers[depth + 1 :]
-                return State.CLEARED if taken_away else self._resting()
-        top = self._layers[-1]
-        if self._change(grid, top) < self._sense.new_share * min(top.area, 0.35):
-            top.look = grid.copy()
+        doubtful, self._doubtful = self._doubtful, False
+        depth = pile.find(look)
+        if depth is not None:
+            taken_away = depth + 1 < len(pile.layers)
+            if taken_away:
+                pile.take_down_to(depth)
+                self.pile_changes += 1
+            return State.CLEARED if taken_away else self._resting(pile)
+        if doubtful and pile.is_foreign(look):
+            self.learn_anew()
+            return State.LEARNING
+        if pile.same_item(look):
+            pile.renew_top(look)
+            self.pile_changes += 1
             return State.DECIDED
         return State.SETTLED
 
-    def _resting(self) -> State:
-        return State.EMPTY if len(self._layers) == 1 else State.DECIDED
-
-    def _follow(self, grid: Grid, elapsed_s: float) -> None:
-        """Let the top layer and the noise drift towards what is seen."""
-        share = min(1.0, min(elapsed_s, 1.0) / self._sense.adapt_s)
-        look = self._layers[-1].look
-        self._noise += share * (_largest(grid - look) - self._noise)
-        look += share * (grid - look)
-
-    def _change(self, grid: Grid, layer: Layer) -> float:
-        """The share of the frame that differs from a layer by more than light and noise."""
-        limit = self._sense.light_gain
-        # Every other cell is enough for a median; the 4 keeps black cells from having a say.
-        ratios = (grid[::2, ::2] + 4) / (layer.look[::2, ::2] + 4)
-        gain = np.median(ratios.reshape(-1, 3), axis=0).clip(1 / limit, limit).astype(np.float32)
-        return self._area_of(_largest(grid - layer.look * gain))
-
-    def _area_of(self, difference: NDArray[np.float32]) -> float:
-        threshold = np.maximum(self._sense.level, self._sense.noise_factor * self._noise)
-        return float((difference > threshold).mean())
-
-
-def _largest(difference: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Per cell the largest absolute difference of the three colours: (..., 3) to (...). Faster than `max(axis=-1)`."""
-    absolute = np.abs(difference)
-    return np.maximum(np.maximum(absolute[..., 0], absolute[..., 1]), absolute[..., 2])
-
-
-def _small(pixels: Pixels) -> Grid:
-    """The frame on the grid; each cell is an average, which takes away most of the camera's noise."""
-    return cv2.resize(pixels, (GRID_WIDTH, GRID_HEIGHT), interpolation=cv2.INTER_AREA).astype(np.float32)
+    def _resting(self, pile: Pile) -> State:
+        return State.EMPTY if len(pile.layers) == 1 else State.DECIDED

@@ -89,10 +89,14 @@ class Load:
 
 
 class Shedding:
-    """From readings, some seconds apart, to the load. Not thread-safe: one thread owns it."""
+    """From readings, some seconds apart, to the load. Not thread-safe: one thread owns it.
+
+    Attributes:
+        thresholds: when load is shed.
+    """
 
     def __init__(self, thresholds: Thresholds | None = None) -> None:
-        self._thresholds = thresholds or Thresholds()
+        self.thresholds = thresholds or Thresholds()
         self._load = Load()
         self._calm = 0
 
@@ -100,17 +104,17 @@ class Shedding:
         """Take one reading into account. A board that stops telling keeps the step it had."""
         if readings.temperature_c is None and readings.throttled is None:
             return self._load
-        wanted = wanted_step(readings, self._thresholds)
+        wanted = wanted_step(readings, self.thresholds)
         if wanted >= self._load.step:
             self._calm = 0
-            self._load = make_load(wanted, readings, self._thresholds)
+            self._load = make_load(wanted, readings, self.thresholds)
         else:
             self._step_back(readings)
         return self._load
 
     def _step_back(self, readings: Readings) -> None:
         """One more reading that asks for less than is shed; enough of them, and less is shed."""
-        thresholds = self._thresholds
+        thresholds = self.thresholds
         cooler = wanted_step(readings, thresholds, thresholds.cooled_by_c)
         self._calm = self._calm + 1 if cooler < self._load.step else 0
         if self._calm >= thresholds.calm_readings:

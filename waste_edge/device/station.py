@@ -1,0 +1,88 @@
+"""What a station has beside its loop: events that are kept and told, and an eye on the board."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from waste_edge.device.board import Board
+from waste_edge.device.clock import Clock
+from waste_edge.device.config import StationConfig
+from waste_edge.device.disk import Disk
+from waste_edge.device.health import Health
+from waste_edge.device.housekeeping import Check, Housekeeper
+from waste_edge.device.outbox import Outbox
+from waste_edge.device.shedding import Shedding
+from waste_edge.device.sinks import json_lines, mqtt
+from waste_edge.device.sinks.delivery import Delivery
+from waste_edge.device.sinks.sink import Sink
+from waste_edge.errors import ConfigError
+
+OUTBOX_NAME = "outbox.sqlite"
+
+
+@contextlib.contextmanager
+def beside_the_loop(config: StationConfig, state: Path | None, health: Health, clock: Clock) -> Iterator[Outbox | None]:
+    """Outbox, sinks and housekeeper for as long as the block lasts.
+
+    Args:
+        config: what the station is to have.
+        state: where events are kept; None: nowhere, and then nobody is told either.
+        health: is told how all of them fare.
+        clock: for all of them.
+
+    Yields:
+        The outbox, to commit to; None without `state`.
+
+    Raises:
+        ConfigError: sinks without `state`, or a sink's configuration that cannot be used.
+        MissingPackageError: a sink's package is not installed.
+    """
+    if state is None and (config.json_lines or config.mqtt):
+        raise ConfigError("[json_lines] and [mqtt] need `state`, a folder where events wait until they are delivered")
+    with contextlib.ExitStack() as stack:
+        outbox = Outbox(state / OUTBOX_NAME, config.name, clock, config=config.outbox) if state else None
+        deliveries: list[Delivery] = []
+        checks: list[Check] = []
+        if outbox is not None and state is not None:
+            stack.callback(outbox.close)
+            deliveries = [Delivery(outbox, sink, clock) for sink in build_sinks(config, state)]
+            checks = [Disk(state, clock, config.disk).condition, outbox.condition]
+        stack.callback(_stop_all, deliveries)
+        for delivery in deliveries:
+            delivery.start()
+        keeper = Housekeeper(
+            health,
+            Board(),
+            Shedding(config.load),
+            [*checks, *(delivery.condition for delivery in deliveries)],
+            [delivery.tell_health for delivery in deliveries],
+            clock,
+        )
+        stack.callback(keeper.stop)
+        keeper.start()
+        yield outbox
+
+
+def build_sinks(config: StationConfig, state: Path) -> list[Sink]:
+    """Every sink that the configuration has a table for. The next one is one more line."""
+    sinks: list[Sink] = []
+    if config.json_lines is not None:
+        path = str(state / config.json_lines.path)
+        sinks.append(json_lines.build(msgspec.structs.replace(config.json_lines, path=path)))
+    if config.mqtt is not None:
+        sinks.append(mqtt.build(config.mqtt, config.name))
+    return sinks
+
+
+def _stop_all(deliveries: Sequence[Delivery]) -> None:
+    """All at the same time: each may take most of a second."""
+    threads = [threading.Thread(target=delivery.stop) for delivery in deliveries]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
