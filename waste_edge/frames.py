@@ -69,7 +69,8 @@ def rgb_from_yuv420(planes: NDArray[np.uint8], width_px: int, height_px: int) ->
     stride = planes.shape[1]
     if stride == width_px:  # no padding to drop: no copy either
         return np.asarray(cv2.cvtColor(planes[:rows], cv2.COLOR_YUV2RGB_I420), dtype=np.uint8)
-    luma = planes[:height_px, :width_px]
-    chroma = planes[height_px:rows].reshape(-1, stride // 2)[:, : width_px // 2]
-    packed = np.concatenate([luma.reshape(-1), chroma.reshape(-1)]).reshape(rows, width_px)
+    packed = np.empty((rows, width_px), np.uint8)
+    packed[:height_px] = planes[:height_px, :width_px]
+    chroma = planes[height_px:rows].reshape(-1, stride // 2)
+    packed[height_px:].reshape(-1, width_px // 2)[:] = chroma[:, : width_px // 2]
     return np.asarray(cv2.cvtColor(packed, cv2.COLOR_YUV2RGB_I420), dtype=np.uint8)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.server
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -49,7 +52,7 @@ def begin():
 
     def start(given: str = "picamera:0", silence: Silence | None = None, python: str = sys.executable, **more):
         clock = SystemClock()
-        source = media_source(given, clock) if "." in given else camera_source(given, clock, python)
+        source = media_source(given, clock) if "." in given or "/" in given else camera_source(given, clock, python)
         captures.append(ProcessCapture(source, clock, more.get("patience", QUICK), silence))
         return captures[-1]
 
@@ -245,6 +248,14 @@ def test_a_process_that_writes_garbage_is_ended_and_named(begin, tmp_path, what)
     assert "wrote garbage" in until(capture, Absent).reason, "its successor was watched as well"
 
 
+def test_what_a_process_says_is_one_line_that_no_terminal_obeys(begin, tmp_path):
+    rude = tmp_path / "rude"
+    said = r'{"kind": "absent", "text": "no\\n camera\\u001b[2J here"}\n'
+    rude.write_text(f"#!{sys.executable}\nimport os, sys\nos.write(int(sys.argv[2]), b'{said}')\n")
+    rude.chmod(0o755)
+    assert until(begin(python=str(rude)), Absent).reason == "no camera [2J here"
+
+
 def test_bells_without_frames_are_no_signs_of_life(begin, tmp_path):
     liar = tmp_path / "liar"
     body = "import os, sys, time\nwhile True:\n    os.write(int(sys.argv[2]), b'\\n')\n    time.sleep(0.01)\n"
@@ -307,7 +318,7 @@ def test_a_synthetic_camera_gives_a_thousand_frames_a_second_or_what_the_machine
     print(
         f"{200 / (time.monotonic() - started):.0f} frames/s taken, {capture.dropped_frames} dropped, over {rate:.2f} s"
     )
-    assert all(one.captured_ns < other.captured_ns for one, other in zip(taken, taken[1:], strict=False))
+    assert all(one.captured_ns < other.captured_ns for one, other in pairwise(taken))
 
 
 PARENT = """
@@ -354,6 +365,44 @@ def test_ctrl_c_at_the_terminal_goes_past_the_child(do):
         _, complaints = parent.communicate(timeout=LONG_S)
     assert (parent.returncode, complaints) == (0, b"")
     assert b"child.py" not in command_line(pid)
+
+
+class Broadcast(http.server.BaseHTTPRequestHandler):
+    """A network camera: 50 frames a second, ever brighter; `sent` is the last one's grey level."""
+
+    sent = 0
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace;boundary=frame")
+        self.end_headers()
+        for number in range(10_000):
+            level = min(250, number // 2)  # five seconds
+            _, jpeg = cv2.imencode(".jpg", np.full((48, 64, 3), level, np.uint8))
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+            try:
+                self.wfile.write(head.encode() + jpeg.tobytes() + b"\r\n")
+            except OSError:
+                return  # nobody looks any more
+            type(self).sent = level
+            time.sleep(0.02)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Keep quiet."""
+
+
+def test_of_a_network_stream_the_newest_frame_is_taken(begin):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Broadcast) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        capture = begin(f"http://127.0.0.1:{server.server_port}/live")
+        until(capture, Frame)
+        time.sleep(1.0)  # the loop is busy; 50 frames pass
+        level = float(until(capture, Frame).pixels.mean())
+        behind = Broadcast.sent - level
+        capture.close()
+        server.shutdown()
+    print(f"{behind * 2:.0f} frames behind after a second's pause")
+    assert behind < 18
 
 
 def test_addresses_with_passwords_are_not_on_the_command_line(begin):

@@ -95,7 +95,7 @@ def written(memory: int, **changes: int) -> None:
 )  # fmt: skip
 def test_a_header_that_is_garbage_is_refused(memory, changes):
     written(memory, **changes)
-    with pytest.raises(ValueError, match="expected|needs"):
+    with pytest.raises(ValueError, match=r"expected|needs"):
         Reader(memory).take(frame_of)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import cv2
 
@@ -13,7 +15,8 @@ from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError
 
 # FFmpeg collects packets ahead of the decoder unless it is told not to; TCP, OpenCV's own default, must be said
-# again, since this replaces it. The rest of the newest frame is done by reading all the time.
+# again, since this replaces it. Films must not see it: they would lose their first frame. The rest of the newest frame
+# is done by reading all the time.
 _NO_QUEUE = "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay"
 
 
@@ -29,12 +32,12 @@ class NetworkStream:
             CameraError: nobody answers, or no frame comes.
         """
         prepare_opencv()
-        os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", _NO_QUEUE)
         self.title = without_password(url)
         self._clock = clock
         wait_ms = STALL_S * 1000
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, wait_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, wait_ms]
-        self._capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, limits)
+        with _options(_NO_QUEUE):
+            self._capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, limits)
         if not self._capture.isOpened() or next_frame(self._capture, clock) is None:
             self._capture.release()
             raise CameraError(f"{self.title}: no video comes from there; check the address and the network")
@@ -48,3 +51,17 @@ class NetworkStream:
 
     def close(self) -> None:
         self._capture.release()
+
+
+@contextmanager
+def _options(wanted: str) -> Iterator[None]:
+    """FFmpeg's options for what is opened meanwhile, unless the user set some: OpenCV takes them by this way only."""
+    name = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = wanted
+    try:
+        yield
+    finally:
+        del os.environ[name]

@@ -22,8 +22,9 @@ from waste_edge.strict import Strict
 Kind = Literal["loaded", "alive", "opened", "absent", "bad-picture", "ended", "failed", "frame", "gone"]
 
 _LINE_BYTES = 16_384  # longer news is garbage
+_TEXT_LETTERS = 500
 _STDERR_BYTES = 4096  # as much of its last words is kept
-_NEVER_LEFT = 0.1  # seconds to wait for an exit status after the socket was closed
+_EXIT_S = 0.1  # seconds to wait for an exit status after the socket was closed
 
 
 class News(Strict, frozen=True):
@@ -154,12 +155,12 @@ class Child:
     def epitaph(self) -> str:
         """See `Link.epitaph`."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_NEVER_LEFT)
+            self._process.wait(_EXIT_S)
         self._listen_to_complaints()
         code = self._process.returncode
         how = f"was ended by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
         lines = self._complaints.decode(errors="replace").strip().splitlines()
-        return f"{how}: {lines[-1].strip()[:200]}" if lines else how
+        return f"{how}: {_one_line(lines[-1])}" if lines else how
 
     def hang_up(self) -> None:
         """See `Link.hang_up`."""
@@ -196,9 +197,15 @@ def _news(line: bytes) -> News:
     if not line:
         return _RING
     try:
-        return msgspec.json.decode(line, type=News)
+        news = msgspec.json.decode(line, type=News)
     except (msgspec.DecodeError, ValueError) as error:
         raise Garbage(f"an unreadable line ({line[:40]!r})") from error
+    return News(kind=news.kind, text=_one_line(news.text))
+
+
+def _one_line(text: str) -> str:
+    """Drivers' words as they may be shown: no line breaks, nothing that a terminal obeys, not too long."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:_TEXT_LETTERS]
 
 
 def _environment() -> dict[str, str]:

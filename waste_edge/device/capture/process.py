@@ -169,6 +169,8 @@ class ProcessCapture:
             return
         if self._frame_waits and (frame := self._newest()) is not None:
             self._messages.append(frame)  # it came before the news
+        if self._link is not link:
+            return  # what lay in the memory was garbage
         self._heard_ns = self._clock.now_ns()
         match news.kind:
             case "loaded":
