@@ -46,7 +46,7 @@ def require_pixels(pixels: Pixels) -> None:
 def rgb_from_bgr(pixels: Pixels) -> Pixels:
     """OpenCV's and picamera2's "RGB888" byte order (B, G, R) to RGB; (H, W, 3) to (H, W, 3)."""
     require_pixels(pixels)
-    return np.ascontiguousarray(pixels[:, :, ::-1])
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
 def rgb_from_yuv420(planes: NDArray[np.uint8], width_px: int, height_px: int) -> Pixels:
@@ -67,7 +67,10 @@ def rgb_from_yuv420(planes: NDArray[np.uint8], width_px: int, height_px: int) ->
     if planes.dtype != np.uint8 or planes.ndim != 2 or planes.shape[0] < rows or planes.shape[1] < width_px:
         raise ValueError(f"expected uint8 planes of at least ({rows}, {width_px}), got {planes.shape}")
     stride = planes.shape[1]
-    luma = planes[:height_px, :width_px]
-    chroma = planes[height_px:rows].reshape(-1, stride // 2)[:, : width_px // 2]
-    packed = np.concatenate([luma.reshape(-1), chroma.reshape(-1)]).reshape(rows, width_px)
+    if stride == width_px:  # no padding to drop: no copy either
+        return np.asarray(cv2.cvtColor(planes[:rows], cv2.COLOR_YUV2RGB_I420), dtype=np.uint8)
+    packed = np.empty((rows, width_px), np.uint8)
+    packed[:height_px] = planes[:height_px, :width_px]
+    chroma = planes[height_px:rows].reshape(-1, stride // 2)
+    packed[height_px:].reshape(-1, width_px // 2)[:] = chroma[:, : width_px // 2]
     return np.asarray(cv2.cvtColor(packed, cv2.COLOR_YUV2RGB_I420), dtype=np.uint8)

@@ -18,6 +18,7 @@ from PIL import Image
 
 from waste_edge.cli.main import with_camera_value
 from waste_edge.device.cameras import Source, media_source
+from waste_edge.device.capture.convert import frame_of
 from waste_edge.device.items import PassingItems
 from waste_edge.device.judge import Judge
 from waste_edge.errors import CameraError
@@ -286,7 +287,7 @@ def test_a_wrong_camera_id_is_not_waited_for(run):
     outcome = run("--camera", "front")
     assert outcome.exit_code == 2
     assert outcome.stderr == (
-        "waste-edge: --camera front: expected auto, picamera:0, an index such as 0, or /dev/video0\n"
+        "waste-edge: --camera front: expected auto, picamera:0, an index such as 0, /dev/video0, or synthetic\n"
     )
 
 
@@ -424,7 +425,8 @@ def test_the_demo_decides_ten_items_and_names_at_least_eight_rightly(default_bun
         items = PassingItems(Judge(bundle.manifest, site))
         camera = media_source(str(DEMO_CLIP), DemoClock()).open()
         labels = []
-        while (frame := camera.read()) is not None:
+        while (raw := camera.read()) is not None:
+            frame = frame_of(raw)
             _, event = items.see(frame, classifier.classify(frame.pixels, site.region))
             labels += [event.decision.label] if event else []
     assert len(labels) == len(script) == 10

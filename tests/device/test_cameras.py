@@ -10,6 +10,7 @@ import cv2
 import pytest
 
 from waste_edge.device.cameras import camera_source, v4l2
+from waste_edge.device.capture.convert import frame_of
 from waste_edge.errors import CameraError
 
 RED = (220, 40, 40)  # RGB; what the fake shows
@@ -17,7 +18,7 @@ RED = (220, 40, 40)  # RGB; what the fake shows
 
 @pytest.mark.parametrize("given", ["front", "picamera", "picamera:x", "-1", "/dev/videoX", "/dev/null", "", "1.5", "²"])
 def test_a_camera_id_of_another_form_is_refused_at_once(clock, given):
-    with pytest.raises(CameraError, match="expected auto, picamera:0, an index such as 0, or /dev/video0"):
+    with pytest.raises(CameraError, match="expected auto, picamera:0, an index such as 0, /dev/video0, or synthetic"):
         camera_source(given, clock)
 
 
@@ -52,7 +53,7 @@ def test_devices_are_tried_in_the_order_of_their_numbers(no_devices):
 def test_a_usb_camera_gives_rgb_and_says_when_it_is_gone(clock, usb, no_devices):
     usb({"video0": 3})  # one of them shows, when it is opened, that there are any
     camera = v4l2.open_v4l2(str(no_devices / "video0"), clock)
-    frame = camera.read()
+    frame = frame_of(camera.read())
     assert tuple(frame.pixels[0, 0]) == RED
     assert frame.captured_ns == clock.time_ns
     camera.read()

@@ -1,4 +1,4 @@
-"""Capture apart from inference: what is dropped, what is not, and what happens without a camera."""
+"""Capture in a thread: what is dropped, what is not, and what happens without a camera."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from waste_edge.device.cameras import Source
+from waste_edge.device.cameras import RawFrame, Source
+from waste_edge.device.cameras.camera import packed
 from waste_edge.device.capture import Absent, BadPicture, Capture, Ended, Failed, Message, Opened, Patience, Slot
 from waste_edge.errors import CameraError, PictureError
 from waste_edge.frames import Frame
@@ -20,17 +21,21 @@ def frame(number: int) -> Frame:
     return Frame(PIXELS, number)
 
 
+def raw(number: int) -> RawFrame:
+    return packed(PIXELS, "rgb", number)
+
+
 class ScriptedCamera:
     """Gives what it was told to, then ends; exceptions are raised."""
 
     title = "scripted"
 
-    def __init__(self, *script: Frame | Exception | None, stills: bool = False) -> None:
+    def __init__(self, *script: RawFrame | Exception | None, stills: bool = False) -> None:
         self.stills = stills
         self.closed = False
         self._script = iter(script)
 
-    def read(self) -> Frame | None:
+    def read(self) -> RawFrame | None:
         step = next(self._script, None)
         if isinstance(step, Exception):
             raise step
@@ -90,7 +95,7 @@ def test_the_slot_never_drops_news_and_keeps_its_place():
 
 
 def test_frames_of_a_camera_are_dropped_while_nobody_takes_them(clock):
-    camera = ScriptedCamera(*(frame(number) for number in range(50)))
+    camera = ScriptedCamera(*(raw(number) for number in range(50)))
     capture = Capture(source_of(camera), clock, None)
     while capture.dropped_frames < 49:
         time.sleep(0.001)
@@ -102,7 +107,7 @@ def test_frames_of_a_camera_are_dropped_while_nobody_takes_them(clock):
 
 
 def test_pictures_wait_until_they_are_taken(clock):
-    camera = ScriptedCamera(*(frame(number) for number in range(20)), stills=True)
+    camera = ScriptedCamera(*(raw(number) for number in range(20)), stills=True)
     capture = Capture(source_of(camera), clock, None)
     time.sleep(0.05)
     messages = take_all(capture)
@@ -111,7 +116,7 @@ def test_pictures_wait_until_they_are_taken(clock):
 
 
 def test_one_bad_picture_is_told_and_the_rest_follow(clock):
-    camera = ScriptedCamera(frame(1), PictureError("b.jpg: damaged"), frame(3), stills=True)
+    camera = ScriptedCamera(raw(1), PictureError("b.jpg: damaged"), raw(3), stills=True)
     messages = take_all(Capture(source_of(camera, live=False), clock, Patience()))
     assert numbers(messages) == [1, 3]
     assert BadPicture("b.jpg: damaged") in messages
@@ -119,7 +124,7 @@ def test_one_bad_picture_is_told_and_the_rest_follow(clock):
 
 def test_an_absent_camera_is_waited_for_ever_more_patiently(clock):
     absences = [CameraError("no camera here")] * 6
-    messages = take_all(Capture(source_of(*absences, ScriptedCamera(frame(1))), clock, Patience(1.0, 8.0)))
+    messages = take_all(Capture(source_of(*absences, ScriptedCamera(raw(1))), clock, Patience(1.0, 8.0)))
     assert [message.retry_s for message in messages if isinstance(message, Absent)] == [1, 2, 4, 8, 8, 8]
     assert clock.slept == [1, 2, 4, 8, 8, 8]
     assert messages[-3] == Opened("scripted")
@@ -127,10 +132,8 @@ def test_an_absent_camera_is_waited_for_ever_more_patiently(clock):
 
 
 def test_a_camera_that_vanishes_is_opened_again(clock):
-    lost = ScriptedCamera(frame(1), CameraError("unplugged"))
-    messages = take_all(
-        Capture(source_of(lost, CameraError("still gone"), ScriptedCamera(frame(2))), clock, Patience())
-    )
+    lost = ScriptedCamera(raw(1), CameraError("unplugged"))
+    messages = take_all(Capture(source_of(lost, CameraError("still gone"), ScriptedCamera(raw(2))), clock, Patience()))
     assert numbers(messages) == [1, 2]
     reasons = [message.reason for message in messages if isinstance(message, Absent)]
     assert reasons == ["unplugged", "still gone"]
@@ -148,7 +151,7 @@ def test_without_patience_an_absence_ends_it(clock, live):
 
 
 def test_any_other_error_reaches_the_loop(clock):
-    messages = take_all(Capture(source_of(ScriptedCamera(frame(1), ZeroDivisionError("oh"))), clock, Patience()))
+    messages = take_all(Capture(source_of(ScriptedCamera(raw(1), ZeroDivisionError("oh"))), clock, Patience()))
     assert isinstance(messages[-1], Failed)
     assert isinstance(messages[-1].error, ZeroDivisionError)
 
@@ -165,7 +168,7 @@ def test_closing_ends_a_wait_for_the_camera_at_once():
 
 
 def test_closing_ends_a_handover_that_nobody_takes(clock):
-    camera = ScriptedCamera(*(frame(number) for number in range(5)), stills=True)
+    camera = ScriptedCamera(*(raw(number) for number in range(5)), stills=True)
     capture = Capture(source_of(camera), clock, None)
     time.sleep(0.02)
     capture.close()
@@ -173,11 +176,11 @@ def test_closing_ends_a_handover_that_nobody_takes(clock):
 
 
 def test_a_camera_that_never_returns_does_not_hold_up_the_end(clock, monkeypatch):
-    monkeypatch.setattr("waste_edge.device.capture._CLOSING_S", 0.1)
+    monkeypatch.setattr("waste_edge.device.capture.thread._CLOSING_S", 0.1)
     release = threading.Event()
 
     class Stuck(ScriptedCamera):
-        def read(self) -> Frame | None:
+        def read(self) -> RawFrame | None:
             release.wait(10)
             return None
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from waste_edge.device.cameras import media_source
+from waste_edge.device.capture.convert import frame_of
 from waste_edge.errors import CameraError, PictureError
 
 RED, BLUE = (220, 30, 30), (30, 30, 220)  # RGB
@@ -29,7 +30,7 @@ def film(tmp_path) -> Path:
 def test_a_film_plays_at_its_own_pace_and_ends(clock, film):
     camera = media_source(str(film), clock).open()
     started_ns = clock.time_ns
-    frames = [camera.read() for _ in range(6)]
+    frames = [frame_of(camera.read()) for _ in range(6)]
     assert camera.read() is None
     times_s = [(frame.captured_ns - started_ns) / 1e9 for frame in frames]
     assert times_s == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
@@ -66,8 +67,8 @@ def test_a_folder_is_walked_in_order_and_one_bad_picture_is_passed_over(clock, t
     with pytest.raises(PictureError, match=r"a\.jpg: not a picture"):
         camera.read()
     names = []
-    while (frame := camera.read()) is not None:
-        names.append((Path(frame.name).name, frame.pixels.shape))
+    while (raw := camera.read()) is not None:
+        names.append((Path(raw.name).name, frame_of(raw).pixels.shape))
     assert names == [("1.png", (2, 3, 3)), ("c.jpg", (1, 1, 3))]
 
 

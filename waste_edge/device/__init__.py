@@ -1,7 +1,7 @@
 """The loop at a bin: see, decide, tell.
 
 cameras/     one interface over Pi cameras, USB cameras, videos, streams and pictures
-capture.py   reads a camera apart from inference; the newest frame wins
+capture/     reads a camera apart from inference, in a process that may hang; the newest frame wins
 presence.py  is something there? empty, arriving, settled, decided, cleared
 items.py     from frames to items, each decided once
 judge.py     from what was predicted of an item to one decision

@@ -1,12 +1,62 @@
-"""What a camera is. The next kind of camera is one more file beside this one."""
+"""What a camera is. The next kind of camera is one more file beside this one.
+
+Everything in this folder runs in the capture process, which may belong to an interpreter that has the standard
+library, numpy and one camera's own library, and nothing else. No file imports more than that.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
-from waste_edge.frames import Frame
+import numpy as np
+from numpy.typing import NDArray
+
+Layout = Literal["rgb", "bgr", "yuv420"]
+
+MAX_SIDE_PX = 16384  # far above any camera: a size beyond it is garbage
+
+
+@dataclass(frozen=True, eq=False)
+class RawFrame:
+    """One picture as the camera laid it out, not converted yet.
+
+    Attributes:
+        data: uint8 (rows, stride). For `rgb` and `bgr` a row holds `width_px` triples, then padding. For `yuv420`
+            `height_px` rows of luma are followed by U and V, whose rows lie two to a stride.
+        layout: the order of the bytes.
+        width_px: even for `yuv420`.
+        height_px: even for `yuv420`.
+        captured_ns: monotonic clock at capture, in nanoseconds.
+        name: where it came from, for messages: a file's path, or empty.
+    """
+
+    data: NDArray[np.uint8]
+    layout: Layout
+    width_px: int
+    height_px: int
+    captured_ns: int
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        width, height = self.width_px, self.height_px
+        if not (1 <= width <= MAX_SIDE_PX and 1 <= height <= MAX_SIDE_PX):
+            raise ValueError(f"expected a picture of 1 to {MAX_SIDE_PX} pixels a side, got {width}x{height}")
+        planar = self.layout == "yuv420"
+        if planar and (width % 2 or height % 2 or self.data.shape[-1] % 2):
+            raise ValueError(f"YUV420 needs an even width, height and stride, got {width}x{height}, {self.data.shape}")
+        rows, row_bytes = (height * 3 // 2, width) if planar else (height, width * 3)
+        data = self.data
+        if data.dtype != np.uint8 or data.ndim != 2 or data.shape[0] != rows or data.shape[1] < row_bytes:
+            wanted = f"uint8 ({rows}, at least {row_bytes}) for {self.layout} {width}x{height}"
+            raise ValueError(f"expected {wanted}, got {data.dtype} {data.shape}")
+
+
+def packed(pixels: NDArray[np.uint8], layout: Layout, captured_ns: int, name: str = "") -> RawFrame:
+    """A frame from uint8 (H, W, 3) pixels, `rgb` or `bgr`, without a copy if they are contiguous."""
+    height, width = pixels.shape[:2]
+    return RawFrame(pixels.reshape(height, width * 3), layout, width, height, captured_ns, name)
 
 
 class Camera(Protocol):
@@ -20,7 +70,7 @@ class Camera(Protocol):
     title: str
     stills: bool
 
-    def read(self) -> Frame | None:
+    def read(self) -> RawFrame | None:
         """Wait for the next frame and return it; None when there will be no more.
 
         Raises:
@@ -35,17 +85,34 @@ class Camera(Protocol):
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """One camera that a source may turn out to be, in words that a process of its own understands.
+
+    Attributes:
+        kind: a key of `openers.KINDS`.
+        argument: what that kind takes: an index, a device, a file, an address, a rate.
+        python: the interpreter that has this camera's library.
+    """
+
+    kind: str
+    argument: str
+    python: str
+
+
+@dataclass(frozen=True)
 class Source:
     """Something that can be opened as a camera, again and again.
 
     Attributes:
         title: what the user asked for, in words.
-        open: gives a `Camera` or raises CameraError; slow, since it waits for a first frame.
+        open: gives a `Camera` in this process or raises CameraError; slow, since it waits for a first frame.
         live: it may come and go, and is worth waiting for; a file that is missing stays missing.
         stills: see `Camera`.
+        candidates: how a process of its own opens it, tried in this order; none: it is read in this process.
     """
 
     title: str
     open: Callable[[], Camera]
     live: bool
     stills: bool = False
+    candidates: tuple[Candidate, ...] = ()

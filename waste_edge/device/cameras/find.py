@@ -2,39 +2,53 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from waste_edge.device.cameras.camera import Camera, Source
-from waste_edge.device.cameras.picamera import PiCamera, ribbon_cameras
-from waste_edge.device.cameras.playback import NetworkStream, Pictures, VideoFile, without_password
-from waste_edge.device.cameras.v4l2 import open_first_v4l2, open_v4l2
+from waste_edge.device.cameras.address import STREAM_SCHEMES, without_password
+from waste_edge.device.cameras.camera import Camera, Candidate, Source
+from waste_edge.device.cameras.openers import load
+from waste_edge.device.cameras.rate import parse_rate
 from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError
-from waste_edge.pictures import PICTURE_SUFFIXES, find_pictures
 
-STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://", "rtmp://", "udp://", "tcp://")
+# Raspberry Pi OS installs picamera2 for its own interpreter, on Bookworm built against numpy 1.
+SYSTEM_PYTHON = Path("/usr/bin/python3")
 
 
-def camera_source(given: str, clock: Clock) -> Source:
-    """A camera by its ID: `auto`, `picamera:0`, an index, or `/dev/videoN`.
+def camera_source(given: str, clock: Clock, camera_python: str | None = None) -> Source:
+    """A camera by its ID: `auto`, `picamera:0`, an index, `/dev/videoN`, `synthetic` or `synthetic:FPS`.
+
+    Args:
+        given: the ID.
+        clock: times the frames where the camera is read in this process.
+        camera_python: the interpreter that has picamera2; None: this one if it has it, else the system's.
 
     Raises:
         CameraError: the ID is none of these. Whether the camera is there shows when it is opened.
     """
     if given == "auto":
-        return Source("any camera", lambda: _open_any(clock), live=True)
+        both = [_picamera("0", camera_python), Candidate("first-v4l2", "", sys.executable)]
+        return _live("any camera", both, clock)
     if match := re.fullmatch(r"picamera:(\d{1,3})", given):
-        index = int(match[1])
-        return Source(given, lambda: PiCamera(index, clock), live=True)
+        return _live(given, [_picamera(match[1], camera_python)], clock)
     if match := re.fullmatch(r"(?:/dev/video)?(\d{1,3})", given):
         device = f"/dev/video{int(match[1])}"
-        return Source(device, lambda: open_v4l2(device, clock), live=True)
-    raise CameraError(f"--camera {given}: expected auto, picamera:0, an index such as 0, or /dev/video0")
+        return _live(device, [Candidate("v4l2", device, sys.executable)], clock)
+    if given == "synthetic" or given.startswith("synthetic:"):
+        rate = given.removeprefix("synthetic").removeprefix(":")
+        parse_rate(rate)
+        return _live(given, [Candidate("synthetic", rate, sys.executable)], clock)
+    raise CameraError(f"--camera {given}: expected auto, picamera:0, an index such as 0, /dev/video0, or synthetic")
 
 
 def media_source(given: str, clock: Clock) -> Source:
     """A video file, a folder of pictures, a picture, or a network address.
+
+    Pictures are read in this process: none may be dropped, and a file does not hang as a driver does.
 
     Raises:
         CameraError: there is no such file, or the folder holds no pictures.
@@ -44,37 +58,39 @@ def media_source(given: str, clock: Clock) -> Source:
     if "://" in given:
         if not given.lower().startswith(STREAM_SCHEMES):
             raise CameraError(f"--source {without_password(given)}: expected one of {' '.join(STREAM_SCHEMES)}")
-        return Source(without_password(given), lambda: NetworkStream(given, clock), live=True)
+        return _live(without_password(given), [Candidate("stream", given, sys.executable)], clock)
+    from waste_edge.device.cameras.stills import Pictures, pictures_of
+
     path = Path(given)
-    if path.is_dir():
-        paths = _pictures_of(path)
+    if paths := pictures_of(path):
         return Source(given, lambda: Pictures(given, paths, clock), live=False, stills=True)
-    if not path.exists():
-        raise CameraError(f"{given}: no such file; expected a video, a folder of pictures, a picture or a URL")
-    if path.suffix.lower() in PICTURE_SUFFIXES:
-        return Source(given, lambda: Pictures(given, [path], clock), live=False, stills=True)
-    return Source(given, lambda: VideoFile(path, clock), live=False)
+    film = (Candidate("film", given, sys.executable),)
+    return Source(given, lambda: _open_here(film, clock), live=False, candidates=film)
 
 
-def _pictures_of(folder: Path) -> list[Path]:
+def _live(title: str, candidates: Sequence[Candidate], clock: Clock) -> Source:
+    return Source(title, lambda: _open_here(candidates, clock), live=True, candidates=tuple(candidates))
+
+
+def _open_here(candidates: Sequence[Candidate], clock: Clock) -> Camera:
+    """Open the first candidate that is there, in this process and by this interpreter."""
+    absent = []
+    for candidate in candidates:
+        try:
+            return load(candidate.kind)(candidate.argument, clock)
+        except CameraError as error:
+            absent.append(str(error))
+    raise CameraError("; ".join(absent))
+
+
+def _picamera(index: str, python: str | None) -> Candidate:
+    return Candidate("picamera", index, python or _python_for_picamera())
+
+
+def _python_for_picamera() -> str:
+    """This interpreter if it has picamera2, else the system's; whether that one has it shows in its process."""
     try:
-        paths = list(find_pictures(folder))
-    except OSError as error:
-        raise CameraError(f"{folder}: cannot be read ({error.strerror})") from error
-    if not paths:
-        raise CameraError(f"{folder}: holds no pictures; expected {', '.join(sorted(PICTURE_SUFFIXES))}")
-    return paths
-
-
-def _open_any(clock: Clock) -> Camera:
-    """The Pi camera if there is one, else the first V4L2 device that gives a frame."""
-    try:
-        if ribbon_cameras():
-            return PiCamera(0, clock)
-        no_picamera = "no Pi camera: libcamera finds none"
-    except CameraError as error:
-        no_picamera = str(error)
-    try:
-        return open_first_v4l2(clock)
-    except CameraError as error:
-        raise CameraError(f"{no_picamera}; {error}") from error
+        here = importlib.util.find_spec("picamera2") is not None
+    except ValueError:  # a module that was put in place by hand, without a spec
+        here = True
+    return sys.executable if here or not SYSTEM_PYTHON.exists() else str(SYSTEM_PYTHON)

@@ -1,4 +1,4 @@
-"""OpenCV's video capture: quietened, with bounded waits, and giving RGB."""
+"""OpenCV's video capture: quietened, with bounded waits, its pictures left in BGR."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any, cast
 import cv2
 import numpy as np
 
-from waste_edge.frames import Pixels, rgb_from_bgr
+from waste_edge.device.cameras.camera import RawFrame, packed
+from waste_edge.device.clock import Clock
 
 _SILENT = 0  # OpenCV's LOG_LEVEL_SILENT
 STALL_S = 3  # a device or stream that gives nothing for so long is taken for lost
@@ -27,13 +28,16 @@ def prepare_opencv() -> None:
         (library.setLogLevel if hasattr(library, "setLogLevel") else library.utils.logging.setLogLevel)(_SILENT)
 
 
-def next_pixels(capture: cv2.VideoCapture) -> Pixels | None:
-    """The capture's next picture as uint8 (H, W, 3) RGB, or None if it has no more to give."""
+def next_frame(capture: cv2.VideoCapture, clock: Clock) -> RawFrame | None:
+    """The capture's next picture, captured now, or None if it has no more to give."""
     try:
         got, picture = capture.read()
     except cv2.error:
         return None  # a half frame that the decoder choked on
     if not got or picture is None or picture.size == 0:
         return None
-    pixels = np.asarray(picture, np.uint8)
-    return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB).astype(np.uint8) if pixels.ndim == 2 else rgb_from_bgr(pixels)
+    captured_ns = clock.now_ns()
+    pixels = np.ascontiguousarray(picture, np.uint8)
+    if pixels.ndim == 2:
+        pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR), np.uint8)
+    return packed(pixels, "bgr", captured_ns)

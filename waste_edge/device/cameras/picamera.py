@@ -1,6 +1,7 @@
 """The Raspberry Pi's own camera, through picamera2 (libcamera), which comes with Raspberry Pi OS.
 
-picamera2 is imported only when a Pi camera is asked for: no other machine has it.
+Written against picamera2 0.3.36. Imported only where a Pi camera is asked for, and then with nothing but numpy and
+picamera2: no other machine has it, and the interpreter that does may have nothing else.
 """
 
 from __future__ import annotations
@@ -12,15 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from waste_edge.device.cameras.opencv import STALL_S
+from waste_edge.device.cameras.camera import RawFrame, packed
 from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError
-from waste_edge.frames import Frame
 
 SIZE_PX = (640, 480)
+# Asked of the sensor: small modes of some sensors (the imx219's 640x480) show only the middle of the view, while
+# from this size on libcamera chooses one that bins the whole of it.
+SENSOR_PX = (1280, 960)
 # libcamera names formats from the most significant byte down: "BGR888" lies in memory as R, G, B, which is
 # what a Frame holds, while "RGB888" is B, G, R.
-FORMAT = "BGR888"
+RGB = "BGR888"
+YUV = "YUV420"
+STALL_S = 3  # a camera that gives nothing for so long is taken for lost
 
 
 class PiCamera:
@@ -28,13 +33,12 @@ class PiCamera:
 
     stills = False
 
-    def __init__(self, index: int, clock: Clock) -> None:
+    def __init__(self, library: Any, index: int, clock: Clock) -> None:
         """Open the camera number `index`, counted as `rpicam-hello --list-cameras` does, and start it.
 
         Raises:
-            CameraError: picamera2 or the camera is missing, busy or does not start.
+            CameraError: the camera is missing, busy or does not start.
         """
-        library = _import_picamera2()
         self.title = f"picamera:{index} ({_model(library, index)})"
         self._clock = clock
         try:
@@ -53,22 +57,28 @@ class PiCamera:
             raise CameraError(f"picamera:{index}: does not start ({_line(error)})") from error
 
     def _start(self) -> None:
-        # queue=False: a capture waits for a fresh frame instead of taking the one that was kept ready.
-        wanted = self._camera.create_video_configuration(main={"size": SIZE_PX, "format": FORMAT}, queue=False)
+        self._stream, format_, wanted = _configuration(self._camera)
         self._camera.configure(wanted)
-        given = self._camera.camera_configuration()["main"]["format"]
-        if given != FORMAT:
-            raise CameraError(f"{self.title}: gives {given} instead of {FORMAT}; update picamera2 and libcamera")
+        given = self._camera.camera_configuration()[self._stream]
+        if given["format"] != format_:
+            message = f"gives {given['format']} instead of {format_}; update picamera2 and libcamera"
+            raise CameraError(f"{self.title}: {message}")
+        # libcamera may have adjusted the size to what the hardware can do.
+        self._width_px, self._height_px = given["size"]
         self._camera.start()
 
-    def read(self) -> Frame:
+    def read(self) -> RawFrame:
         """See `Camera.read`; a camera never ends."""
         try:
-            # capture_array copies out of the camera's buffer and drops the row padding.
-            pixels = self._camera.capture_array("main", wait=float(STALL_S))
+            # A copy out of the camera's buffer. RGB comes without the row padding, YUV420 with it.
+            pixels = self._camera.capture_array(self._stream, wait=float(STALL_S))
         except Exception as error:  # a timeout, or whatever libcamera raises
             raise CameraError(f"{self.title}: stopped giving frames ({_line(error)}); check its cable") from error
-        return Frame(np.ascontiguousarray(pixels, np.uint8), self._clock.now_ns())
+        captured_ns = self._clock.now_ns()
+        data = np.ascontiguousarray(pixels, np.uint8)
+        if self._stream == "main":
+            return packed(data, "rgb", captured_ns)
+        return RawFrame(data, "yuv420", self._width_px, self._height_px, captured_ns)
 
     def close(self) -> None:
         # A capture that timed out still waits in picamera2's list and would be served first: drop it.
@@ -78,16 +88,41 @@ class PiCamera:
             self._camera.close()
 
 
-def ribbon_cameras() -> int:
-    """How many cameras hang on the board's own connectors.
+def _configuration(camera: Any) -> tuple[str, str, dict[str, Any]]:
+    """Which stream to read, its format, and how to configure the camera for it.
+
+    queue=False: a capture waits for a fresh frame instead of taking the one that was kept ready.
+    """
+    if _is_pi_5():
+        main = {"size": SIZE_PX, "format": RGB}
+        return "main", RGB, camera.create_video_configuration(main=main, raw={"size": SENSOR_PX}, queue=False)
+    # Up to the Pi 4 the second, smaller output gives YUV only; it is half the memory of RGB, and free. The colour
+    # space is said because picamera2 chooses by the size of `main`, and SD's is what YUV420 is converted by.
+    configuration = camera.create_video_configuration(
+        main={"size": SENSOR_PX, "format": YUV},
+        lores={"size": SIZE_PX, "format": YUV},
+        colour_space=importlib.import_module("libcamera").ColorSpace.Smpte170m(),
+        buffer_count=4,
+        queue=False,
+    )
+    return "lores", YUV, configuration
+
+
+def _is_pi_5() -> bool:
+    """A Pi 5, told as picamera2 tells it; releases from before the Pi 5 have no such module."""
+    try:
+        platform = importlib.import_module("picamera2.platform")
+    except ImportError:
+        return False
+    return bool(platform.get_platform() == platform.Platform.PISP)
+
+
+def import_picamera2() -> Any:
+    """The library.
 
     Raises:
-        CameraError: picamera2 does not import.
+        CameraError: it is missing, or does not load.
     """
-    return sum(not _is_usb(camera) for camera in _import_picamera2().Picamera2.global_camera_info())
-
-
-def _import_picamera2() -> Any:
     os.environ.setdefault("LIBCAMERA_LOG_LEVELS", "*:ERROR")  # else it greets each start on stderr
     try:
         return importlib.import_module("picamera2")

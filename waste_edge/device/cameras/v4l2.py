@@ -8,10 +8,10 @@ from pathlib import Path
 
 import cv2
 
-from waste_edge.device.cameras.opencv import next_pixels, prepare_opencv
+from waste_edge.device.cameras.camera import RawFrame
+from waste_edge.device.cameras.opencv import next_frame, prepare_opencv
 from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError
-from waste_edge.frames import Frame
 
 SIZE_PX = (640, 480)
 DEVICES = Path("/dev")
@@ -41,16 +41,16 @@ class V4l2Camera:
         self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, SIZE_PX[1])
         # Without this the driver hands over up to four old frames before the newest one.
         self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-        if not self._capture.isOpened() or next_pixels(self._capture) is None:
+        if not self._capture.isOpened() or next_frame(self._capture, clock) is None:
             self.close()
             raise CameraError(f"{device}: {_why_silent(device)}")
 
-    def read(self) -> Frame:
+    def read(self) -> RawFrame:
         """See `Camera.read`; a camera never ends."""
-        pixels = next_pixels(self._capture)
-        if pixels is None:
+        frame = next_frame(self._capture, self._clock)
+        if frame is None:
             raise CameraError(f"{self.title}: stopped giving frames; check its plug")
-        return Frame(pixels, self._clock.now_ns())
+        return frame
 
     def close(self) -> None:
         self._capture.release()
@@ -72,6 +72,7 @@ def open_first_v4l2(clock: Clock, opened: Callable[[str, Clock], V4l2Camera] = o
         raise CameraError("no USB camera: there is no /dev/videoN that could be one")
     silent = []
     for device in devices:
+        clock.sleep(0)  # in the capture process a sign of life: each device may take its time
         try:
             return opened(device, clock)
         except CameraError as error:

@@ -1,9 +1,11 @@
-"""Reading the camera apart from inference: a thread of its own, and a slot for the newest frame.
+"""Reading a source in a thread of this process, apart from inference.
 
-A late frame is worth nothing, so a frame that was not taken in time is replaced by the next and counted. News
-(a camera was found, lost, or came to its end) is never dropped, and keeps its place among the frames. The
-loop sees only `take`, `dropped_frames` and `close` and values without behaviour, so that a process can take the
-thread's place.
+For pictures in files: none may be dropped, so there is nothing to overwrite in a shared memory, their decoder's
+libraries are here already, and a file does not hang as a driver does. Cameras get a process of their own
+(`process.py`).
+
+A frame that was not taken in time is replaced by the next and counted. News (a camera was found, lost, or came to its
+end) is never dropped, and keeps its place among the frames.
 """
 
 from __future__ import annotations
@@ -11,83 +13,15 @@ from __future__ import annotations
 import threading
 from collections import deque
 from contextlib import closing
-from dataclasses import dataclass
-from typing import Protocol
 
 from waste_edge.device.cameras.camera import Camera, Source
+from waste_edge.device.capture.convert import frame_of
+from waste_edge.device.capture.messages import Absent, BadPicture, Ended, Failed, Message, Opened, Patience
 from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError, PictureError
 from waste_edge.frames import Frame
 
 _CLOSING_S = 1.0  # how long a camera call in progress is waited for before its thread is abandoned
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A camera was opened; `title` says which."""
-
-    title: str
-
-
-@dataclass(frozen=True)
-class Absent:
-    """There is no camera, or no longer; another attempt follows after `retry_s`."""
-
-    reason: str
-    retry_s: float
-
-
-@dataclass(frozen=True)
-class BadPicture:
-    """One picture could not be read; the rest follow."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Ended:
-    """The source has no more frames."""
-
-
-@dataclass(frozen=True)
-class Failed:
-    """Reading is over because of `error`."""
-
-    error: Exception
-
-
-Message = Frame | Opened | Absent | BadPicture | Ended | Failed
-
-
-class Messages(Protocol):
-    """Where the loop gets frames and news from.
-
-    Attributes:
-        dropped_frames: frames that were replaced by a newer one before they were taken.
-    """
-
-    @property
-    def dropped_frames(self) -> int: ...
-
-    def take(self, timeout_s: float) -> Message | None:
-        """The next message, or None if none came within `timeout_s`."""
-        ...
-
-    def close(self) -> None:
-        """Stop reading and give the camera back."""
-        ...
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long to wait before the next attempt to open a camera: doubling from `first_s` to `longest_s`."""
-
-    first_s: float = 1.0
-    longest_s: float = 8.0
-
-    def after(self, failures: int) -> float:
-        """Seconds to wait after so many failures in a row, at least 1."""
-        return float(min(self.longest_s, self.first_s * 2.0 ** min(failures - 1, 16)))
 
 
 class Slot:
@@ -200,6 +134,7 @@ class Capture:
 
 def _next_message(camera: Camera) -> Frame | BadPicture | Ended:
     try:
-        return camera.read() or Ended()
+        raw = camera.read()
     except PictureError as error:
         return BadPicture(str(error))
+    return Ended() if raw is None else frame_of(raw, share=True)

@@ -1,0 +1,146 @@
+"""The capture process: opens one camera, writes its frames into shared memory, tells its news, and ends.
+
+Run by its path, perhaps by an interpreter that lacks everything but numpy and one camera's library:
+
+    python child.py NEWS_DESCRIPTOR MEMORY_DESCRIPTOR PARENT_PID
+
+The first line on the socket says which camera: ["v4l2", "/dev/video0"]. It answers with lines of JSON, and an empty
+line for each frame that lies in the memory. It dies with its parent.
+"""
+
+import contextlib
+import ctypes
+import importlib.util
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[2]
+_BEAT_S = 1.0  # at most so long without a sign of life while waiting on purpose
+_PR_SET_PDEATHSIG = 1
+
+
+def register_package() -> None:
+    """Make `waste_edge` importable from the folder of this file, and nothing else that lies beside it.
+
+    PYTHONPATH would put a whole site-packages before the interpreter's own, and with it a numpy that its picamera2 was
+    not built against.
+    """
+    sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != Path(__file__).resolve().parent]
+    if "waste_edge" in sys.modules:
+        return
+    found = importlib.util.spec_from_file_location(
+        "waste_edge", PACKAGE / "__init__.py", submodule_search_locations=[str(PACKAGE)]
+    )
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    sys.modules["waste_edge"] = module
+    found.loader.exec_module(module)
+
+
+class Words:
+    """What the parent is told, over a socket."""
+
+    def __init__(self, stream: socket.socket) -> None:
+        self._stream = stream
+
+    def order(self) -> tuple[str, str]:
+        """Which camera the parent wants: its kind and argument."""
+        with self._stream.makefile("r", encoding="utf-8") as lines:
+            kind, argument = json.loads(lines.readline())
+        return str(kind), str(argument)
+
+    def say(self, kind: str, text: str = "") -> None:
+        """A piece of news: waits until there is room for it."""
+        self._stream.sendall(json.dumps({"kind": kind, "text": text}).encode() + b"\n")
+
+    def ring(self) -> None:
+        """There is a new frame. Not said if the parent has not yet heard of hundreds of older ones."""
+        with contextlib.suppress(BlockingIOError):
+            self._stream.send(b"\n", socket.MSG_DONTWAIT)
+
+
+class BeatingClock:
+    """The machine's clock; whoever sleeps by it gives signs of life, since only what hangs should be silent."""
+
+    def __init__(self, words: Words) -> None:
+        self._words = words
+
+    def now_ns(self) -> int:
+        return time.monotonic_ns()
+
+    def sleep(self, seconds: float, interrupt: object = None) -> None:
+        if seconds <= 0 or seconds > _BEAT_S:
+            self._words.say("alive")
+        while seconds > 0:
+            time.sleep(min(seconds, _BEAT_S))
+            seconds -= _BEAT_S
+            if seconds > 0:
+                self._words.say("alive")
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel end this process when the one that started it ends, whatever either is doing."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def capture(words: Words, memory: int, kind: str, argument: str) -> None:
+    """Open a camera of this kind and hand over its frames to the end."""
+    from waste_edge.device.cameras.openers import load
+    from waste_edge.device.cameras.shared import Writer
+    from waste_edge.errors import PictureError
+
+    writer = Writer(memory)
+    opener = load(kind)
+    words.say("loaded")
+    camera = opener(argument, BeatingClock(words))
+    words.say("opened", camera.title)
+    try:
+        while True:
+            try:
+                raw = camera.read()
+            except PictureError as error:
+                words.say("bad-picture", str(error))
+                continue
+            if raw is None:
+                break
+            writer.write(raw)
+            words.ring()
+        words.say("ended")
+    finally:
+        camera.close()
+
+
+def main(news: int, memory: int, parent: int) -> None:
+    """See the module; does not return, since libraries of cameras may hang in their own end."""
+    die_with_parent(parent)
+    words = Words(socket.socket(fileno=news))
+    kind = "camera"
+    try:
+        kind, argument = words.order()
+        register_package()
+        from waste_edge.errors import UserError
+
+        try:
+            capture(words, memory, kind, argument)
+        except UserError as error:
+            words.say("absent", str(error))
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # nobody listens any more
+    except ImportError as error:
+        words.say("absent", f"{kind}: {sys.executable} lacks what it needs ({error})")
+    except BaseException as error:  # noqa: BLE001  # the parent must hear of it, whatever it is
+        words.say("failed", f"{type(error).__name__}: {error}")
+    sys.stderr.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:4]))

@@ -1,0 +1,25 @@
+"""Capture: reading a source apart from inference, so that a camera that hangs costs seconds and not the station.
+
+messages.py  frames and news, as the loop gets them
+process.py   a capture process (`cameras/child.py`) that is watched and replaced; link.py is its near end
+thread.py    for pictures in files
+convert.py   from a camera's own layout to RGB
+"""
+
+from waste_edge.device.capture.messages import (
+    Absent,
+    BadPicture,
+    Ended,
+    Failed,
+    Message,
+    Messages,
+    Opened,
+    Patience,
+)
+from waste_edge.device.capture.process import ProcessCapture, Silence, start_capture
+from waste_edge.device.capture.thread import Capture, Slot
+
+__all__ = [
+    "Absent", "BadPicture", "Capture", "Ended", "Failed", "Message", "Messages", "Opened", "Patience",
+    "ProcessCapture", "Silence", "Slot", "start_capture",
+]  # fmt: skip

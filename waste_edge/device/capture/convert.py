@@ -1,0 +1,27 @@
+"""From a camera's own layout to RGB."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from waste_edge.device.cameras.camera import RawFrame
+from waste_edge.frames import Frame, Pixels, rgb_from_yuv420
+
+
+def frame_of(raw: RawFrame, share: bool = False) -> Frame:
+    """A frame in RGB.
+
+    Args:
+        raw: what the camera gave; each layout is converted in one pass.
+        share: the frame may keep `raw`'s own memory, if it is RGB already. Not so where that will be overwritten.
+    """
+    width, height = raw.width_px, raw.height_px
+    if raw.layout == "yuv420":
+        return Frame(rgb_from_yuv420(raw.data, width, height), raw.captured_ns, raw.name)
+    pixels: Pixels = raw.data[:, : width * 3].reshape(height, width, 3)  # a view, without the row padding
+    if raw.layout == "bgr":
+        pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+    elif not share:
+        pixels = pixels.copy()
+    return Frame(pixels, raw.captured_ns, raw.name)

@@ -1,0 +1,218 @@
+"""One capture process, seen from this side: how it is started, heard, and ended. Nothing it says is trusted."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import subprocess
+from typing import Literal, Protocol
+
+import cv2
+import msgspec
+
+from waste_edge.device.cameras import child
+from waste_edge.device.cameras.camera import Candidate
+from waste_edge.device.cameras.shared import Reader, create_memory
+from waste_edge.device.capture.convert import frame_of
+from waste_edge.frames import Frame
+from waste_edge.strict import Strict
+
+Kind = Literal["loaded", "alive", "opened", "absent", "bad-picture", "ended", "failed", "frame", "gone"]
+
+_LINE_BYTES = 16_384  # longer news is garbage
+_TEXT_LETTERS = 500
+_STDERR_BYTES = 4096  # as much of its last words is kept
+_EXIT_S = 0.1  # seconds to wait for an exit status after the socket was closed
+
+
+class News(Strict, frozen=True):
+    """What a capture process says. `frame`: there is one in the memory; `gone`: it says no more."""
+
+    kind: Kind
+    text: str = ""
+
+
+_RING = News(kind="frame")
+_GONE = News(kind="gone")
+
+
+class Garbage(Exception):  # noqa: N818  # not an error of ours: what the other side sent
+    """A capture process wrote what no capture process writes."""
+
+
+class Link(Protocol):
+    """What `ProcessCapture` needs of a capture process; `Child` is the real one."""
+
+    pid: int
+    dropped_frames: int
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until there is something to hear, or so long."""
+        ...
+
+    def hear(self) -> list[News]:
+        """What was said since, in order; raises Garbage."""
+        ...
+
+    def frame(self) -> Frame | None:
+        """The newest frame, or None if it was taken already; raises Garbage."""
+        ...
+
+    def epitaph(self) -> str:
+        """How it ended, with its last words, for people."""
+        ...
+
+    def hang_up(self) -> None:
+        """Stop listening: it ends when it next says something."""
+        ...
+
+    def kill(self) -> None:
+        """End it, whatever it is doing, if the kernel can."""
+        ...
+
+    def left(self, timeout_s: float = 0) -> bool:
+        """Has it ended, at the latest after `timeout_s`? Gives back what it held here."""
+        ...
+
+
+class Child:
+    """A capture process that was started just now."""
+
+    def __init__(self, candidate: Candidate) -> None:
+        """Start it.
+
+        Raises:
+            OSError: the interpreter is missing or cannot be run.
+        """
+        self.dropped_frames = 0
+        self._socket, theirs = socket.socketpair()
+        # The order goes by the socket, since everybody can read a command line and addresses hold passwords.
+        self._socket.sendall(msgspec.json.encode([candidate.kind, candidate.argument]) + b"\n")
+        self._reader = Reader(create_memory())
+        memory = self._reader.memory
+        command = [candidate.python, child.__file__, str(theirs.fileno()), str(memory), str(os.getpid())]
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,  # libraries greet and complain: kept, not shown
+                pass_fds=(theirs.fileno(), memory),
+                start_new_session=True,  # Ctrl-C at a terminal goes to this program, which ends the child itself
+                env=_environment(),
+            )
+        except OSError:
+            self._socket.close()
+            self._reader.close()
+            raise
+        finally:
+            theirs.close()
+        assert self._process.stdout is not None
+        self._stderr = self._process.stdout.fileno()
+        self.pid = self._process.pid
+        self._heard = b""
+        self._complaints = b""
+        os.set_blocking(self._stderr, False)
+        self._socket.setblocking(False)
+        self._poll = select.poll()
+        for descriptor in (self._socket.fileno(), self._stderr):
+            self._poll.register(descriptor, select.POLLIN)
+
+    def wait(self, timeout_s: float) -> None:
+        """See `Link.wait`."""
+        for descriptor, _ in self._poll.poll(timeout_s * 1000):
+            if descriptor == self._stderr:
+                self._listen_to_complaints()
+
+    def hear(self) -> list[News]:
+        """See `Link.hear`."""
+        try:
+            heard = self._socket.recv(65536)
+        except BlockingIOError:
+            return []
+        except ConnectionError:
+            heard = b""
+        if not heard:
+            return [_GONE]
+        if heard == b"\n" and not self._heard:  # by far the most frequent
+            return [_RING]
+        *lines, self._heard = (self._heard + heard).split(b"\n")
+        if len(self._heard) > _LINE_BYTES:
+            raise Garbage(f"a line of more than {_LINE_BYTES} bytes")
+        return [_news(line) for line in lines]
+
+    def frame(self) -> Frame | None:
+        """See `Link.frame`."""
+        try:
+            taken = self._reader.take(frame_of)
+        except (ValueError, cv2.error) as error:
+            raise Garbage(str(error).splitlines()[0]) from error
+        self.dropped_frames = self._reader.dropped_frames
+        return taken
+
+    def epitaph(self) -> str:
+        """See `Link.epitaph`."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_EXIT_S)
+        self._listen_to_complaints()
+        code = self._process.returncode
+        how = f"was ended by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
+        lines = self._complaints.decode(errors="replace").strip().splitlines()
+        return f"{how}: {_one_line(lines[-1])}" if lines else how
+
+    def hang_up(self) -> None:
+        """See `Link.hang_up`."""
+        self._socket.close()
+
+    def kill(self) -> None:
+        """See `Link.kill`."""
+        self._process.kill()
+
+    def left(self, timeout_s: float = 0) -> bool:
+        """See `Link.left`."""
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False
+        self._socket.close()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._reader.close()
+        return True
+
+    def _listen_to_complaints(self) -> None:
+        try:
+            said = os.read(self._stderr, 65536)
+        except BlockingIOError:
+            return
+        if not said:
+            with contextlib.suppress(KeyError):
+                self._poll.unregister(self._stderr)
+        self._complaints = (self._complaints + said)[-_STDERR_BYTES:]
+
+
+def _news(line: bytes) -> News:
+    if not line:
+        return _RING
+    try:
+        news = msgspec.json.decode(line, type=News)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise Garbage(f"an unreadable line ({line[:40]!r})") from error
+    return News(kind=news.kind, text=_one_line(news.text))
+
+
+def _one_line(text: str) -> str:
+    """Drivers' words as they may be shown: no line breaks, nothing that a terminal obeys, not too long."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:_TEXT_LETTERS]
+
+
+def _environment() -> dict[str, str]:
+    """This process's, with one thread for libraries that would start one a core to convert a picture."""
+    return {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"} | os.environ
+
+
+def start_child(candidate: Candidate) -> Link:
+    """Start a capture process; raises OSError if its interpreter cannot be run."""
+    return Child(candidate)

@@ -1,0 +1,79 @@
+"""What the loop gets from a source: frames, and news in their place among the frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from waste_edge.frames import Frame
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A camera was opened; `title` says which."""
+
+    title: str
+
+
+@dataclass(frozen=True)
+class Absent:
+    """There is no camera, or no longer; another attempt follows after `retry_s`."""
+
+    reason: str
+    retry_s: float
+
+
+@dataclass(frozen=True)
+class BadPicture:
+    """One picture could not be read; the rest follow."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The source has no more frames."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Reading is over because of `error`."""
+
+    error: Exception
+
+
+Message = Frame | Opened | Absent | BadPicture | Ended | Failed
+
+
+class Messages(Protocol):
+    """Where the loop gets frames and news from.
+
+    Attributes:
+        dropped_frames: frames that were replaced by a newer one before they were taken.
+    """
+
+    @property
+    def dropped_frames(self) -> int: ...
+
+    def take(self, timeout_s: float) -> Message | None:
+        """The next message, or None if none came within `timeout_s`."""
+        ...
+
+    def close(self) -> None:
+        """Stop reading and give the camera back."""
+        ...
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait before the next attempt to open a camera: doubling from `first_s` to `longest_s`.
+
+    With the longest wait a camera that comes back is in use within 10 s: 4 s, and what starting and opening take.
+    """
+
+    first_s: float = 1.0
+    longest_s: float = 4.0
+
+    def after(self, failures: int) -> float:
+        """Seconds to wait after so many failures in a row, at least 1."""
+        return float(min(self.longest_s, self.first_s * 2.0 ** min(failures - 1, 16)))

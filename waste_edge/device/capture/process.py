@@ -1,0 +1,276 @@
+"""Capture in a process of its own, which may hang and may be killed.
+
+One thread does it all, the one that calls `take`: it starts the capture process, hears its news, takes the newest
+frame out of the shared memory, and replaces a process that died, wrote garbage or fell silent. Nothing in here waits
+for a camera, and nothing but `take`'s own timeout for anything else.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from waste_edge.device.cameras.camera import Candidate, Source
+from waste_edge.device.capture.link import Garbage, Link, News, start_child
+from waste_edge.device.capture.messages import Absent, BadPicture, Ended, Failed, Message, Messages, Opened, Patience
+from waste_edge.device.capture.thread import Capture
+from waste_edge.device.clock import NS_PER_S, Clock
+from waste_edge.errors import CameraError
+from waste_edge.frames import Frame
+
+MAX_ABANDONED = 3  # processes that could not be killed; each holds its memory, and most likely the camera
+_REAPING_S = 1.0  # a killed process that is still there after so long hangs in the kernel
+_POLITE_S = 0.4  # at the end: to give the camera back and go, before it is killed
+_TICK_S = 0.05  # how often a killed process is looked after
+
+
+@dataclass(frozen=True)
+class Silence:
+    """How long a capture process may say nothing before it is taken for hung and killed, in seconds.
+
+    Attributes:
+        start_s: importing numpy and the camera's library, from a slow card at boot, with everybody else starting too.
+        open_s: a network camera may take 3 s to answer and 3 s to its first frame; a Pi's first start takes 2 to 5 s.
+        read_s: one second more than the 3 s after which the drivers' own limits should have told.
+    """
+
+    start_s: float = 20.0
+    open_s: float = 8.0
+    read_s: float = 4.0
+
+
+@dataclass
+class _Leaving:
+    """A process that was told to end, and since when."""
+
+    link: Link
+    since_ns: int
+    killed: bool
+    told: bool = False  # that it cannot be killed
+
+
+class ProcessCapture:
+    """Reads a source in a capture process until it ends, fails, or `close` is called; see `Messages`.
+
+    To be created and used by one thread that lives as long: the kernel ends a child with the thread that started it.
+
+    Args:
+        source: what to open; has candidates.
+        clock: times silences and attempts.
+        patience: for sources that come and go; None: their first absence ends it all with `Failed`.
+        silence: see there.
+        start: starts a capture process.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        clock: Clock,
+        patience: Patience | None,
+        silence: Silence | None = None,
+        start: Callable[[Candidate], Link] = start_child,
+    ) -> None:
+        self._source = source
+        self._clock = clock
+        self._patience = patience if source.live else None
+        self._silence = silence or Silence()
+        self._start = start
+        self._messages: deque[Message] = deque()
+        self._leaving: list[_Leaving] = []
+        self._link: Link | None = None
+        self._over = False
+        self._frame_waits = False
+        self._failures = 0
+        self._dropped = 0  # by processes that are gone
+        self._absent: list[str] = []  # why the candidates before this one are not there
+        self._next_ns = clock.now_ns()
+        self._begin()
+
+    @property
+    def dropped_frames(self) -> int:
+        """See `Messages`."""
+        return self._dropped + (self._link.dropped_frames if self._link else 0)
+
+    @property
+    def abandoned(self) -> int:
+        """Processes that could not be killed and are still there."""
+        return sum(leaving.told for leaving in self._leaving)
+
+    def take(self, timeout_s: float) -> Message | None:
+        """See `Messages.take`."""
+        until_ns = self._clock.now_ns() + round(timeout_s * NS_PER_S)
+        while True:
+            self._look_after_leaving()
+            if self._link is not None:
+                self._hear(self._link)
+            elif not self._over and self._clock.now_ns() >= self._next_ns:
+                self._begin()
+            if self._messages:
+                return self._messages.popleft()
+            if self._frame_waits and (frame := self._newest()) is not None:
+                return frame
+            left_s = (until_ns - self._clock.now_ns()) / NS_PER_S
+            if left_s <= 0:
+                return None
+            self._wait(left_s)
+
+    def close(self) -> None:
+        """End the capture process: politely, then by force; within a second."""
+        self._over = True
+        if self._link is not None:
+            self._dismiss(self._link, kill=False)
+        self._see_off()
+        for leaving in self._leaving:
+            leaving.link.kill()
+        self._see_off()
+
+    def _see_off(self) -> None:
+        """Wait a little for all that are to go."""
+        until_ns = self._clock.now_ns() + round(_POLITE_S * NS_PER_S)
+        for leaving in list(self._leaving):
+            left_s = (until_ns - self._clock.now_ns()) / NS_PER_S
+            if leaving.link.left(0 if leaving.told else max(0.0, left_s)):
+                self._leaving.remove(leaving)
+
+    def _begin(self) -> None:
+        """Start the process of the candidate whose turn it is."""
+        candidate = self._candidate
+        self._limit_s, self._heard_ns = self._silence.start_s, self._clock.now_ns()
+        if self.abandoned >= MAX_ABANDONED:
+            self._lost(f"{self.abandoned} capture processes hang in the kernel and cannot be ended; restart the board")
+            return
+        try:
+            self._link = self._start(candidate)
+        except OSError as error:
+            self._lost(f"{candidate.python}: cannot be started ({error.strerror}); check --camera-python")
+
+    @property
+    def _candidate(self) -> Candidate:
+        return self._source.candidates[len(self._absent)]
+
+    def _hear(self, link: Link) -> None:
+        """Act on all that was said, then on what should have been said by now."""
+        try:
+            for news in link.hear():
+                self._act(link, news)
+        except Garbage as error:
+            self._mad(link, error)
+        silent_s = (self._clock.now_ns() - self._heard_ns) / NS_PER_S
+        if self._link is link and not self._frame_waits and silent_s > self._limit_s:
+            self._dismiss(link)
+            self._lost(f"{self._source.title}: gave nothing for {self._limit_s:g} s; its process was killed")
+
+    def _act(self, link: Link, news: News) -> None:
+        if self._link is not link:
+            return  # after its last words
+        if news.kind == "frame":
+            self._frame_waits = True
+            return
+        if self._frame_waits and (frame := self._newest()) is not None:
+            self._messages.append(frame)  # it came before the news
+        if self._link is not link:
+            return  # what lay in the memory was garbage
+        self._heard_ns = self._clock.now_ns()
+        match news.kind:
+            case "loaded":
+                self._limit_s = self._silence.open_s
+            case "opened":
+                self._limit_s = self._silence.read_s
+                self._absent.clear()
+                self._messages.append(Opened(news.text))
+            case "bad-picture":
+                self._messages.append(BadPicture(news.text))
+            case "ended":
+                self._dismiss(link, kill=False)
+                self._over = True
+                self._messages.append(Ended())
+            case "absent" | "failed":
+                self._dismiss(link, kill=False)
+                internal = "" if news.kind == "absent" else f"{self._source.title}: "
+                self._lost(internal + news.text)
+            case "gone":
+                reason = f"{self._source.title}: the capture process {link.epitaph()}"
+                self._dismiss(link)
+                self._lost(reason)
+
+    def _newest(self) -> Frame | None:
+        """The newest frame of the process at hand, if there is one that was not taken yet."""
+        self._frame_waits = False
+        link = self._link
+        if link is None:
+            return None
+        try:
+            frame = link.frame()
+        except Garbage as error:
+            self._mad(link, error)
+            return None
+        if frame is not None:
+            self._heard_ns, self._failures = self._clock.now_ns(), 0
+        return frame
+
+    def _mad(self, link: Link, error: Garbage) -> None:
+        self._dismiss(link)
+        self._lost(f"{self._source.title}: the capture process wrote garbage ({error}) and was killed")
+
+    def _dismiss(self, link: Link, kill: bool = True) -> None:
+        """Have nothing to do with a process any more but to see it end."""
+        self._dropped += link.dropped_frames
+        self._link, self._frame_waits = None, False
+        link.hang_up()
+        if kill:
+            link.kill()
+        self._leaving.append(_Leaving(link, self._clock.now_ns(), kill))
+
+    def _lost(self, reason: str) -> None:
+        """There is no camera: try the next candidate at once, or all of them again after a while."""
+        if len(self._absent) + 1 < len(self._source.candidates):
+            self._absent.append(reason)
+            self._begin()
+            return
+        reason = "; ".join([*self._absent, reason])
+        self._absent.clear()
+        if self._patience is None:
+            self._over = True
+            self._messages.append(Failed(CameraError(reason)))
+            return
+        self._failures += 1
+        retry_s = self._patience.after(self._failures)
+        self._next_ns = self._clock.now_ns() + round(retry_s * NS_PER_S)
+        self._messages.append(Absent(reason, retry_s))
+
+    def _look_after_leaving(self) -> None:
+        """See processes off; one that does not go is killed, and one that cannot be killed is reported."""
+        for leaving in list(self._leaving):
+            now_ns = self._clock.now_ns()
+            if leaving.link.left():
+                self._leaving.remove(leaving)
+            elif now_ns - leaving.since_ns <= _REAPING_S * NS_PER_S or leaving.told:
+                continue
+            elif leaving.killed:
+                leaving.told = True
+                self._messages.append(self._unkillable(leaving.link))
+            else:
+                leaving.link.kill()
+                leaving.killed, leaving.since_ns = True, now_ns
+
+    def _unkillable(self, link: Link) -> Absent:
+        retry_s = max(0.0, (self._next_ns - self._clock.now_ns()) / NS_PER_S)
+        reason = f"{self._source.title}: capture process {link.pid} hangs in the kernel and cannot be ended; abandoned"
+        return Absent(reason, retry_s)
+
+    def _wait(self, left_s: float) -> None:
+        due_ns = self._heard_ns + round(self._limit_s * NS_PER_S) if self._link else self._next_ns
+        if not self._over:
+            left_s = min(left_s, max(0.0, (due_ns - self._clock.now_ns()) / NS_PER_S) + 0.001)
+        if any(not leaving.told for leaving in self._leaving):
+            left_s = min(left_s, _TICK_S)
+        if self._link is not None:
+            self._link.wait(left_s)
+        else:
+            self._clock.sleep(left_s)
+
+
+def start_capture(source: Source, clock: Clock, patience: Patience | None) -> Messages:
+    """Begin to read a source: cameras, films and streams in a process of their own, pictures in a thread."""
+    return ProcessCapture(source, clock, patience) if source.candidates else Capture(source, clock, patience)
