@@ -13,7 +13,20 @@ from typing import Annotated
 import typer
 
 from waste_edge import __version__
-from waste_edge.cli import bench, classify, distill, doctor, evaluate, export, inspect, run, service, site, train, verify
+from waste_edge.cli import (
+    bench,
+    classify,
+    distill,
+    doctor,
+    evaluate,
+    export,
+    inspect,
+    run,
+    service,
+    site,
+    train,
+    verify,
+)
 from waste_edge.errors import UserError, WasteEdgeError
 from waste_edge.files import is_full
 

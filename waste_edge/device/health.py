@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 
+from waste_edge.device.clock import NS_PER_S
 from waste_edge.device.condition import Condition, Level
+
+_WORDS_NS = 60 * NS_PER_S  # a part that stays unwell in other words is told so seldom
 
 
 class Health:
@@ -18,7 +21,7 @@ class Health:
         self.least_gap_s = 0.0
         self._lock = threading.Lock()
         self._conditions: dict[str, Condition] = {}
-        self._told: dict[str, tuple[Level, str]] = {}
+        self._told: dict[str, tuple[Condition, int]] = {}  # and when
 
     def set(self, *conditions: Condition) -> None:
         """Take the place of what was known of these parts."""
@@ -31,13 +34,19 @@ class Health:
         with self._lock:
             return tuple(self._conditions[part] for part in sorted(self._conditions))
 
-    def news(self) -> tuple[Condition, ...]:
-        """The conditions whose level or text changed since this was last called; told once each."""
-        with self._lock:
-            changed = [one for part, one in sorted(self._conditions.items()) if self._told.get(part) != _gist(one)]
-            self._told.update({one.part: _gist(one) for one in changed})
-        return tuple(changed)
+    def news(self, now_ns: int) -> tuple[Condition, ...]:
+        """The parts that became unwell, well again, worse or better since this was last called.
 
+        A part that is well from the beginning is no news.
+        """
+        changed = tuple(condition for condition in self.now() if self._is_news(condition, now_ns))
+        self._told.update({condition.part: (condition, now_ns) for condition in changed})
+        return changed
 
-def _gist(condition: Condition) -> tuple[Level, str]:
-    return condition.level, condition.text
+    def _is_news(self, condition: Condition, now_ns: int) -> bool:
+        told, told_ns = self._told.get(condition.part, (None, 0))
+        if condition.level is not (told.level if told else Level.OK):
+            return True
+        if told is None or condition.level is Level.OK:
+            return False
+        return condition.text != told.text and now_ns - told_ns >= _WORDS_NS

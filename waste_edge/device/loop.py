@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from waste_edge.device.capture import Absent, BadPicture, Ended, Failed, Message, Messages, Opened
 from waste_edge.device.camera_health import Fault
+from waste_edge.device.capture import Absent, BadPicture, Ended, Failed, Message, Messages, Opened
 from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.device.condition import Condition
 from waste_edge.device.health import Health
@@ -24,7 +24,6 @@ from waste_edge.engines.classifier import Prediction
 from waste_edge.frames import Frame, Pixels
 
 _LOOK_UP_S = 0.1  # how often limits and signals are looked at while no frame comes
-KEEP_EVERY_NS = 600 * NS_PER_S  # how long the kept scene may lag behind the light
 
 
 Classify = Callable[[Pixels], Prediction]  # `Classifier.classify`, with the site's region
@@ -66,15 +65,15 @@ class Listener:
         """The loop has ended; nothing follows."""
 
 
-class Ledger(Protocol):
-    """Where events are kept, before anyone is told, with the scene as it was then."""
+class Keeper(Protocol):
+    """Keeps events and the scene, before anyone is told."""
 
-    def commit(self, event: Event, scene: bytes) -> object:
-        """Keep both or neither; does not fail for a full disk."""
+    def keep(self, frame: Frame, event: Event | None) -> None:
+        """A frame was seen, and perhaps it completed an event."""
         ...
 
-    def keep_scene(self, scene: bytes) -> None:
-        """The scene changed without an event."""
+    def tend(self) -> None:
+        """Called between messages, often."""
         ...
 
 
@@ -97,7 +96,7 @@ class Loop:
         clock: times the run; frames bring their own time.
         limits: when to end at the latest.
         stop: ends the loop from outside.
-        ledger: keeps events and the scene; None keeps nothing.
+        keeper: keeps events and the scene; None keeps nothing.
         health: whose news the listeners are told, and whose pace is kept.
         reload: called between frames when `stop` asks for it; returns why the loop ends, or an empty string.
     """
@@ -111,7 +110,7 @@ class Loop:
         clock: Clock,
         limits: Limits | None = None,
         stop: Stop | None = None,
-        ledger: Ledger | None = None,
+        keeper: Keeper | None = None,
         health: Health | None = None,
         reload: Callable[[], str] | None = None,
     ) -> None:
@@ -122,11 +121,9 @@ class Loop:
         self._clock = clock
         self._limits = limits or Limits()
         self._stop = stop or Stop()
-        self._ledger = ledger
+        self._keeper = keeper
         self._health = health or Health()
         self._reload = reload or (lambda: "")
-        self._kept_changes = items.scene_changes
-        self._kept_ns = 0
         self._classified_ns = -1
 
     def run(self) -> Summary:
@@ -145,8 +142,7 @@ class Loop:
             while not ended:
                 message = self._messages.take(self._patience_s(statistics))
                 ended = self._handle(message, statistics) or self._why_end(statistics)
-                if changed := self._health.news():
-                    self._tell(lambda listener, changed=changed: listener.health(changed))
+                self._look_around()
         finally:
             self._messages.close()
             dropped = self._messages.dropped_frames
@@ -205,30 +201,26 @@ class Loop:
             statistics.count_frame(self._clock.now_ns(), prediction.latency_ms)
         if event is not None:
             statistics.count_item(event)
-        self._keep(frame, event)
+        if self._keeper is not None:
+            self._keeper.keep(frame, event)
         seen = Seen(frame, prediction, state, statistics, self._messages.dropped_frames, self._items.fault)
         self._tell(lambda listener: listener.seen(seen))
         if event is not None:
             self._tell(lambda listener: listener.decided(event))
 
+    def _look_around(self) -> None:
+        """What is due whether or not a frame came."""
+        if self._keeper is not None:
+            self._keeper.tend()
+        if changed := self._health.news(self._clock.now_ns()):
+            self._tell(lambda listener: listener.health(changed))
+
     def _too_soon(self, frame: Frame) -> bool:
         gap_ns = self._health.least_gap_s * NS_PER_S
-        if gap_ns and 0 <= self._classified_ns and frame.captured_ns - self._classified_ns < gap_ns:
+        if gap_ns and self._classified_ns >= 0 and frame.captured_ns - self._classified_ns < gap_ns:
             return True
         self._classified_ns = frame.captured_ns
         return False
-
-    def _keep(self, frame: Frame, event: Event | None) -> None:
-        """Keep an event with its scene, or a scene that gained or lost an item, or one that drifted for long."""
-        if self._ledger is None:
-            return
-        if event is not None:
-            self._ledger.commit(event, self._items.remember())
-        elif self._items.scene_changes != self._kept_changes or frame.captured_ns - self._kept_ns >= KEEP_EVERY_NS:
-            self._ledger.keep_scene(self._items.remember())
-        else:
-            return
-        self._kept_changes, self._kept_ns = self._items.scene_changes, frame.captured_ns
 
     def _tell(self, say: Callable[[Listener], None]) -> None:
         for listener in self._listeners:

@@ -12,9 +12,7 @@ from collections.abc import Mapping
 
 from waste_edge.device.capture import Absent, BadPicture, Opened
 from waste_edge.device.clock import NS_PER_S, Clock
-from waste_edge.device.items import Event
-from waste_edge.device.loop import Seen
-from waste_edge.device.statistics import Summary
+from waste_edge.device.loop import Listener, Seen
 from waste_edge.errors import ConfigError
 
 FEED_EVERY_NS = NS_PER_S
@@ -87,10 +85,10 @@ def watchdog_ns(environment: Mapping[str, str] = os.environ, pid: int | None = N
     return _number("WATCHDOG_USEC", environment["WATCHDOG_USEC"]) * 1000
 
 
-class Watchdog:
+class Watchdog(Listener):
     """A `Listener` that feeds systemd's watchdog when the loop has done something, and never because time passed.
 
-    It is fed by a frame's verdict (`seen`, `not_classified`) and by a completed attempt to open the camera (`news`):
+    It is fed by a frame's verdict (`seen`) and by a completed attempt to open the camera (`news`):
     once a second at most, or twice a `patience_ns` where that is shorter. The first of these also says READY. So a
     loop that hangs is killed, and a station that waits for a camera is not.
 
@@ -121,18 +119,11 @@ class Watchdog:
                 pass  # neither a verdict nor an attempt
 
     def seen(self, seen: Seen) -> None:
+        if seen.fault is not None:  # that it cannot be classified is a verdict, too
+            self._alive(f"looking at {self._camera}, {seen.fault.reason}")
+            return
         done = seen.statistics
         self._alive(f"looking at {self._camera}, {done.fps_now:.1f} frames/s, {done.items} items")
-
-    def not_classified(self, reason: str) -> None:
-        """A frame was judged unfit to be classified: that, too, is a verdict."""
-        self._alive(f"looking at {self._camera}, not classifying, because {reason}")
-
-    def decided(self, event: Event) -> None:
-        pass  # the `seen` before it has said all
-
-    def ended(self, summary: Summary) -> None:
-        self._notifier.stopping(f"ended: {summary.ended}")
 
     def _alive(self, status: str, news: bool = False) -> None:
         """Say what is due: READY until systemd has heard it, food, the status if it is news or the last one is old."""

@@ -15,8 +15,8 @@ from rich.text import Text
 
 from waste_edge.device.capture import Absent, BadPicture, Opened
 from waste_edge.device.clock import NS_PER_S, Clock
-from waste_edge.device.display import About, NewsPrinter, View, condition_line, counts, news_line
 from waste_edge.device.condition import Condition, Level
+from waste_edge.device.display import About, NewsPrinter, View, condition_line, counts, news_line
 from waste_edge.device.items import Event
 from waste_edge.device.loop import Seen
 from waste_edge.device.presence import State
