@@ -18,7 +18,6 @@ from waste_edge.rendering.items import ITEM_LABELS, render_item
 from waste_edge.rendering.scene import Background, extent, paint_background
 
 WIDTH_PX, HEIGHT_PX = 640, 480
-VARIANTS = 2  # different items of each label, which come again and again
 # Seconds; one visit after the other.
 FIRST_EMPTY_S, ARRIVE_S, REST_S, LEAVE_S, EMPTY_S = 1.5, 0.4, 1.8, 0.4, 0.8
 VISIT_S = ARRIVE_S + REST_S + LEAVE_S + EMPTY_S
@@ -65,7 +64,7 @@ class _Scenes:
         self._tray = paint_background(Background.TRAY, np.random.default_rng([seed, 0]), WIDTH_PX, HEIGHT_PX)
         size = (HEIGHT_PX + _NOISE_ROOM_PX, WIDTH_PX + _NOISE_ROOM_PX, 3)
         self._noise = np.random.default_rng([seed, 1]).integers(0, _NOISE_LEVELS, size, dtype=np.uint8)
-        self._item = lru_cache(maxsize=None)(self._draw)
+        self._item = lru_cache(maxsize=1)(self._draw)  # one visit after the other: nothing grows
         self._last: tuple[int, int | None] = (-1, None)
         self._scene = self._tray
 
@@ -109,10 +108,10 @@ def label_of(visit: int, seed: int) -> str:
 
 
 def _which(visit: int, seed: int) -> tuple[str, int]:
-    """Label and variant: all labels, in an order that changes, before any comes again."""
+    """Label and variant: all labels, in an order that changes, before any comes again; no item is seen twice."""
     turn, place = divmod(visit, len(ITEM_LABELS))
     order = np.random.default_rng([seed, 3, turn]).permutation(len(ITEM_LABELS))
-    return ITEM_LABELS[int(order[place])], turn % VARIANTS
+    return ITEM_LABELS[int(order[place])], turn
 
 
 def _centre_x(since_s: float) -> int | None:
