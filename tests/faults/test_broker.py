@@ -19,8 +19,6 @@ from waste_edge.device.sinks.delivery import BackOff, Delivery
 from waste_edge.device.sinks.mqtt import MqttConfig, build
 
 pytestmark = pytest.mark.faults
-# Without a limit, mosquitto hands each message to the receiver before it acknowledges it to the station.
-OPEN = ("allow_anonymous true", "max_inflight_messages 0")
 
 
 class Gated:
@@ -72,7 +70,7 @@ def commit(outbox: Outbox, numbers: range) -> list[str]:
 
 
 def test_a_broker_that_returns_gets_all_3600_events_once_and_in_order(make_broker, receive, outbox, deliver):
-    broker = make_broker(*OPEN)
+    broker = make_broker()
     broker.start()
     receiver = receive(broker)
     sink = Gated(build(config(broker), "bin-3"))
@@ -97,7 +95,7 @@ def test_a_broker_that_returns_gets_all_3600_events_once_and_in_order(make_broke
 
 def test_a_broker_killed_in_the_middle_of_a_batch_loses_nothing(make_broker, receive, outbox, deliver):
     expected = commit(outbox, range(1_500))
-    broker = make_broker(*OPEN)
+    broker = make_broker()
     broker.start()
     receiver = receive(broker)
     sink = Gated(build(config(broker), "bin-3"))
@@ -116,7 +114,7 @@ def test_a_broker_killed_in_the_middle_of_a_batch_loses_nothing(make_broker, rec
 
 
 def test_status_health_counts_and_discovery(make_broker, receive, outbox, deliver):
-    broker = make_broker(*OPEN)
+    broker = make_broker()
     broker.start()
     receiver = receive(broker)
     delivery = deliver(build(config(broker), "bin 3"))
@@ -151,7 +149,7 @@ def receive_retained(receive, broker) -> set[str]:
 
 
 def test_the_last_will_is_spoken_when_the_station_vanishes(make_broker, receive):
-    broker = make_broker(*OPEN)
+    broker = make_broker()
     broker.start()
     receiver = receive(broker)
     sink = build(config(broker), "bin-3")

@@ -67,9 +67,8 @@ class MqttConfig(Strict, frozen=True):
         if not self.host or not 0 <= self.port <= 65535:
             raise ValueError(f"expected a host and a port from 0 to 65535, got {self.host!r} and {self.port}")
         if self.keepalive_s < 5 or not 0 < self.timeout_s <= 60:
-            raise ValueError(
-                f"keepalive_s must be at least 5, timeout_s up to 60; got {self.keepalive_s}, {self.timeout_s}"
-            )
+            got = f"{self.keepalive_s} and {self.timeout_s:g}"
+            raise ValueError(f"keepalive_s must be at least 5 and timeout_s above 0 and up to 60, got {got}")
         for name in ("topic", "discovery_topic"):
             topic = getattr(self, name)
             if set(topic) & set("+#\0") or topic.startswith("/") or topic.endswith("/"):
