@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -73,3 +74,39 @@ def test_a_broken_opencv_does_not_silence_the_doctor(tmp_path: Path) -> None:
     assert "bad   python " in done.stdout
     assert "opencv-python-headless does not load" in done.stdout
     assert "disk " in done.stdout
+
+
+def test_the_sinks_of_a_configuration_are_tried(waste_edge: WasteEdge, tiny_bundle: Path, tmp_path: Path) -> None:
+    with socket.socket() as closed:  # a port at which nobody answers, once this is shut
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    station = tmp_path / "station.toml"
+    station.write_text(
+        f'camera = "synthetic"\nstate = "."\n[json_lines]\n[mqtt]\nhost = "127.0.0.1"\nport = {port}\n',
+        encoding="utf-8",
+    )
+    outcome = waste_edge("doctor", "--config", station, "--bundle", tiny_bundle)
+    found = {line.split()[1]: line for line in outcome.stdout.splitlines() if line[:4] in ("ok  ", "warn", "bad ")}
+    assert found["sink-json-lines"].startswith("ok ")
+    assert found["sink-mqtt"].startswith("warn ")
+    assert "connection refused; events wait on the disk" in found["sink-mqtt"]
+    assert "synthetic camera" in found["camera"]
+    assert list(tmp_path.iterdir()) == [station], "nothing is written"
+
+
+def test_a_sink_that_cannot_be_built_is_bad(waste_edge: WasteEdge, tiny_bundle: Path, tmp_path: Path) -> None:
+    station = tmp_path / "station.toml"
+    station.write_text(
+        'camera = "synthetic"\nstate = "."\n[mqtt]\nhost = "h"\nusername = "u"\npassword_file = "/nowhere"\n',
+        encoding="utf-8",
+    )
+    outcome = waste_edge("doctor", "--config", station, "--bundle", tiny_bundle)
+    assert outcome.exit_code == 2
+    assert "mqtt.password_file /nowhere: cannot be read" in outcome.stdout
+
+
+def test_a_wrong_configuration_is_one_line(waste_edge: WasteEdge, tmp_path: Path) -> None:
+    (tmp_path / "station.toml").write_text('camra = "synthetic"\n', encoding="utf-8")
+    outcome = waste_edge("doctor", "--config", tmp_path / "station.toml")
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
+    assert "unknown key `camra`" in outcome.stderr

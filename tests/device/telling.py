@@ -67,6 +67,11 @@ class FakeSink:
     def close(self) -> None:
         self.closed = True
 
+    def probe(self) -> str:
+        if self.error is not None:
+            raise self.error
+        return "a fake"
+
     @property
     def ids(self) -> list[str]:
         return [record.id for record in self.records]

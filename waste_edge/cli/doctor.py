@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,8 @@ import typer
 from waste_edge.cli.common import DEFAULT_BUNDLE, BundleOption, JsonOption, RequireKeyOption, console, opened_bundle
 
 if TYPE_CHECKING:
-    from waste_edge.device.doctor import Examination
+    from waste_edge.device.config import StationConfig
+    from waste_edge.device.doctor import Check, Examination
 
 _COLOURS = {"ok": "green", "warn": "yellow", "bad": "red"}
 _VERDICTS = {
@@ -22,6 +24,15 @@ _VERDICTS = {
 
 
 def command(
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="TOML",
+            help="The station.toml to examine for: its camera, bundle, folder, limits and sinks; "
+            "else the service's, /etc/waste-edge/station.toml, where there is one that you may read.",
+        ),
+    ] = None,
     camera: Annotated[
         str | None,
         typer.Option("--camera", metavar="ID", help="The camera that must be there, as in run; else any is tried."),
@@ -38,8 +49,8 @@ def command(
 
     A line each for camera and picamera2, permissions, Python and its libraries,
     64 bits, INT8 instructions, power, temperature, memory, disk, clock, service,
-    and each engine: its version, its speed on the bundle and whether its answers
-    are right. A line is
+    each sink, and each engine: its version, its speed on the bundle and whether
+    its answers are right. A line is
 
     \b
       ok    well, or the machine does not tell
@@ -59,17 +70,46 @@ def command(
     """
     from waste_edge.device.clock import SystemClock
     from waste_edge.device.doctor import Setting, all_checks, examine
+    from waste_edge.device.doctor.setting import STATE
     from waste_edge.strict import to_json
 
     screen = console(stderr=True)
-    setting = Setting(partial(opened_bundle, bundle, require_key), camera, state)
+    station = _station(config)
+    extra: list[Check] = []
+    if station is None:
+        setting = Setting(partial(opened_bundle, bundle, require_key), camera, state)
+    else:
+        from waste_edge.device.doctor.sinks import check_sinks
+
+        setting = Setting(
+            partial(opened_bundle, station.bundle if bundle == DEFAULT_BUNDLE else bundle, require_key),
+            camera or station.camera,
+            state or (Path(station.state) if station.state else None),
+            thresholds=station.load,
+            disk=station.disk,
+        )
+        extra.append(partial(check_sinks, station, setting.state or setting.root / STATE))
     with screen.status("examining …"):
-        examination = examine(all_checks(setting), SystemClock())
+        examination = examine(all_checks(setting, extra), SystemClock())
     if json:
         typer.echo(to_json(examination), nl=False)
     else:
         _print(examination)
     raise typer.Exit(2 if examination.level == "bad" else 0)
+
+
+def _station(given: Path | None) -> StationConfig | None:
+    """The configuration to examine for; the installed one if none is given and this user may read it."""
+    from waste_edge.device.service import Places
+
+    installed = Places().config
+    if given is None and not os.access(installed, os.R_OK):
+        return None
+    try:
+        from waste_edge.device.config import read_config
+    except ImportError:  # a broken library, which the line `python` will name
+        return None
+    return read_config(given or installed)
 
 
 def _print(examination: Examination) -> None:
@@ -87,7 +127,7 @@ def _print(examination: Examination) -> None:
         level = Text(condition.level, style=_COLOURS[condition.level])
         table.add_row(level, condition.part, Text(condition.text))
         if not screen.is_terminal:  # a line each, for grep
-            typer.echo(f"{condition.level:4}  {condition.part:14}  {condition.text}")
+            typer.echo(f"{condition.level:4}  {condition.part:16}  {condition.text}")
     if screen.is_terminal:
         screen.print(table)
     counts = ", ".join(f"{examination.count(level)} {level}" for level in Level)

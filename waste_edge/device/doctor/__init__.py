@@ -5,6 +5,7 @@ camera.py    devices, picamera2, one frame (look.py, in a process of its own)
 programs.py  Python, its libraries, who may open what
 engines.py   golden outputs, speed, INT8 instructions
 board.py     heat, power, memory, 64 bits, disk
+sinks.py     whom the station tells
 service.py   systemd's view of the station, the clock
 examine.py   runs them
 """

@@ -8,23 +8,31 @@ from __future__ import annotations
 import sys
 
 from waste_edge.device.cameras import camera_source
+from waste_edge.device.capture import Failed, Opened, start_capture
 from waste_edge.device.clock import SystemClock
 from waste_edge.errors import CameraError
+from waste_edge.frames import Frame
 
 
 def main(camera_id: str) -> int:
-    """Look once; returns the exit code."""
+    """Look once, as a station does; returns the exit code."""
+    clock = SystemClock()
+    title = camera_id
     try:
-        camera = camera_source(camera_id, SystemClock()).open()
+        messages = start_capture(camera_source(camera_id, clock), clock, None)
         try:
-            if camera.read() is None:
-                raise CameraError(f"{camera.title}: opens, but gives no frame; check its plug")
+            while not isinstance(message := messages.take(1.0), Frame):
+                match message:
+                    case Opened(title=opened):
+                        title = opened
+                    case Failed(error=error):
+                        raise error
         finally:
-            camera.close()
+            messages.close()
     except CameraError as error:
         print(error, file=sys.stderr)
         return 2
-    print(camera.title)
+    print(title)
     return 0
 
 

@@ -84,6 +84,13 @@ class JsonLines:
     def close(self) -> None:
         """See `Sink.close`. The file is open only while something is written."""
 
+    def probe(self) -> str:
+        """See `Sink.probe`."""
+        folder = self._path.parent
+        if not os.access(self._path if self._path.exists() else folder, os.W_OK):
+            raise SinkError(f"{self._path}: may not be written by this user; check who owns {folder}")
+        return str(self._path)
+
     def _known_place(self) -> _Place:
         """What the newest line says, after whatever a power cut left behind it was cut off."""
         if self._place is None:

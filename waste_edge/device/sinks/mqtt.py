@@ -124,13 +124,20 @@ class Mqtt:
             self._link.leave()
             self._link = None
 
+    def probe(self) -> str:
+        """See `Sink.probe`: greets the broker under no name, so that it neither pushes the station off nor speaks for it."""
+        self._open(self._client("", will=False)).leave()
+        return f"{self._config.host}:{_port(self._config)}, topics {self._topic}/…"
+
+    def _open(self, client: Client) -> Link:
+        config = self._config
+        return Link(client, config.host, _port(config), config.keepalive_s, config.timeout_s)
+
     def _linked(self) -> Link:
         if self._link is not None and self._link.lost:
             self._drop()
         if self._link is None:
-            link = Link(
-                self._client(), self._config.host, _port(self._config), self._config.keepalive_s, self._config.timeout_s
-            )
+            link = self._open(self._client(f"waste-edge-{topic_part(self._station)}", will=True))
             self._link, self._announced = link, set()
             messages = [(f"{self._topic}/status", "online", True)]
             if self._config.home_assistant:
@@ -157,15 +164,15 @@ class Mqtt:
         entities = stream_discovery(self._config.discovery_topic, self._topic, self._station, stream)
         return [(topic, payload, True) for topic, payload in entities.items()]
 
-    def _client(self) -> Client:
+    def _client(self, client_id: str, will: bool) -> Client:
         from paho.mqtt.client import Client
         from paho.mqtt.enums import CallbackAPIVersion
 
-        client_id = f"waste-edge-{topic_part(self._station)}"
         client = Client(CallbackAPIVersion.VERSION2, client_id, clean_session=True, reconnect_on_failure=False)
         client.connect_timeout = self._config.timeout_s
         client.max_inflight_messages_set(200)
-        client.will_set(f"{self._topic}/status", "offline", qos=1, retain=True)
+        if will:
+            client.will_set(f"{self._topic}/status", "offline", qos=1, retain=True)
         if self._config.username:
             client.username_pw_set(self._config.username, self._password)
         if self._tls is not None:

@@ -40,6 +40,17 @@ class Sink(Protocol):
         """Say goodbye; raises nothing."""
         ...
 
+    def probe(self) -> str:
+        """For `doctor`, beside a station that may be running: whether events could be taken. Leaves no trace.
+
+        Returns:
+            Where they go, in words.
+
+        Raises:
+            SinkError: not now; the message says why.
+        """
+        ...
+
 
 def worst(conditions: Sequence[Condition]) -> Level:
     """The worst level among them; ok if there are none."""
