@@ -125,7 +125,7 @@ class Mqtt:
             self._link = None
 
     def probe(self) -> str:
-        """See `Sink.probe`: greets the broker under no name, so that it neither pushes the station off nor speaks for it."""
+        """See `Sink.probe`: greets the broker under no name and speaks for no station."""
         self._open(self._client("", will=False)).leave()
         return f"{self._config.host}:{_port(self._config)}, topics {self._topic}/…"
 
