@@ -111,5 +111,5 @@ def _print_table(screen: Console, out: Path, exported: Exported) -> None:
     for row in rows(exported):
         table.add_row(*row)
     screen.print(table)
-    screen.print(f"[dim]{manifest.metrics.protocol}[/]")
+    screen.print(f"[dim]{manifest.metrics.protocol}. {manifest.metrics.reference_in_words()}[/]")
     screen.print(exported.reason, markup=False, soft_wrap=True)
