@@ -13,7 +13,7 @@ from waste_edge.files import write_atomically
 from waste_edge.metrics import Comparison
 
 HEADINGS = (
-    "artifact", "bytes", "operators", "accuracy (95 %)", "points against FP32", "same label as torch", "ms, one thread",
+    "artifact", "bytes", "ops", "accuracy (95 %)", "points against FP32", "same label as torch", "ms, one thread",
 )  # fmt: skip
 
 
