@@ -20,6 +20,17 @@ def test_a_manifest_survives_a_round_trip(tiny_bundle: Path) -> None:
     assert to_json(read_json(path, Manifest)) == path.read_text(encoding="utf-8")
 
 
+def test_a_bundle_that_does_not_say_what_it_was_held_against_was_held_against_floats(bundle_copy: Path) -> None:
+    path = bundle_copy / MANIFEST_NAME
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    for measured in facts["metrics"]["artifacts"].values():
+        del measured["reference"]
+    path.write_text(json.dumps(facts), encoding="utf-8")
+    metrics = open_bundle(bundle_copy).manifest.metrics
+    assert {measured.reference for measured in metrics.artifacts.values()} == {"float"}
+    assert metrics.reference_in_words() == "The torch network is the one in float."
+
+
 def test_the_names_are_the_types() -> None:
     assert get_args(ArtifactName) == ARTIFACT_NAMES
 

@@ -19,6 +19,7 @@ SCHEMA: Literal[1] = 1
 MANIFEST_NAME = "manifest.json"
 
 ArtifactName = Literal["onnx-fp32", "onnx-int8", "tflite-fp32", "tflite-int8"]
+Reference = Literal["float", "rounded"]
 ARTIFACT_NAMES: tuple[ArtifactName, ...] = ("onnx-fp32", "onnx-int8", "tflite-fp32", "tflite-int8")
 
 
@@ -92,12 +93,18 @@ class Calibration(Strict, frozen=True):
 
 
 class ArtifactScores(Strict, frozen=True):
-    """One artifact on the validation pictures: its scores, and its agreement with the torch network."""
+    """One artifact on the validation pictures: its scores, and how it agrees with the torch network.
+
+    Attributes:
+        agreement: share of pictures with the same best label.
+        reference: which torch network: in `float`, or `rounded` to INT8 as quantization-aware training left it.
+    """
 
     scores: Scores
     agreement: float
     max_logit_difference: float
     mean_logit_difference: float
+    reference: Reference = "float"  # bundles made before there was a choice
 
 
 class Metrics(Strict, frozen=True):
@@ -111,6 +118,16 @@ class Metrics(Strict, frozen=True):
     protocol: str
     artifacts: dict[ArtifactName, ArtifactScores]
     quantization: dict[ArtifactName, Comparison] = msgspec.field(default_factory=dict)
+
+    def reference_in_words(self) -> str:
+        """Which torch network the artifacts are held against, in a sentence."""
+        rounded = [name for name, one in self.artifacts.items() if one.reference == "rounded"]
+        if not rounded:
+            return "The torch network is the one in float."
+        return (
+            f"For {' and '.join(rounded)} the torch network is the one that was trained, under INT8 rounding; "
+            "for the others the same one in float."
+        )
 
 
 class Provenance(Strict, frozen=True):

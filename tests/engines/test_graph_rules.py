@@ -135,6 +135,25 @@ def test_int8_onnx(steps: list[Step], expected: list[tuple[str, str]]) -> None:
     assert wrong(graph(*ONNX, *steps, **ONNX_TENSORS), "onnx-int8") == expected
 
 
+@pytest.mark.parametrize(
+    ("scale", "zero_point_type", "allowed"),
+    [(1 / 128, "int8", True), (1 / 100, "int8", False), (1 / 128, "uint8", False)],
+)
+def test_one_pair_may_make_the_pixels_signed(scale: float, zero_point_type: str, allowed: bool) -> None:
+    signed = [("QuantizeLinear", "x s zero", "levels"), ("DequantizeLinear", "levels s zero", "y")]
+    first, rest = ONNX[:3], [("Conv", "y w", "clipped"), *ONNX[5:]]
+    tensors = {
+        **ONNX_TENSORS,
+        "zero": Tensor("zero", zero_point_type, (), True),
+        "levels": Tensor("levels", "", (), False, scale, 0),
+        "again": Tensor("again", "", (), False, scale, 0),
+    }
+    stray = [("QuantizeLinear", "conversion")]
+    assert wrong(graph(*first, *signed, *rest, **tensors), "onnx-int8") == ([] if allowed else stray)
+    second = ("QuantizeLinear", "x s zero", "again")
+    assert wrong(graph(*first, *signed, second, *rest, **tensors), "onnx-int8") == (stray if allowed else stray * 2)
+
+
 def test_the_onnx_input_is_pinned_too() -> None:
     turned = Tensor("turned", "", (), False, 0.0078, 128)
     assert wrong(graph(*ONNX, **{**ONNX_TENSORS, "turned": turned}), "onnx-int8") == [("input", "input")]

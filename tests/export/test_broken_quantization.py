@@ -17,6 +17,7 @@ from tests.export.small import (
     some_pictures,
     with_one_huge_channel,
 )
+from waste_edge.export.check import refuse_foreign_graph
 from waste_edge.export.debug import Breakage, find_breakage, worst_tensors, write_breakage
 from waste_edge.export.equalize import equalize
 from waste_edge.export.gate import complaint
@@ -97,6 +98,7 @@ def test_onnx_options_do_what_they_say(name: str, options: OnnxOptions, tmp_path
     recipe = ExportRecipe(name=name, onnx=options, max_drop_points=5.0)
     graphs, found = quantized(network, PICTURES, recipe, tmp_path)
     assert complaint(compared(network, found, PICTURES), recipe) == ""
+    refuse_foreign_graph(tmp_path / "q.onnx", "onnx-int8")
     model = onnx.ModelProto.FromString(graphs["onnx-int8"].quantized)
     values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     steps = Counter(values[node.input[2]].dtype.name for node in model.graph.node if node.op_type == "QuantizeLinear")

@@ -7,6 +7,7 @@ import pytest
 
 from tests.export.conftest import Chain, command_line
 from waste_edge.bundle import open_bundle
+from waste_edge.engines.graph_report import report_graphs
 from waste_edge.manifest import ARTIFACT_NAMES
 
 
@@ -59,6 +60,16 @@ def test_the_card_and_the_provenance_tell_the_story(chain: Chain) -> None:
     assert origin.calibration_pictures == 24
     card = (chain.bundle / "MODEL_CARD.md").read_text()
     assert all(words in card for words in ("120 validation pictures", "| red |", "## Limits", "Distilled from"))
+
+
+def test_the_saved_table_counts_operators_and_names_them(chain: Chain) -> None:
+    report = chain.bundle.with_name("bundle.export.md").read_text()
+    for graph in report_graphs(open_bundle(chain.bundle)):
+        row = next(line for line in report.splitlines() if line.startswith(f"| {graph.artifact} |"))
+        assert row.split(" | ")[2] == str(sum(graph.operators.values()))
+        assert f"- {graph.artifact}: " + ", ".join(f"{n} {kind}" for kind, n in graph.operators.items()) in report
+    assert "- tflite-int8: 14 CONV_2D, 13 DEPTHWISE_CONV_2D, 1 MEAN, 1 FULLY_CONNECTED" in report
+    assert "The torch network is the one in float." in report
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])

@@ -160,6 +160,23 @@ def test_the_bundle_says_so_and_counts_no_calibration_pictures(tuned: Chain) -> 
     assert "under INT8 rounding" in (tuned.bundle / "MODEL_CARD.md").read_text()
 
 
+def test_int8_files_are_held_against_the_network_under_rounding_and_fp32_ones_against_floats(tuned: Chain) -> None:
+    run, manifest = open_run(tuned.student), open_bundle(tuned.bundle).manifest
+    pixels, _ = validation(tuned.data, run)
+    networks = {"float": torch_logits(run.network, pixels), "rounded": torch_logits(run.as_trained(), pixels)}
+    for name, measured in manifest.metrics.artifacts.items():
+        assert measured.reference == ("rounded" if name in INT8 else "float"), name
+        answers = file_logits(tuned.bundle / manifest.artifacts[name].file, name, pixels)
+        difference = np.abs(answers - networks[measured.reference])
+        assert measured.mean_logit_difference == pytest.approx(float(difference.mean()), rel=1e-3, abs=1e-6), name
+        assert measured.agreement >= (0.98 if name in INT8 else 1.0), name
+    words = "For onnx-int8 and tflite-int8 the torch network is the one that was trained, under INT8 rounding"
+    report = tuned.bundle.with_name("bundle.export.md").read_text()
+    for text in (report, (tuned.bundle / "MODEL_CARD.md").read_text()):
+        assert words in text
+        assert text.count("% (rounded) |") == 2
+
+
 def test_ranges_of_a_network_that_is_not_the_files_are_never_handed_over(tuned: Chain, tmp_path: Path) -> None:
     run = open_run(tuned.student)
     other = fold_batch_norms(build_network(run.info.recipe.model, 3))

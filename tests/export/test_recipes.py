@@ -19,7 +19,8 @@ def test_every_shipped_recipe_is_read_and_tried_by_best() -> None:
     [
         ('name = "static_wi8_ai8"\nranges = "mse"', "expected 'static_wi8_ai8_mse', got 'static_wi8_ai8'"),
         ('name = "static_wi8_ai8_mse"', "expected 'static_wi8_ai8', got"),
-        ('name = "static_wi8_ai8"\nranges = "entropy"', "ranges"),
+        ('name = "static_wi8_ai8"\nranges = "kurtosis"', "ranges"),
+        ('name = "static_wi8_ai8"\nranges = "entropy"', "expected 'static_wi8_ai8_entropy', got 'static_wi8_ai8'"),
         ('name = "static_wi8_ai8"\nkeep_fp32 = ["a"]', "expected 'static_wi8_ai8_mixed'"),
         ('name = "static_wi8_ai8"\nper_channel = true', "unknown key `per_channel`"),
         ('name = "static_wi8_ai8"\npercentile = 50.0', "percentile must be 90 to 100"),

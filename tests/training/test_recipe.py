@@ -32,8 +32,9 @@ def test_shipped_export_recipes_parse() -> None:
         assert read_export_recipe(path.stem).name == path.stem
 
 
-def test_teacher_and_student_share_split_and_input() -> None:
-    teacher, student = read_recipe("teacher_mobilenet_v2"), read_recipe("student_mobilenet_v1_025")
+@pytest.mark.parametrize("name", ["student_mobilenet_v1_025", "student_mobilenet_v1_035"])
+def test_teacher_and_student_share_split_and_input(name: str) -> None:
+    teacher, student = read_recipe("teacher_mobilenet_v2"), read_recipe(name)
     assert teacher.split == student.split, "the student's validation pictures would be the teacher's training ones"
     assert teacher.input == student.input
     assert student.distill is not None

@@ -107,9 +107,10 @@ def _print_table(screen: Console, out: Path, exported: Exported) -> None:
     manifest = exported.manifest
     table = Table(title=f"{out}: {manifest.name} {manifest.version}", title_justify="left")
     for heading in HEADINGS:
-        table.add_column(heading, justify="left" if heading == HEADINGS[0] else "right")
+        first = heading == HEADINGS[0]
+        table.add_column(heading, justify="left" if first else "right", no_wrap=first)
     for row in rows(exported):
         table.add_row(*row)
     screen.print(table)
-    screen.print(f"[dim]{manifest.metrics.protocol}[/]")
+    screen.print(f"[dim]{manifest.metrics.protocol}. {manifest.metrics.reference_in_words()}[/]")
     screen.print(exported.reason, markup=False, soft_wrap=True)

@@ -54,6 +54,7 @@ def command(
         screen.print(_facts(title, rows))
     screen.print(_artifacts(manifest))
     screen.print(f"measured on {manifest.metrics.protocol}", markup=False, soft_wrap=True)
+    screen.print(manifest.metrics.reference_in_words(), markup=False, soft_wrap=True)
 
 
 def _inspect_graphs(bundle: str, target: str, json: bool) -> int:

@@ -2,7 +2,7 @@
 
 The rules, for both formats: pixels enter as they are (INT8: scale 1/128), or through one cast (FP32); nothing is
 transposed or padded, but for one Transpose of the pixels in ONNX; batch norms are folded; an INT8 graph has no
-operator that computes in float and no conversion that undoes another.
+operator that computes in float and no conversion that undoes another (but one that makes ONNX's pixels signed).
 """
 
 from __future__ import annotations
@@ -169,13 +169,18 @@ def _is_integer(graph: Graph, key: str) -> bool:
 
 
 def _conversions(graph: Graph, artifact: ArtifactName) -> list[Finding]:
-    """Stray: in TFLite any but one QUANTIZE of the pixels; in ONNX a pair that requantizes, or any of the pixels."""
+    """Stray: in TFLite any but one QUANTIZE of the pixels; in ONNX a pair that requantizes, or any of the pixels.
+
+    But where ONNX's first layer takes INT8, one pair makes the pixels signed: ONNX has nothing cheaper.
+    """
     message = (
         "a conversion that the graph could do without; give both sides the same scale, or leave the pixels as they are"
     )
     found = [one for one in graph.operators if one.kind in _CONVERSIONS]
     if engine_of(artifact) == "onnx":
-        stray = [one for one in found if one.kind == "QuantizeLinear" and _requantizes(graph, one)]
+        requantizing = [one for one in found if one.kind == "QuantizeLinear" and _requantizes(graph, one)]
+        entry = [one for one in requantizing if _makes_pixels_signed(graph, one)][:1]
+        stray = [one for one in requantizing if one not in entry]
     else:
         entry = [one for one in found if one.kind == "QUANTIZE" and one.inputs[0] in graph.inputs][:1]
         stray = [one for one in found if one not in entry]
@@ -186,6 +191,14 @@ def _requantizes(graph: Graph, quantize: Operator) -> bool:
     source = quantize.inputs[0]
     producer = graph.producers.get(source)
     return source in graph.inputs or (producer is not None and producer.kind == "DequantizeLinear")
+
+
+def _makes_pixels_signed(graph: Graph, quantize: Operator) -> bool:
+    """Takes the dequantized pixels to INT8 of the same scale, zero point 0."""
+    dequantize, levels = graph.producers.get(quantize.inputs[0]), graph.tensors[quantize.outputs[0]]
+    signed = len(quantize.inputs) == 3 and graph.tensors[quantize.inputs[2]].dtype == "int8"
+    same_scale = (levels.scale, levels.zero_point) == (_PIXEL_SCALE, 0)
+    return dequantize is not None and _reads_pixels(graph, dequantize) and signed and same_scale
 
 
 def _reads_pixels(graph: Graph, operator: Operator) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from waste_edge.dataset import Photo
 from waste_edge.engines.engine import open_engine
@@ -22,7 +23,7 @@ from waste_edge.export.recipe import ExportRecipe
 from waste_edge.export.work import Work
 from waste_edge.files import sha256_of
 from waste_edge.frames import Pixels
-from waste_edge.manifest import Artifact, ArtifactName, FileEntry
+from waste_edge.manifest import Artifact, ArtifactName, FileEntry, Reference
 from waste_edge.metrics import Comparison
 from waste_edge.pictures import read_picture
 from waste_edge.preprocess import prepare
@@ -34,11 +35,15 @@ Logits = dict[ArtifactName, NDArray[np.float32]]  # (N, C) each, N validation pi
 
 @dataclass(frozen=True, eq=False)
 class Floating:
-    """The FP32 artifacts, what they answered, and `reference` (N, C), what the torch network did."""
+    """The FP32 artifacts and what torch and they answered.
+
+    Attributes:
+        references: (N, C) of the torch network, in float, and rounded too if it was trained so.
+    """
 
     artifacts: dict[ArtifactName, Artifact]
     logits: Logits
-    reference: NDArray[np.float32]
+    references: dict[Reference, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +81,14 @@ def write_floating(folder: Path, work: Work) -> Floating:
     }
     _refuse_foreign_graphs(folder, artifacts)
     logits = _measure(folder, artifacts, work)
-    work.step("measuring the torch network")
-    return Floating(artifacts, logits, predict_logits(work.run.network, work.validation, work.spec, work.progress))
+    networks: dict[Reference, nn.Module] = {"float": work.run.network}
+    if work.run.info.ranges:
+        networks["rounded"] = work.run.as_trained()
+    references: dict[Reference, NDArray[np.float32]] = {}
+    for kind, network in networks.items():
+        work.step(f"measuring the torch network ({kind})")
+        references[kind] = predict_logits(network, work.validation, work.spec, work.progress)
+    return Floating(artifacts, logits, references)
 
 
 def quantize(folder: Path, work: Work, floating: Floating, recipe: ExportRecipe) -> Attempt:
@@ -174,7 +185,12 @@ def _refuse_foreign_graphs(folder: Path, names: Iterable[ArtifactName], float_la
 
 
 def _details(recipe: ExportRecipe, trained_ranges: bool) -> str:
-    ranges = {"minmax": "MinMax", "percentile": f"{recipe.percentile:g}th percentile", "mse": "least squared error"}
+    ranges = {
+        "minmax": "MinMax",
+        "percentile": f"{recipe.percentile:g}th percentile",
+        "mse": "least squared error",
+        "entropy": "least relative entropy",
+    }
     words = [", ranges trained (quantization-aware)" if trained_ranges else f", ranges by {ranges[recipe.ranges]}"]
     if recipe.equalize:
         words.append(", channels equalized")

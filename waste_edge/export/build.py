@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from waste_edge.bundle import open_bundle, pack
 from waste_edge.engines.engine import open_engine
 from waste_edge.engines.evaluate import Progress, score_logits, truth_of
+from waste_edge.engines.graph import read_graph
 from waste_edge.engines.latency import median_latencies_ms
 from waste_edge.engines.verify import verify_bundle
 from waste_edge.errors import GateError, UserError, WasteEdgeError
@@ -35,6 +36,7 @@ from waste_edge.manifest import (
     Manifest,
     Metrics,
     Provenance,
+    Reference,
 )
 from waste_edge.metrics import fit_temperature
 from waste_edge.signing import SIGNATURE_NAME, Signer
@@ -63,11 +65,13 @@ class Exported:
 
     Attributes:
         latency_ms: median of one inference on one thread of this machine, by artifact.
+        operators: how many of each kind, by artifact, the most frequent first.
         reason: why its recipe was kept.
     """
 
     manifest: Manifest
     latency_ms: dict[ArtifactName, float]
+    operators: dict[ArtifactName, dict[str, int]]
     reason: str
 
 
@@ -138,7 +142,8 @@ def _fill(
     _verify(folder)
     work.step("timing")
     latency_ms = median_latencies_ms(engines, work.prepared(work.validation[:1])[0])
-    return Exported(manifest, latency_ms, reason)
+    operators = {name: read_graph(folder / artifacts[name].file, name).counts() for name in ARTIFACT_NAMES}
+    return Exported(manifest, latency_ms, operators, reason)
 
 
 def _try_recipes(
@@ -237,13 +242,16 @@ def _score(work: Work, floating: Floating, attempt: Attempt) -> tuple[Calibratio
     logits = {**floating.logits, **attempt.logits}
     scores: dict[ArtifactName, ArtifactScores] = {}
     for name in ARTIFACT_NAMES:
-        difference = np.abs(logits[name] - floating.reference)
-        same = logits[name].argmax(axis=1) == floating.reference.argmax(axis=1)
+        kind: Reference = "rounded" if name.endswith("int8") and "rounded" in floating.references else "float"
+        reference = floating.references[kind]
+        difference = np.abs(logits[name] - reference)
+        same = logits[name].argmax(axis=1) == reference.argmax(axis=1)
         scores[name] = ArtifactScores(
             scores=score_logits(logits[name], truth, labels, calibration),
             agreement=float(same.mean()),
             max_logit_difference=float(difference.max()),
             mean_logit_difference=float(difference.mean()),
+            reference=kind,
         )
     return calibration, Metrics(protocol=protocol, artifacts=scores, quantization=attempt.comparisons)
 

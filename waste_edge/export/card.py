@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from waste_edge.export.gate import describe_drop
-from waste_edge.manifest import ArtifactName, Manifest
+from waste_edge.manifest import ArtifactName, ArtifactScores, Manifest
 
 CARD_NAME = "MODEL_CARD.md"
 _HEADLINE: ArtifactName = "tflite-int8"
@@ -59,7 +59,7 @@ def _results(manifest: Manifest) -> str:
     rows = "\n".join(
         f"| {name} | {manifest.artifacts[name].size_bytes:,} | {one.scores.accuracy:.1%} "
         f"({one.scores.accuracy_low:.1%} to {one.scores.accuracy_high:.1%}) | "
-        f"{one.agreement:.1%} | {one.max_logit_difference:.3f} |"
+        f"{agreement(one)} | {one.max_logit_difference:.3f} |"
         for name, one in manifest.metrics.artifacts.items()
     )
     scores, calibration = manifest.metrics.artifacts[_HEADLINE].scores, manifest.calibration
@@ -71,11 +71,17 @@ Measured on {manifest.metrics.protocol}. Intervals are 95 % (Wilson).
 |---|---|---|---|---|
 {rows}
 
+{manifest.metrics.reference_in_words()}
 {_against_fp32(manifest)}Accuracy counts the most probable label.
 At the shipped thresholds (confidence {calibration.min_confidence:g}, known score {calibration.min_known_score:g},
 temperature {calibration.temperature:g}) {scores.rejected:.1%} of these pictures would be called unknown.
 Calibration error (ECE, 15 bins) {scores.ece:.1%}: optimistic,
 since the temperature was fitted here."""
+
+
+def agreement(measured: ArtifactScores) -> str:
+    """Of an artifact with the torch network, e.g. `98.8%`; `98.8% (rounded)` if that is not the network in float."""
+    return f"{measured.agreement:.1%}" + (" (rounded)" if measured.reference == "rounded" else "")
 
 
 def _against_fp32(manifest: Manifest) -> str:

@@ -9,13 +9,14 @@ import msgspec
 from waste_edge.resources import find
 from waste_edge.strict import Strict, read_toml
 
-RangeMethod = Literal["minmax", "percentile", "mse"]
+RangeMethod = Literal["minmax", "percentile", "mse", "entropy"]
 
 # In the order `--best` tries them: the plainest first, so that it wins a tie.
 SHIPPED = (
     "static_wi8_ai8",
     "static_wi8_ai8_percentile",
     "static_wi8_ai8_mse",
+    "static_wi8_ai8_entropy",
     "static_wi8_ai8_equalized",
     "static_wi8_ai8_mse_equalized",
 )

@@ -8,10 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from waste_edge.export.build import Exported
+from waste_edge.export.card import agreement
 from waste_edge.files import write_atomically
 from waste_edge.metrics import Comparison
 
-HEADINGS = ("artifact", "bytes", "accuracy (95 %)", "points against FP32", "same label as torch", "ms, one thread")
+HEADINGS = (
+    "artifact", "bytes", "ops", "accuracy (95 %)", "points against FP32", "same label as torch", "ms, one thread",
+)  # fmt: skip
 
 
 def rows(exported: Exported) -> list[tuple[str, ...]]:
@@ -24,9 +27,10 @@ def rows(exported: Exported) -> list[tuple[str, ...]]:
             (
                 name,
                 f"{manifest.artifacts[name].size_bytes:,}",
+                str(sum(exported.operators[name].values())),
                 f"{scores.accuracy:.1%} ({scores.accuracy_low:.1%} to {scores.accuracy_high:.1%})",
                 _against(comparison) if comparison else "",
-                f"{one.agreement:.1%}",
+                agreement(one),
                 f"{exported.latency_ms[name]:.2f}",
             )
         )
@@ -46,8 +50,14 @@ def write_report(exported: Exported, out: Path) -> Path:
     lines += [f"| {' | '.join(row)} |" for row in (HEADINGS, ("---",) * len(HEADINGS), *rows(exported))]
     lines += [
         "",
-        f"Measured on {manifest.metrics.protocol}. Milliseconds: median, this machine, preprocessing left out.",
+        f"Measured on {manifest.metrics.protocol}. {manifest.metrics.reference_in_words()}",
+        "Milliseconds: median, this machine, preprocessing left out.",
+        "",
+        "## Operators",
+        "",
     ]
+    for artifact, counts in exported.operators.items():
+        lines.append(f"- {artifact}: {', '.join(f'{count} {kind}' for kind, count in counts.items())}")
     for name, one in manifest.metrics.quantization.items():
         changes = ", ".join(f"{label} {points:+.1f}" for label, points in one.recall_change_points.items())
         lines += ["", f"## {name} against FP32", "", f"Recall, points: {changes}.", ""]
