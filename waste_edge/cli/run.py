@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from waste_edge.device.judge import Judge
     from waste_edge.device.loop import Limits
     from waste_edge.device.outbox import Outbox
+    from waste_edge.device.notify import Notifier
     from waste_edge.device.signals import Stop
     from waste_edge.device.statistics import Summary
     from waste_edge.engines.classifier import Classifier
@@ -194,12 +195,12 @@ def _watch(plan: _Plan, plan_anew: Callable[[], _Plan], stop: Stop) -> Summary:
     """Run as planned; after a SIGHUP with a configuration that can be used, as planned anew, until the end."""
     from waste_edge.device.clock import SystemClock
     from waste_edge.device.health import Health
-    from waste_edge.device.notify import Notifier
 
-    clock, health, notifier = SystemClock(), Health(), Notifier.of_environment()
+    clock, health = SystemClock(), Health()
     plans = [plan]
 
     def reload() -> str:
+        notifier = _notifier()
         notifier.reloading(clock.now_ns())
         better = _checked(plan_anew, health)
         if better is None:
@@ -213,7 +214,13 @@ def _watch(plan: _Plan, plan_anew: Callable[[], _Plan], stop: Stop) -> Summary:
             summary = _watch_once(plans.pop(), clock, health, stop, reload)
         return summary
     finally:
-        notifier.stopping()
+        _notifier().stopping()
+
+
+def _notifier() -> Notifier:
+    from waste_edge.device.notify import Notifier
+
+    return Notifier.of_environment()
 
 
 def _checked(plan_anew: Callable[[], _Plan], health: Health) -> _Plan | None:
@@ -234,24 +241,25 @@ def _checked(plan_anew: Callable[[], _Plan], health: Health) -> _Plan | None:
 def _watch_once(plan: _Plan, clock: Clock, health: Health, stop: Stop, reload: Callable[[], str]) -> Summary:
     import contextlib
 
-    from waste_edge.device.camera_condition import CameraCondition
     from waste_edge.device.capture import Patience, start_capture
-    from waste_edge.device.condition import Condition, Level
-    from waste_edge.device.config import state_folder
-    from waste_edge.device.judge import Judge
-    from waste_edge.device.keeper import SceneKeeper
-    from waste_edge.device.loop import Loop
-    from waste_edge.device.notify import Notifier, Watchdog, watchdog_ns
-    from waste_edge.device.station import beside_the_loop
-    from waste_edge.engines.classifier import load_classifier
 
     config = plan.config
     looked_at = _source(plan, clock)
-    state = None if plan.demo else state_folder(config)  # a demo tells nobody
     with contextlib.ExitStack() as stack:
-        # First of all: the capture process starts up while the model is loaded.
         messages = start_capture(looked_at, clock, None if plan.no_wait else Patience())
         stack.callback(messages.close)
+        # Only now: the capture process starts up while numpy, OpenCV and the engine are imported here.
+        from waste_edge.device.camera_condition import CameraCondition
+        from waste_edge.device.condition import Condition, Level
+        from waste_edge.device.config import state_folder
+        from waste_edge.device.judge import Judge
+        from waste_edge.device.keeper import SceneKeeper
+        from waste_edge.device.loop import Loop
+        from waste_edge.device.notify import Watchdog, watchdog_ns
+        from waste_edge.device.station import beside_the_loop
+        from waste_edge.engines.classifier import load_classifier
+
+        state = None if plan.demo else state_folder(config)  # a demo tells nobody
         opened = stack.enter_context(opened_bundle(config.bundle, _key(config)))
         site = _site(plan, opened.manifest)
         classifier = load_classifier(opened, config.engine, config.precision, config.threads)
@@ -259,7 +267,7 @@ def _watch_once(plan: _Plan, clock: Clock, health: Health, stop: Stop, reload: C
         view.started(_about("the demo clip (rendered)" if plan.demo else looked_at.title, classifier, site))
         health.set(Condition("config", Level.OK, "as read at the start"))
         outbox = stack.enter_context(beside_the_loop(config, state, health, clock))
-        watchdog = Watchdog(Notifier.of_environment(), clock, watchdog_ns())
+        watchdog = Watchdog(_notifier(), clock, watchdog_ns())
         items = _items(Judge(opened.manifest, site), looked_at, outbox)
         return Loop(
             messages,
