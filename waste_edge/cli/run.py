@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from waste_edge.device.health import Health
     from waste_edge.device.items import Items
     from waste_edge.device.judge import Judge
-    from waste_edge.device.loop import Limits
     from waste_edge.device.outbox import Outbox
     from waste_edge.device.notify import Notifier
     from waste_edge.device.signals import Stop
@@ -109,7 +108,8 @@ class _Plan:
     demo: bool
     as_json: bool
     no_wait: bool
-    limits: Limits
+    frames: int | None
+    duration_s: float | None
 
 
 def command(
@@ -164,7 +164,6 @@ def _plan(context: typer.Context, path: Path | None) -> _Plan:
     import msgspec
 
     from waste_edge.device.config import StationConfig, read_config
-    from waste_edge.device.loop import Limits
 
     options: dict[str, Any] = context.params
     # By name: this is Click's own, or the copy that Typer brings.
@@ -182,8 +181,9 @@ def _plan(context: typer.Context, path: Path | None) -> _Plan:
         raise typer.BadParameter(
             "give exactly one of --camera [ID], --source PATH|URL and --demo, or a --config with `camera` or `source`"
         )
-    limits = Limits(options["frames"], options["duration"])
-    return _Plan(config, options["demo"], options["as_json"], options["no_wait"], limits)
+    return _Plan(
+        config, options["demo"], options["as_json"], options["no_wait"], options["frames"], options["duration"]
+    )
 
 
 def _was_given(context: typer.Context, name: str) -> bool:
@@ -254,7 +254,7 @@ def _watch_once(plan: _Plan, clock: Clock, health: Health, stop: Stop, reload: C
         from waste_edge.device.config import state_folder
         from waste_edge.device.judge import Judge
         from waste_edge.device.keeper import SceneKeeper
-        from waste_edge.device.loop import Loop
+        from waste_edge.device.loop import Limits, Loop
         from waste_edge.device.notify import Watchdog, watchdog_ns
         from waste_edge.device.station import beside_the_loop
         from waste_edge.engines.classifier import load_classifier
@@ -275,7 +275,7 @@ def _watch_once(plan: _Plan, clock: Clock, health: Health, stop: Stop, reload: C
             items,
             [CameraCondition(health), watchdog, view],
             clock,
-            plan.limits,
+            Limits(plan.frames, plan.duration_s),
             stop,
             keeper=None if outbox is None else SceneKeeper(outbox, items, clock),
             health=health,
