@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -148,8 +149,10 @@ def command(
     Exit code 0: ended well, by Ctrl-C too. 2: no such source, or a picture that
     cannot be read. 1: our fault.
     """
+    from waste_edge.device.one_thread import ONE_THREAD
     from waste_edge.device.signals import stopped_by_signals
 
+    os.environ.update(ONE_THREAD | os.environ)  # before numpy and OpenCV are imported; what a user sets stands
     if duration is not None and not duration > 0:  # written so that nan is caught, too
         raise typer.BadParameter(f"--duration {duration:g}: expected seconds above 0")
     with stopped_by_signals(reloads=config is not None) as stop:

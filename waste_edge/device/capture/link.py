@@ -14,6 +14,7 @@ import msgspec
 from waste_edge.device.cameras import child
 from waste_edge.device.cameras.camera import Candidate
 from waste_edge.device.cameras.memory import create_memory
+from waste_edge.device.one_thread import ONE_THREAD
 from waste_edge.strict import Strict
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ def _one_line(text: str) -> str:
 
 def _environment() -> dict[str, str]:
     """This process's, with one thread for libraries that would start one a core to convert a picture."""
-    return {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"} | os.environ
+    return ONE_THREAD | os.environ
 
 
 def start_child(candidate: Candidate) -> Link:
