@@ -15,7 +15,6 @@ import typer
 
 from waste_edge import __version__
 from waste_edge.errors import UserError, WasteEdgeError
-from waste_edge.files import is_full
 
 # Each is a module of `waste_edge.cli`; the groups have verbs of their own.
 VERBS = ("run", "doctor", "classify", "bench", "evaluate", "verify", "inspect", "train", "distill", "export")
@@ -99,6 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _write_no_more()
         raise SystemExit(1) from None  # as Typer ends when the reader has gone
     except OSError as error:
+        from waste_edge.files import is_full
+
         if not is_full(error):
             _complain_of_us(error)
         _write_no_more()
