@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from waste_edge.bundle import open_bundle
-from waste_edge.cli.main import app
+from waste_edge.cli.main import command_line
 from waste_edge.resources import BUNDLES, DEFAULT_BUNDLE
 from waste_edge.training.recipe import shipped_recipes
 
@@ -41,6 +41,7 @@ def test_the_default_model_is_as_good_and_as_small_as_promised() -> None:
 
 
 def test_every_verb_it_names_exists() -> None:
+    app = command_line([])
     verbs = {command.name for command in app.registered_commands} | {group.name for group in app.registered_groups}
     named = set(re.findall(r"(?:`|^|sudo |bin/)waste-edge ([a-z]+)\b", README, re.MULTILINE))
     assert named <= verbs, named - verbs

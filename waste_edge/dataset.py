@@ -15,7 +15,6 @@ from typing import Literal
 
 from waste_edge.errors import DataError
 from waste_edge.files import sha256_of
-from waste_edge.pictures import find_pictures
 from waste_edge.strict import Strict
 
 Part = Literal["train", "val", "test"]
@@ -139,6 +138,8 @@ def stratified(dataset: Dataset, photos: Sequence[Photo], count: int, seed: int)
 
 
 def _photos_of(root: Path, label: str, groups: dict[str, str]) -> list[Photo]:
+    from waste_edge.pictures import find_pictures  # here: a manifest needs a SplitSpec, a station no Pillow
+
     paths = list(find_pictures(root / label))
     if not paths:
         raise DataError(f"{root / label}: class folder without pictures; add some or remove the folder")

@@ -13,7 +13,7 @@ import typer
 
 from waste_edge import __version__
 from waste_edge.cli import main as main_module
-from waste_edge.cli.main import app, main, with_camera_value
+from waste_edge.cli.main import command_line, main, with_camera_value
 from waste_edge.errors import BundleError, EngineError
 
 WasteEdge = Callable[..., Any]
@@ -115,7 +115,7 @@ def test_every_error_is_one_line(
         raise error
 
     monkeypatch.delenv("WASTE_EDGE_DEBUG", raising=False)
-    monkeypatch.setattr(main_module, "app", broken)
+    monkeypatch.setattr(main_module, "command_line", lambda words: broken)
     assert waste_edge() == (exit_code, "", message)
     monkeypatch.setenv("WASTE_EDGE_DEBUG", "1")
     with pytest.raises(type(error)):
@@ -130,5 +130,5 @@ def test_a_reader_that_leaves_is_no_error(colour_photos: Any, tiny_bundle: Any) 
 
 
 def test_the_app_has_no_other_verbs() -> None:
-    names = [command.name for command in app.registered_commands]
+    names = [command.name for command in command_line([]).registered_commands]
     assert names == VERBS

@@ -10,7 +10,8 @@ import pytest
 
 from waste_edge.device.cameras import RawFrame, Source
 from waste_edge.device.cameras.camera import packed
-from waste_edge.device.capture import Absent, BadPicture, Capture, Ended, Failed, Message, Opened, Patience, Slot
+from waste_edge.device.capture import Absent, BadPicture, Ended, Failed, Message, Opened, Patience
+from waste_edge.device.capture.thread import Capture, Slot
 from waste_edge.errors import CameraError, PictureError
 from waste_edge.frames import Frame
 

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from waste_edge.device.cameras.camera import RawFrame, packed
-from waste_edge.device.cameras.shared import SLOT_BYTES, Reader, Writer, create_memory
+from waste_edge.device.cameras.memory import SLOT_BYTES, create_memory
+from waste_edge.device.cameras.shared import Reader, Writer
 from waste_edge.device.capture.convert import frame_of
 
 

@@ -11,7 +11,8 @@ import sys
 
 from waste_edge.bundle import find_bundle, open_bundle
 from waste_edge.device.cameras import media_source
-from waste_edge.device.capture import Capture, Opened
+from waste_edge.device.capture import Opened
+from waste_edge.device.capture.thread import Capture
 from waste_edge.device.clock import SystemClock
 from waste_edge.device.items import PassingItems
 from waste_edge.device.judge import Judge

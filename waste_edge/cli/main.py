@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import signal
@@ -13,39 +14,39 @@ from typing import Annotated
 import typer
 
 from waste_edge import __version__
-from waste_edge.cli import (
-    bench,
-    classify,
-    distill,
-    doctor,
-    evaluate,
-    export,
-    inspect,
-    run,
-    service,
-    site,
-    train,
-    verify,
-)
 from waste_edge.errors import UserError, WasteEdgeError
-from waste_edge.files import is_full
 
-app = typer.Typer(
-    name="waste-edge",
-    help="Put a waste classifier that deserves trust on a small board at a real bin.\n\n"
-    "At a bin: [bold]run[/], [bold]doctor[/], [bold]classify[/], [bold]bench[/], [bold]verify[/], [bold]inspect[/], "
-    "[bold]evaluate[/], [bold]site[/], [bold]service[/].\n\n"
-    "On a workstation (pip install 'waste-edge\\[host]'): [bold]train[/], [bold]distill[/], [bold]export[/].",
-    rich_markup_mode="rich",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for verb in (run, doctor, classify, bench, evaluate, verify, inspect, train, distill, export):
-    app.command(verb.__name__.rpartition(".")[2])(verb.command)
-app.add_typer(service.app, name="service")
-app.add_typer(site.app, name="site")
+# Each is a module of `waste_edge.cli`; the groups have verbs of their own.
+VERBS = ("run", "doctor", "classify", "bench", "evaluate", "verify", "inspect", "train", "distill", "export")
+GROUPS = ("service", "site")
+
+
+def command_line(words: Sequence[str]) -> typer.Typer:
+    """What understands these words: the verb they begin with, alone, else all verbs.
+
+    A station that starts does not wait for the options of eleven other verbs.
+    """
+    app = typer.Typer(
+        name="waste-edge",
+        help="Put a waste classifier that deserves trust on a small board at a real bin.\n\n"
+        "At a bin: [bold]run[/], [bold]doctor[/], [bold]classify[/], [bold]bench[/], [bold]verify[/], "
+        "[bold]inspect[/], [bold]evaluate[/], [bold]site[/], [bold]service[/].\n\n"
+        "On a workstation (pip install 'waste-edge\\[host]'): [bold]train[/], [bold]distill[/], [bold]export[/].",
+        rich_markup_mode="rich",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    every = (*VERBS, *GROUPS)
+    for name in words[:1] if words and words[0] in every else every:
+        verb = importlib.import_module(f"waste_edge.cli.{name}")
+        if name in GROUPS:
+            app.add_typer(verb.app, name=name)
+        else:
+            app.command(name)(verb.command)
+    return app
 
 
 def _print_version(wanted: bool) -> None:
@@ -54,7 +55,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         _refuse_undecodable(words)
         try:
-            app(args=words, prog_name="waste-edge")
+            command_line(words)(args=words, prog_name="waste-edge")
         finally:
             sys.stdout.flush()  # so that a full disk shows here, and not at Python's own exit
     except KeyboardInterrupt:
@@ -98,6 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _write_no_more()
         raise SystemExit(1) from None  # as Typer ends when the reader has gone
     except OSError as error:
+        from waste_edge.files import is_full
+
         if not is_full(error):
             _complain_of_us(error)
         _write_no_more()

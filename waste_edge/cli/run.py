@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from waste_edge.device.health import Health
     from waste_edge.device.items import Items
     from waste_edge.device.judge import Judge
-    from waste_edge.device.loop import Limits
     from waste_edge.device.outbox import Outbox
+    from waste_edge.device.notify import Notifier
     from waste_edge.device.signals import Stop
     from waste_edge.device.statistics import Summary
     from waste_edge.engines.classifier import Classifier
@@ -108,7 +109,8 @@ class _Plan:
     demo: bool
     as_json: bool
     no_wait: bool
-    limits: Limits
+    frames: int | None
+    duration_s: float | None
 
 
 def command(
@@ -147,8 +149,10 @@ def command(
     Exit code 0: ended well, by Ctrl-C too. 2: no such source, or a picture that
     cannot be read. 1: our fault.
     """
+    from waste_edge.device.one_thread import ONE_THREAD
     from waste_edge.device.signals import stopped_by_signals
 
+    os.environ.update(ONE_THREAD | os.environ)  # before numpy and OpenCV are imported; what a user sets stands
     if duration is not None and not duration > 0:  # written so that nan is caught, too
         raise typer.BadParameter(f"--duration {duration:g}: expected seconds above 0")
     with stopped_by_signals(reloads=config is not None) as stop:
@@ -163,7 +167,6 @@ def _plan(context: typer.Context, path: Path | None) -> _Plan:
     import msgspec
 
     from waste_edge.device.config import StationConfig, read_config
-    from waste_edge.device.loop import Limits
 
     options: dict[str, Any] = context.params
     # By name: this is Click's own, or the copy that Typer brings.
@@ -181,8 +184,9 @@ def _plan(context: typer.Context, path: Path | None) -> _Plan:
         raise typer.BadParameter(
             "give exactly one of --camera [ID], --source PATH|URL and --demo, or a --config with `camera` or `source`"
         )
-    limits = Limits(options["frames"], options["duration"])
-    return _Plan(config, options["demo"], options["as_json"], options["no_wait"], limits)
+    return _Plan(
+        config, options["demo"], options["as_json"], options["no_wait"], options["frames"], options["duration"]
+    )
 
 
 def _was_given(context: typer.Context, name: str) -> bool:
@@ -194,12 +198,12 @@ def _watch(plan: _Plan, plan_anew: Callable[[], _Plan], stop: Stop) -> Summary:
     """Run as planned; after a SIGHUP with a configuration that can be used, as planned anew, until the end."""
     from waste_edge.device.clock import SystemClock
     from waste_edge.device.health import Health
-    from waste_edge.device.notify import Notifier
 
-    clock, health, notifier = SystemClock(), Health(), Notifier.of_environment()
+    clock, health = SystemClock(), Health()
     plans = [plan]
 
     def reload() -> str:
+        notifier = _notifier()
         notifier.reloading(clock.now_ns())
         better = _checked(plan_anew, health)
         if better is None:
@@ -213,7 +217,13 @@ def _watch(plan: _Plan, plan_anew: Callable[[], _Plan], stop: Stop) -> Summary:
             summary = _watch_once(plans.pop(), clock, health, stop, reload)
         return summary
     finally:
-        notifier.stopping()
+        _notifier().stopping()
+
+
+def _notifier() -> Notifier:
+    from waste_edge.device.notify import Notifier
+
+    return Notifier.of_environment()
 
 
 def _checked(plan_anew: Callable[[], _Plan], health: Health) -> _Plan | None:
@@ -234,24 +244,25 @@ def _checked(plan_anew: Callable[[], _Plan], health: Health) -> _Plan | None:
 def _watch_once(plan: _Plan, clock: Clock, health: Health, stop: Stop, reload: Callable[[], str]) -> Summary:
     import contextlib
 
-    from waste_edge.device.camera_condition import CameraCondition
     from waste_edge.device.capture import Patience, start_capture
-    from waste_edge.device.condition import Condition, Level
-    from waste_edge.device.config import state_folder
-    from waste_edge.device.judge import Judge
-    from waste_edge.device.keeper import SceneKeeper
-    from waste_edge.device.loop import Loop
-    from waste_edge.device.notify import Notifier, Watchdog, watchdog_ns
-    from waste_edge.device.station import beside_the_loop
-    from waste_edge.engines.classifier import load_classifier
 
     config = plan.config
     looked_at = _source(plan, clock)
-    state = None if plan.demo else state_folder(config)  # a demo tells nobody
     with contextlib.ExitStack() as stack:
-        # First of all: the capture process starts up while the model is loaded.
         messages = start_capture(looked_at, clock, None if plan.no_wait else Patience())
         stack.callback(messages.close)
+        # Only now: the capture process starts up while numpy, OpenCV and the engine are imported here.
+        from waste_edge.device.camera_condition import CameraCondition
+        from waste_edge.device.condition import Condition, Level
+        from waste_edge.device.config import state_folder
+        from waste_edge.device.judge import Judge
+        from waste_edge.device.keeper import SceneKeeper
+        from waste_edge.device.loop import Limits, Loop
+        from waste_edge.device.notify import Watchdog, watchdog_ns
+        from waste_edge.device.station import beside_the_loop
+        from waste_edge.engines.classifier import load_classifier
+
+        state = None if plan.demo else state_folder(config)  # a demo tells nobody
         opened = stack.enter_context(opened_bundle(config.bundle, _key(config)))
         site = _site(plan, opened.manifest)
         classifier = load_classifier(opened, config.engine, config.precision, config.threads)
@@ -259,7 +270,7 @@ def _watch_once(plan: _Plan, clock: Clock, health: Health, stop: Stop, reload: C
         view.started(_about("the demo clip (rendered)" if plan.demo else looked_at.title, classifier, site))
         health.set(Condition("config", Level.OK, "as read at the start"))
         outbox = stack.enter_context(beside_the_loop(config, state, health, clock))
-        watchdog = Watchdog(Notifier.of_environment(), clock, watchdog_ns())
+        watchdog = Watchdog(_notifier(), clock, watchdog_ns())
         items = _items(Judge(opened.manifest, site), looked_at, outbox)
         return Loop(
             messages,
@@ -267,7 +278,7 @@ def _watch_once(plan: _Plan, clock: Clock, health: Health, stop: Stop, reload: C
             items,
             [CameraCondition(health), watchdog, view],
             clock,
-            plan.limits,
+            Limits(plan.frames, plan.duration_s),
             stop,
             keeper=None if outbox is None else SceneKeeper(outbox, items, clock),
             health=health,

@@ -14,7 +14,7 @@ from waste_edge.device.outbox import OutboxConfig
 from waste_edge.device.shedding import Thresholds
 from waste_edge.device.sinks.json_lines import JsonLinesConfig
 from waste_edge.device.sinks.mqtt import MqttConfig
-from waste_edge.engines.engine import EngineName, Precision
+from waste_edge.engines.names import EngineName, Precision
 from waste_edge.resources import DEFAULT_BUNDLE
 from waste_edge.strict import Strict, read_toml
 

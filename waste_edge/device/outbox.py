@@ -13,15 +13,18 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.device.condition import Condition, Level
-from waste_edge.device.items import Event
 from waste_edge.device.outbox_file import WAL_BYTES, Database, in_words, is_corrupt, set_aside
 from waste_edge.device.outbox_reader import Reader
 from waste_edge.device.record import Record, event_fields
 from waste_edge.device.wall import SystemWall, Wall
 from waste_edge.strict import Strict
+
+if TYPE_CHECKING:  # a configuration needs this module's, and no camera's libraries
+    from waste_edge.device.items import Event
 
 _RETRY_S = (1.0, 60.0)  # after a failure the disk is tried again after the first, doubling up to the second
 _TEND_EVERY_S = 60.0

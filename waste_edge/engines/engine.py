@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from waste_edge.engines.names import EngineName as EngineName
+from waste_edge.engines.names import Precision as Precision
 from waste_edge.errors import BundleError, EngineError, MissingPackageError
 from waste_edge.frames import Pixels
 from waste_edge.manifest import ArtifactName, Manifest
 
-EngineName = Literal["onnx", "litert"]
-Precision = Literal["fp32", "int8"]
 ENGINE_NAMES: tuple[EngineName, ...] = ("litert", "onnx")  # in the order `auto` prefers them
 LITERT_MODULES = ("ai_edge_litert", "tflite_runtime")  # same Interpreter, the maintained one first
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # the program names a camera before it has imported numpy
+    import numpy as np
+    from numpy.typing import NDArray
 
 Layout = Literal["rgb", "bgr", "yuv420"]
 
@@ -48,7 +49,7 @@ class RawFrame:
             raise ValueError(f"YUV420 needs an even width, height and stride, got {width}x{height}, {self.data.shape}")
         rows, row_bytes = (height * 3 // 2, width) if planar else (height, width * 3)
         data = self.data
-        if data.dtype != np.uint8 or data.ndim != 2 or data.shape[0] != rows or data.shape[1] < row_bytes:
+        if data.dtype != "uint8" or data.ndim != 2 or data.shape[0] != rows or data.shape[1] < row_bytes:
             wanted = f"uint8 ({rows}, at least {row_bytes}) for {self.layout} {width}x{height}"
             raise ValueError(f"expected {wanted}, got {data.dtype} {data.shape}")
 

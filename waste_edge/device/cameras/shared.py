@@ -18,12 +18,8 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from waste_edge.device.cameras.camera import Layout, RawFrame
+from waste_edge.device.cameras.memory import PAGE_BYTES, SLOT_BYTES, STRIDE_BYTES
 
-# The most a frame may take: 3840x2160 in RGB is 24.9 MB. Untouched pages of a slot take no memory.
-SLOT_BYTES = 32 * 2**20
-
-_PAGE = 4096  # the header has a page of its own, so that the picture begins on one
-_STRIDE = _PAGE + SLOT_BYTES
 _HEADER = struct.Struct("<QqIIIIQ")  # sequence, captured_ns, layout, width, height, stride, length
 _SEQUENCE = struct.Struct("<Q")
 _LAYOUTS: tuple[Layout, ...] = ("rgb", "bgr", "yuv420")
@@ -33,21 +29,12 @@ _SLOTS: tuple[Literal[0], Literal[1]] = (0, 1)
 T = TypeVar("T")
 
 
-def create_memory() -> int:
-    """A file descriptor of new shared memory, without a name; nobody who holds it can cut it short."""
-    memory = os.memfd_create("waste-edge-frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.ftruncate(memory, 2 * _STRIDE)
-    # Reading beyond a file that was truncated ends a process with SIGBUS.
-    fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
-    return memory
-
-
 class Writer:
     """The capture process's side; takes `memory` over."""
 
     def __init__(self, memory: int) -> None:
         self._memory = memory
-        self._map = mmap.mmap(memory, 2 * _STRIDE)
+        self._map = mmap.mmap(memory, 2 * STRIDE_BYTES)
         self._bytes = np.frombuffer(self._map, np.uint8)
         self._sequence = 0
         self._newest = 0  # which slot was written last
@@ -70,11 +57,11 @@ class Writer:
                     return
 
     def _fill(self, slot: int, raw: RawFrame) -> None:
-        start = slot * _STRIDE
+        start = slot * STRIDE_BYTES
         _SEQUENCE.pack_into(self._map, start, 0)
         rows, stride = raw.data.shape
         length = rows * stride
-        room = self._bytes[start + _PAGE : start + _PAGE + length]
+        room = self._bytes[start + PAGE_BYTES : start + PAGE_BYTES + length]
         np.copyto(room.reshape(rows, stride), raw.data)
         layout = _LAYOUTS.index(raw.layout)
         header = (self._sequence, raw.captured_ns, layout, raw.width_px, raw.height_px, stride, length)
@@ -92,7 +79,7 @@ class Reader:
     def __init__(self, memory: int) -> None:
         self.dropped_frames = 0
         self.memory = memory
-        self._map = mmap.mmap(memory, 2 * _STRIDE, prot=mmap.PROT_READ)
+        self._map = mmap.mmap(memory, 2 * STRIDE_BYTES, prot=mmap.PROT_READ)
         self._bytes = np.frombuffer(self._map, np.uint8)
         self._sequence = 0
 
@@ -118,14 +105,14 @@ class Reader:
         return None
 
     def _peek(self, slot: int) -> int:
-        return int(_SEQUENCE.unpack_from(self._map, slot * _STRIDE)[0])
+        return int(_SEQUENCE.unpack_from(self._map, slot * STRIDE_BYTES)[0])
 
     def _frame(self, slot: int) -> tuple[int, RawFrame]:
-        start = slot * _STRIDE
+        start = slot * STRIDE_BYTES
         sequence, captured_ns, layout, width, height, stride, length = _HEADER.unpack_from(self._map, start)
         if not (layout < len(_LAYOUTS) and 0 < stride <= length <= SLOT_BYTES and length % stride == 0):
             raise ValueError(f"expected a frame, got layout {layout}, stride {stride}, length {length}")
-        data = self._bytes[start + _PAGE : start + _PAGE + length].reshape(-1, stride)
+        data = self._bytes[start + PAGE_BYTES : start + PAGE_BYTES + length].reshape(-1, stride)
         return sequence, RawFrame(data, _LAYOUTS[layout], width, height, captured_ns)
 
     def close(self) -> None:
@@ -140,11 +127,11 @@ class Reader:
 def _locked(memory: int, slot: int) -> Iterator[bool]:
     """Hold a slot's lock; yields False if the other process has it."""
     try:
-        fcntl.lockf(memory, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, slot * _STRIDE)
+        fcntl.lockf(memory, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, slot * STRIDE_BYTES)
     except (BlockingIOError, PermissionError):
         yield False
         return
     try:
         yield True
     finally:
-        fcntl.lockf(memory, fcntl.LOCK_UN, 1, slot * _STRIDE)
+        fcntl.lockf(memory, fcntl.LOCK_UN, 1, slot * STRIDE_BYTES)

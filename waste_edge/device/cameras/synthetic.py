@@ -14,8 +14,7 @@ import numpy as np
 from waste_edge.device.cameras.camera import RawFrame, packed
 from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.rendering.canvas import Bytes
-from waste_edge.rendering.items import ITEM_LABELS, render_item
-from waste_edge.rendering.scene import Background, extent, paint_background
+from waste_edge.rendering.backgrounds import Background, paint_background
 
 WIDTH_PX, HEIGHT_PX = 640, 480
 # Seconds; one visit after the other.
@@ -61,7 +60,9 @@ class _Scenes:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._tray = paint_background(Background.TRAY, np.random.default_rng([seed, 0]), WIDTH_PX, HEIGHT_PX)
+        # Painted small: the first frame, and with it the start of a station, waits for the tray.
+        tray = paint_background(Background.TRAY, np.random.default_rng([seed, 0]), WIDTH_PX // 2, HEIGHT_PX // 2)
+        self._tray = np.asarray(cv2.resize(tray, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_CUBIC), np.uint8)
         size = (HEIGHT_PX + _NOISE_ROOM_PX, WIDTH_PX + _NOISE_ROOM_PX, 3)
         self._noise = np.random.default_rng([seed, 1]).integers(0, _NOISE_LEVELS, size, dtype=np.uint8)
         self._item = lru_cache(maxsize=1)(self._draw)  # one visit after the other: nothing grows
@@ -92,6 +93,10 @@ class _Scenes:
 
     def _draw(self, label: str, variant: int) -> tuple[Bytes, Bytes]:
         """An item's colours (side, side, 3) and mask (side, side), turned at random."""
+        # Not before the first item comes: its painters are many, and the empty tray comes first.
+        from waste_edge.rendering.items import ITEM_LABELS, render_item
+        from waste_edge.rendering.scene import extent
+
         rng = np.random.default_rng([self._seed, 2, ITEM_LABELS.index(label), variant])
         sprite = render_item(label, rng, _ITEM_PX)
         angle = float(rng.uniform(-50, 50))
@@ -109,6 +114,8 @@ def label_of(visit: int, seed: int) -> str:
 
 def _which(visit: int, seed: int) -> tuple[str, int]:
     """Label and variant: all labels, in an order that changes, before any comes again; no item is seen twice."""
+    from waste_edge.rendering.items import ITEM_LABELS  # see `_draw`
+
     turn, place = divmod(visit, len(ITEM_LABELS))
     order = np.random.default_rng([seed, 3, turn]).permutation(len(ITEM_LABELS))
     return ITEM_LABELS[int(order[place])], turn

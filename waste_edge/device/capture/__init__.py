@@ -17,9 +17,8 @@ from waste_edge.device.capture.messages import (
     Patience,
 )
 from waste_edge.device.capture.process import ProcessCapture, Silence, start_capture
-from waste_edge.device.capture.thread import Capture, Slot
 
 __all__ = [
-    "Absent", "BadPicture", "Capture", "Ended", "Failed", "Message", "Messages", "Opened", "Patience",
-    "ProcessCapture", "Silence", "Slot", "start_capture",
+    "Absent", "BadPicture", "Ended", "Failed", "Message", "Messages", "Opened", "Patience", "ProcessCapture", "Silence",
+    "start_capture",
 ]  # fmt: skip

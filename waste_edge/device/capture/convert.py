@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from waste_edge.device.cameras.camera import RawFrame
+from waste_edge.device.cameras.shared import Reader
 from waste_edge.frames import Frame, Pixels, rgb_from_yuv420
 
 
@@ -25,3 +26,15 @@ def frame_of(raw: RawFrame, share: bool = False) -> Frame:
     elif not share:
         pixels = pixels.copy()
     return Frame(pixels, raw.captured_ns, raw.name)
+
+
+def take_frame(reader: Reader) -> Frame | None:
+    """The newest frame in a shared memory, in RGB; None if it was taken already.
+
+    Raises:
+        ValueError: what lies there is no frame.
+    """
+    try:
+        return reader.take(frame_of)
+    except cv2.error as error:
+        raise ValueError(str(error)) from error

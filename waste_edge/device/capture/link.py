@@ -7,17 +7,18 @@ import os
 import select
 import socket
 import subprocess
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-import cv2
 import msgspec
 
 from waste_edge.device.cameras import child
 from waste_edge.device.cameras.camera import Candidate
-from waste_edge.device.cameras.shared import Reader, create_memory
-from waste_edge.device.capture.convert import frame_of
-from waste_edge.frames import Frame
+from waste_edge.device.cameras.memory import create_memory
+from waste_edge.device.one_thread import ONE_THREAD
 from waste_edge.strict import Strict
+
+if TYPE_CHECKING:
+    from waste_edge.frames import Frame
 
 Kind = Literal["loaded", "alive", "opened", "absent", "bad-picture", "ended", "failed", "frame", "gone"]
 
@@ -90,8 +91,7 @@ class Child:
         self._socket, theirs = socket.socketpair()
         # The order goes by the socket, since everybody can read a command line and addresses hold passwords.
         self._socket.sendall(msgspec.json.encode([candidate.kind, candidate.argument]) + b"\n")
-        self._reader = Reader(create_memory())
-        memory = self._reader.memory
+        memory = create_memory()
         command = [candidate.python, child.__file__, str(theirs.fileno()), str(memory), str(os.getpid())]
         try:
             self._process = subprocess.Popen(
@@ -105,10 +105,14 @@ class Child:
             )
         except OSError:
             self._socket.close()
-            self._reader.close()
+            os.close(memory)
             raise
         finally:
             theirs.close()
+        # Only now: it starts up while the libraries that its frames need are imported here.
+        from waste_edge.device.cameras.shared import Reader
+
+        self._reader = Reader(memory)
         assert self._process.stdout is not None
         self._stderr = self._process.stdout.fileno()
         self.pid = self._process.pid
@@ -145,9 +149,11 @@ class Child:
 
     def frame(self) -> Frame | None:
         """See `Link.frame`."""
+        from waste_edge.device.capture.convert import take_frame  # see __init__
+
         try:
-            taken = self._reader.take(frame_of)
-        except (ValueError, cv2.error) as error:
+            taken = take_frame(self._reader)
+        except ValueError as error:
             raise Garbage(str(error).splitlines()[0]) from error
         self.dropped_frames = self._reader.dropped_frames
         return taken
@@ -210,7 +216,7 @@ def _one_line(text: str) -> str:
 
 def _environment() -> dict[str, str]:
     """This process's, with one thread for libraries that would start one a core to convert a picture."""
-    return {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"} | os.environ
+    return ONE_THREAD | os.environ
 
 
 def start_child(candidate: Candidate) -> Link:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from waste_edge.frames import Frame
+if TYPE_CHECKING:
+    from waste_edge.frames import Frame
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Failed:
     error: Exception
 
 
-Message = Frame | Opened | Absent | BadPicture | Ended | Failed
+Message: TypeAlias = "Frame | Opened | Absent | BadPicture | Ended | Failed"
 
 
 class Messages(Protocol):

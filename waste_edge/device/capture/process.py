@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from waste_edge.device.cameras.camera import Candidate, Source
 from waste_edge.device.capture.link import Garbage, Link, News, start_child
 from waste_edge.device.capture.messages import Absent, BadPicture, Ended, Failed, Message, Messages, Opened, Patience
-from waste_edge.device.capture.thread import Capture
 from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.errors import CameraError
-from waste_edge.frames import Frame
+
+if TYPE_CHECKING:  # nothing here waits for numpy and OpenCV before the capture process has been started
+    from waste_edge.frames import Frame
 
 MAX_ABANDONED = 3  # processes that could not be killed; each holds its memory, and most likely the camera
 _REAPING_S = 1.0  # a killed process that is still there after so long hangs in the kernel
@@ -273,4 +275,8 @@ class ProcessCapture:
 
 def start_capture(source: Source, clock: Clock, patience: Patience | None) -> Messages:
     """Begin to read a source: cameras, films and streams in a process of their own, pictures in a thread."""
-    return ProcessCapture(source, clock, patience) if source.candidates else Capture(source, clock, patience)
+    if source.candidates:
+        return ProcessCapture(source, clock, patience)
+    from waste_edge.device.capture.thread import Capture  # here: it brings the libraries that a station has not yet
+
+    return Capture(source, clock, patience)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import ssl
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +22,8 @@ from waste_edge.errors import ConfigError, MissingPackageError
 from waste_edge.strict import Strict
 
 if TYPE_CHECKING:
+    import ssl
+
     from paho.mqtt.client import Client
 
 _GOODBYE_S = 0.4  # how long "offline" may take at the end; the broker says it for us if that fails
@@ -215,6 +216,8 @@ def _password(config: MqttConfig, environment: Mapping[str, str]) -> str | None:
 
 
 def _tls(config: MqttConfig) -> ssl.SSLContext:
+    import ssl
+
     try:
         context = ssl.create_default_context(cafile=config.ca_file or None)
         if config.certificate_file:

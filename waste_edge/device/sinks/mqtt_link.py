@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -99,6 +98,8 @@ class Link:
 
 
 def _why(error: OSError) -> str:
+    import ssl  # here: every station reads this module, few of them need TLS
+
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({error.verify_message}); check host and ca_file"
     if isinstance(error, ssl.SSLError):

@@ -1,0 +1,8 @@
+"""What engines and precisions are called: apart, since a configuration names them before anything heavy is imported."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+EngineName = Literal["onnx", "litert"]
+Precision = Literal["fp32", "int8"]
