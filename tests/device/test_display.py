@@ -29,11 +29,14 @@ ABOUT = About(
     streams={"glass": "green", "paper": "blue", "metal": "blue"},
     residual="black",
 )
-EVENT = Event("0" * 32, 10, 20, Decision("blue", "paper", 0.93, "mean of 8 frames; next best glass 5%"), 8)
+DECISION = Decision("blue", "paper", 0.93, "mean of 8 frames; next best glass 5%", stream_probability=0.95123)
+EVENT = Event("0" * 32, 10, 20, DECISION, 8)
 SUMMARY = Summary(
     seconds=12.34567,
     frames=100,
     dropped_frames=3,
+    unclassified_frames=0,
+    shed_frames=0,
     bad_pictures=0,
     items=2,
     streams={"blue": 2},
@@ -87,6 +90,9 @@ def test_json_lines_say_everything_once_and_nothing_else(stream, make_seen):
         "label": "paper",
         "confidence": 0.93,
         "stream": "blue",
+        "action": "sort",
+        "stream_probability": 0.9512,
+        "expected_cost": None,
         "reason": "mean of 8 frames; next best glass 5%",
         "frames": 8,
         "opened_ns": 10,

@@ -6,15 +6,19 @@ import os
 import signal
 import threading
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from waste_edge.device.capture import Absent, BadPicture, Ended, Failed, Message, Opened
+from waste_edge.device.condition import Condition, Level
+from waste_edge.device.health import Health
 from waste_edge.device.items import Event, PassingItems, SingleItems
 from waste_edge.device.judge import Judge
-from waste_edge.device.loop import Limits, Loop, Seen, Stop, stopped_by_signals
+from waste_edge.device.loop import Limits, Listener, Loop, Seen
 from waste_edge.device.presence import State
+from waste_edge.device.signals import Stop, stopped_by_signals
 from waste_edge.device.statistics import Summary
 from waste_edge.errors import CameraError, EngineError
 from waste_edge.frames import Frame
@@ -40,7 +44,7 @@ class ScriptedMessages:
         self.closed = True
 
 
-class Diary:
+class Diary(Listener):
     """A listener that remembers."""
 
     def __init__(self) -> None:
@@ -54,6 +58,9 @@ class Diary:
 
     def decided(self, event: Event) -> None:
         self.entries.append(event)
+
+    def health(self, conditions: Sequence[Condition]) -> None:
+        self.entries += conditions
 
     def ended(self, summary: Summary) -> None:
         self.entries.append(summary)

@@ -169,18 +169,21 @@ def _plan(context: typer.Context, path: Path | None) -> _Plan:
     # By name: this is Click's own, or the copy that Typer brings.
     given = {name: value for name, value in options.items() if _was_given(context, name)}
     config = StationConfig() if path is None else read_config(path)
-    if {"camera", "source", "demo"} & set(given):
+    chosen = {"camera", "source", "demo"} & set(given)
+    if len(chosen) > 1 or (not chosen and config.camera is None and config.source is None):
+        raise typer.BadParameter(
+            "give exactly one of --camera [ID], --source PATH|URL and --demo, or a --config with `camera` or `source`"
+        )
+    if chosen:
         config = msgspec.structs.replace(config, camera=None, source=None)
+    if options["demo"]:  # which tells nobody
+        config = msgspec.structs.replace(config, json_lines=None, mqtt=None)
     changes = {
         name: str(value) if isinstance(value, Path) else value
         for name, value in given.items()
         if name in StationConfig.__struct_fields__
     }
     config = msgspec.structs.replace(config, **changes)
-    if (config.camera is not None) + (config.source is not None) + options["demo"] != 1:
-        raise typer.BadParameter(
-            "give exactly one of --camera [ID], --source PATH|URL and --demo, or a --config with `camera` or `source`"
-        )
     limits = Limits(options["frames"], options["duration"])
     return _Plan(config, options["demo"], options["as_json"], options["no_wait"], limits)
 
@@ -201,7 +204,7 @@ def _watch(plan: _Plan, plan_anew: Callable[[], _Plan], stop: Stop) -> Summary:
 
     def reload() -> str:
         notifier.reloading(clock.now_ns())
-        better = _checked(plan_anew, health)
+        better = _checked(plan_anew, health, clock)
         if better is None:
             notifier.ready()
             return ""
@@ -216,17 +219,24 @@ def _watch(plan: _Plan, plan_anew: Callable[[], _Plan], stop: Stop) -> Summary:
         notifier.stopping()
 
 
-def _checked(plan_anew: Callable[[], _Plan], health: Health) -> _Plan | None:
-    """A new plan, if its bundle, site and source can be used; else the old one stays, and health says why."""
+def _checked(plan_anew: Callable[[], _Plan], health: Health, clock: Clock) -> _Plan | None:
+    """A new plan, if all that it names can be used; else the old one stays, and health says why."""
     from waste_edge.device.condition import Condition, Level
-    from waste_edge.errors import UserError
+    from waste_edge.device.judge import Judge
+    from waste_edge.device.station import build_sinks
+    from waste_edge.engines.classifier import load_classifier
+    from waste_edge.errors import WasteEdgeError
 
     try:
         plan = plan_anew()
-        with opened_bundle(plan.config.bundle, _key(plan.config)) as opened:
-            _site(plan, opened.manifest)
+        config = plan.config
+        _source(plan, clock)
+        with opened_bundle(config.bundle, _key(config)) as opened:
+            Judge(opened.manifest, _site(plan, opened.manifest))
+            load_classifier(opened, config.engine, config.precision, config.threads)
+        build_sinks(config, _state(plan))
         return plan
-    except (UserError, typer.BadParameter) as error:
+    except (WasteEdgeError, typer.BadParameter) as error:
         health.set(Condition("config", Level.WARN, f"{error}; the configuration from before stays"))
         return None
 
@@ -237,7 +247,6 @@ def _watch_once(plan: _Plan, clock: Clock, health: Health, stop: Stop, reload: C
     from waste_edge.device.camera_condition import CameraCondition
     from waste_edge.device.capture import Patience, start_capture
     from waste_edge.device.condition import Condition, Level
-    from waste_edge.device.config import state_folder
     from waste_edge.device.judge import Judge
     from waste_edge.device.keeper import SceneKeeper
     from waste_edge.device.loop import Loop
@@ -247,7 +256,8 @@ def _watch_once(plan: _Plan, clock: Clock, health: Health, stop: Stop, reload: C
 
     config = plan.config
     looked_at = _source(plan, clock)
-    state = None if plan.demo else state_folder(config)  # a demo tells nobody
+    state = _state(plan)
+    health.forget()
     with contextlib.ExitStack() as stack:
         # First of all: the capture process starts up while the model is loaded.
         messages = start_capture(looked_at, clock, None if plan.no_wait else Patience())
@@ -265,7 +275,7 @@ def _watch_once(plan: _Plan, clock: Clock, health: Health, stop: Stop, reload: C
             messages,
             partial(classifier.classify, region=site.region),
             items,
-            [CameraCondition(health), watchdog, view],
+            [CameraCondition(health, lambda: messages.abandoned), watchdog, view],
             clock,
             plan.limits,
             stop,
@@ -273,6 +283,13 @@ def _watch_once(plan: _Plan, clock: Clock, health: Health, stop: Stop, reload: C
             health=health,
             reload=reload,
         ).run()
+
+
+def _state(plan: _Plan) -> Path | None:
+    """Where events are kept; a demo keeps nothing."""
+    from waste_edge.device.config import state_folder
+
+    return None if plan.demo else state_folder(plan.config)
 
 
 def _demo_clip() -> str:

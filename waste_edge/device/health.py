@@ -29,6 +29,12 @@ class Health:
             for condition in conditions:
                 self._conditions[condition.part] = condition
 
+    def forget(self) -> None:
+        """Know nothing of any part, before it is put together anew; what was told stays told."""
+        with self._lock:
+            self._conditions.clear()
+        self.least_gap_s = 0.0
+
     def now(self) -> tuple[Condition, ...]:
         """Every part's condition, by part."""
         with self._lock:
