@@ -237,7 +237,7 @@ def _checked(plan_anew: Callable[[], _Plan], health: Health, clock: Clock) -> _P
         build_sinks(config, _state(plan))
         return plan
     except (WasteEdgeError, typer.BadParameter) as error:
-        health.set(Condition("config", Level.WARN, f"{error}; the configuration from before stays"))
+        health.announce(Condition("config", Level.WARN, f"{error}; the configuration from before stays"))
         return None
 
 
