@@ -199,7 +199,7 @@ def test_sigterm_ends_it_within_a_second_with_everything_closed(story):
 
 
 class Tray:
-    """A camera that shows a tray on which an item lies from `comes_s` after `watched` on; None: it lies there already."""
+    """A camera over a tray; an item lies there from `comes_s` after `watched` on, or already if that is None."""
 
     title, stills = "a tray", False
 
