@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from rich.console import Console
 
+from waste_edge.device.camera_health import Fault
 from waste_edge.device.capture import Absent, BadPicture, Opened
-from waste_edge.device.display import About, JsonView, LineView, NewsPrinter
+from waste_edge.device.condition import Condition, Level
+from waste_edge.device.display import About, JsonView, LineView, NewsPrinter, summary_lines
 from waste_edge.device.items import Event
 from waste_edge.device.judge import Decision
 from waste_edge.device.loop import Seen
@@ -29,11 +32,14 @@ ABOUT = About(
     streams={"glass": "green", "paper": "blue", "metal": "blue"},
     residual="black",
 )
-EVENT = Event("0" * 32, 10, 20, Decision("blue", "paper", 0.93, "mean of 8 frames; next best glass 5%"), 8)
+DECISION = Decision("blue", "paper", 0.93, "mean of 8 frames; next best glass 5%", stream_probability=0.95123)
+EVENT = Event("0" * 32, 10, 20, DECISION, 8)
 SUMMARY = Summary(
     seconds=12.34567,
     frames=100,
     dropped_frames=3,
+    unclassified_frames=0,
+    shed_frames=0,
     bad_pictures=0,
     items=2,
     streams={"blue": 2},
@@ -87,6 +93,9 @@ def test_json_lines_say_everything_once_and_nothing_else(stream, make_seen):
         "label": "paper",
         "confidence": 0.93,
         "stream": "blue",
+        "action": "sort",
+        "stream_probability": 0.9512,
+        "expected_cost": None,
         "reason": "mean of 8 frames; next best glass 5%",
         "frames": 8,
         "opened_ns": 10,
@@ -140,6 +149,72 @@ def test_an_absence_is_said_once_until_the_reason_changes():
         news.print(message)
     words = [line.split()[1] for line in said.getvalue().splitlines()]
     assert words == ["waiting", "waiting", "looking", "waiting"]
+
+
+CAMERA = {
+    Level.OK: Condition("camera", Level.OK, "looking at usb"),
+    Level.WARN: Condition("camera", Level.WARN, "blocked; uncover it"),
+    Level.BAD: Condition("camera", Level.BAD, "no camera: unplugged"),
+}
+
+
+@pytest.mark.parametrize(
+    ("levels", "said"),
+    [
+        (("bad", "ok"), []),  # which "waiting" and "looking at" have said
+        (("warn", "ok"), ["warn", "ok"]),
+        (("bad", "warn", "ok"), ["warn", "ok"]),
+        (("warn", "bad", "ok"), ["warn"]),
+    ],
+)
+def test_health_in_lines_does_not_repeat_what_was_news(stream, clock, levels, said):
+    words = io.StringIO()
+    view = LineView(stream, clock, NewsPrinter(words))
+    for level in levels:
+        view.health([CAMERA[Level(level)], Condition("disk", Level.WARN, "low\non room")])
+    lines = words.getvalue().splitlines()
+    assert [line.split(": ")[2] for line in lines if ": camera: " in line] == said
+    assert lines.count("waste-edge: disk: warn: low\\non room") == len(levels)
+
+
+def test_health_in_json_is_a_line_of_its_own(stream):
+    JsonView(stream).health([CAMERA[Level.BAD], Condition("disk", Level.OK, "room")])
+    assert lines_of(stream) == [
+        {
+            "kind": "health",
+            "conditions": [
+                {"part": "camera", "level": "bad", "text": "no camera: unplugged"},
+                {"part": "disk", "level": "ok", "text": "room"},
+            ],
+        }
+    ]
+
+
+def test_a_frame_that_was_not_classified_is_no_line_of_json(stream, make_seen):
+    view = JsonView(stream)
+    view.started(ABOUT)
+    view.seen(replace(make_seen(), prediction=None, fault=Fault("blocked", "uncover it")))
+    assert [line["kind"] for line in lines_of(stream)] == ["start"]
+
+
+@pytest.mark.parametrize(("shed", "unclassified"), [(0, 0), (7, 0), (0, 9)])
+def test_the_summary_tells_of_frames_that_were_not_classified_only_if_there_are_any(shed, unclassified):
+    lines = "\n".join(summary_lines(replace(SUMMARY, shed_frames=shed, unclassified_frames=unclassified)))
+    assert ("to spare the board: 7" in lines) == (shed == 7)
+    assert ("could not be trusted: 9" in lines) == (unclassified == 9)
+    assert ("frames not classified" in lines) == (unclassified > 0)
+
+
+def test_the_panel_shows_who_is_unwell_until_it_is_well(clock, make_seen):
+    written = io.StringIO()
+    view = PanelView(Console(file=written, force_terminal=True, width=100, height=40, color_system=None), clock)
+    view.started(ABOUT)
+    view.health([Condition("disk", Level.BAD, "full disk")])
+    assert "disk: bad: full disk" in written.getvalue()
+    shown = len(written.getvalue())
+    view.health([Condition("disk", Level.OK, "room")])
+    assert "full disk" not in written.getvalue()[shown:]
+    view.ended(SUMMARY)
 
 
 def test_news_is_one_line_whatever_a_file_is_called(capsys):

@@ -6,16 +6,25 @@ import os
 import signal
 import threading
 from collections import deque
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from tests.device.conftest import Stage
+from tests.device.telling import make_event
+from waste_edge.device.camera_health import Fault
 from waste_edge.device.capture import Absent, BadPicture, Ended, Failed, Message, Opened
+from waste_edge.device.condition import Condition, Level
+from waste_edge.device.health import Health
 from waste_edge.device.items import Event, PassingItems, SingleItems
 from waste_edge.device.judge import Judge
-from waste_edge.device.loop import Limits, Loop, Seen, Stop, stopped_by_signals
+from waste_edge.device.loop import Limits, Listener, Loop, Seen
 from waste_edge.device.presence import State
+from waste_edge.device.signals import Stop, stopped_by_signals
 from waste_edge.device.statistics import Summary
+from waste_edge.engines.classifier import Prediction
 from waste_edge.errors import CameraError, EngineError
 from waste_edge.frames import Frame
 
@@ -40,7 +49,7 @@ class ScriptedMessages:
         self.closed = True
 
 
-class Diary:
+class Diary(Listener):
     """A listener that remembers."""
 
     def __init__(self) -> None:
@@ -54,6 +63,9 @@ class Diary:
 
     def decided(self, event: Event) -> None:
         self.entries.append(event)
+
+    def health(self, conditions: Sequence[Condition]) -> None:
+        self.entries += conditions
 
     def ended(self, summary: Summary) -> None:
         self.entries.append(summary)
@@ -194,3 +206,165 @@ def test_the_present_rate_is_that_of_the_last_seconds():
     assert statistics.fps_now == pytest.approx(10.0, rel=0.05)
     assert statistics.latency_ms(50) == 1.0
     assert statistics.latency_ms(95) == 5.0
+
+
+class ScriptedItems:
+    """Suspects frames by their number, and notes with what it was fed."""
+
+    scene_changes = 0
+
+    def __init__(self, faulty: Collection[int] = (), decides: Collection[int] = ()) -> None:
+        self.fault: Fault | None = None
+        self.fed: list[Prediction | None] = []
+        self._faulty, self._decides = faulty, decides
+
+    def see(self, frame: Frame, prediction: Prediction | None) -> tuple[State, Event | None]:
+        number = len(self.fed)
+        self.fed.append(prediction)
+        self.fault = BLOCKED if number in self._faulty else None
+        return State.EMPTY, make_event(number) if number in self._decides else None
+
+    def remember(self) -> bytes:
+        return b""
+
+
+BLOCKED = Fault("blocked", "the lens is covered; uncover it")
+
+
+class NotingKeeper:
+    """Writes into the diary, so that the order shows."""
+
+    def __init__(self, diary: Diary) -> None:
+        self._diary = diary
+        self.tended = 0
+
+    def keep(self, frame: Frame, event: Event | None) -> None:
+        self._diary.entries.append(("kept", event and event.id))
+
+    def tend(self) -> None:
+        self.tended += 1
+
+
+def frames_at(*times_s: float) -> list[Frame]:
+    return [Frame(np.full((9, 9, 3), (220, 40, 40), np.uint8), round(time_s * 1e9)) for time_s in times_s]
+
+
+def test_while_there_is_a_fault_nothing_is_classified(clock, classify, diary):
+    calls = []
+
+    def counted(pixels):
+        calls.append(pixels)
+        return classify(pixels)
+
+    items = ScriptedItems(faulty=(2, 3, 4))
+    messages = ScriptedMessages(clock, *frames_at(*range(8)), Ended())
+    summary = Loop(messages, counted, items, [diary], clock).run()
+    # The frame that shows the fault was classified before it was known, the one that ends it was not.
+    assert [prediction is None for prediction in items.fed] == [False, False, False, True, True, True, False, False]
+    assert (len(calls), summary.frames, summary.unclassified_frames) == (5, 5, 3)
+
+
+def test_a_fault_is_told_with_each_frame_and_a_camera_with_one_decides_nothing(clock, manifest, site, classify):
+    """Real presence and camera health: the lens is covered by a hand, and then no longer."""
+    told: list[Seen] = []
+
+    class Watcher(Listener):
+        def seen(self, seen: Seen) -> None:
+            told.append(seen)
+
+    black = [Frame(np.zeros((120, 160, 3), np.uint8) + noise, 0) for noise in np.uint8([1, 2])]
+    stage = Stage()
+    tray = list(stage.hold(1.0))
+    covered = [replace(black[i % 2], captured_ns=stage.frame().captured_ns) for i in range(90)]
+    items = PassingItems(Judge(manifest, site))
+    script = [*tray, *covered, *stage.hold(3.0), *stage.visit("paper"), *stage.hold(1.0)]
+    summary = Loop(ScriptedMessages(clock, *script, Ended()), classify, items, [Watcher()], clock).run()
+    faulty = [index for index, seen in enumerate(told) if seen.fault is not None]
+    assert faulty, "it was noticed"
+    assert all(told[index].prediction is None for index in faulty[1:]), "the first was classified before it was known"
+    assert len(tray) <= faulty[0] < faulty[-1] < len(tray) + 90 + 45, "it came with the hand and went with it"
+    assert len({told[index].state for index in faulty}) == 1, "presence stood still"
+    assert (summary.items, summary.streams) == (1, {"paper": 1}), "the hand was no item, the paper was"
+
+
+@pytest.mark.parametrize(("gap_s", "classified"), [(0.0, 10), (0.2, 5), (0.5, 2)])
+def test_a_board_that_suffers_is_given_fewer_frames(clock, classify, diary, gap_s, classified):
+    health = Health()
+    health.least_gap_s = gap_s
+    items = ScriptedItems()
+    messages = ScriptedMessages(clock, *frames_at(*(number / 10 for number in range(10))), Ended())
+    summary = Loop(messages, classify, items, [diary], clock, health=health).run()
+    assert (summary.frames, summary.shed_frames, len(items.fed)) == (classified, 10 - classified, classified)
+    assert len(diary.only(State)) == classified
+
+
+def test_of_pictures_none_is_passed_over_however_hot_it_is(make_loop, diary):
+    health = Health()
+    health.least_gap_s = 0.5
+    summary = make_loop(*(picture(f"{n}.jpg") for n in range(4)), Ended(), stills=True, health=health).run()
+    assert (summary.items, summary.shed_frames) == (4, 0)
+
+
+def test_the_keeper_is_asked_before_anyone_is_told(clock, classify, diary):
+    keeper = NotingKeeper(diary)
+    messages = ScriptedMessages(clock, *frames_at(0, 1), Ended())
+    Loop(messages, classify, ScriptedItems(decides={1}), [diary], clock, keeper=keeper).run()
+    event = make_event(1)
+    assert diary.entries[:-1] == [("kept", None), State.EMPTY, ("kept", event.id), State.EMPTY, event]
+    assert keeper.tended == 3, "after each message"
+
+
+def test_an_event_that_cannot_be_kept_is_told_to_nobody(clock, classify, diary):
+    class Broken(NotingKeeper):
+        def keep(self, frame: Frame, event: Event | None) -> None:
+            raise ZeroDivisionError
+
+    messages = ScriptedMessages(clock, *frames_at(0))
+    with pytest.raises(ZeroDivisionError):
+        Loop(messages, classify, ScriptedItems(decides={0}), [diary], clock, keeper=Broken(diary)).run()
+    assert diary.only(Event) == []
+
+
+def test_what_changed_in_health_is_told_even_if_no_frame_comes(make_loop, diary):
+    health = Health()
+    health.set(Condition("disk", Level.BAD, "full"), Condition("power", Level.OK, "enough"))
+    make_loop(health=health, limits=Limits(duration_s=1.0)).run()
+    assert diary.only(Condition) == [Condition("disk", Level.BAD, "full")]
+
+
+def test_a_reload_that_is_refused_goes_on_and_one_that_is_accepted_ends_the_loop(clock, classify, diary):
+    stop, answers, asked_at = Stop(), ["", "a better one"], []
+    items = ScriptedItems()
+
+    def classify_and_ask(pixels):
+        stop.reload = len(items.fed) in (1, 4)
+        return classify(pixels)
+
+    def reload() -> str:
+        asked_at.append(len(items.fed))
+        return answers.pop(0)
+
+    messages = ScriptedMessages(clock, *frames_at(*range(9)))
+    summary = Loop(messages, classify_and_ask, items, [diary], clock, stop=stop, reload=reload).run()
+    assert asked_at == [2, 5], "each wish is heard once, between two frames"
+    assert (summary.frames, summary.ended) == (5, "a better one")
+    assert messages.closed
+    assert stop.reload is False
+
+
+def test_to_end_goes_before_to_reload(make_loop):
+    stop = Stop()
+    stop.request("SIGTERM")
+    stop.reload = True
+    assert make_loop(picture(), stop=stop, stills=True, reload=lambda: "a better one").run().ended == "SIGTERM"
+
+
+def test_a_hangup_asks_to_reload_where_there_is_something_to_read():
+    before = signal.getsignal(signal.SIGHUP)
+    with stopped_by_signals() as stop:
+        assert signal.getsignal(signal.SIGHUP) == before, "without a configuration it acts as ever"
+    with stopped_by_signals(reloads=True) as stop:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert (stop.reload, stop.reason) == (True, "")
+        os.kill(os.getpid(), signal.SIGHUP)
+    assert signal.getsignal(signal.SIGHUP) == before

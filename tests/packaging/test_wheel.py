@@ -20,6 +20,7 @@ def test_the_wheel_holds_recipes_units_sites_and_the_default_bundle(wheel: Path)
         f"{shipped}training/student_mobilenet_v1_025.toml",
         f"{shipped}export/static_wi8_ai8.toml",
         f"{shipped}systemd/waste-edge.service",
+        f"{shipped}device/station.toml",
         f"{shipped}device/sites/six_materials.toml",
         f"{shipped}device/sites/four_bins.toml",
         "waste_edge/bundles/small/manifest.json",

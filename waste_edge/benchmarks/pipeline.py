@@ -9,8 +9,8 @@ else the machine does strikes both alike.
     frame to prediction  from the moment the loop's `take` reaches for the newest raw frame until the prediction exists:
                        lock, convert, cut, resize, engine, probabilities, rejection
     look               camera health, presence and decision on that frame
-    iteration          from one `take` to the next: all of these, the statistics and everybody who is told. What is not in
-                       it is the commit of an event, which waits for the disk once an item; the soak has it.
+    iteration          from one `take` to the next: all of these, the statistics and everybody who is told. Not in it
+                       is the commit of an event, which waits for the disk once an item; the soak has it.
 """
 
 from __future__ import annotations
@@ -230,7 +230,7 @@ class _Bare:
         started = _now()
         small = cv2.resize(window, self._size, interpolation=cv2.INTER_AREA)
         times.add("resize", started, _now())
-        batch = (small[np.newaxis] ^ np.uint8(0x80)).view(np.int8)
+        batch = np.bitwise_xor(small[np.newaxis], 0x80, dtype=np.uint8).view(np.int8)
         started = _now()
         self._interpreter.set_tensor(self._input, batch)
         self._interpreter.invoke()
@@ -240,9 +240,10 @@ class _Bare:
 
 
 class _Frames:
-    """`Messages` that draws each frame when it is asked for one, off the clock, and hands it over through the memory."""
+    """`Messages` that draws each frame when it is asked for, off the clock, and hands it over through the memory."""
 
     dropped_frames = 0
+    abandoned = 0
 
     def __init__(self, camera: SyntheticCamera, count: int, layout: Layout, bare: _Bare, times: _Times) -> None:
         self.taken: Instant = (0, 0)

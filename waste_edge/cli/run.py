@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from waste_edge.device.health import Health
     from waste_edge.device.items import Items
     from waste_edge.device.judge import Judge
-    from waste_edge.device.outbox import Outbox
     from waste_edge.device.notify import Notifier
+    from waste_edge.device.outbox import Outbox
     from waste_edge.device.signals import Stop
     from waste_edge.device.statistics import Summary
     from waste_edge.engines.classifier import Classifier
@@ -149,10 +149,15 @@ def command(
     Exit code 0: ended well, by Ctrl-C too. 2: no such source, or a picture that
     cannot be read. 1: our fault.
     """
+    import atexit
+    import gc
+
     from waste_edge.device.one_thread import ONE_THREAD
     from waste_edge.device.signals import stopped_by_signals
 
     os.environ.update(ONE_THREAD | os.environ)  # before numpy and OpenCV are imported; what a user sets stands
+    # Python's last search for garbage takes half a second on a busy board, for memory that is given back anyway.
+    atexit.register(gc.freeze)
     if duration is not None and not duration > 0:  # written so that nan is caught, too
         raise typer.BadParameter(f"--duration {duration:g}: expected seconds above 0")
     with stopped_by_signals(reloads=config is not None) as stop:
@@ -172,18 +177,21 @@ def _plan(context: typer.Context, path: Path | None) -> _Plan:
     # By name: this is Click's own, or the copy that Typer brings.
     given = {name: value for name, value in options.items() if _was_given(context, name)}
     config = StationConfig() if path is None else read_config(path)
-    if {"camera", "source", "demo"} & set(given):
+    chosen = {"camera", "source", "demo"} & set(given)
+    if len(chosen) > 1 or (not chosen and config.camera is None and config.source is None):
+        raise typer.BadParameter(
+            "give exactly one of --camera [ID], --source PATH|URL and --demo, or a --config with `camera` or `source`"
+        )
+    if chosen:
         config = msgspec.structs.replace(config, camera=None, source=None)
+    if options["demo"]:  # which tells nobody
+        config = msgspec.structs.replace(config, json_lines=None, mqtt=None)
     changes = {
         name: str(value) if isinstance(value, Path) else value
         for name, value in given.items()
         if name in StationConfig.__struct_fields__
     }
     config = msgspec.structs.replace(config, **changes)
-    if (config.camera is not None) + (config.source is not None) + options["demo"] != 1:
-        raise typer.BadParameter(
-            "give exactly one of --camera [ID], --source PATH|URL and --demo, or a --config with `camera` or `source`"
-        )
     return _Plan(
         config, options["demo"], options["as_json"], options["no_wait"], options["frames"], options["duration"]
     )
@@ -205,7 +213,7 @@ def _watch(plan: _Plan, plan_anew: Callable[[], _Plan], stop: Stop) -> Summary:
     def reload() -> str:
         notifier = _notifier()
         notifier.reloading(clock.now_ns())
-        better = _checked(plan_anew, health)
+        better = _checked(plan_anew, health, clock)
         if better is None:
             notifier.ready()
             return ""
@@ -226,18 +234,25 @@ def _notifier() -> Notifier:
     return Notifier.of_environment()
 
 
-def _checked(plan_anew: Callable[[], _Plan], health: Health) -> _Plan | None:
-    """A new plan, if its bundle, site and source can be used; else the old one stays, and health says why."""
+def _checked(plan_anew: Callable[[], _Plan], health: Health, clock: Clock) -> _Plan | None:
+    """A new plan, if all that it names can be used; else the old one stays, and health says why."""
     from waste_edge.device.condition import Condition, Level
-    from waste_edge.errors import UserError
+    from waste_edge.device.judge import Judge
+    from waste_edge.device.station import build_sinks
+    from waste_edge.engines.classifier import load_classifier
+    from waste_edge.errors import WasteEdgeError
 
     try:
         plan = plan_anew()
-        with opened_bundle(plan.config.bundle, _key(plan.config)) as opened:
-            _site(plan, opened.manifest)
+        config = plan.config
+        _source(plan, clock)
+        with opened_bundle(config.bundle, _key(config)) as opened:
+            Judge(opened.manifest, _site(plan, opened.manifest))
+            load_classifier(opened, config.engine, config.precision, config.threads)
+        build_sinks(config, _state(plan))
         return plan
-    except (UserError, typer.BadParameter) as error:
-        health.set(Condition("config", Level.WARN, f"{error}; the configuration from before stays"))
+    except (WasteEdgeError, typer.BadParameter) as error:
+        health.announce(Condition("config", Level.WARN, f"{error}; the configuration from before stays"))
         return None
 
 
@@ -248,13 +263,13 @@ def _watch_once(plan: _Plan, clock: Clock, health: Health, stop: Stop, reload: C
 
     config = plan.config
     looked_at = _source(plan, clock)
+    health.forget()
     with contextlib.ExitStack() as stack:
         messages = start_capture(looked_at, clock, None if plan.no_wait else Patience())
         stack.callback(messages.close)
         # Only now: the capture process starts up while numpy, OpenCV and the engine are imported here.
         from waste_edge.device.camera_condition import CameraCondition
         from waste_edge.device.condition import Condition, Level
-        from waste_edge.device.config import state_folder
         from waste_edge.device.judge import Judge
         from waste_edge.device.keeper import SceneKeeper
         from waste_edge.device.loop import Limits, Loop
@@ -262,7 +277,7 @@ def _watch_once(plan: _Plan, clock: Clock, health: Health, stop: Stop, reload: C
         from waste_edge.device.station import beside_the_loop
         from waste_edge.engines.classifier import load_classifier
 
-        state = None if plan.demo else state_folder(config)  # a demo tells nobody
+        state = _state(plan)
         opened = stack.enter_context(opened_bundle(config.bundle, _key(config)))
         site = _site(plan, opened.manifest)
         classifier = load_classifier(opened, config.engine, config.precision, config.threads)
@@ -276,7 +291,7 @@ def _watch_once(plan: _Plan, clock: Clock, health: Health, stop: Stop, reload: C
             messages,
             partial(classifier.classify, region=site.region),
             items,
-            [CameraCondition(health), watchdog, view],
+            [CameraCondition(health, lambda: messages.abandoned), watchdog, view],
             clock,
             Limits(plan.frames, plan.duration_s),
             stop,
@@ -284,6 +299,13 @@ def _watch_once(plan: _Plan, clock: Clock, health: Health, stop: Stop, reload: C
             health=health,
             reload=reload,
         ).run()
+
+
+def _state(plan: _Plan) -> Path | None:
+    """Where events are kept; a demo keeps nothing."""
+    from waste_edge.device.config import state_folder
+
+    return None if plan.demo else state_folder(plan.config)
 
 
 def _demo_clip() -> str:

@@ -2,41 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from waste_edge.device.camera_health import Fault
 from waste_edge.device.capture import Absent, BadPicture, Opened
 from waste_edge.device.condition import Condition, Level
 from waste_edge.device.health import Health
 from waste_edge.device.loop import Listener, Seen
 
-PART = "camera"
+CAMERA = "camera"  # the part
 
 
 class CameraCondition(Listener):
-    """A `Listener` that says to `health` whether there is a camera, and whether its pictures can be trusted."""
+    """A `Listener` that says to `health` whether there is a camera, and whether its pictures can be trusted.
 
-    def __init__(self, health: Health) -> None:
+    Args:
+        health: is told.
+        abandoned: how many capture processes hang in the kernel. While another one gives frames, that is a warning.
+    """
+
+    def __init__(self, health: Health, abandoned: Callable[[], int] = lambda: 0) -> None:
         self._health = health
+        self._abandoned = abandoned
         self._title = "the camera"
-        self._fault: Fault | None = None
+        self._said: tuple[Fault | None, int] | None = None  # fault and abandoned processes; None: not told yet
 
     def news(self, message: Opened | Absent | BadPicture) -> None:
         match message:
             case Opened(title=title):
-                self._title, self._fault = title, None
-                self._well()
+                self._title = title
+                self._say(None)
             case Absent(reason=reason):
-                self._health.set(Condition(PART, Level.BAD, f"no camera: {reason}"))
+                self._said = None
+                self._health.set(Condition(CAMERA, Level.BAD, f"no camera: {reason}"))
             case BadPicture():
                 pass  # of a file, not of a camera
 
     def seen(self, seen: Seen) -> None:
-        if seen.fault == self._fault:
-            return
-        self._fault = seen.fault
-        if seen.fault is None:
-            self._well()
-        else:
-            self._health.set(Condition(PART, Level.WARN, seen.fault.reason))
+        self._say(seen.fault)
 
-    def _well(self) -> None:
-        self._health.set(Condition(PART, Level.OK, f"looking at {self._title}"))
+    def _say(self, fault: Fault | None) -> None:
+        """Tell what is seen now, if it is anything new. A frame after an absence is: the absence is over."""
+        abandoned = self._abandoned()
+        if (fault, abandoned) == self._said:
+            return
+        self._said = (fault, abandoned)
+        text = f"looking at {self._title}" if fault is None else fault.reason
+        if abandoned:
+            text += f"; capture processes that hang in the kernel and cannot be ended: {abandoned}; restart the board"
+        level = Level.OK if fault is None and not abandoned else Level.WARN
+        self._health.set(Condition(CAMERA, level, text))

@@ -68,13 +68,20 @@ def read_config(path: Path) -> StationConfig:
     folder = path.resolve().parent
     paths = {key: _below(folder, getattr(config, key)) for key in ("require_key", "state", "camera_python")}
     named = {key: _below_if_there(folder, getattr(config, key)) for key in ("bundle", "site", "source")}
-    return msgspec.structs.replace(config, **paths, **named)
+    return msgspec.structs.replace(config, **paths, **named, mqtt=_mqtt_below(folder, config.mqtt))
 
 
 def state_folder(config: StationConfig, environment: Mapping[str, str] = os.environ) -> Path | None:
     """Where the station keeps its events: as configured, else what systemd gives it, else nowhere."""
     given = config.state or environment.get(STATE_VARIABLE)
     return Path(given) if given else None
+
+
+def _mqtt_below(folder: Path, mqtt: MqttConfig | None) -> MqttConfig | None:
+    if mqtt is None:
+        return None
+    keys = ("password_file", "ca_file", "certificate_file", "key_file")
+    return msgspec.structs.replace(mqtt, **{key: _below(folder, getattr(mqtt, key)) for key in keys})
 
 
 def _below(folder: Path, given: str | None) -> str | None:

@@ -13,9 +13,10 @@ from typing import Any, TextIO
 
 import msgspec
 
+from waste_edge.device.camera_condition import CAMERA
 from waste_edge.device.capture import Absent, BadPicture, Opened
 from waste_edge.device.clock import NS_PER_S, Clock
-from waste_edge.device.condition import Condition
+from waste_edge.device.condition import Condition, Level
 from waste_edge.device.items import Event
 from waste_edge.device.loop import Listener, Seen
 from waste_edge.device.presence import State
@@ -83,6 +84,7 @@ class NewsPrinter:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
         self._said = ""
+        self._camera = Level.OK
 
     def print(self, message: Opened | Absent | BadPicture) -> None:
         """Print one piece of news, unless it is the same absence again."""
@@ -90,10 +92,19 @@ class NewsPrinter:
         if reason and reason == self._said:
             return
         self._said = reason
-        self.say(news_line(message))
+        self._say(news_line(message))
 
-    def say(self, line: str) -> None:
-        """Print one line."""
+    def print_health(self, conditions: Sequence[Condition]) -> None:
+        """Print conditions; that the camera is away, or back, was news already."""
+        for condition in conditions:
+            if condition.part != CAMERA:
+                self._say(condition_line(condition))
+                continue
+            before, self._camera = self._camera, condition.level
+            if condition.level is not Level.BAD and (condition.level is Level.WARN or before is not Level.BAD):
+                self._say(condition_line(condition))
+
+    def _say(self, line: str) -> None:
         # sys.stderr is looked up now, not at import: a live panel puts its own in that place.
         print(f"waste-edge: {line}", file=self._stream or sys.stderr, flush=True)
 
@@ -157,6 +168,9 @@ class JsonView(View):
                 "label": decision.label,
                 "confidence": round(decision.confidence, 4),
                 "stream": decision.stream,
+                "action": decision.action,
+                "stream_probability": _rounded(decision.stream_probability),
+                "expected_cost": _rounded(decision.expected_cost),
                 "reason": decision.reason,
                 "frames": event.frames,
                 "opened_ns": event.opened_ns,
@@ -175,6 +189,10 @@ class JsonView(View):
     def _write(self, kind: str, values: Mapping[str, Any]) -> None:
         self._stream.write(msgspec.json.encode({"kind": kind, **values}).decode() + "\n")
         self._stream.flush()
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 class LineView(View):
@@ -205,8 +223,7 @@ class LineView(View):
         self._print(f"{start}{decision.label} {decision.confidence:.0%} → {decision.stream} ({decision.reason})")
 
     def health(self, conditions: Sequence[Condition]) -> None:
-        for condition in conditions:
-            self._news.say(condition_line(condition))
+        self._news.print_health(conditions)
 
     def ended(self, summary: Summary) -> None:
         self._print("\n".join(summary_lines(summary)))

@@ -29,6 +29,20 @@ class Health:
             for condition in conditions:
                 self._conditions[condition.part] = condition
 
+    def announce(self, condition: Condition) -> None:
+        """Take the place of what was known of this part, and be news even if it is much like what was told.
+
+        For the thread that calls `news`.
+        """
+        self.set(condition)
+        self._told.pop(condition.part, None)
+
+    def forget(self) -> None:
+        """Know nothing of any part, before it is put together anew; what was told stays told."""
+        with self._lock:
+            self._conditions.clear()
+        self.least_gap_s = 0.0
+
     def now(self) -> tuple[Condition, ...]:
         """Every part's condition, by part."""
         with self._lock:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from waste_edge.device.board import Board
 from waste_edge.device.clock import Clock
-from waste_edge.device.condition import Condition
+from waste_edge.device.condition import Condition, Level
 from waste_edge.device.health import Health
 from waste_edge.device.shedding import Shedding, power_condition, temperature_condition
 
@@ -70,5 +70,9 @@ class Housekeeper:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self.look()
+            try:
+                self.look()
+                self._health.set(Condition("housekeeping", Level.OK, "looks around"))
+            except Exception as error:  # noqa: BLE001 - whatever one look meets, the next one is taken
+                self._health.set(Condition("housekeeping", Level.BAD, f"internal error: {error!r}; please report it"))
             self._clock.sleep(EVERY_S, self._stopping)

@@ -216,7 +216,8 @@ class Loop:
             self._tell(lambda listener: listener.health(changed))
 
     def _too_soon(self, frame: Frame) -> bool:
-        gap_ns = self._health.least_gap_s * NS_PER_S
+        """Whether load is shed, and this is not a picture of a folder, of which none may be dropped."""
+        gap_ns = 0 if frame.name else self._health.least_gap_s * NS_PER_S
         if gap_ns and self._classified_ns >= 0 and frame.captured_ns - self._classified_ns < gap_ns:
             return True
         self._classified_ns = frame.captured_ns

@@ -42,15 +42,14 @@ def beside_the_loop(config: StationConfig, state: Path | None, health: Health, c
         ConfigError: sinks without `state`, or a sink's configuration that cannot be used.
         MissingPackageError: a sink's package is not installed.
     """
-    if state is None and (config.json_lines or config.mqtt):
-        raise ConfigError("[json_lines] and [mqtt] need `state`, a folder where events wait until they are delivered")
+    sinks = build_sinks(config, state)
     with contextlib.ExitStack() as stack:
         outbox = Outbox(state / OUTBOX_NAME, config.name, clock, config=config.outbox) if state else None
         deliveries: list[Delivery] = []
         checks: list[Check] = []
         if outbox is not None and state is not None:
             stack.callback(outbox.close)
-            deliveries = [Delivery(outbox, sink, clock) for sink in build_sinks(config, state)]
+            deliveries = [Delivery(outbox, sink, clock) for sink in sinks]
             checks = [Disk(state, clock, config.disk).condition, outbox.condition]
         stack.callback(_stop_all, deliveries)
         for delivery in deliveries:
@@ -68,9 +67,20 @@ def beside_the_loop(config: StationConfig, state: Path | None, health: Health, c
         yield outbox
 
 
-def build_sinks(config: StationConfig, state: Path) -> list[Sink]:
-    """Every sink that the configuration has a table for. The next one is one more line."""
+def build_sinks(config: StationConfig, state: Path | None) -> list[Sink]:
+    """Every sink that the configuration has a table for; nobody is told anything yet. The next one is two more lines.
+
+    Raises:
+        ConfigError, MissingPackageError: see `beside_the_loop`.
+    """
     sinks: list[Sink] = []
+    if state is None:
+        if config.json_lines or config.mqtt:
+            raise ConfigError(
+                "[json_lines] and [mqtt] need a folder where events wait until they are delivered: give --state DIR, "
+                "or the key `state`"
+            )
+        return sinks
     if config.json_lines is not None:
         path = str(state / config.json_lines.path)
         sinks.append(json_lines.build(msgspec.structs.replace(config.json_lines, path=path)))

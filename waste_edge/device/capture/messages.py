@@ -51,10 +51,14 @@ class Messages(Protocol):
 
     Attributes:
         dropped_frames: frames that were replaced by a newer one before they were taken.
+        abandoned: processes that could not be ended and are still there.
     """
 
     @property
     def dropped_frames(self) -> int: ...
+
+    @property
+    def abandoned(self) -> int: ...
 
     def take(self, timeout_s: float) -> Message | None:
         """The next message, or None if none came within `timeout_s`."""

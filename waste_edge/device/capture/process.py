@@ -96,7 +96,7 @@ class ProcessCapture:
 
     @property
     def abandoned(self) -> int:
-        """Processes that could not be killed and are still there."""
+        """See `Messages`."""
         return sum(leaving.told for leaving in self._leaving)
 
     def take(self, timeout_s: float) -> Message | None:

@@ -74,6 +74,8 @@ class Capture:
         patience: for sources that come and go; None: their first absence ends it all with `Failed`.
     """
 
+    abandoned = 0  # there is no process
+
     def __init__(self, source: Source, clock: Clock, patience: Patience | None) -> None:
         self._source = source
         self._clock = clock

@@ -1,0 +1,212 @@
+"""`station.toml`: every key, wrong ones, and what relative paths are relative to."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from waste_edge.device.config import StationConfig, read_config, state_folder
+from waste_edge.device.disk import DiskLimits
+from waste_edge.device.outbox import OutboxConfig
+from waste_edge.device.shedding import Thresholds
+from waste_edge.device.sinks.json_lines import JsonLinesConfig
+from waste_edge.device.sinks.mqtt import MqttConfig
+from waste_edge.errors import ConfigError
+from waste_edge.resources import shipped
+
+EVERY_KEY = """
+name = "bin 7"
+camera = "picamera:1"
+camera_python = "/usr/bin/python3"
+bundle = "small"
+engine = "onnx"
+precision = "fp32"
+threads = 2
+require_key = "/etc/waste-edge/key.pub"
+site = "four_bins"
+state = "/var/lib/bin"
+[disk]
+budget_mb_a_day = 100
+low_mb = 300
+full_mb = 10
+[load]
+warm_c = 70
+hot_c = 75
+cooled_by_c = 2
+calm_readings = 5
+warm_fps = 4
+hot_fps = 1
+[outbox]
+max_age_days = 7
+max_mb = 8
+max_events_in_memory = 50
+[json_lines]
+path = "log/events.jsonl"
+max_mb = 1
+keep = 2
+[mqtt]
+host = "broker.local"
+port = 8884
+topic = "yard/bin7"
+username = "bin7"
+password_file = "/etc/waste-edge/password"
+tls = true
+ca_file = "/etc/waste-edge/ca.pem"
+certificate_file = "/etc/waste-edge/bin7.pem"
+key_file = "/etc/waste-edge/bin7.key"
+keepalive_s = 20
+timeout_s = 5
+home_assistant = false
+discovery_topic = "ha"
+"""
+MQTT = MqttConfig(
+    host="broker.local",
+    port=8884,
+    topic="yard/bin7",
+    username="bin7",
+    password_file="/etc/waste-edge/password",
+    tls=True,
+    ca_file="/etc/waste-edge/ca.pem",
+    certificate_file="/etc/waste-edge/bin7.pem",
+    key_file="/etc/waste-edge/bin7.key",
+    keepalive_s=20,
+    timeout_s=5.0,
+    home_assistant=False,
+    discovery_topic="ha",
+)
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(text: str) -> StationConfig:
+        path = tmp_path / "station.toml"
+        path.write_text(text, encoding="utf-8")
+        return read_config(path)
+
+    return read
+
+
+def test_an_empty_file_is_the_defaults_and_has_no_sinks(read):
+    config = read("")
+    assert config == StationConfig()
+    assert (config.json_lines, config.mqtt) == (None, None)
+
+
+def test_every_key_is_read(read):
+    assert read(EVERY_KEY) == StationConfig(
+        name="bin 7",
+        camera="picamera:1",
+        camera_python="/usr/bin/python3",
+        bundle="small",
+        engine="onnx",
+        precision="fp32",
+        threads=2,
+        require_key="/etc/waste-edge/key.pub",
+        site="four_bins",
+        state="/var/lib/bin",
+        disk=DiskLimits(budget_mb_a_day=100, low_mb=300, full_mb=10),
+        load=Thresholds(warm_c=70, hot_c=75, cooled_by_c=2, calm_readings=5, warm_fps=4, hot_fps=1),
+        outbox=OutboxConfig(max_age_days=7, max_mb=8, max_events_in_memory=50),
+        json_lines=JsonLinesConfig(path="log/events.jsonl", max_mb=1, keep=2),
+        mqtt=MQTT,
+    )
+
+
+def test_no_key_was_left_out_of_these_tests():
+    tables = {"disk": DiskLimits, "load": Thresholds, "outbox": OutboxConfig, "json_lines": JsonLinesConfig}
+    keys = set(StationConfig.__struct_fields__) - {*tables, "mqtt"} | set(MqttConfig.__struct_fields__)
+    for table in tables.values():
+        keys |= set(table.__struct_fields__)
+    tried = set(re.findall(r"^(\w+) = ", EVERY_KEY, re.MULTILINE))
+    assert keys - tried == {"source", "password_environment"}, "they exclude others, and have tests of their own"
+
+
+def test_a_password_may_come_from_the_environment(read):
+    config = read('[mqtt]\nhost = "b"\nusername = "u"\npassword_environment = "SECRET"')
+    assert config.mqtt is not None
+    assert config.mqtt.password_environment == "SECRET"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('camara = "auto"', "unknown key `camara`"),
+        ('[json_lines]\nfile = "a"', "unknown key `file`, in `json_lines`"),
+        ('[mqtt]\nhost = "b"\nuser = "u"', "unknown key `user`, in `mqtt`"),
+        ("[mqtt]", "missing key `host`, in `mqtt`"),
+        ("[kafka]", "unknown key `kafka`"),
+        ('threads = "two"', "in `threads`"),
+        ("threads = 0", "threads must be 1 to 64, got 0"),
+        ('engine = "torch"', "in `engine`"),
+        ('name = ""', "name must not be empty"),
+        ("[disk]\nlow_mb = 1", "expected 0 <= full_mb <= low_mb, got 20 and 1"),
+        ('camera = "auto"\nsource = "film.mp4"', "camera and source exclude each other; keep one"),
+        ("name = \nthreads = 1", "Invalid value (at line 1, column 8)"),
+    ],
+)
+def test_what_is_wrong_is_one_line_with_file_and_key(read, text, words):
+    with pytest.raises(ConfigError) as caught:
+        read(text)
+    message = str(caught.value)
+    assert words in message
+    assert "station.toml: " in message
+    assert "\n" not in message
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"station\.toml: no such file"):
+        read_config(tmp_path / "station.toml")
+
+
+def test_paths_are_relative_to_the_file_and_names_stay_names(read, tmp_path):
+    (tmp_path / "yard.toml").touch()
+    (tmp_path / "films").mkdir()
+    config = read(
+        'state = "state"\nrequire_key = "key.pub"\ncamera_python = "bin/python"\nsite = "yard.toml"\nbundle = "small"\n'
+        'source = "films"\n[mqtt]\nhost = "b"\nusername = "u"\npassword_file = "password"\ntls = true\n'
+        'ca_file = "ca.pem"'
+    )
+    assert config.mqtt is not None
+    below = {"state", "key.pub", "bin/python", "yard.toml", "films", "password", "ca.pem"}
+    paths = {config.state, config.require_key, config.camera_python, config.site, config.source}
+    assert paths | {config.mqtt.password_file, config.mqtt.ca_file} == {str(tmp_path / name) for name in below}
+    assert (config.bundle, config.mqtt.key_file) == ("small", "")
+
+
+def test_an_address_stays_an_address(read):
+    assert read('source = "rtsp://cam/stream"').source == "rtsp://cam/stream"
+
+
+@pytest.mark.parametrize(
+    ("configured", "environment", "expected"),
+    [
+        (None, {}, None),
+        (None, {"STATE_DIRECTORY": "/var/lib/waste-edge"}, "/var/lib/waste-edge"),
+        ("/srv/bin", {"STATE_DIRECTORY": "/var/lib/waste-edge"}, "/srv/bin"),
+        ("", {"STATE_DIRECTORY": "/var/lib/waste-edge"}, "/var/lib/waste-edge"),
+        (None, {"STATE_DIRECTORY": ""}, None),
+    ],
+)
+def test_where_events_are_kept(configured, environment, expected):
+    folder = state_folder(StationConfig(state=configured), environment)
+    assert folder == (None if expected is None else Path(expected))
+
+
+def test_the_shipped_file_is_a_station_with_a_log(read):
+    config = read(shipped("device/station.toml").read_text(encoding="utf-8"))
+    assert (config.camera, config.bundle, config.mqtt) == ("auto", "small", None)
+    assert config.json_lines == JsonLinesConfig()
+
+
+def test_the_shipped_file_s_commented_out_keys_are_real(read):
+    text = shipped("device/station.toml").read_text(encoding="utf-8")
+    uncommented = re.sub(r"^# (\w+ = .+|\[\w+\])$", r"\1", text, flags=re.MULTILINE)
+    config = read(uncommented)
+    assert (config.site, config.state) == ("four_bins", "/var/lib/waste-edge")
+    assert config.mqtt is not None
+    given = {key: value for key, value in msgspec.structs.asdict(config.mqtt).items() if value}
+    assert {"host", "username", "password_file", "tls"} <= set(given)
+    assert not re.search(r"^#\s*\w+\s*=", uncommented, re.MULTILINE), "no example was passed over"
