@@ -1,4 +1,4 @@
-"""`waste-edge run --config` as a process before the bin of `tests/device/fakes/picamera2/passing.py`, and what it said when."""
+"""`waste-edge run --config` as a process before the bin of the fake picamera2, and what it said when."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import libcamera
 import numpy as np
+
 from picamera2 import passing
 
 RED = (220, 30, 30)  # RGB
