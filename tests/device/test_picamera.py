@@ -89,6 +89,14 @@ def test_a_pi_camera_that_stops_is_given_back(clock, picamera2):
     assert picamera2.LOG[2:] == ["start", "flush", "close"]
 
 
+@pytest.mark.parametrize("word", ["half", "nothing"])
+def test_less_than_a_whole_picture_is_no_picture(clock, picamera2, word):
+    camera = camera_source("picamera:0", clock).open()
+    picamera2.do(word)
+    with pytest.raises(CameraError, match=r"picamera:0 \(imx708\): gives a picture of \(.*\) for 640x480"):
+        camera.read()
+
+
 @pytest.mark.parametrize(
     ("word", "message"),
     [

@@ -93,6 +93,14 @@ def test_each_silence_has_its_limit(clock, said, limit_s):
     assert len(bench.links) == 2, "a second later there is another"
 
 
+def test_after_a_silence_the_next_attempt_comes_soon_however_many_failed(clock):
+    bench = Bench(clock)
+    for _ in range(5):
+        bench.say("loaded")
+        (absent,) = bench.messages(9.1)
+        assert absent.retry_s == 1.0, "the silence itself was the wait"
+
+
 def test_whoever_waits_on_purpose_gives_signs_of_life(clock):
     bench = Bench(clock)
     bench.say("loaded", "opened")

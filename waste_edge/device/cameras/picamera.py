@@ -12,6 +12,7 @@ import os
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from waste_edge.device.cameras.camera import RawFrame, packed
 from waste_edge.device.clock import Clock
@@ -75,10 +76,21 @@ class PiCamera:
         except Exception as error:  # a timeout, or whatever libcamera raises
             raise CameraError(f"{self.title}: stopped giving frames ({_line(error)}); check its cable") from error
         captured_ns = self._clock.now_ns()
-        data = np.ascontiguousarray(pixels, np.uint8)
+        data = self._checked(pixels)
         if self._stream == "main":
             return packed(data, "rgb", captured_ns)
         return RawFrame(data, "yuv420", self._width_px, self._height_px, captured_ns)
+
+    def _checked(self, pixels: Any) -> NDArray[np.uint8]:
+        """A whole picture: half of one would otherwise be taken for a smaller one, squeezed into the scene."""
+        if self._stream == "main":
+            whole = np.shape(pixels) == (self._height_px, self._width_px, 3)
+        else:
+            whole = np.ndim(pixels) == 2 and len(pixels) == self._height_px * 3 // 2
+        if not whole:
+            size = f"{self._width_px}x{self._height_px}"
+            raise CameraError(f"{self.title}: gives a picture of {np.shape(pixels)} for {size}; check its cable")
+        return np.ascontiguousarray(pixels, np.uint8)
 
     def close(self) -> None:
         # A capture that timed out still waits in picamera2's list and would be served first: drop it.

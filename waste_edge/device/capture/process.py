@@ -34,11 +34,12 @@ class Silence:
     Attributes:
         start_s: importing numpy and the camera's library, from a slow card at boot, with everybody else starting too.
         open_s: a network camera may take 3 s to answer and 3 s to its first frame; a Pi's first start takes 2 to 5 s.
+            One that can be opened again is in use 10 s later, even if the attempt before has just begun to hang.
         read_s: one second more than the 3 s after which the drivers' own limits should have told.
     """
 
     start_s: float = 20.0
-    open_s: float = 8.0
+    open_s: float = 6.5
     read_s: float = 4.0
 
 
@@ -161,7 +162,9 @@ class ProcessCapture:
         silent_s = (self._clock.now_ns() - self._heard_ns) / NS_PER_S
         if self._link is link and not self._frame_waits and silent_s > self._limit_s:
             self._dismiss(link)
-            self._lost(f"{self._source.title}: gave nothing for {self._limit_s:g} s; its process was killed")
+            # The silence was the wait: with another one after it, a camera would be back too late.
+            text = f"{self._source.title}: gave nothing for {self._limit_s:g} s; its process was killed"
+            self._lost(text, waited=True)
 
     def _act(self, link: Link, news: News) -> None:
         if self._link is not link:
@@ -224,8 +227,13 @@ class ProcessCapture:
             link.kill()
         self._leaving.append(_Leaving(link, self._clock.now_ns(), kill))
 
-    def _lost(self, reason: str) -> None:
-        """There is no camera: try the next candidate at once, or all of them again after a while."""
+    def _lost(self, reason: str, waited: bool = False) -> None:
+        """There is no camera: try the next candidate at once, or all of them again after a while.
+
+        Args:
+            reason: why, for people.
+            waited: it took so long to find out that the next attempt follows soon.
+        """
         if len(self._absent) + 1 < len(self._source.candidates):
             self._absent.append(reason)
             self._begin()
@@ -237,7 +245,7 @@ class ProcessCapture:
             self._messages.append(Failed(CameraError(reason)))
             return
         self._failures += 1
-        retry_s = self._patience.after(self._failures)
+        retry_s = self._patience.first_s if waited else self._patience.after(self._failures)
         self._next_ns = self._clock.now_ns() + round(retry_s * NS_PER_S)
         self._messages.append(Absent(reason, retry_s))
 

@@ -2,6 +2,8 @@
 
 Only the parts that are used, with the signatures of the real ones (see test_picamera.py). The file that FAKE_CAMERA
 names holds one word, looked at again and again: what the camera does now. Needs numpy and nothing else.
+
+With the words `items`, `empty`, `torn`, `half`, `black` and `nothing` it films the bin of passing.py, in RGB.
 """
 
 import os
@@ -11,6 +13,8 @@ from pathlib import Path
 
 import libcamera
 import numpy as np
+
+from picamera2 import passing
 
 RED = (220, 30, 30)  # RGB
 PADDING = 64  # bytes at the end of each row of YUV420
@@ -82,9 +86,15 @@ class Picamera2:
             os._exit(3)
         if now == "chatter":
             print("warning " * 500, file=sys.stderr, flush=True)
-        time.sleep(0.005)
+        if now in MADNESS:
+            MADNESS[now]()
         assert wait
         assert not self.config["queue"]
+        if now in FILMED:
+            period_ns = 1_000_000_000 // passing.FPS
+            time.sleep((period_ns - time.monotonic_ns() % period_ns) / 1e9)
+            return FILMED[now](time.monotonic_ns())
+        time.sleep(0.005)
         stream = self.config[name]
         return picture(stream["format"], *stream["size"])
 
@@ -108,3 +118,37 @@ def picture(form, width, height):
     chroma[: height // 2, : width // 2] = round(128 - 0.148 * red - 0.291 * green + 0.439 * blue)
     chroma[height // 2 :, : width // 2] = round(128 + 0.439 * red - 0.368 * green - 0.071 * blue)
     return planes
+
+
+def torn(time_ns):
+    """Every other picture breaks off in the middle: the rest is grey, as decoders leave it."""
+    seen = passing.picture(time_ns, items=False)
+    if time_ns // 100_000_000 % 2:
+        seen[passing.HEIGHT // 2 :] = 128
+    return seen
+
+
+FILMED = {
+    "items": passing.picture,
+    "empty": lambda time_ns: passing.picture(time_ns, items=False),
+    "torn": torn,
+    "half": lambda time_ns: passing.picture(time_ns)[: passing.HEIGHT // 2],
+    "black": lambda time_ns: passing.picture(time_ns) // 64,
+    "nothing": lambda time_ns: None,
+}
+
+
+def say_garbage():
+    """Into the socket by which the capture process tells its news."""
+    os.write(int(sys.argv[1]), b"\xff\x00 no news, and no JSON either\n")
+    hang()
+
+
+def write_garbage():
+    """Into the memory in which frames are handed over, then say that there is one."""
+    os.pwrite(int(sys.argv[2]), b"\xee" * 64, 0)
+    os.write(int(sys.argv[1]), b"\n")
+    hang()
+
+
+MADNESS = {"say-garbage": say_garbage, "write-garbage": write_garbage}
