@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from waste_edge.bundle import find_bundle, open_bundle
-from waste_edge.cli.run import DEMO_SITE, _about
+from waste_edge.cli.watch import DEMO_SITE, about
 from waste_edge.device.cameras import media_source
 from waste_edge.device.capture import Capture, Opened
 from waste_edge.device.clock import SystemClock
@@ -65,7 +65,7 @@ def main() -> None:
     with open_bundle(find_bundle(DEFAULT_BUNDLE)) as bundle:
         view = Photographer(console, clock, stop)
         classifier = load_classifier(bundle)
-        view.started(_about("the demo clip (rendered)", classifier, site))
+        view.started(about("the demo clip (rendered)", classifier, site))
         items = PassingItems(Judge(bundle.manifest, site))
         messages = Capture(media_source(str(DEMO_CLIP), clock), clock, None)
         Loop(messages, classifier.classify, items, [view], clock, stop=stop).run()
