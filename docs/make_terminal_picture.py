@@ -14,13 +14,15 @@ from rich.console import Console
 
 from waste_edge.bundle import find_bundle, open_bundle
 from waste_edge.cli.watch import DEMO_SITE, about
+from waste_edge.device.camera_health import CameraHealth, Patience
 from waste_edge.device.cameras import media_source
-from waste_edge.device.capture import Capture, Opened
+from waste_edge.device.capture import Opened, start_capture
 from waste_edge.device.clock import SystemClock
 from waste_edge.device.items import Event, PassingItems
 from waste_edge.device.judge import Judge
-from waste_edge.device.loop import Loop, Stop
+from waste_edge.device.loop import Loop
 from waste_edge.device.panel import PanelView, decision_line
+from waste_edge.device.signals import Stop
 from waste_edge.engines.classifier import load_classifier
 from waste_edge.files import write_atomically
 from waste_edge.resources import DEFAULT_BUNDLE, DEMO_CLIP, shipped
@@ -66,8 +68,8 @@ def main() -> None:
         view = Photographer(console, clock, stop)
         classifier = load_classifier(bundle)
         view.started(about("the demo clip (rendered)", classifier, site))
-        items = PassingItems(Judge(bundle.manifest, site))
-        messages = Capture(media_source(str(DEMO_CLIP), clock), clock, None)
+        items = PassingItems(Judge(bundle.manifest, site), health=CameraHealth(Patience(watch_frozen=False)))
+        messages = start_capture(media_source(str(DEMO_CLIP), clock), clock, None)
         Loop(messages, classifier.classify, items, [view], clock, stop=stop).run()
     picture = console.export_svg(title="waste-edge run --demo")
     write_atomically(Path(__file__).with_name("terminal.svg"), picture)
