@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,9 +63,15 @@ def events_of(state: Path) -> list[Line]:
 class Process:
     """A station whose lines can be waited for."""
 
-    def __init__(self, *arguments: object) -> None:
+    def __init__(self, *arguments: object, notify: Path) -> None:
         command = [sys.executable, "-m", "waste_edge", "run", "--json", *map(str, arguments)]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"NOTIFY_SOCKET": str(notify)},
+        )
         self._coming: queue.Queue[Line] = queue.Queue()
         self.lines: list[Line] = []
         self._reader = threading.Thread(target=self._read)
@@ -113,6 +122,31 @@ class Story:
     complaints: str
     ended_s: float  # from SIGTERM until the process was gone
     left: set[str]  # in the state folder
+    told_systemd: list[str]  # a word a message, without mere status
+
+
+def listen_as_systemd(address: Path) -> Callable[[], list[str]]:
+    """A socket like systemd's; what came in, when called."""
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    listening.bind(str(address))
+    told: list[str] = []
+
+    def listen() -> None:
+        while message := listening.recv(4096):
+            word = message.decode().partition("\n")[0]
+            told.extend([word] if not word.startswith("STATUS=") else [])
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+
+    def close() -> list[str]:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
+            last.sendto(b"", str(address))
+        thread.join()
+        listening.close()
+        return told
+
+    return close
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +160,8 @@ def story(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Story:
     # The bundle is wrong, and the option on the command line goes before it.
     given = (camera, 'bundle = "none_such"', 'state = "state"')
     config = write_config(folder, *given, 'site = "first.toml"')
-    process = Process("--config", config, "--bundle", tiny_bundle)
+    systemd = listen_as_systemd(folder / "notify")
+    process = Process("--config", config, "--bundle", tiny_bundle, notify=folder / "notify")
     refusals = []
     try:
         process.wait_for("decision")
@@ -145,8 +180,9 @@ def story(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Story:
         ended_s = time.monotonic() - asked
     finally:
         process.kill()
+        told = systemd()
     left = {path.name for path in state.iterdir()}
-    return Story(process.lines, events_of(state), refusals, code, complaints, ended_s, left)
+    return Story(process.lines, events_of(state), refusals, code, complaints, ended_s, left, told)
 
 
 def test_every_decision_is_an_event_in_the_file_of_the_state_folder(story):
@@ -193,6 +229,11 @@ def test_sigterm_ends_it_within_a_second_with_everything_closed(story):
     # A second is promised; half of one more is for a machine that is busy with other tests and a training run.
     assert story.ended_s < 1.5
     assert story.left == {"events.jsonl", "outbox.sqlite"}
+
+
+def test_systemd_hears_of_each_reload_and_of_the_end(story):
+    expected = ["READY=1", *["RELOADING=1", "READY=1"] * 3, "STOPPING=1"]
+    assert story.told_systemd == expected, "two refused, one taken, each ended by READY"
 
 
 # --- a restart ----------------------------------------------------------------------------------------------
