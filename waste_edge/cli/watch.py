@@ -192,6 +192,7 @@ def _site(plan: Plan, manifest: Manifest) -> Site:
 
 
 def about(source: str, classifier: Classifier, site: Site) -> About:
+    """What a view is told at the start."""
     from waste_edge.device.display import About
 
     manifest = classifier.manifest
