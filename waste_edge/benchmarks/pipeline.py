@@ -7,10 +7,10 @@ else the machine does strikes both alike.
     bare                 cv2's conversion to RGB, cv2's resize of the middle square, and the interpreter's set_tensor,
                          invoke and get_tensor, each called with what it takes
     frame to prediction  from the moment the loop's `take` reaches for the newest raw frame until the prediction
-                         exists:                         lock, convert, cut, resize, engine, probabilities, rejection
+                         exists: lock, convert, cut, resize, engine, probabilities, rejection
     look                 camera health, presence and decision on that frame
-    iteration            from one `take` to the next: all of these, the statistics and everybody who is told. What is not in
-                         it is the commit of an event, which waits for the disk once an item; the soak has it.
+    iteration            from one `take` to the next: all of these, the statistics and everybody who is told. What is
+                         not in it is the commit of an event, which waits for the disk once an item; the soak has it.
 """
 
 from __future__ import annotations
@@ -233,7 +233,7 @@ class _Bare:
         started_ns = times.now()
         small = cv2.resize(window, self._size, interpolation=cv2.INTER_AREA)
         times.add("resize", started_ns)
-        batch = (small[np.newaxis] ^ np.uint8(0x80)).view(np.int8)
+        batch = (np.asarray(small, np.uint8)[np.newaxis] ^ np.uint8(0x80)).view(np.int8)
         started_ns = times.now()
         self._interpreter.set_tensor(self._input, batch)
         self._interpreter.invoke()
@@ -243,7 +243,7 @@ class _Bare:
 
 
 class _Frames:
-    """`Messages` that draws each frame when it is asked for one, off the clock, and hands it over through the memory."""
+    """`Messages` that draws each frame when asked for one, off the clock, and passes it through the memory."""
 
     dropped_frames = 0
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from waste_edge.device.health import Health
     from waste_edge.device.items import Items
     from waste_edge.device.judge import Judge
-    from waste_edge.device.outbox import Outbox
     from waste_edge.device.notify import Notifier
+    from waste_edge.device.outbox import Outbox
     from waste_edge.device.signals import Stop
     from waste_edge.device.statistics import Summary
     from waste_edge.engines.classifier import Classifier

@@ -13,8 +13,8 @@ import numpy as np
 
 from waste_edge.device.cameras.camera import RawFrame, packed
 from waste_edge.device.clock import NS_PER_S, Clock
-from waste_edge.rendering.canvas import Bytes
 from waste_edge.rendering.backgrounds import Background, paint_background
+from waste_edge.rendering.canvas import Bytes
 
 WIDTH_PX, HEIGHT_PX = 640, 480
 # Seconds; one visit after the other.
