@@ -261,7 +261,7 @@ def test_ten_minutes_through_the_capture_process_leave_no_trace(tmp_path, enviro
 @pytest.mark.long
 @pytest.mark.timeout(7200)
 def test_a_million_frames_leave_no_trace(tmp_path, environment):
-    """In one process without the capture process, which would draw them at a third of the pace; with outbox and sink."""
+    """In one process, since the capture process would draw them at a third of the pace; with outbox and sink."""
     command = [sys.executable, "-m", "waste_edge.benchmarks.soak", "1000000", str(tmp_path)]
     ended = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=ONE_THREAD | environment, check=True
