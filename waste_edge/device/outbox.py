@@ -7,7 +7,6 @@ read-only or gone stops nothing: events wait in memory, in order and bounded, un
 from __future__ import annotations
 
 import sqlite3
-import statistics
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -154,7 +153,7 @@ class Outbox:
     def commit_times(self) -> CommitTimes:
         """How long commits took: the newest 1000, measured around the whole of `commit`."""
         newest = sorted(self._latencies_ms) or [0.0]
-        return CommitTimes(self._commits, statistics.median(newest), newest[int(0.99 * (len(newest) - 1))])
+        return CommitTimes(self._commits, newest[len(newest) // 2], newest[int(0.99 * (len(newest) - 1))])
 
     def condition(self) -> Condition:
         """Bad while events exist in memory only or were lost; warn after a corrupt database; else ok."""

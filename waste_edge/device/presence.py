@@ -28,6 +28,9 @@ from waste_edge.device.scene import GRID_HEIGHT, GRID_WIDTH, Grid, Pile, Sense, 
 __all__ = ["Grid", "Presence", "Sense", "State", "small"]
 
 
+_FOLLOW_S = 0.04  # light changes slowly: of a fast camera not every frame is followed
+
+
 class State(StrEnum):
     """What the scene does. `CLEARED` lasts one frame."""
 
@@ -59,6 +62,7 @@ class Presence:
         self._last: Grid | None = None
         self._last_ns = 0
         self._still_since_ns = 0
+        self._unfollowed_s = 0.0
         self._first_ns = 0
         self._lesson: list[tuple[int, Grid]] = []  # capture times and looks
         no_noise = np.zeros((GRID_HEIGHT, GRID_WIDTH), np.float32)
@@ -156,7 +160,10 @@ class Presence:
             self._still_since_ns = now_ns
             return State.ARRIVING
         if change < self._sense.item_area / 2:
-            pile.follow(look, elapsed_s)
+            self._unfollowed_s += elapsed_s
+            if self._unfollowed_s >= _FOLLOW_S:
+                pile.follow(look, self._unfollowed_s)
+                self._unfollowed_s = 0.0
         return self._resting(pile)
 
     def _judge(self, pile: Pile, look: Grid, now_ns: int) -> State:

@@ -139,6 +139,9 @@ class Pile:
 
     def changed(self, look: Grid, layer: Layer) -> Mask:
         """Where a look differs from a layer by more than light and noise."""
+        plain = np.asarray(difference(look, layer.look) > self._threshold)
+        if not plain.any():  # in the same light, as nearly always: the light need not be found
+            return plain
         return np.asarray(difference(look, brightened(layer.look, self._gain(look, layer))) > self._threshold)
 
     def find(self, look: Grid) -> int | None:
