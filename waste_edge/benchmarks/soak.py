@@ -88,6 +88,7 @@ class _Drawn:
     """`Messages`: each frame is drawn when it is asked for, and comes through a shared memory."""
 
     dropped_frames = 0
+    abandoned = 0
 
     def __init__(self, camera: SyntheticCamera, frames: int) -> None:
         self._camera = camera
