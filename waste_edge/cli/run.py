@@ -243,6 +243,7 @@ def _checked(plan_anew: Callable[[], _Plan], health: Health) -> _Plan | None:
 
 def _watch_once(plan: _Plan, clock: Clock, health: Health, stop: Stop, reload: Callable[[], str]) -> Summary:
     import contextlib
+    import gc
 
     from waste_edge.device.capture import Patience, start_capture
 
@@ -272,6 +273,7 @@ def _watch_once(plan: _Plan, clock: Clock, health: Health, stop: Stop, reload: C
         outbox = stack.enter_context(beside_the_loop(config, state, health, clock))
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())
         items = _items(Judge(opened.manifest, site), looked_at, outbox)
+        gc.freeze()  # all that the start made stays: no later collection need look through it
         return Loop(
             messages,
             partial(classifier.classify, region=site.region),
