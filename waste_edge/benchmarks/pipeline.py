@@ -15,6 +15,7 @@ else the machine does strikes both alike.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -131,6 +132,7 @@ def measure_pipeline(
     camera = SyntheticCamera(FPS, 0, clock)
     messages = _Frames(camera, frames + WARM_UP_FRAMES, layout, _Bare(bundle, classifier, layout), times)
     items = _TimedItems(PassingItems(Judge(bundle.manifest, site), health=CameraHealth()), times)
+    gc.freeze()  # what else this process holds is no burden of the station's
     Loop(
         messages,
         partial(_classified, classifier, messages, times),
@@ -140,6 +142,7 @@ def measure_pipeline(
         Limits(),
         health=health,
     ).run()
+    gc.unfreeze()
     return _figures(times, frames)
 
 

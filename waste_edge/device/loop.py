@@ -144,9 +144,10 @@ class Loop:
                 ended = self._handle(message, statistics) or self._why_end(statistics)
                 self._look_around()
         finally:
+            ended_ns = self._clock.now_ns()  # seeing a camera off may take most of a second
             self._messages.close()
             dropped = self._messages.dropped_frames
-            summary = statistics.summary(self._clock.now_ns(), dropped, ended or "an error")
+            summary = statistics.summary(ended_ns, dropped, ended or "an error")
             self._tell(lambda listener: listener.ended(summary))
         return summary
 

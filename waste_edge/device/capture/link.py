@@ -7,11 +7,11 @@ import os
 import select
 import socket
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
-from waste_edge.device.cameras import child
 from waste_edge.device.cameras.camera import Candidate
 from waste_edge.device.cameras.memory import create_memory
 from waste_edge.device.one_thread import ONE_THREAD
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from waste_edge.frames import Frame
 
 Kind = Literal["loaded", "alive", "opened", "absent", "bad-picture", "ended", "failed", "frame", "gone"]
+
+# Run by its path, and never imported here.
+_CHILD = Path(__file__).parents[1] / "cameras" / "child.py"
 
 _LINE_BYTES = 16_384  # longer news is garbage
 _TEXT_LETTERS = 500
@@ -92,7 +95,7 @@ class Child:
         # The order goes by the socket, since everybody can read a command line and addresses hold passwords.
         self._socket.sendall(msgspec.json.encode([candidate.kind, candidate.argument]) + b"\n")
         memory = create_memory()
-        command = [candidate.python, child.__file__, str(theirs.fileno()), str(memory), str(os.getpid())]
+        command = [candidate.python, str(_CHILD), str(theirs.fileno()), str(memory), str(os.getpid())]
         try:
             self._process = subprocess.Popen(
                 command,
