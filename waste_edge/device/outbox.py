@@ -12,42 +12,20 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.device.condition import Condition, Level
+from waste_edge.device.items import Event
+from waste_edge.device.outbox_config import OutboxConfig as OutboxConfig
 from waste_edge.device.outbox_file import WAL_BYTES, Database, in_words, is_corrupt, set_aside
 from waste_edge.device.outbox_reader import Reader
 from waste_edge.device.record import Record, event_fields
 from waste_edge.device.wall import SystemWall, Wall
-from waste_edge.strict import Strict
-
-if TYPE_CHECKING:  # a configuration needs this module's, and no camera's libraries
-    from waste_edge.device.items import Event
 
 _RETRY_S = (1.0, 60.0)  # after a failure the disk is tried again after the first, doubling up to the second
 _TEND_EVERY_S = 60.0
 _TEND_EVERY_COMMITS = 100
 _LATENCIES = 1000  # of the newest commits
-
-
-class OutboxConfig(Strict, frozen=True):
-    """How much an outbox keeps.
-
-    Attributes:
-        max_age_days: an event goes after so many days of the station running, delivered or not.
-        max_mb: the oldest events go beyond this size of the database (its log, at most some 4 MB, comes on top).
-        max_events_in_memory: while the disk cannot be written; beyond this the oldest of them are lost.
-    """
-
-    max_age_days: float = 60.0
-    max_mb: float = 32.0
-    max_events_in_memory: int = 2000
-
-    def __post_init__(self) -> None:
-        if not (self.max_age_days > 0 and self.max_mb >= 1 and self.max_events_in_memory >= 1):
-            got = f"{self.max_age_days:g}, {self.max_mb:g} and {self.max_events_in_memory}"
-            raise ValueError(f"max_age_days must be above 0, max_mb and max_events_in_memory at least 1, got {got}")
 
 
 @dataclass(frozen=True)
