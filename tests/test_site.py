@@ -185,3 +185,9 @@ def test_a_shipped_site_is_found_by_name_and_a_missing_one_lists_them():
 )
 def test_the_shipped_sites_send_labels_where_they_say(name: str, label: str, stream: str):
     assert read_site(name, MATERIALS, {}).stream_of(label, {}) == stream
+
+
+@pytest.mark.parametrize("word", ["gr\x1b[31m", "two\nlines"])
+def test_names_that_cannot_be_printed_are_refused(word):
+    with pytest.raises(ValueError, match="cannot be printed"):
+        Site(name="here", residual="rest", streams={"glass": word})

@@ -47,6 +47,9 @@ class Site(Strict, frozen=True):
     def __post_init__(self) -> None:
         if not self.residual or not self.streams or not all(self.streams.values()):
             raise ValueError("a site needs a residual stream and at least one label in [streams], none empty")
+        for word in (self.name, self.residual, *self.streams, *self.streams.values()):
+            if not word.isprintable():
+                raise ValueError(f"{word!r} holds a character that cannot be printed; name bins in plain words")
         if self.min_confidence is not None and not 0.0 <= self.min_confidence < 1.0:
             raise ValueError(f"min_confidence must be 0 to 1, got {self.min_confidence}")
         _check_groups(self.groups)

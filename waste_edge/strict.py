@@ -31,7 +31,8 @@ def read_text(path: Path) -> str:
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file; check the path") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read as text ({error})") from error
+        why = getattr(error, "strerror", None) or "not UTF-8"
+        raise ConfigError(f"{path}: cannot be read as text ({why})") from error
 
 
 def read_json(path: Path, kind: type[T]) -> T:
@@ -58,9 +59,10 @@ def to_json(value: object) -> str:
 
 
 def _readable(error: Exception) -> str:
-    """msgspec writes paths as `$.input.width`; people look for `input.width`."""
+    """msgspec writes paths as `$.input.width` and speaks of JSON's types; people look for `input.width` and tables."""
     message = str(error).replace("`$.", "`").replace("- at `$`", "at the top level")
     message = message.replace("Object contains unknown field", "unknown key").replace(
         "Object missing required field", "missing key"
     )
+    message = message.replace(" | null`", "`").replace("`object`", "a table")
     return message.replace(" - at ", ", in ").replace("\n", " ")

@@ -391,12 +391,15 @@ def test_a_wrong_configuration_is_one_line_and_exit_code_2(waste_edge, tmp_path,
         assert outcome.stderr.count("\n") == 1
 
 
-def test_a_state_that_cannot_be_made_is_no_reason_to_stop(waste_edge, tmp_path, photos, bundle_line):
+def test_a_state_that_cannot_be_made_is_no_reason_to_stop_but_said_at_the_end(
+    waste_edge, tmp_path, photos, bundle_line
+):
     (tmp_path / "file").touch()
     config = write_config(tmp_path, 'source = "photos"', bundle_line, 'state = "file/state"')
     outcome = waste_edge("run", "--config", config, "--json")
-    assert outcome.exit_code == 0
     assert len(of_kind(lines_of(outcome.stdout), "decision")) == 4
+    assert outcome.exit_code == 2
+    assert "events that could not be written and are lost: 4" in outcome.stderr
 
 
 def test_the_station_s_keys_are_the_options_of_run():

@@ -18,7 +18,7 @@ from waste_edge.device.health import Health
 from waste_edge.device.sinks.json_lines import JsonLines, JsonLinesConfig
 from waste_edge.device.sinks.mqtt import Mqtt, MqttConfig
 from waste_edge.device.station import beside_the_loop, build_sinks
-from waste_edge.errors import ConfigError
+from waste_edge.errors import ConfigError, UserError
 
 CLOCK = SystemClock()
 BOTH = StationConfig(json_lines=JsonLinesConfig(), mqtt=MqttConfig(host="broker.invalid"))
@@ -129,3 +129,31 @@ def test_it_ends_within_a_second_even_if_two_sinks_linger(tmp_path, monkeypatch)
     with beside_the_loop(StationConfig(json_lines=JsonLinesConfig()), tmp_path, Health(), CLOCK):
         wait_until((tmp_path / "events.jsonl").exists)
     assert [line["id"] for line in lines_of(tmp_path / "events.jsonl") if line["kind"] == "event"] == [make_event(1).id]
+
+
+def test_a_state_folder_is_one_stations_alone(tmp_path):
+    with beside_the_loop(StationConfig(), tmp_path / "state", Health(), CLOCK):
+        second = beside_the_loop(StationConfig(), tmp_path / "state", Health(), CLOCK)
+        with pytest.raises(ConfigError, match="another station keeps its events there"):
+            second.__enter__()
+    with beside_the_loop(StationConfig(), tmp_path / "state", Health(), CLOCK) as outbox:
+        assert outbox is not None, "free again"
+
+
+def test_a_state_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "state").write_text("a file")
+    with (
+        pytest.raises(ConfigError, match="is no folder"),
+        beside_the_loop(StationConfig(), tmp_path / "state", Health(), CLOCK),
+    ):
+        pass
+
+
+def test_events_that_never_reached_the_disk_are_said_at_the_end():
+    def lose_one() -> None:
+        with beside_the_loop(StationConfig(), Path("/proc/nowhere"), Health(), CLOCK) as outbox:
+            assert outbox is not None
+            outbox.commit(make_event(1), b"")
+
+    with pytest.raises(UserError, match="could not be written and are lost: 1; "):
+        lose_one()

@@ -26,7 +26,7 @@ CameraOption = Annotated[
     typer.Option(
         "--camera",
         metavar="[ID]",
-        help="A camera: picamera:0, an index, /dev/videoN, or synthetic[:FPS], which draws items. Alone: the Pi "
+        help="A camera: picamera:0, an index, /dev/videoN, or synthetic[:FPS[:SEED]], which draws items. Alone: the Pi "
         "camera if there is one, else the first USB camera that gives a frame.",
     ),
 ]

@@ -125,7 +125,7 @@ def _watch_once(plan: Plan, clock: Clock, health: Health, stop: Stop, reload: Ca
         classifier = load_classifier(opened, config.engine, config.precision, config.threads)
         view = _view(plan.as_json, looked_at.stills, clock)
         view.started(about("the demo clip (rendered)" if plan.demo else looked_at.title, classifier, site))
-        health.set(Condition("config", Level.OK, "as read at the start"))
+        health.set(Condition("config", Level.OK, "in use as it was last read"))
         outbox = stack.enter_context(beside_the_loop(config, state, health, clock))
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())
         items = _items(Judge(opened.manifest, site), looked_at, outbox)

@@ -151,6 +151,11 @@ class Outbox:
         took = f"p50 {times.p50_ms:.1f} ms, p99 {times.p99_ms:.1f} ms"
         return Condition("outbox", Level.OK, f"{times.count} commits, {took}")
 
+    @property
+    def unwritten(self) -> int:
+        """Events that are in memory only, since the disk cannot be written."""
+        return len(self._waiting)
+
     def close(self) -> None:
         """Try once more to write what waits, then close. Deliveries must have been stopped."""
         self._retry_ns = 0

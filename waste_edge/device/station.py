@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,7 +22,7 @@ from waste_edge.device.shedding import Shedding
 from waste_edge.device.sinks import json_lines, mqtt
 from waste_edge.device.sinks.delivery import Delivery
 from waste_edge.device.sinks.sink import Sink
-from waste_edge.errors import ConfigError
+from waste_edge.errors import ConfigError, UserError
 
 OUTBOX_NAME = "outbox.sqlite"
 
@@ -39,16 +41,20 @@ def beside_the_loop(config: StationConfig, state: Path | None, health: Health, c
         The outbox, to commit to; None without `state`.
 
     Raises:
-        ConfigError: sinks without `state`, or a sink's configuration that cannot be used.
+        ConfigError: sinks without `state`, one that is no folder or another station's, or a sink's configuration
+            that cannot be used.
         MissingPackageError: a sink's package is not installed.
+        UserError: at the end, events could not be written and are lost.
     """
     sinks = build_sinks(config, state)
     with contextlib.ExitStack() as stack:
+        if state is not None:
+            stack.enter_context(_claimed(state))
         outbox = Outbox(state / OUTBOX_NAME, config.name, clock, config=config.outbox) if state else None
         deliveries: list[Delivery] = []
         checks: list[Check] = []
         if outbox is not None and state is not None:
-            stack.callback(outbox.close)
+            stack.callback(_close, outbox)
             deliveries = [Delivery(outbox, sink, clock) for sink in sinks]
             checks = [Disk(state, clock, config.disk).condition, outbox.condition]
         stack.callback(_stop_all, deliveries)
@@ -65,6 +71,35 @@ def beside_the_loop(config: StationConfig, state: Path | None, health: Health, c
         stack.callback(keeper.stop)
         keeper.start()
         yield outbox
+
+
+@contextlib.contextmanager
+def _claimed(state: Path) -> Iterator[None]:
+    """The state folder as this station's alone: two would tell every event twice. The kernel frees it if we die."""
+    with contextlib.suppress(OSError):  # a disk that cannot be written is a condition of the station, not its end
+        state.mkdir(parents=True, exist_ok=True)
+    if state.exists() and not state.is_dir():
+        raise ConfigError(f"{state}: is no folder; give --state a folder, which is made if need be")
+    try:
+        folder = os.open(state, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        yield
+        return
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise ConfigError(
+            f"{state}: another station keeps its events there; end it, or give another --state"
+        ) from error
+    finally:
+        os.close(folder)
+
+
+def _close(outbox: Outbox) -> None:
+    outbox.close()
+    if outbox.unwritten:
+        raise UserError(f"events that could not be written and are lost: {outbox.unwritten}; {outbox.condition().text}")
 
 
 def build_sinks(config: StationConfig, state: Path | None) -> list[Sink]:

@@ -206,7 +206,8 @@ def _password(config: MqttConfig, environment: Mapping[str, str]) -> str | None:
         try:
             return Path(config.password_file).read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"mqtt.password_file {config.password_file}: cannot be read ({error})") from error
+            why = getattr(error, "strerror", None) or "not UTF-8"
+            raise ConfigError(f"mqtt.password_file {config.password_file}: cannot be read ({why})") from error
     if config.password_environment:
         password = environment.get(config.password_environment)
         if password is None:
