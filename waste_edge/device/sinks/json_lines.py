@@ -38,9 +38,7 @@ class JsonLinesConfig(Strict, frozen=True):
 
     def __post_init__(self) -> None:
         if not self.path or not self.max_mb > 0 or self.keep < 0:
-            raise ValueError(
-                f"path must not be empty, max_mb above 0 and keep from 0; got {self.max_mb:g} and {self.keep}"
-            )
+            raise ValueError(f"expected a path, max_mb above 0 and keep from 0; got {self.max_mb:g} and {self.keep}")
 
 
 class _Place(msgspec.Struct, frozen=True):
