@@ -140,6 +140,7 @@ def _plan(context: typer.Context, path: Path | None) -> Plan:
     import msgspec
 
     from waste_edge.device.config import StationConfig, read_config
+    from waste_edge.errors import UserError
 
     options: dict[str, Any] = context.params
     # By name: this is Click's own, or the copy that Typer brings.
@@ -147,7 +148,7 @@ def _plan(context: typer.Context, path: Path | None) -> Plan:
     config = StationConfig() if path is None else read_config(path)
     chosen = {"camera", "source", "demo"} & set(given)
     if len(chosen) > 1 or (not chosen and config.camera is None and config.source is None):
-        raise typer.BadParameter(
+        raise UserError(
             "give exactly one of --camera [ID], --source PATH|URL and --demo, or a --config with `camera` or `source`"
         )
     if chosen:

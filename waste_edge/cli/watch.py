@@ -11,8 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from waste_edge.cli.common import opened_bundle
 
 if TYPE_CHECKING:
@@ -95,7 +93,7 @@ def _checked(plan_anew: Callable[[], Plan], health: Health, clock: Clock) -> Pla
             load_classifier(opened, config.engine, config.precision, config.threads)
         build_sinks(config, _state(plan))
         return plan
-    except (WasteEdgeError, typer.BadParameter) as error:
+    except WasteEdgeError as error:
         health.announce(Condition("config", Level.WARN, f"{error}; the configuration from before stays"))
         return None
 
