@@ -33,7 +33,7 @@ lint: $(WORKSHOP)
 test-long: $(WORKSHOP)
 	.venv-dev/bin/pytest -m long
 
-# Needs root, mosquitto, e2fsprogs and gcc; some 25 minutes. A missing tool is a failure, not a skip.
+# Needs root, mosquitto, e2fsprogs and gcc; 12 minutes. A missing tool is a failure, not a skip.
 # WASTE_EDGE_KILLS=20 makes it shorter while you work on it.
 test-faults: $(WORKSHOP)
 	.venv-dev/bin/pytest -m faults tests/faults

@@ -32,6 +32,9 @@ from waste_edge.bundle import find_bundle, open_bundle
 from waste_edge.device.one_thread import ONE_THREAD
 from waste_edge.resources import BUNDLES, DEFAULT_BUNDLE
 
+# As a user has it, if `make run` was called in this checkout: the workshop's packages slow every start down.
+RUNTIME = Path(__file__).parents[2] / ".venv/bin/python"
+PYTHON = str(RUNTIME if RUNTIME.exists() else sys.executable)
 MODEL = BUNDLES / DEFAULT_BUNDLE / "model-int8.tflite"
 BARE = f"""
 import numpy, cv2
@@ -54,7 +57,7 @@ class Station:
     def __init__(self, folder: Path, environment: dict[str, str], camera: str) -> None:
         config = folder / "station.toml"
         config.write_text(f'camera = "{camera}"\nengine = "litert"\nstate = "state"\n[json_lines]\n')
-        command = [sys.executable, "-m", "waste_edge", "run", "--config", str(config), "--json"]
+        command = [PYTHON, "-m", "waste_edge", "run", "--config", str(config), "--json"]
         self.started_s = time.monotonic()
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
         self._alarm = threading.Timer(300, self.process.kill)  # a test that waits for ever tells nothing
@@ -178,22 +181,23 @@ def seconds_to_first_prediction(folder: Path, environment: dict[str, str]) -> fl
 
 def seconds_bare(environment: dict[str, str]) -> float:
     started_s = time.monotonic()
-    subprocess.run([sys.executable, "-c", BARE], check=True, env=environment, stderr=subprocess.DEVNULL)
+    subprocess.run([PYTHON, "-c", BARE], check=True, env=environment, stderr=subprocess.DEVNULL)
     return time.monotonic() - started_s
 
 
 def start_ratio(folder: Path, environment: dict[str, str], turns: int) -> float:
-    """The fastest start over the fastest bare one, of several in turns after one that compiles."""
+    """The median start over the median bare one, of several in turns after one that compiles."""
     ours, bare = [], []
     for _ in range(turns + 1):
         ours.append(seconds_to_first_prediction(folder, environment))
         bare.append(seconds_bare(environment))
     ours, bare = ours[1:], bare[1:]
+    middle, middle_bare = statistics.median(ours), statistics.median(bare)
     print(
-        f"\nstart to first prediction: {min(ours):.3f} s (median {statistics.median(ours):.3f}), bare {min(bare):.3f} s"
-        f" (median {statistics.median(bare):.3f}): {min(ours) / min(bare):.2f} times"
+        f"\nstart to first prediction: median {middle:.3f} s (least {min(ours):.3f}), bare median {middle_bare:.3f} s "
+        f"(least {min(bare):.3f}): {middle / middle_bare:.2f} times, the least {min(ours) / min(bare):.2f} times"
     )
-    return min(ours) / min(bare)
+    return middle / middle_bare
 
 
 def test_a_start_takes_not_much_longer_than_the_imports_it_needs(tmp_path, environment):
