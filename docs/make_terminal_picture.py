@@ -13,11 +13,12 @@ from pathlib import Path
 from rich.console import Console
 
 from waste_edge.bundle import find_bundle, open_bundle
-from waste_edge.cli.watch import DEMO_SITE, about
+from waste_edge.cli.watch import DEMO_SITE
 from waste_edge.device.camera_health import CameraHealth, Patience
 from waste_edge.device.cameras import media_source
 from waste_edge.device.capture import Opened, start_capture
 from waste_edge.device.clock import SystemClock
+from waste_edge.device.display import About
 from waste_edge.device.items import Event, PassingItems
 from waste_edge.device.judge import Judge
 from waste_edge.device.loop import Loop
@@ -67,7 +68,7 @@ def main() -> None:
     with open_bundle(find_bundle(DEFAULT_BUNDLE)) as bundle:
         view = Photographer(console, clock, stop)
         classifier = load_classifier(bundle)
-        view.started(about("the demo clip (rendered)", classifier, site))
+        view.started(About.of("the demo clip (rendered)", classifier, site))
         items = PassingItems(Judge(bundle.manifest, site), health=CameraHealth(Patience(watch_frozen=False)))
         messages = start_capture(media_source(str(DEMO_CLIP), clock), clock, None)
         Loop(messages, classifier.classify, items, [view], clock, stop=stop).run()

@@ -14,8 +14,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
 
+from tests.cli.conftest import GREEN, RED
 from waste_edge.cli.main import with_camera_value
 from waste_edge.device.cameras import Source, media_source
 from waste_edge.device.capture.convert import frame_of
@@ -26,7 +26,6 @@ from waste_edge.resources import DEMO_CLIP, DEMO_SCRIPT, find, shipped
 from waste_edge.site import Site
 from waste_edge.strict import read_toml
 
-RED, GREEN = (220, 30, 30), (30, 220, 30)
 TRAY = 125
 FPS = 15.0
 
@@ -49,15 +48,6 @@ def film(tmp_path) -> Path:
     """Two items, four seconds."""
     scenes = ((0.8, None), (1.1, RED), (0.5, None), (1.1, GREEN), (0.5, None))
     return write_film(tmp_path / "film.mp4", *scenes)
-
-
-@pytest.fixture
-def photos(tmp_path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for index in range(4):
-        Image.new("RGB", (40, 30), (RED, GREEN)[index % 2]).save(folder / f"{index}.png")
-    return folder
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
+from tests.cli.conftest import RED
 from waste_edge.device.cameras import Source
 from waste_edge.device.cameras.camera import RawFrame, packed
 from waste_edge.device.clock import SystemClock
@@ -28,7 +28,6 @@ from waste_edge.device.outbox import Outbox
 from waste_edge.device.presence import Presence
 
 PATIENCE_S = 60.0  # how long something may take to come about, on a busy machine
-RED, GREEN = (220, 30, 30), (30, 220, 30)
 Line = dict[str, Any]
 
 
@@ -310,15 +309,6 @@ def test_an_item_that_lies_there_over_a_restart_is_counted_once_and_keeps_its_id
 
 
 # --- what needs no camera -----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def photos(tmp_path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for index in range(4):
-        Image.new("RGB", (40, 30), (RED, GREEN)[index % 2]).save(folder / f"{index}.png")
-    return folder
 
 
 @pytest.fixture

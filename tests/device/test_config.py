@@ -10,7 +10,7 @@ import pytest
 
 from waste_edge.device.config import StationConfig, read_config, state_folder
 from waste_edge.device.disk import DiskLimits
-from waste_edge.device.outbox import OutboxConfig
+from waste_edge.device.outbox_config import OutboxConfig
 from waste_edge.device.shedding import Thresholds
 from waste_edge.device.sinks.json_lines import JsonLinesConfig
 from waste_edge.device.sinks.mqtt import MqttConfig

@@ -13,7 +13,8 @@ import pytest
 
 from tests.device.telling import START, FakeWall, id_of, make_event
 from waste_edge.device.condition import Level
-from waste_edge.device.outbox import Outbox, OutboxConfig
+from waste_edge.device.outbox import Outbox
+from waste_edge.device.outbox_config import OutboxConfig
 from waste_edge.device.record import event_fields, to_json_line
 from waste_edge.device.wall import SystemWall
 from waste_edge.errors import ConfigError

@@ -148,19 +148,7 @@ def measure_pipeline(
 
 def _view(classifier: Classifier, site: Site, nowhere: TextIO) -> JsonView:
     view = JsonView(nowhere)
-    manifest = classifier.manifest
-    view.started(
-        About(
-            source="drawn frames",
-            bundle=f"{manifest.name} {manifest.version}",
-            artifact=classifier.artifact,
-            engine=classifier.engine.name,
-            labels=classifier.labels,
-            site=site.name,
-            streams=site.streams,
-            residual=site.residual,
-        )
-    )
+    view.started(About.of("drawn frames", classifier, site))
     return view
 
 

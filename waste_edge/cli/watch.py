@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from waste_edge.device.cameras import Source
     from waste_edge.device.clock import Clock
     from waste_edge.device.config import StationConfig
-    from waste_edge.device.display import About, View
+    from waste_edge.device.display import View
     from waste_edge.device.health import Health
     from waste_edge.device.items import Items
     from waste_edge.device.judge import Judge
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from waste_edge.device.outbox import Outbox
     from waste_edge.device.signals import Stop
     from waste_edge.device.statistics import Summary
-    from waste_edge.engines.classifier import Classifier
     from waste_edge.manifest import Manifest
     from waste_edge.site import Site
 
@@ -110,6 +109,7 @@ def _watch_once(plan: Plan, clock: Clock, health: Health, stop: Stop, reload: Ca
         # Only now: the capture process starts up while numpy, OpenCV and the engine are imported here.
         from waste_edge.device.camera_condition import CameraCondition
         from waste_edge.device.condition import Condition, Level
+        from waste_edge.device.display import About
         from waste_edge.device.judge import Judge
         from waste_edge.device.keeper import SceneKeeper
         from waste_edge.device.loop import Limits, Loop
@@ -122,7 +122,7 @@ def _watch_once(plan: Plan, clock: Clock, health: Health, stop: Stop, reload: Ca
         site = _site(plan, opened.manifest)
         classifier = load_classifier(opened, config.engine, config.precision, config.threads)
         view = _view(plan.as_json, looked_at.stills, clock)
-        view.started(about("the demo clip (rendered)" if plan.demo else looked_at.title, classifier, site))
+        view.started(About.of("the demo clip (rendered)" if plan.demo else looked_at.title, classifier, site))
         health.set(Condition("config", Level.OK, "in use as it was last read"))
         outbox = stack.enter_context(beside_the_loop(config, state, health, clock))
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())
@@ -189,23 +189,6 @@ def _site(plan: Plan, manifest: Manifest) -> Site:
 
     given = DEMO_SITE if plan.demo and plan.config.site is None else plan.config.site
     return site_of_labels(manifest.labels) if given is None else read_site(given, manifest.labels, manifest.tree)
-
-
-def about(source: str, classifier: Classifier, site: Site) -> About:
-    """What a view is told at the start."""
-    from waste_edge.device.display import About
-
-    manifest = classifier.manifest
-    return About(
-        source=source,
-        bundle=f"{manifest.name} {manifest.version}",
-        artifact=classifier.artifact,
-        engine=classifier.engine.name,
-        labels=classifier.labels,
-        site=site.name,
-        streams=site.streams,
-        residual=site.residual,
-    )
 
 
 def _view(as_json: bool, stills: bool, clock: Clock) -> View:

@@ -21,6 +21,8 @@ from waste_edge.device.items import Event
 from waste_edge.device.loop import Listener, Seen
 from waste_edge.device.presence import State
 from waste_edge.device.statistics import Summary
+from waste_edge.engines.classifier import Classifier
+from waste_edge.site import Site
 
 RATE_EVERY_NS = 60 * NS_PER_S
 
@@ -48,6 +50,21 @@ class About:
     site: str
     streams: Mapping[str, str]
     residual: str
+
+    @classmethod
+    def of(cls, source: str, classifier: Classifier, site: Site) -> About:
+        """What this model does for this site."""
+        manifest = classifier.manifest
+        return cls(
+            source=source,
+            bundle=f"{manifest.name} {manifest.version}",
+            artifact=classifier.artifact,
+            engine=classifier.engine.name,
+            labels=classifier.labels,
+            site=site.name,
+            streams=site.streams,
+            residual=site.residual,
+        )
 
 
 class View(Listener):

@@ -16,7 +16,7 @@ from pathlib import Path
 from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.device.condition import Condition, Level
 from waste_edge.device.items import Event
-from waste_edge.device.outbox_config import OutboxConfig as OutboxConfig
+from waste_edge.device.outbox_config import OutboxConfig
 from waste_edge.device.outbox_file import WAL_BYTES, Database, in_words, is_corrupt, set_aside
 from waste_edge.device.outbox_reader import Reader
 from waste_edge.device.record import Record, event_fields

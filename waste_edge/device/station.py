@@ -86,14 +86,19 @@ def _claimed(state: Path) -> Iterator[None]:
         yield
         return
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(folder, state)
         yield
+    finally:
+        os.close(folder)
+
+
+def _lock(folder: int, state: Path) -> None:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise ConfigError(
             f"{state}: another station keeps its events there; end it, or give another --state"
         ) from error
-    finally:
-        os.close(folder)
 
 
 def _close(outbox: Outbox) -> None:
