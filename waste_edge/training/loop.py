@@ -1,0 +1,285 @@
+"""The one training loop: for pictures, text and both, with and without a teacher, on one process or several."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+from torch.utils.data.distributed import DistributedSampler
+from torchvision.transforms import v2
+
+from waste_edge.dataset import Dataset, Photo
+from waste_edge.errors import UserError
+from waste_edge.files import write_atomically
+from waste_edge.metrics import Scores
+from waste_edge.training.checkpoint import EpochLine, Progress, load_checkpoint, save_checkpoint, seed_epoch
+from waste_edge.training.crew import Crew
+from waste_edge.training.evaluate import validate
+from waste_edge.training.fake_quantization import FakeQuantized, float_network
+from waste_edge.training.inputs import Inputs, Reader
+from waste_edge.training.losses import Objective
+from waste_edge.training.networks import normalize
+from waste_edge.training.plots import plot_curves
+from waste_edge.training.recipe import FitSpec, Recipe
+from waste_edge.training.runs import save_weights
+from waste_edge.training.schedule import LearningRate, make_optimizer
+from waste_edge.training.teachers import Teachers
+from waste_edge.training.views import Batch, TrainingViews
+
+
+class Watcher(Protocol):
+    """Who is told how training goes: a progress bar, a test."""
+
+    def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
+        """One batch is done; `epoch` and `step` count from 1."""
+
+    def epoch(self, epoch: int, loss: float, scores: Scores | None) -> None:
+        """One epoch is done; `scores` on the validation part if there is one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What the loop needs, gathered; `fingerprint` tells it from every other job."""
+
+    recipe: Recipe
+    network: nn.Module
+    objective: Objective
+    teachers: Teachers | None
+    views: TrainingViews
+    reader: Reader
+    dataset: Dataset
+    validation: list[Photo]
+    device: torch.device
+    fingerprint: str
+
+    @property
+    def fit(self) -> FitSpec:
+        return self.recipe.trained
+
+
+@dataclass
+class _State:
+    """How far the training is."""
+
+    lines: list[EpochLine] = field(default_factory=list)
+    best_epoch: int = 0
+    least_loss: float = math.inf
+    scores: Scores | None = None
+    seconds: float = 0.0
+
+
+class Loop:
+    """Trains a job, epoch by epoch; after each one the checkpoint, the metrics and the curves are on disk."""
+
+    def __init__(self, job: Job, out: Path, watcher: Watcher, crew: Crew) -> None:
+        self._job, self._out, self._watcher, self._crew = job, out, watcher, crew
+        spec = job.fit
+        self._sampler: DistributedSampler[object] = DistributedSampler(
+            job.views, crew.size, crew.rank, shuffle=True, seed=spec.seed
+        )
+        self._loader = self._make_loader()
+        self._average = _average(job.network, spec.ema_decay)
+        self._optimizer = make_optimizer(job.network, job.objective, spec)
+        self._rate = LearningRate(self._optimizer, spec, len(self._loader))
+        self._mixing = _mixing(job)
+        self._trained = crew.joined(torch.compile(job.network) if spec.compile else job.network)  # type: ignore[arg-type]
+        self._objective = crew.joined(job.objective)
+        self._state = _State()
+
+    def run(self, resume: bool) -> tuple[Scores | None, float]:
+        """All epochs that are left; returns the kept weights' validation scores and the seconds it took in all."""
+        if resume:
+            self._restore()
+        elif isinstance(self._job.network, FakeQuantized):
+            self._job.network.observe(self._some_pixels(self._job.network.spec.observe_batches))
+        for epoch in range(len(self._state.lines) + 1, self._job.fit.epochs + 1):
+            if self._waited_long_enough():
+                break
+            began = time.monotonic()
+            seed_epoch(self._job.fit.seed, epoch)
+            self._sampler.set_epoch(epoch)
+            with _memory_in_words(self._job.recipe):
+                loss = self._one_epoch(epoch)
+            self._finish_epoch(epoch, loss, began)
+        return self._state.scores, self._state.seconds
+
+    def _one_epoch(self, epoch: int) -> float:
+        """One pass over the training views; returns the mean loss."""
+        job, steps, total = self._job, len(self._loader), 0.0
+        job.network.train()
+        if job.fit.freeze_batch_norm:
+            for module in job.network.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        for step, batch in enumerate(self._loader, start=1):
+            if isinstance(job.network, FakeQuantized):
+                job.network.advance(epoch - 1 + (step - 1) / steps)
+            loss = self._loss(batch)
+            value = float(loss.detach())
+            if not math.isfinite(value):
+                raise UserError(self._no_number(value, epoch, step, batch))
+            self._optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            if job.fit.clip_norm:
+                nn.utils.clip_grad_norm_(job.network.parameters(), job.fit.clip_norm)
+            self._optimizer.step()
+            self._rate.step()
+            if self._average:
+                self._average.update_parameters(float_network(job.network))
+            total += value
+            self._watcher.step(epoch, step, steps, value)
+        return total / steps
+
+    def _loss(self, batch: Batch) -> Tensor:
+        job = self._job
+        inputs, truth = self._inputs(batch), batch.truth.to(job.device)
+        if self._mixing:
+            pixels, truth = self._mixing(inputs.pixels, truth)
+            inputs = inputs._replace(pixels=pixels)
+        with torch.autocast(job.device.type, torch.bfloat16, enabled=job.fit.precision == "bf16"):
+            wisdom = job.teachers.answer(inputs) if job.teachers else None
+            reads = getattr(job.network, "reads", ("pixels",))
+            logits, features = self._trained(*(getattr(inputs, name) for name in reads))
+        loss: Tensor = self._objective((logits.float(), features.float()), truth, wisdom)
+        return loss
+
+    def _inputs(self, batch: Batch) -> Inputs:
+        pixels = normalize(batch.pixels) if batch.pixels.ndim == 4 else batch.pixels
+        return Inputs(pixels, batch.tokens, batch.mask).to(self._job.device)
+
+    def _finish_epoch(self, epoch: int, loss: float, began: float) -> None:
+        """Validate, keep what is to be kept, and put everything on disk; all processes agree on what follows."""
+        state, spec = self._state, self._job.fit
+        kept = self._average.module if self._average else self._job.network
+        scores, val_loss = None, None
+        if self._crew.leads and self._job.validation:
+            scores, val_loss = validate(kept, self._job.reader, self._job.dataset, self._job.validation)
+        if self._job.validation:
+            val_loss = self._crew.agreed(val_loss if val_loss is not None else math.nan)
+        rate = float(self._optimizer.param_groups[0]["lr"])
+        self._rate.epoch(val_loss)
+        better = val_loss is not None and val_loss < state.least_loss
+        if better and val_loss is not None:
+            state.least_loss, state.best_epoch = val_loss, epoch
+        keep = better or spec.keep == "last" or epoch == 1
+        if keep:
+            state.scores = scores
+        seconds = round(time.monotonic() - began, 1)
+        state.seconds += seconds
+        accuracy = scores.accuracy if scores else None
+        state.lines.append(EpochLine(epoch=epoch, loss=loss, val_loss=val_loss, val_accuracy=accuracy,
+                                     learning_rate=rate, seconds=seconds))  # fmt: skip
+        if self._crew.leads:
+            if keep:
+                save_weights(self._out, float_network(kept))
+            self._write()
+            self._watcher.epoch(epoch, loss, scores)
+        self._crew.wait()
+
+    def _write(self) -> None:
+        state = self._state
+        text = "".join(f"{msgspec.json.encode(line).decode()}\n" for line in state.lines)
+        write_atomically(self._out / "metrics.jsonl", text)
+        losses = [line.loss for line in state.lines]
+        plot_curves(self._out / "curves.png", self._job.recipe.name, losses, [one.val_accuracy for one in state.lines])
+        progress = Progress(
+            job=self._job.fingerprint,
+            lines=state.lines,
+            schedule=self._rate.state(),
+            best_epoch=state.best_epoch,
+            least_loss=state.least_loss if math.isfinite(state.least_loss) else None,
+            scores=state.scores,
+            seconds=state.seconds,
+        )
+        save_checkpoint(self._out, progress, self._modules(), self._optimizer)
+
+    def _restore(self) -> None:
+        """Go on after the last epoch that was finished."""
+        done = load_checkpoint(self._out, self._job.fingerprint, self._modules(), self._optimizer)
+        self._rate.restore(done.schedule)
+        least = math.inf if done.least_loss is None else done.least_loss
+        self._state = _State(list(done.lines), done.best_epoch, least, done.scores, done.seconds)
+        if isinstance(self._job.network, FakeQuantized):
+            self._job.network.resume()
+
+    def _modules(self) -> dict[str, nn.Module]:
+        modules = {"network": self._job.network, "objective": self._job.objective}
+        return modules | {"average": self._average} if self._average else modules
+
+    def _waited_long_enough(self) -> bool:
+        patience = self._job.fit.stop_after
+        return bool(patience and self._job.validation and len(self._state.lines) - self._state.best_epoch >= patience)
+
+    def _some_pixels(self, batches: int) -> Iterator[Tensor]:
+        """Pixels of the first batches of one pass."""
+        seed_epoch(self._job.fit.seed, 0)
+        for batch in islice(self._loader, batches):
+            yield self._inputs(batch).pixels
+
+    def _make_loader(self) -> DataLoader[Batch]:
+        spec, views = self._job.fit, self._job.views
+        # A last batch of one picture would have no variance for batch norm to divide by.
+        uneven = len(self._sampler) % spec.batch_size == 1
+        return DataLoader(
+            views,  # type: ignore[arg-type]
+            spec.batch_size,
+            sampler=self._sampler,
+            collate_fn=views.collate,
+            drop_last=uneven,
+            num_workers=min(spec.workers, os.cpu_count() or 1),
+        )
+
+    def _no_number(self, value: float, epoch: int, step: int, batch: Batch) -> str:
+        names = ", ".join(self._job.views.name(number) for number in batch.numbers[:3])
+        return (
+            f"training stopped: the loss is {value} in epoch {epoch}, batch {step} ({names}, ...); "
+            f"lower fit.learning_rate (now {self._job.fit.learning_rate}) or set fit.clip_norm = 1.0"
+        )
+
+
+def _average(network: nn.Module, decay: float) -> AveragedModel | None:
+    if not decay:
+        return None
+    return AveragedModel(float_network(network), multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)  # type: ignore[no-untyped-call]
+
+
+def _mixing(job: Job) -> nn.Module | None:
+    """mixup or CutMix on whole batches, giving shares of labels."""
+    spec, classes = job.recipe.augment, len(job.dataset.labels)
+    kinds: list[nn.Module] = []
+    if spec.mixup:
+        kinds.append(v2.MixUp(alpha=spec.mixup, num_classes=classes))
+    if spec.cutmix:
+        kinds.append(v2.CutMix(alpha=spec.cutmix, num_classes=classes))
+    return v2.RandomChoice(kinds) if kinds else None
+
+
+@contextmanager
+def _memory_in_words(recipe: Recipe) -> Iterator[None]:
+    """Turn "out of memory" of a GPU or of the machine into one line that says which option to lower.
+
+    Raises:
+        UserError: there was not enough memory; other errors pass as they are.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        short = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
+        if not short:
+            raise
+        size = f" or input.width_px and height_px (now {recipe.input.width_px})" if recipe.input else ""
+        batch = f"fit.batch_size (now {recipe.trained.batch_size})"
+        raise UserError(f"out of memory while training {recipe.name!r}: lower {batch}{size}") from error

@@ -1,0 +1,119 @@
+"""The parts of a recipe that say which network is trained."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from waste_edge.strict import Strict
+
+OWN = ("mobilenet_v1", "mobilenet_v2", "cnn4")  # the networks of this project, made to be deployed
+LIBRARIES = ("torchvision", "timm")
+
+
+class ModelSpec(Strict, frozen=True):
+    """Which network looks at the picture.
+
+    Attributes:
+        architecture: `mobilenet_v1` (the deployable student), `mobilenet_v2`, `cnn4` (the students' four-block
+            network), or a library's own by name: `torchvision:NAME` or `timm:NAME`.
+        width: channel multiplier of this project's networks.
+        dropout: before the classifier, while training.
+        hidden: layers between the pooled features and the logits, each with batch norm and ReLU.
+        hidden_dropout: after each of them, while training; as long as `hidden`.
+        pretrained: what to start from when no --weights are given: `imagenet` downloads the library's own
+            weights (of `mobilenet_v2` at width 1 too), `none` starts at random.
+        normalization: what a library's network was trained to see: `imagenet` (mean and deviation of its channels)
+            or `half` (-1 to 1). This project's own networks always see `half`, which INT8 represents exactly.
+        options: further arguments of the library's constructor.
+    """
+
+    architecture: str
+    width: float = 1.0
+    dropout: float = 0.2
+    hidden: list[int] = msgspec.field(default_factory=list)
+    hidden_dropout: list[float] = msgspec.field(default_factory=list)
+    pretrained: Literal["imagenet", "none"] = "none"
+    normalization: Literal["half", "imagenet"] = "half"
+    options: dict[str, bool | int | float | str | list[int]] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.architecture not in OWN and not (self.library and self.architecture.partition(":")[2]):
+            raise ValueError(
+                f"model.architecture must be one of {', '.join(OWN)}, torchvision:NAME or timm:NAME, "
+                f"got {self.architecture!r}"
+            )
+        if not 0.1 <= self.width <= 2.0:
+            raise ValueError(f"model.width must be 0.1 to 2, got {self.width}")
+        check_dropout("model.dropout", self.dropout)
+        if len(self.hidden) != len(self.hidden_dropout):
+            raise ValueError(f"model.hidden_dropout must have {len(self.hidden)} entries, one for each hidden layer")
+        for share in self.hidden_dropout:
+            check_dropout("model.hidden_dropout", share)
+        if any(units < 1 for units in self.hidden):
+            raise ValueError(f"model.hidden must hold positive numbers, got {self.hidden}")
+        self._check_library()
+
+    def _check_library(self) -> None:
+        if self.library:
+            if self.width != 1.0:
+                raise ValueError("model.width is of this project's networks only; use model.options for a library's")
+            return
+        if self.pretrained == "imagenet" and (self.architecture, self.width) != ("mobilenet_v2", 1.0):
+            raise ValueError(
+                "model.pretrained = 'imagenet' is there for mobilenet_v2 of width 1 and for torchvision: and timm: "
+                "networks; use --weights"
+            )
+        if self.normalization != "half" or self.options:
+            raise ValueError("model.normalization and model.options are for torchvision: and timm: networks only")
+
+    @property
+    def library(self) -> str:
+        """`torchvision` or `timm`; empty for this project's own networks."""
+        library = self.architecture.partition(":")[0]
+        return library if library in LIBRARIES and ":" in self.architecture else ""
+
+
+class TextSpec(Strict, frozen=True):
+    """Which network reads the text that goes with a picture.
+
+    Attributes:
+        encoder: a transformers model by its name on the hub, or a local folder that holds one.
+        pretrained: start from its weights; false takes only its configuration and tokenizer.
+        source: `file_name` reads the picture's name as text, `column` the data's text column.
+        max_tokens: a longer text is cut.
+        dropout: before the classifier, while training.
+    """
+
+    encoder: str
+    pretrained: bool = True
+    source: Literal["file_name", "column"] = "file_name"
+    max_tokens: int = 64
+    dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not self.encoder:
+            raise ValueError("text.encoder must name a transformers model or a folder that holds one")
+        if not 4 <= self.max_tokens <= 512:
+            raise ValueError(f"text.max_tokens must be 4 to 512, got {self.max_tokens}")
+        check_dropout("text.dropout", self.dropout)
+
+
+class FusionSpec(Strict, frozen=True):
+    """Image and text, each projected with batch norm, concatenated, and one hidden layer above both."""
+
+    projection: int = 750
+    hidden: int = 1000
+    dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.projection < 1 or self.hidden < 1:
+            raise ValueError("fusion.projection and fusion.hidden must be positive")
+        check_dropout("fusion.dropout", self.dropout)
+
+
+def check_dropout(key: str, share: float) -> None:
+    """Raise ValueError unless a share of units can be dropped."""
+    if not 0.0 <= share < 1.0:
+        raise ValueError(f"{key} must be 0 to 1, got {share}")

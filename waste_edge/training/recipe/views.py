@@ -1,0 +1,53 @@
+"""The parts of a recipe that say what is done to training pictures, and which are added to them."""
+
+from __future__ import annotations
+
+from waste_edge.strict import Strict
+
+
+class AugmentSpec(Strict, frozen=True):
+    """What is done to training pictures only. The student and its teacher see the same augmented view.
+
+    Attributes:
+        enabled: false shows training pictures exactly as a device would see them.
+        min_area: smallest share of the picture that a random crop keeps.
+        aspect: widest change of shape of the crop, e.g. 0.75 for 3:4 to 4:3; 1 keeps the input's shape.
+        rotation_deg: largest turn either way.
+        translation: largest shift either way, as a share of the width and height.
+        colour_jitter: brightness, contrast and saturation vary by this share; hue by a tenth of it.
+        erase_probability: chance that a random rectangle is painted over.
+        mixup: alpha of mixup (Zhang et al. 2018); 0: none. With `cutmix` too, each batch gets one of them.
+        cutmix: alpha of CutMix (Yun et al. 2019); 0: none.
+    """
+
+    enabled: bool = True
+    min_area: float = 0.4
+    aspect: float = 0.75
+    rotation_deg: float = 0.0
+    translation: float = 0.0
+    flip: bool = True
+    colour_jitter: float = 0.3
+    erase_probability: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.min_area <= 1.0 or not 0.0 <= self.erase_probability <= 1.0:
+            raise ValueError("augment.min_area and augment.erase_probability must be 0 to 1")
+        if not 0.0 < self.aspect <= 1.0 or not 0.0 <= self.translation < 1.0:
+            raise ValueError("augment.aspect must be above 0 and at most 1, augment.translation 0 to 1")
+        if not 0.0 <= self.colour_jitter < 1.0 or not 0.0 <= self.rotation_deg <= 180.0:
+            raise ValueError("augment.colour_jitter must be 0 to 1, augment.rotation_deg 0 to 180")
+        if self.mixup < 0 or self.cutmix < 0:
+            raise ValueError("augment.mixup and augment.cutmix must not be negative")
+
+
+class RenderedSpec(Strict, frozen=True):
+    """Views the project renders itself, added to the training part and to nothing else."""
+
+    views_per_label: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.views_per_label <= 10_000:
+            raise ValueError(f"rendered.views_per_label must be 0 to 10000, got {self.views_per_label}")
