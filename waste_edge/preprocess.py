@@ -79,8 +79,13 @@ def prepare(pixels: Pixels, spec: InputSpec, region: Region = WHOLE) -> Pixels:
     seen = cut(pixels, region)
     fitted = _crop(seen, spec) if spec.resize == "crop" else _letterbox(seen, spec)
     if spec.blur_sigma_px > 0:
-        fitted = np.asarray(cv2.GaussianBlur(fitted, (0, 0), spec.blur_sigma_px), dtype=np.uint8)
+        fitted = blur(fitted, spec.blur_sigma_px)
     return np.ascontiguousarray(fitted)
+
+
+def blur(pixels: Pixels, sigma_px: float) -> Pixels:
+    """Smooth a picture by a Gaussian."""
+    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), sigma_px), dtype=np.uint8)
 
 
 def _crop(pixels: Pixels, spec: InputSpec) -> Pixels:

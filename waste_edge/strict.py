@@ -41,7 +41,7 @@ def read_json(path: Path, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(text, type=kind)
     except (msgspec.DecodeError, ValueError) as error:
-        raise ConfigError(f"{path}: {_readable(error)}") from error
+        raise ConfigError(f"{path}: {readable(error)}") from error
 
 
 def read_toml(path: Path, kind: type[T]) -> T:
@@ -50,7 +50,7 @@ def read_toml(path: Path, kind: type[T]) -> T:
     try:
         return msgspec.toml.decode(text, type=kind)
     except (msgspec.DecodeError, ValueError) as error:
-        raise ConfigError(f"{path}: {_readable(error)}") from error
+        raise ConfigError(f"{path}: {readable(error)}") from error
 
 
 def to_json(value: object) -> str:
@@ -58,7 +58,7 @@ def to_json(value: object) -> str:
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
 
 
-def _readable(error: Exception) -> str:
+def readable(error: Exception) -> str:
     """msgspec writes paths as `$.input.width` and speaks of JSON's types; people look for `input.width` and tables."""
     message = str(error).replace("`$.", "`").replace("- at `$`", "at the top level")
     message = message.replace("Object contains unknown field", "unknown key").replace(

@@ -70,7 +70,7 @@ def test_distilling_moves_the_student_towards_its_teacher(colour_photos: Path, t
     fit(RECIPE, colour_photos, tmp_path / "teacher", Silent())
     teacher = open_run(tmp_path / "teacher")
     student = msgspec.structs.replace(RECIPE, distill=DistillSpec(temperature=2.0, alpha=1.0))
-    info = fit(student, colour_photos, tmp_path / "student", Silent(), teacher=teacher)
+    info = fit(student, colour_photos, tmp_path / "student", Silent(), teachers=[teacher])
     assert info.teacher == f"mini sha256:{teacher.info.weights_sha256}"
     plain = fit(RECIPE, colour_photos, tmp_path / "plain", Silent())
     assert info.weights_sha256 != plain.weights_sha256
@@ -80,11 +80,11 @@ def test_a_teacher_needs_a_distill_part_and_the_same_labels(colour_photos: Path,
     fit(RECIPE, colour_photos, tmp_path / "teacher", Silent())
     teacher = open_run(tmp_path / "teacher")
     with pytest.raises(ConfigError, match=r"\[distill\]"):
-        fit(RECIPE, colour_photos, tmp_path / "a", Silent(), teacher=teacher)
+        fit(RECIPE, colour_photos, tmp_path / "a", Silent(), teachers=[teacher])
     fewer = write_photos(tmp_path / "two", {"red": 4, "blue": 4})
     student = msgspec.structs.replace(RECIPE, distill=DistillSpec())
     with pytest.raises(RunError, match="the teacher's labels"):
-        fit(student, fewer, tmp_path / "b", Silent(), teacher=teacher)
+        fit(student, fewer, tmp_path / "b", Silent(), teachers=[teacher])
     assert not (tmp_path / "a").exists()
     assert not (tmp_path / "b").exists()
 
@@ -100,7 +100,7 @@ def test_a_run_is_never_written_over(colour_photos: Path, tmp_path: Path) -> Non
 def test_a_loss_that_is_no_number_stops_with_the_batch_named(
     colour_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("waste_edge.training.fit._loss", lambda *_: torch.tensor(float("nan"), requires_grad=True))
+    monkeypatch.setattr("waste_edge.training.loop.Loop._loss", lambda *_: torch.tensor(float("nan"), requires_grad=True))
     with pytest.raises(UserError, match="epoch 1, batch 1"):
         fit(RECIPE, colour_photos, tmp_path / "run", Silent())
     with pytest.raises(RunError, match="no run"):

@@ -8,20 +8,42 @@ from typing import Annotated
 import typer
 
 from waste_edge.cli.common import DataOption, JsonOption
-from waste_edge.cli.train import OutOption, RecipeArgument, StartOption, WeightsOption, fit_and_report
+from waste_edge.cli.train import (
+    OutOption,
+    RecipeArgument,
+    ResumeOption,
+    SetOption,
+    StartOption,
+    WeightsOption,
+    fit_and_report,
+)
+from waste_edge.errors import UserError
 
 
 def command(
     recipe: RecipeArgument,
-    teacher: Annotated[Path, typer.Option("--teacher", help="The teacher's run folder.", show_default=False)],
     data: DataOption,
     out: OutOption,
+    teachers: Annotated[
+        list[Path] | None,
+        typer.Option("--teacher", help="A teacher's run folder; several answer together.", show_default=False),
+    ] = None,
+    control: Annotated[
+        bool, typer.Option("--control", help="The same student without its teacher: does distilling help?")
+    ] = False,
     weights: WeightsOption = None,
     start: StartOption = None,
+    changes: SetOption = None,
+    resume: ResumeOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Teach a student from a teacher's run; leaves a run folder.
 
+    A teacher may also read texts that the student never sees. Distilling
+    sometimes hurts: --control trains the same recipe on the labels alone.
+
     [dim]waste-edge distill student_mobilenet_v1_025 --teacher runs/teacher --data photos --out runs/student[/]
     """
-    fit_and_report(recipe, data, out, weights, teacher, start, as_json)
+    if control == bool(teachers):
+        raise UserError("distill needs either --teacher RUN or --control; give one of them")
+    fit_and_report(recipe, data, out, weights, teachers or (), start, changes or (), resume, as_json)

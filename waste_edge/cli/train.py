@@ -1,7 +1,8 @@
-"""`waste-edge train`: a teacher, or a student without one."""
+"""`waste-edge train`: any model of a recipe, without a teacher."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,8 @@ import typer
 from waste_edge.cli.common import DataOption, JsonOption, host_only
 
 if TYPE_CHECKING:
-    from waste_edge.training.runs import Run
+    from waste_edge.metrics import Scores
+    from waste_edge.training.runs import RunInfo
 
 RecipeArgument = Annotated[
     str, typer.Argument(help="A recipe: a .toml file, or the name of one in training/.", show_default=False)
@@ -23,6 +25,15 @@ StartOption = Annotated[
     Path | None,
     typer.Option("--from", help="A finished run to go on from; a quantization-aware recipe needs one."),
 ]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="What the recipe is to say instead, e.g. fit.epochs=3. Repeatable."
+    ),
+]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Go on with the unfinished training in --out, to the same weights.")
+]
 
 
 def command(
@@ -31,13 +42,18 @@ def command(
     out: OutOption,
     weights: WeightsOption = None,
     start: StartOption = None,
+    changes: SetOption = None,
+    resume: ResumeOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a teacher or a plain student by a recipe; leaves a run folder.
+    """Train the model of a recipe; leaves a run folder.
+
+    Stopped or killed, it goes on with --resume. On several GPUs or machines:
+    torchrun --nproc-per-node 2 -m waste_edge train ...
 
     [dim]waste-edge train teacher_mobilenet_v2 --data photos --out runs/teacher[/]
     """
-    fit_and_report(recipe, data, out, weights, None, start, as_json)
+    fit_and_report(recipe, data, out, weights, (), start, changes or (), resume, as_json)
 
 
 def fit_and_report(
@@ -45,8 +61,10 @@ def fit_and_report(
     data: Path,
     out: Path,
     weights: Path | None,
-    teacher: Path | None,
+    teachers: Sequence[Path],
     start: Path | None,
+    changes: Sequence[str],
+    resume: bool,
     as_json: bool,
 ) -> None:
     """Run the training loop under a progress bar and say what came out."""
@@ -56,21 +74,28 @@ def fit_and_report(
         from waste_edge.training.recipe import read_recipe
         from waste_edge.training.runs import open_run
 
-        recipe = read_recipe(recipe_name)
-        wise: Run | None = open_run(teacher) if teacher else None
-        before: Run | None = open_run(start) if start else None
-        with TrainingProgress(recipe.fit.epochs) as watcher:
-            info = fit(recipe, data, out, watcher, weights, wise, before)
+        recipe = read_recipe(recipe_name, changes)
+        wise = [open_run(teacher) for teacher in teachers]
+        before = open_run(start) if start else None
+        with TrainingProgress(recipe.trained.epochs) as watcher:
+            info = fit(recipe, data, out, watcher, weights, wise, before, resume)
+    report(info, out, as_json)
+
+
+def report(info: RunInfo, out: Path, as_json: bool) -> None:
+    """Say what a training left."""
     if as_json:
         from waste_edge.strict import to_json
 
         typer.echo(to_json(info), nl=False)
-    elif info.scores:
-        scores = info.scores
-        typer.echo(
-            f"{out}: validation accuracy {scores.accuracy:.1%} "
-            f"({scores.accuracy_low:.1%} to {scores.accuracy_high:.1%}) on {scores.pictures} pictures, "
-            f"{info.seconds / 60:.1f} minutes"
-        )
-    else:
-        typer.echo(f"{out}: trained without a validation part, {info.seconds / 60:.1f} minutes")
+        return
+    parts = [("validation", info.scores), ("test", info.test_scores)]
+    told = [_in_words(name, scores) for name, scores in parts if scores]
+    typer.echo(f"{out}: {'; '.join(told) or 'trained without a validation part'}; {info.seconds / 60:.1f} minutes")
+
+
+def _in_words(part: str, scores: Scores) -> str:
+    return (
+        f"{part} accuracy {scores.accuracy:.1%} ({scores.accuracy_low:.1%} to {scores.accuracy_high:.1%}) "
+        f"on {scores.pictures} pictures"
+    )

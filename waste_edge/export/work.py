@@ -41,7 +41,7 @@ class Work:
     @property
     def spec(self) -> InputSpec:
         """How pictures are prepared."""
-        return self.run.info.recipe.input
+        return self.run.info.recipe.sees
 
     @property
     def validation(self) -> list[Photo]:

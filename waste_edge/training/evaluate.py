@@ -13,37 +13,47 @@ from torch import nn
 from waste_edge.dataset import Dataset, Photo, open_dataset
 from waste_edge.engines.evaluate import PartChoice, Progress, choose_photos, truth_of, without_progress
 from waste_edge.metrics import Scores, score, softmax
-from waste_edge.pictures import read_picture
-from waste_edge.preprocess import InputSpec, prepare
-from waste_edge.training.networks import normalize
+from waste_edge.preprocess import InputSpec
+from waste_edge.training.inputs import Reader, ask
 from waste_edge.training.runs import open_run
+
+
+def predict(
+    network: nn.Module, reader: Reader, photos: Sequence[Photo], progress: Progress = without_progress, batch: int = 32
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Logits (N, C) and features (N, F) of a network in evaluation mode, photos read as a device would."""
+    device = next((one.device for one in network.parameters()), torch.device("cpu"))
+    logits: list[NDArray[np.float32]] = []
+    features: list[NDArray[np.float32]] = []
+    with torch.inference_mode():
+        for start in range(0, len(photos), batch):
+            answer = ask(network, reader.read(photos[start : start + batch]).to(device))
+            logits.append(answer[0].float().cpu().numpy())
+            features.append(answer[1].float().cpu().numpy())
+            progress(min(start + batch, len(photos)), len(photos))
+    return np.concatenate(logits), np.concatenate(features)
 
 
 def predict_logits(
     network: nn.Module, photos: Sequence[Photo], spec: InputSpec, progress: Progress = without_progress, batch: int = 32
 ) -> NDArray[np.float32]:
-    """Logits (N, C) of a network in evaluation mode, photos read and prepared as a device would."""
-    device = next(network.parameters()).device
-    answers: list[NDArray[np.float32]] = []
-    with torch.inference_mode():
-        for start in range(0, len(photos), batch):
-            pixels = np.stack([prepare(read_picture(p.path), spec) for p in photos[start : start + batch]])
-            x = normalize(torch.from_numpy(pixels).permute(0, 3, 1, 2).to(device))
-            answers.append(network(x)[0].float().cpu().numpy())
-            progress(min(start + batch, len(photos)), len(photos))
-    return np.concatenate(answers)
+    """Logits (N, C) of a network for pictures in evaluation mode."""
+    return predict(network, Reader(spec), photos, progress, batch)[0]
 
 
-def score_network(
+def validate(
     network: nn.Module,
+    reader: Reader,
     dataset: Dataset,
     photos: Sequence[Photo],
-    spec: InputSpec,
     progress: Progress = without_progress,
-) -> Scores:
-    """All scores of a network on some of a dataset's photos."""
+) -> tuple[Scores, float]:
+    """All scores of a network on some of a dataset's photos, and its mean cross entropy there."""
+    network.eval()
     truth = truth_of(photos, dataset.labels)
-    return score(softmax(predict_logits(network, photos, spec, progress)), truth, dataset.labels)
+    probabilities = softmax(predict(network, reader, photos, progress)[0])
+    loss = -np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)).mean()
+    return score(probabilities, truth, dataset.labels), float(loss)
 
 
 def evaluate_run(run: Path, data: Path, part: PartChoice, progress: Progress) -> tuple[Scores, str]:
@@ -63,6 +73,6 @@ def evaluate_run(run: Path, data: Path, part: PartChoice, progress: Progress) ->
     """
     opened = open_run(run)
     info = opened.info
-    dataset = open_dataset(data, info.labels)
+    dataset = open_dataset(data, info.labels, info.recipe.labels)
     photos, protocol = choose_photos(dataset, part, info.recipe.split, info.data_fingerprint)
-    return score_network(opened.as_trained(), dataset, photos, info.recipe.input, progress), protocol
+    return validate(opened.as_trained(), opened.reader(), dataset, photos, progress)[0], protocol

@@ -132,6 +132,12 @@ class FakeQuantized(nn.Module):
         for one in self._all():
             one.rounding = True
 
+    def resume(self) -> None:
+        """Round by ranges that a checkpoint brought back."""
+        self.rounding = True
+        for one in self._all():
+            one.rounding, one.seen = True, True
+
     def advance(self, epochs_done: float) -> None:
         """Freeze what the recipe says is to be frozen by now."""
         if epochs_done >= self.spec.freeze_batch_norm_after:

@@ -7,22 +7,23 @@ import importlib.metadata
 import io
 import subprocess
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import msgspec
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from waste_edge.dataset import Part, Photo
+from waste_edge.dataset import Part, Photo, text_of
 from waste_edge.errors import ConfigError, RunError
 from waste_edge.files import sha256_of, write_atomically
 from waste_edge.metrics import Scores
 from waste_edge.strict import Strict, read_json, to_json
 from waste_edge.taxonomy import check_labels
 from waste_edge.training.fake_quantization import FakeQuantized, TrainedRange
+from waste_edge.training.inputs import Reader, Tokenize
 from waste_edge.training.networks import build_network
 from waste_edge.training.recipe import Recipe
 
@@ -38,6 +39,7 @@ class RunInfo(Strict, frozen=True):
         created: UTC, ISO 8601; a bundle made from the run carries the same time.
         teacher: name and weights' SHA-256 of the teacher; empty if there was none.
         scores: on the validation part; None if the recipe keeps none.
+        test_scores: on the test part, looked at once when the training was over; None if the recipe keeps none.
         seconds: wall time of the training.
         ranges: how each activation was rounded, if the training was quantization-aware; empty if it was not.
     """
@@ -60,6 +62,7 @@ class RunInfo(Strict, frozen=True):
     seconds: float
     scores: Scores | None
     ranges: list[TrainedRange] = msgspec.field(default_factory=list)
+    test_scores: Scores | None = None
 
     def __post_init__(self) -> None:
         check_labels(self.labels)
@@ -67,11 +70,20 @@ class RunInfo(Strict, frozen=True):
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """An opened run: its facts and its float network, in evaluation mode."""
+    """An opened run: its facts and its float network, in evaluation mode.
+
+    Attributes:
+        tokenize: of a model that reads text; None for one of pictures alone.
+    """
 
     folder: Path
     info: RunInfo
     network: nn.Module
+    tokenize: Tokenize | None = None
+
+    def reader(self) -> Reader:
+        """Turns photographs into what the network takes."""
+        return reader_of(self.info.recipe, self.tokenize)
 
     def as_trained(self) -> nn.Module:
         """The network whose scores the run wrote down: the one under INT8 rounding if it was trained so.
@@ -120,13 +132,31 @@ def open_run(folder: Path) -> Run:
     path = folder / WEIGHTS_NAME
     if not path.is_file() or sha256_of(path) != info.weights_sha256:
         raise RunError(f"{path}: missing or damaged (its SHA-256 is not the one in {RUN_NAME}); train again")
-    network = build_network(info.recipe.model, len(info.labels))
+    return rebuilt(folder, info)
+
+
+def rebuilt(folder: Path, info: RunInfo) -> Run:
+    """The run of these facts, its network built again and its weights read from the folder.
+
+    Raises:
+        RunError: the weights do not fit the recipe.
+    """
+    path = folder / WEIGHTS_NAME
+    network, tokenize = _network_of(folder, info)
     try:
         network.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
         raise RunError(f"{path}: does not fit the recipe in {RUN_NAME} ({str(error).splitlines()[0]})") from error
     network.eval()
-    return Run(folder, info, network)
+    return Run(folder, info, network, tokenize)
+
+
+def _network_of(folder: Path, info: RunInfo) -> tuple[nn.Module, Tokenize | None]:
+    """The run's network before its weights are read, and what tokenizes for it."""
+    model = info.recipe.model
+    if model is None:
+        raise RunError(f"{folder}: a run of a kind that this version cannot open")
+    return build_network(model, len(info.labels)), None
 
 
 def library_versions(names: tuple[str, ...] = _LIBRARIES) -> dict[str, str]:
@@ -152,6 +182,8 @@ def commit_of_code() -> str:
         return ""
 
 
-def channels_last(network: nn.Module) -> nn.Module:
-    """The memory layout in which CPUs and tensor cores train convolutions several times faster."""
-    return network.to(memory_format=torch.channels_last)
+def reader_of(recipe: Recipe, tokenize: Tokenize | None) -> Reader:
+    """What turns photographs into the inputs of a recipe's model."""
+    if recipe.text is None:
+        return Reader(recipe.input, tokenize)
+    return Reader(recipe.input, tokenize, partial(text_of, source=recipe.text.source))

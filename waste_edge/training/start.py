@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
@@ -10,7 +12,8 @@ from waste_edge.dataset import Dataset
 from waste_edge.errors import ConfigError, RunError
 from waste_edge.files import sha256_of
 from waste_edge.training.fake_quantization import FakeQuantized
-from waste_edge.training.networks import build_network, load_initial_weights
+from waste_edge.training.inputs import Tokenize
+from waste_edge.training.networks import build_network, starting_image_network
 from waste_edge.training.recipe import Recipe
 from waste_edge.training.runs import Run
 
@@ -28,7 +31,9 @@ def check_start(recipe: Recipe, start: Run | None, weights: Path | None, dataset
         raise ConfigError("--weights and --from both say what to start with; give one of them")
     before = start.info
     model, other = recipe.model, before.recipe.model
-    if (model.architecture, model.width) != (other.architecture, other.width):
+    if model is None or other is None or recipe.text or before.recipe.text:
+        raise ConfigError("--from goes on from a network of pictures alone; give --weights or start anew")
+    if (model.architecture, model.width, model.hidden) != (other.architecture, other.width, other.hidden):
         raise RunError(
             f"{start.folder}: a {other.architecture} of width {other.width}, the recipe's network is a "
             f"{model.architecture} of width {model.width}; give a run of the same network to --from"
@@ -45,16 +50,40 @@ def check_start(recipe: Recipe, start: Run | None, weights: Path | None, dataset
         )
 
 
-def starting_network(
-    recipe: Recipe, classes: int, weights: Path | None, start: Run | None
-) -> tuple[nn.Module, str, str]:
-    """The network to train, in words what its weights are, and their SHA-256 (empty if they are no file's)."""
+@dataclass(frozen=True, eq=False)
+class Start:
+    """What a training begins with.
+
+    Attributes:
+        network: with its first weights.
+        words: what these are.
+        sha256: of the file they come from; empty if they are no file's.
+        tokenize: of a network that reads text.
+        save_beside: writes into a run's folder what is needed, besides the weights, to build the network again.
+    """
+
+    network: nn.Module
+    words: str
+    sha256: str = ""
+    tokenize: Tokenize | None = None
+    save_beside: Callable[[Path], None] = lambda folder: None
+
+
+def starting_network(recipe: Recipe, labels: Sequence[str], weights: Path | None, start: Run | None) -> Start:
+    """The network to train, as a recipe and the command line say.
+
+    Raises:
+        ConfigError, UserError: the weights do not fit, or cannot be had.
+    """
+    model = recipe.model
+    if model is None:
+        raise ConfigError(f"recipe {recipe.name!r} has no [model] part")
     if start is None:
-        network = build_network(recipe.model, classes)
-        initial = load_initial_weights(network, recipe.model, weights)
-        return network, initial, sha256_of(weights) if weights else ""
-    network = build_network(recipe.model, classes)  # its dropout is this recipe's
+        network, words = starting_image_network(model, len(labels), weights)
+        return Start(network, words, sha256_of(weights) if weights else "")
+    network = build_network(model, len(labels))  # its dropout is this recipe's
     network.load_state_dict(start.network.state_dict())
     if recipe.quantize_aware:
         network = FakeQuantized(network, recipe.quantize_aware)
-    return network, f"run {start.info.recipe.name}, itself from {start.info.initial_weights}", start.info.weights_sha256
+    words = f"run {start.info.recipe.name}, itself from {start.info.initial_weights}"
+    return Start(network, words, start.info.weights_sha256)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,38 +14,97 @@ from torchvision.transforms import v2
 from waste_edge.dataset import Dataset, Photo
 from waste_edge.errors import ConfigError
 from waste_edge.frames import Pixels
-from waste_edge.pictures import read_picture
-from waste_edge.preprocess import InputSpec
+from waste_edge.preprocess import InputSpec, blur, prepare
 from waste_edge.rendering.items import ITEM_LABELS
 from waste_edge.rendering.scene import render_view
+from waste_edge.training.inputs import Reader, nothing
 from waste_edge.training.recipe import AugmentSpec, RenderedSpec
 
+_SMOOTH = v2.InterpolationMode.BILINEAR
 
-class TrainingViews(TorchDataset[tuple[Tensor, int]]):
-    """Augmented uint8 (3, H, W) views with their label index: photographs first, rendered ones after."""
+
+class View(NamedTuple):
+    """One training example: pixels uint8 (3, H, W), empty for text alone; its text; its label index and its number."""
+
+    pixels: Tensor
+    text: str
+    label: int
+    number: int
+
+
+class Batch(NamedTuple):
+    """Views put together: uint8 (B, 3, H, W), tokens and mask (B, T), label indices (B,), numbers (B,)."""
+
+    pixels: Tensor
+    tokens: Tensor
+    mask: Tensor
+    truth: Tensor
+    numbers: list[int]
+
+
+class TrainingViews(TorchDataset[View]):
+    """Augmented views with their label index: photographs first, rendered ones after.
+
+    Decoded pictures are kept while they fit into `cache_bytes`: reading them again each epoch takes as long as a
+    small network's training does.
+    """
 
     def __init__(
         self,
         dataset: Dataset,
         photos: Sequence[Photo],
         rendered: Sequence[tuple[Pixels, int]],
-        augment: Callable[[Tensor], Tensor],
+        augment: Callable[[Tensor], Tensor] | None,
+        reader: Reader,
+        cache_bytes: int = 2_000_000_000,
     ) -> None:
         self._dataset = dataset
         self._photos = photos
         self._rendered = rendered
         self._augment = augment
+        self._reader = reader
+        self._cache: dict[int, Pixels] = {}
+        self._room_bytes = cache_bytes
 
     def __len__(self) -> int:
         return len(self._photos) + len(self._rendered)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        if index < len(self._photos):
-            photo = self._photos[index]
-            pixels, label = read_picture(photo.path), self._dataset.label_index(photo)
-        else:
+    def __getitem__(self, index: int) -> View:
+        if index >= len(self._photos):
             pixels, label = self._rendered[index - len(self._photos)]
-        return self._augment(torch.from_numpy(pixels).permute(2, 0, 1)), label
+            return View(self._augmented(pixels), "", label, index)
+        photo = self._photos[index]
+        view = self._augmented(self._pixels(index)) if self._augment else nothing(0)
+        return View(view, self._reader.text_of(photo), self._dataset.label_index(photo), index)
+
+    def name(self, index: int) -> str:
+        """What to call a view in a message."""
+        return self._photos[index].key if index < len(self._photos) else f"rendered view {index - len(self._photos)}"
+
+    def labels(self) -> list[int]:
+        """Every view's label index."""
+        return [self._dataset.label_index(photo) for photo in self._photos] + [label for _, label in self._rendered]
+
+    def collate(self, views: Sequence[View]) -> Batch:
+        """Stack views, and tokenize their texts together."""
+        tokenize = self._reader.tokenize
+        tokens, mask = tokenize([view.text for view in views]) if tokenize else (nothing(len(views)),) * 2
+        pixels = torch.stack([view.pixels for view in views]) if self._augment else nothing(len(views))
+        truth = torch.tensor([view.label for view in views])
+        return Batch(pixels, tokens, mask, truth, [view.number for view in views])
+
+    def _augmented(self, pixels: Pixels) -> Tensor:
+        assert self._augment is not None
+        return self._augment(torch.from_numpy(pixels).permute(2, 0, 1))
+
+    def _pixels(self, index: int) -> Pixels:
+        if index in self._cache:
+            return self._cache[index]
+        pixels = self._photos[index].pixels()
+        if pixels.nbytes <= self._room_bytes:
+            self._room_bytes -= pixels.nbytes
+            self._cache[index] = pixels
+        return pixels
 
 
 def render_views(spec: RenderedSpec, labels: Sequence[str], size_px: int) -> list[tuple[Pixels, int]]:
@@ -69,18 +129,62 @@ def render_views(spec: RenderedSpec, labels: Sequence[str], size_px: int) -> lis
 def augmentation(spec: AugmentSpec, target: InputSpec) -> v2.Compose:
     """uint8 (3, H, W) of any size to uint8 (3, target.height_px, target.width_px)."""
     shape = target.width_px / target.height_px
-    steps: list[torch.nn.Module] = [
-        v2.RandomResizedCrop(
-            (target.height_px, target.width_px), (spec.min_area, 1.0), (0.75 * shape, shape / 0.75), antialias=True
-        )
-    ]
+    size = (target.height_px, target.width_px)
+    steps: list[torch.nn.Module] = []
+    if target.resize == "letterbox":
+        steps.append(Letterbox(target))
+    crop = (spec.aspect * shape, shape / spec.aspect)
+    steps.append(v2.RandomResizedCrop(size, (spec.min_area, 1.0), crop, antialias=True))
     if spec.flip:
         steps.append(v2.RandomHorizontalFlip())
-    if spec.rotation_deg:
-        steps.append(v2.RandomRotation(spec.rotation_deg, v2.InterpolationMode.BILINEAR, fill=list(target.fill)))
+    if spec.rotation_deg or spec.translation:
+        shift = (spec.translation, spec.translation) if spec.translation else None
+        steps.append(v2.RandomAffine(spec.rotation_deg, shift, None, None, _SMOOTH, fill=list(target.fill)))
     if spec.colour_jitter:
         share = spec.colour_jitter
         steps.append(v2.ColorJitter(share, share, share, share / 10))
+    if target.blur_sigma_px:  # what the device will do to every picture is done to these too
+        steps.append(Blur(target.blur_sigma_px))
     if spec.erase_probability:
         steps.append(v2.RandomErasing(spec.erase_probability, scale=(0.02, 0.2), value=128))
     return v2.Compose(steps)
+
+
+def no_augmentation(target: InputSpec) -> Callable[[Tensor], Tensor]:
+    """Exactly what a device does to a picture, for trainings that are to be compared number by number."""
+
+    def view(pixels: Tensor) -> Tensor:
+        prepared = prepare(np.ascontiguousarray(pixels.permute(1, 2, 0).numpy()), target)
+        return torch.from_numpy(prepared).permute(2, 0, 1)
+
+    return view
+
+
+class Letterbox(torch.nn.Module):
+    """Pads to the input's shape with its fill colour, so that a crop of the whole is what a device sees."""
+
+    def __init__(self, target: InputSpec) -> None:
+        super().__init__()
+        self._shape = target.width_px / target.height_px
+        self._fill = list(target.fill)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        height, width = pixels.shape[-2:]
+        missing_width = max(0, round(height * self._shape) - width)
+        missing_height = max(0, round(width / self._shape) - height)
+        left, top = missing_width // 2, missing_height // 2
+        sides = [left, top, missing_width - left, missing_height - top]
+        padded: Tensor = v2.functional.pad(pixels, sides, fill=self._fill)
+        return padded
+
+
+class Blur(torch.nn.Module):
+    """The input's Gaussian blur, by the device's own function."""
+
+    def __init__(self, sigma_px: float) -> None:
+        super().__init__()
+        self._sigma_px = sigma_px
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        blurred = blur(np.ascontiguousarray(pixels.permute(1, 2, 0).numpy()), self._sigma_px)
+        return torch.from_numpy(blurred).permute(2, 0, 1)
