@@ -4,8 +4,8 @@ A picture's hash is the signs of the 128 lowest frequencies of its 32x32 grey mi
 Two pictures are near-duplicates if at most 14 of 128 signs differ. On the development copy of TrashNet (2,022 pictures,
 69 groups of two or more by embedding similarity) that finds 27 pairs. 23 of them lie in one given group, and 22 given
 groups are found whole; most of the others are several views of an object, which only a network sees. Of the four
-pairs across groups three are one photograph filed under two labels, one is two sheets of paper: a false merge in
-2 million pairs. At 10 it finds 19 in groups, at 20 25 with five false ones. Of 300 pictures compressed to JPEG
+pairs across groups three are the same file under two labels, one is two cans alike: a false merge in 2 million pairs.
+At 10 it finds 19 in groups, at 20 25 with five false ones. Of 300 pictures compressed to JPEG
 quality 30, halved, or noisy by 8 levels every one was found; 99 % brightened by 15 %; 67 % with 5 % cut away.
 """
 
