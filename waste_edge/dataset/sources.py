@@ -14,6 +14,8 @@ from waste_edge.dataset.values import Dataset, Photo
 from waste_edge.errors import DataError
 from waste_edge.taxonomy import check_labels
 
+_WANTED = "--data takes a folder with one folder of pictures a label, or a .csv file"
+
 
 def open_dataset(source: Path, labels: Sequence[str] | None = None, label_map: LabelMap = EVERY_LABEL) -> Dataset:
     """Find labelled pictures, or texts.
@@ -36,13 +38,9 @@ def open_dataset(source: Path, labels: Sequence[str] | None = None, label_map: L
     if source.is_dir():
         return _from_folder(source, labels, label_map)
     if not source.is_file():
-        raise DataError(
-            f"{source}: no such folder or file; --data takes a folder with one folder of pictures a label, or a .csv file"
-        )
+        raise DataError(f"{source}: no such folder or file; {_WANTED}")
     if source.suffix.lower() != ".csv":
-        raise DataError(
-            f"{source}: is a file; --data takes a folder with one folder of pictures a label, or a .csv file"
-        )
+        raise DataError(f"{source}: is a file that does not end in .csv; {_WANTED}")
     photos, grouped = read_table(source)
     targets = _targets(source, {photo.label for photo in photos}, "label", labels, label_map)
     return _mapped(source.parent, photos, targets, labels, grouped)

@@ -94,7 +94,7 @@ def _cut(photos: Iterable[Photo], shares: dict[Part, float], seed: int) -> dict[
 
 
 def _one_fold(photos: Iterable[Photo], spec: SplitSpec) -> tuple[list[Photo], list[Photo]]:
-    """The photos outside and inside the wanted fold. Groups are dealt largest first, to the fold poorest in their label."""
+    """The photos outside and inside the wanted fold; groups go, largest first, to the fold with least of a label."""
     outside: list[Photo] = []
     inside: list[Photo] = []
     members = _by_group(photos)

@@ -31,5 +31,5 @@ def text_of(photo: Photo, source: TextSource) -> str:
 
 
 def text_of_name(path: PurePath) -> str:
-    """A file's name as words: `green-bottle_02.jpg` is `green bottle 02`. Folders, which may be labels, do not count."""
+    """A file's name as words: `green-bottle_02.jpg` is `green bottle 02`. Its folders do not count: they are labels."""
     return " ".join(re.findall(r"[^\W_]+", path.stem))

@@ -48,6 +48,10 @@ class Photo:
             raise DataError(f"{self.key}: is text without a picture; give data with pictures")
         return read_picture(self.path)
 
+    def sha256(self) -> str:
+        """Of the picture's file; empty for a row of text only."""
+        return sha256_of(self.path) if self.path else ""
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -91,7 +95,7 @@ class Dataset:
         """
         total = hashlib.sha256()
         for photo in sorted(self.photos, key=lambda photo: photo.key):
-            total.update(f"{photo.key}\0{sha256_of(photo.path) if photo.path else ''}".encode())
+            total.update(f"{photo.key}\0{photo.sha256()}".encode())
             if photo.key.split("/")[0] != photo.label:
                 total.update(f"\0label\0{photo.label}".encode())
             if photo.text:
