@@ -180,7 +180,7 @@ def test_redirects_are_followed_with_the_range(serve, target, call) -> None:
 def test_redirects_lead_to_nothing_but_http(serve, target, call, place) -> None:
     server = serve(CONTENT)
     server.sends_to = {"/data.zip": place}
-    with pytest.raises(UserError, match="sends us to|not allowed"):
+    with pytest.raises(UserError, match=r"sends us to|not allowed"):
         call([server.address], target)
 
 

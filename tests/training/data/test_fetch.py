@@ -14,6 +14,7 @@ import pytest
 from waste_edge.errors import DataError
 from waste_edge.training.data.unpack import Limits, unpack
 
+HONEST = Limits()
 FILES = {"top/one/a.png": b"a", "top/two/b.png": b"bb", "top/two/deep/c.png": b"ccc"}
 
 
@@ -41,7 +42,7 @@ def make_tar(files: dict[str, bytes] = FILES, mode: str = "w", extra: tarfile.Ta
 def unpacked(tmp_path: Path) -> Callable[..., Path]:
     """Unpacks these bytes and gives the folder."""
 
-    def call(content: bytes, folders: dict[str, str] | None = None, limits: Limits = Limits()) -> Path:
+    def call(content: bytes, folders: dict[str, str] | None = None, limits: Limits = HONEST) -> Path:
         archive, target = tmp_path / "archive", tmp_path / "target"
         archive.write_bytes(content)
         target.mkdir()
@@ -125,7 +126,7 @@ def test_a_file_that_comes_twice_is_refused(unpacked) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"just text", make_zip()[:-30], make_tar(mode="w:gz")[:-30], make_zip().replace(b"bb", b"bX")],
+    [b"", b"just text", make_zip()[:-30], make_tar()[:700], make_zip().replace(b"bb", b"bX")],
     ids=["empty", "text", "cut zip", "cut tar", "changed byte"],
 )
 def test_what_cannot_be_read_is_one_line(unpacked, content) -> None:
