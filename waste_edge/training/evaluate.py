@@ -13,7 +13,6 @@ from torch import nn
 from waste_edge.dataset import Dataset, Photo, open_dataset
 from waste_edge.engines.evaluate import PartChoice, Progress, choose_photos, truth_of, without_progress
 from waste_edge.metrics import Scores, score, softmax
-from waste_edge.pictures import read_picture
 from waste_edge.preprocess import InputSpec, prepare
 from waste_edge.training.networks import normalize
 from waste_edge.training.runs import open_run
@@ -27,7 +26,7 @@ def predict_logits(
     answers: list[NDArray[np.float32]] = []
     with torch.inference_mode():
         for start in range(0, len(photos), batch):
-            pixels = np.stack([prepare(read_picture(p.path), spec) for p in photos[start : start + batch]])
+            pixels = np.stack([prepare(p.pixels(), spec) for p in photos[start : start + batch]])
             x = normalize(torch.from_numpy(pixels).permute(0, 3, 1, 2).to(device))
             answers.append(network(x)[0].float().cpu().numpy())
             progress(min(start + batch, len(photos)), len(photos))

@@ -18,8 +18,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from email.message import Message
+from io import FileIO
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any
 
 import msgspec
 
@@ -99,7 +100,7 @@ def download(
 
 
 @contextlib.contextmanager
-def _opened(part: Path) -> Iterator[BinaryIO]:
+def _opened(part: Path) -> Iterator[FileIO]:
     """The `.part`, unbuffered, for one process at a time."""
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
@@ -124,7 +125,7 @@ class _Fetch:
     def __init__(
         self,
         address: str,
-        stream: BinaryIO,
+        stream: FileIO,
         part: Path,
         sha256: str | None,
         progress: Progress,

@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -137,7 +138,7 @@ def _zip_entries(archive: Path, opened: zipfile.ZipFile) -> Iterator[_Entry]:
             raise _unsafe(archive, member.filename, "is a link or a device")
         _checked_parts(archive, member.filename)
         if not member.is_dir():
-            yield _Entry(member.filename, member.file_size, lambda member=member: opened.open(member))  # type: ignore[misc]
+            yield _Entry(member.filename, member.file_size, partial(opened.open, member))
 
 
 def _tar_entries(archive: Path, opened: tarfile.TarFile) -> Iterator[_Entry]:
@@ -146,7 +147,14 @@ def _tar_entries(archive: Path, opened: tarfile.TarFile) -> Iterator[_Entry]:
             raise _unsafe(archive, member.name, "is a link or a device")
         _checked_parts(archive, member.name)
         if member.isreg():
-            yield _Entry(member.name, member.size, lambda member=member: opened.extractfile(member))  # type: ignore[misc,return-value]
+            yield _Entry(member.name, member.size, partial(_open_member, opened, member))
+
+
+def _open_member(opened: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    stream = opened.extractfile(member)
+    if stream is None:  # never so for a regular file
+        raise tarfile.ReadError(f"no content for {member.name}")
+    return stream
 
 
 def _checked_parts(archive: Path, name: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,8 @@ MIN_OTHER = 0.8  # probability of the other
 NEARLY = 0.9  # of what is usual: where labels are easily told, what is usual is nearly 1
 
 
-class Doubt(NamedTuple):
+@dataclass(frozen=True)
+class Doubt:
     """One picture that looks like another label's."""
 
     index: int

@@ -79,12 +79,13 @@ def scan(folder: Path, progress: Callable[[int, int], None]) -> Scan:
     root = folder / "images" if (folder / "images").is_dir() else folder
     folders = class_folders(root)
     wanted = [(one, path) for one in folders for path in find_pictures(one.path)]
-    pictures, unreadable = [], []
+    looks: list[Seen | Odd] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # reading and OpenCV leave Python's lock alone
-        looks = pool.map(lambda pair: _look(root, *pair), wanted)
-        for done, look in enumerate(looks, 1):
-            (pictures if isinstance(look, Seen) else unreadable).append(look)  # type: ignore[arg-type]
-            progress(done, len(wanted))
+        for look in pool.map(lambda pair: _look(root, *pair), wanted):
+            looks.append(look)
+            progress(len(looks), len(wanted))
+    pictures = [look for look in looks if isinstance(look, Seen)]
+    unreadable = [look for look in looks if isinstance(look, Odd)]
     stray, hidden = _others(folder, root, folders, {path for _, path in wanted})
     return Scan(root, folders, pictures, unreadable, stray, hidden)
 
@@ -101,7 +102,7 @@ def _look(root: Path, folder: ClassFolder, path: Path) -> Seen | Odd:
     except OSError as error:
         return Odd(key, f"cannot be read ({error.strerror})")
     height, width = pixels.shape[:2]
-    grey = _at_most(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), SEEN_AT_PX)
+    grey = _at_most(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8), SEEN_AT_PX)
     return Seen(
         path,
         key,
@@ -118,11 +119,11 @@ def _look(root: Path, folder: ClassFolder, path: Path) -> Seen | Odd:
     )
 
 
-def _at_most(grey: NDArray[np.uint8] | Pixels, side_px: int) -> NDArray[np.uint8]:
+def _at_most(grey: Pixels, side_px: int) -> Pixels:
     height, width = grey.shape[:2]
     scale = side_px / min(height, width)
     if scale >= 1:
-        return np.asarray(grey, dtype=np.uint8)
+        return grey
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
