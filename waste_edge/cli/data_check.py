@@ -59,11 +59,13 @@ def command(
 
     Exit code 0: fit to train on, warnings or not. 2: it is not.
     """
-    with host_only("train"):
-        from waste_edge.training.data.check.check import check_folder, write_report
     from waste_edge.strict import to_json
 
-    with _bars() as watch:
+    with host_only("train"), _bars() as watch:
+        from waste_edge.training.data.check.check import check_folder, refuse_out, write_report
+
+        if out:
+            refuse_out(folder, out)
         checked = check_folder(folder, weights, unknown_ok, watch)
         report = write_report(checked, out, watch) if out else checked.report
     if json:
@@ -109,7 +111,7 @@ def _print(report: Report, out: Path | None) -> None:
         screen.print(f"contact sheets and check.json: {out}", markup=False, soft_wrap=True)
     errors, warnings = (sum(one.severity == level for one in report.findings) for level in ("error", "warning"))
     colour, verdict = ("green", "fit to train on") if report.fit else ("red", "not fit to train on; mend the errors")
-    screen.print(f"[{colour}]{verdict}[/] ({errors} kinds of error, {warnings} of warning)", soft_wrap=True)
+    screen.print(f"[{colour}]{verdict}[/] (kinds of error: {errors}, of warning: {warnings})", soft_wrap=True)
 
 
 def _labels_table(report: Report) -> Table:

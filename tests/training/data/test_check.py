@@ -84,7 +84,7 @@ def test_every_planted_fault_is_found(check, clean, tmp_path) -> None:
         [first(clean, "glass").relative_to(clean).as_posix(), "metal/again.png"]
     )
     assert found["hidden"]["suspects"][0]["file"] == ".thumbnails"
-    assert "1 of them named like pictures" in found["hidden"]["suspects"][0]["says"]
+    assert "named like pictures: 1" in found["hidden"]["suspects"][0]["says"]
     assert files(found["empty_class"]) == ["plastic"]
     assert {kind for kind, one in found.items() if one["severity"] == "error"} == {
         "unreadable", "copies_across_labels", "empty_class",
@@ -263,13 +263,21 @@ def test_the_report_does_not_lie_among_the_photographs(waste_edge, clean) -> Non
     assert not (clean / "report").exists()
 
 
+def test_a_report_that_is_there_is_kept(waste_edge, clean, tmp_path) -> None:
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "check.json").write_text("mine", encoding="utf-8")
+    ended = waste_edge("data", "check", clean, "--out", tmp_path / "report")
+    assert (ended.exit_code, "exists already" in ended.stderr) == (2, True)
+    assert (tmp_path / "report" / "check.json").read_text(encoding="utf-8") == "mine"
+
+
 def test_the_table_says_what_and_the_verdict(waste_edge, clean) -> None:
     (clean / "glass" / "[bold]notes.png").write_text("text", encoding="utf-8")
     ended = waste_edge("data", "check", clean)
     assert ended.exit_code == 2
-    assert "error   unreadable: 1 file cannot be read as pictures" in ended.stdout
+    assert "error   unreadable: files that cannot be read as pictures: 1" in ended.stdout
     assert "glass/[bold]notes.png: not a picture" in ended.stdout
-    assert "not fit to train on; mend the errors (1 kinds of error, 0 of warning)" in ended.stdout
+    assert "not fit to train on; mend the errors (kinds of error: 1, of warning: 0)" in ended.stdout
 
 
 def test_a_network_may_look_instead(waste_edge, clean, tmp_path) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from email.message import Message
 from io import FileIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
@@ -28,7 +28,7 @@ from waste_edge import __version__
 from waste_edge.errors import UserError
 from waste_edge.files import is_full
 from waste_edge.strict import Strict
-from waste_edge.training.data.cards import check_address
+from waste_edge.training.data.web import FetchBrokenError, FetchFailedError, content_range, opener, refuse_web_page
 
 TRIES = 5  # without a new byte; a try that brought some does not count
 MAX_BYTES = 64 << 30
@@ -43,14 +43,6 @@ class _Part(Strict, frozen=True):
 
     address: str
     validator: str
-
-
-class _FailedError(Exception):
-    """This address will not give the file, however often one asks."""
-
-
-class _BrokenError(Exception):
-    """The connection or the server failed; another try may do."""
 
 
 def download(
@@ -82,14 +74,16 @@ def download(
             try:
                 _Fetch(address, stream, part, sha256, progress, sleep).run()
                 break
-            except _FailedError as error:
+            except FetchFailedError as error:
                 faults.append(f"{address}: {error}")
         else:
+            if part.stat().st_size == 0:
+                _remove(part)
             raise UserError("; ".join(faults))
         stream.seek(0)
         found = hashlib.file_digest(stream, "sha256").hexdigest()
         if sha256 is not None and found != sha256:
-            part.unlink()
+            _remove(part)
             raise UserError(
                 f"{address}: has the SHA-256 {found}, expected {sha256}: damaged on the way, or another file by now; "
                 "what came was removed, try again"
@@ -115,6 +109,11 @@ def _opened(part: Path) -> Iterator[FileIO]:
         yield stream
 
 
+def _remove(part: Path) -> None:
+    part.unlink()
+    _facts(part).unlink(missing_ok=True)
+
+
 def _facts(part: Path) -> Path:
     return part.with_name(f"{part.name}.json")
 
@@ -133,7 +132,7 @@ class _Fetch:
     ) -> None:
         self._address, self._stream, self._part = address, stream, part
         self._sha256, self._progress, self._sleep = sha256, progress, sleep
-        self._opener = _opener(sha256)
+        self._opener = opener(sha256)
 
     def run(self) -> None:
         if not self._may_go_on():
@@ -142,12 +141,12 @@ class _Fetch:
         while True:
             try:
                 return self._once()
-            except _BrokenError as error:
+            except FetchBrokenError as error:
                 reason = str(error)
             tries = 1 if self._size() > most else tries + 1
             most = max(most, self._size())
             if tries >= TRIES:
-                raise _FailedError(f"{reason}; tried {TRIES} times; run the same command again to go on")
+                raise FetchFailedError(f"{reason}; tried {TRIES} times; run the same command again to go on")
             self._sleep(_WAITS_S[tries - 1])
 
     def _once(self) -> None:
@@ -161,10 +160,10 @@ class _Fetch:
             self._judge(error, have)
         except urllib.error.URLError as error:
             if isinstance(error.reason, ssl.SSLCertVerificationError):
-                raise _FailedError(f"its certificate is not valid ({error.reason.verify_message})") from error
-            raise _BrokenError(f"no connection ({error.reason})") from error
+                raise FetchFailedError(f"its certificate is not valid ({error.reason.verify_message})") from error
+            raise FetchBrokenError(f"no connection ({error.reason})") from error
         except (http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
-            raise _BrokenError(f"the connection broke ({error or type(error).__name__})") from error
+            raise FetchBrokenError(f"the connection broke ({error or type(error).__name__})") from error
         except OSError as error:
             if not is_full(error):
                 raise
@@ -187,24 +186,24 @@ class _Fetch:
             if error.headers.get("Content-Range", "").endswith(f"/{have}"):
                 return
             self._start_over()
-            raise _BrokenError("the file there is shorter than what was fetched before")
+            raise FetchBrokenError("the file there is shorter than what was fetched before")
         if error.code == 429 or error.code >= 500:
-            raise _BrokenError(f"the server answers {error.code} {error.reason}")
-        raise _FailedError(f"the server answers {error.code} {error.reason}; look at the data set's page")
+            raise FetchBrokenError(f"the server answers {error.code} {error.reason}")
+        raise FetchFailedError(f"the server answers {error.code} {error.reason}; look at the data set's page")
 
     def _receive(self, response: Any, have: int) -> None:
         length = response.headers.get("Content-Length")
         if response.status == 206:
-            start, total = _content_range(response.headers)
+            start, total = content_range(response.headers)
             if start != have:
-                raise _FailedError(f"asked for the bytes from {have} on, the server sent those from {start}")
+                raise FetchFailedError(f"asked for the bytes from {have} on, the server sent those from {start}")
         else:
             if have:  # the server knows no ranges, or the file is another by now
                 self._start_over()
             total = int(length) if length and length.isdigit() else None
         first = response.read(_CHUNK_BYTES)
         if response.status != 206:
-            _refuse_web_page(response.headers, first)
+            refuse_web_page(response.headers, first)
             self._remember(response.headers)
         self._refuse_too_large(total)
         chunk = first
@@ -214,13 +213,13 @@ class _Fetch:
             self._refuse_too_large(self._size(), there=True)
             chunk = response.read(_CHUNK_BYTES)
         if total is not None and self._size() < total:
-            raise _BrokenError(f"the connection broke after {self._size():,} of {total:,} bytes")
+            raise FetchBrokenError(f"the connection broke after {self._size():,} of {total:,} bytes")
 
     def _refuse_too_large(self, total: int | None, there: bool = False) -> None:
         if total is None:
             return
         if total > MAX_BYTES:
-            raise _FailedError(f"is larger than {MAX_BYTES >> 30} GiB; fetch it by hand and go on with --archive")
+            raise FetchFailedError(f"is larger than {MAX_BYTES >> 30} GiB; fetch it by hand and go on with --archive")
         missing, free = total - self._size(), shutil.disk_usage(self._part.parent).free
         if not there and missing > free:
             raise UserError(
@@ -249,55 +248,3 @@ class _Fetch:
 
     def _size(self) -> int:
         return os.fstat(self._stream.fileno()).st_size
-
-
-def _content_range(headers: Message) -> tuple[int, int | None]:
-    """First byte and whole size out of `Content-Range: bytes 5-9/10`."""
-    words = headers.get("Content-Range", "").removeprefix("bytes ").replace("/", "-").split("-")
-    if len(words) != 3 or not words[0].isdigit():
-        raise _FailedError(
-            f"the server's Content-Range is {headers.get('Content-Range')!r}, expected bytes FROM-TO/SIZE"
-        )
-    return int(words[0]), int(words[2]) if words[2].isdigit() else None
-
-
-def _refuse_web_page(headers: Message, first: bytes) -> None:
-    if headers.get_content_type() == "text/html" or first.lstrip()[:14].lower().startswith(
-        (b"<!doctype html", b"<html")
-    ):
-        raise _FailedError(
-            "a web page came in the place of an archive: it may want a login, or the file has moved; "
-            "download it by hand from the data set's page and go on with --archive FILE"
-        )
-
-
-class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
-    """Goes only where a card may send one."""
-
-    def __init__(self, sha256: str | None) -> None:
-        self._sha256 = sha256
-
-    def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
-    ) -> urllib.request.Request | None:
-        try:
-            check_address(newurl, self._sha256)
-        except ValueError as error:
-            raise _FailedError(f"sends us to {newurl!r}: {error}") from error
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _opener(sha256: str | None) -> urllib.request.OpenerDirector:
-    """HTTP and HTTPS and nothing else: urllib's own opener reads file:// and ftp:// as well."""
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.UnknownHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        _CheckedRedirects(sha256),
-        urllib.request.HTTPErrorProcessor(),
-    ):
-        opener.add_handler(handler)
-    return opener

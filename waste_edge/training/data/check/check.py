@@ -81,6 +81,14 @@ def check_folder(folder: Path, weights: Path | None, unknown_ok: bool, watch: Wa
     return Checked(report, seen.root)
 
 
+def refuse_out(folder: Path, out: Path) -> None:
+    """Raise UserError, before minutes of looking, if a report cannot go to `out`: in use, or among the photographs."""
+    if folder.resolve() in (out.resolve(), *out.resolve().parents):
+        raise UserError(f"{out}: lies among the photographs, where it would be taken for some; choose another --out")
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise UserError(f"{out}: exists already; choose another --out or remove it first")
+
+
 def write_report(checked: Checked, out: Path, watch: Watch) -> Report:
     """Make `out`: `check.json`, and a contact sheet a finding.
 
@@ -88,10 +96,8 @@ def write_report(checked: Checked, out: Path, watch: Watch) -> Report:
         The report, with the sheets' names.
 
     Raises:
-        UserError: `out` is in use, or lies among the photographs.
+        UserError: `out` is in use, or cannot be written.
     """
-    if checked.root.resolve() in (out.resolve(), *out.resolve().parents):
-        raise UserError(f"{out}: lies among the photographs, where it would be taken for some; choose another --out")
     findings, progress = [], watch("drawing")
     with folder_in_one_piece(out) as folder:
         for done, finding in enumerate(checked.report.findings, 1):
@@ -128,15 +134,33 @@ def _unusable(folder: Path, why: str) -> Report:
 def _odd(seen: Scan) -> list[Finding]:
     """Files that are not readable pictures of a label."""
     kinds: tuple[tuple[str, Severity, list[Odd], str, str], ...] = (
-        ("unreadable", "error", seen.unreadable, "cannot be read as pictures", "remove them, or get them again"),
-        ("stray", "warning", seen.stray, "are no pictures of a label", "move or convert them; they are passed over"),
-        ("hidden", "warning", seen.hidden, "are hidden", "remove them; they are passed over, and may hold copies"),
+        (
+            "unreadable",
+            "error",
+            seen.unreadable,
+            "files that cannot be read as pictures",
+            "remove them, or get them again",
+        ),
+        (
+            "stray",
+            "warning",
+            seen.stray,
+            "files that are no pictures of a label",
+            "move or convert them; they are passed over",
+        ),
+        (
+            "hidden",
+            "warning",
+            seen.hidden,
+            "hidden files or folders",
+            "remove them; they are passed over, and may hold copies",
+        ),
     )
     return [
         Finding(
             kind=kind,
             severity=severity,
-            text=f"{len(odd)} file{'' if len(odd) == 1 else 's'}{' or folders' if kind == 'hidden' else ''} {text}",
+            text=f"{text}: {len(odd)}",
             remedy=remedy,
             suspects=[Suspect(file=one.key, says=one.says) for one in odd],
         )
@@ -181,7 +205,7 @@ def _mislabels(
         )
         for doubt in doubts
     ]
-    text = f"{len(doubts)} pictures look like another label's (judged by {by})"
+    text = f"pictures that look like another label's: {len(doubts)}, judged by {by}"
     remedy = "look at the sheet: some are wrong labels, some are merely hard"
     return [Finding(kind="mislabels", severity="warning", text=text, remedy=remedy, suspects=suspects)], by
 

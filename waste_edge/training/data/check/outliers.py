@@ -44,24 +44,30 @@ def _spread(values: Sequence[float]) -> Spread:
 def find_outliers(pictures: Sequence[Seen]) -> list[Finding]:
     """Pictures that are too small, too narrow, too dark or bright, or blurred; and, as a note, the extremes."""
     found = [
-        _finding("small", f"have a side below {MIN_SIDE_PX} px", "remove them: they show too little", pictures, _small),
+        _finding(
+            "small",
+            f"pictures with a side below {MIN_SIDE_PX} px",
+            "remove them: they show too little",
+            pictures,
+            _small,
+        ),
         _finding(
             "narrow",
-            f"are more than {MAX_ASPECT:g} times as long as wide",
+            f"pictures more than {MAX_ASPECT:g} times as long as wide",
             "look at the sheet: a crop cuts their ends, letterbox leaves little of them",
             pictures,
             _narrow,
         ),
         _finding(
             "light",
-            "are nearly black, nearly white or nearly of one colour",
+            "pictures nearly black, nearly white or nearly of one colour",
             "look at the sheet and remove what shows nothing",
             pictures,
             _badly_lit,
         ),
         _finding(
             "blurred",
-            "are far less sharp than the others",
+            "pictures far less sharp than the others",
             "look at the sheet and remove what cannot be told",
             pictures,
             _blurred(pictures),
@@ -82,7 +88,7 @@ def find_imbalance(scan: Scan, labels: Sequence[str]) -> list[Finding]:
             _told(
                 "empty_class",
                 "error",
-                f"{len(empty)} class folder{'' if len(empty) == 1 else 's'} without a readable picture",
+                f"class folders without a readable picture: {len(empty)}",
                 "add pictures, or remove the folder",
                 [Suspect(file=one.path.relative_to(scan.root).as_posix(), says="no readable picture") for one in empty],
             )
@@ -94,7 +100,7 @@ def find_imbalance(scan: Scan, labels: Sequence[str]) -> list[Finding]:
             _told(
                 "one_class",
                 "error",
-                f"pictures of {len(have)} label{'' if len(have) == 1 else 's'} only",
+                f"labels with pictures: {len(have)}",
                 "a classifier needs at least two",
                 samples(scan.pictures, list(have)),
             )
@@ -170,8 +176,7 @@ def _extremes(pictures: Sequence[Seen]) -> Finding:
 
 def _finding(kind: str, text: str, remedy: str, pictures: Sequence[Seen], why: Callable[[Seen], str]) -> Finding:
     suspects = [Suspect(file=one.key, says=says) for one in pictures if (says := why(one))]
-    count = f"{len(suspects)} picture{'' if len(suspects) == 1 else 's'}"
-    return _told(kind, "warning", f"{count} {text}", remedy, suspects)
+    return _told(kind, "warning", f"{text}: {len(suspects)}", remedy, suspects)
 
 
 def _told(kind: str, severity: Severity, text: str, remedy: str, suspects: list[Suspect]) -> Finding:
@@ -199,5 +204,5 @@ def _blurred(pictures: Sequence[Seen]) -> Callable[[Seen], str]:
     logs = np.log([one.sharpness + 1e-3 for one in pictures]) if pictures else np.zeros(1)
     middle = float(np.median(logs))
     deviation = max(1.4826 * float(np.median(np.abs(logs - middle))), 0.1)
-    limit = float(np.exp(middle + BLUR_Z * deviation))
+    limit = min(float(np.exp(middle + BLUR_Z * deviation)), float(np.exp(middle)) / 4)
     return lambda one: f"sharpness {one.sharpness:.0f}, usual {np.exp(middle):.0f}" if one.sharpness < limit else ""

@@ -163,7 +163,7 @@ def _hidden_says(path: Path) -> str:
         return "hidden file"
     inside = [entry for entry in path.rglob("*") if entry.is_file()]
     pictures = sum(entry.suffix.lower() in PICTURE_SUFFIXES for entry in inside)
-    return f"hidden folder, {len(inside)} files, {pictures} of them named like pictures"
+    return f"hidden folder; files in it: {len(inside)}, named like pictures: {pictures}"
 
 
 def _what_it_is(path: Path) -> str:
