@@ -18,6 +18,8 @@ def test_the_wheel_holds_recipes_units_sites_and_the_default_bundle(wheel: Path)
     for name in (
         f"{shipped}training/teacher_mobilenet_v2.toml",
         f"{shipped}training/student_mobilenet_v1_025.toml",
+        f"{shipped}training/data/trashnet.toml",
+        f"{shipped}training/taxonomies/four_bins.toml",
         f"{shipped}export/static_wi8_ai8.toml",
         f"{shipped}systemd/waste-edge.service",
         f"{shipped}device/station.toml",

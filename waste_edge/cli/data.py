@@ -1,19 +1,17 @@
-"""`waste-edge data`: labelled pictures, before anything is trained on them."""
+"""`waste-edge data`: photographs before anything is trained on them."""
 
 from __future__ import annotations
 
 import typer
 
-from waste_edge.cli import data_split
+from waste_edge.cli import data_cards, data_check, data_fetch, data_split
 
 app = typer.Typer(
-    help="Prepare labelled pictures or texts before training.", no_args_is_help=True, add_completion=False
+    help="Photographs and texts before training: get them, see whether they are fit for it, split them.",
+    no_args_is_help=True,
+    add_completion=False,
 )
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `split` a word of its own, although it is the only one so far."""
-
-
+app.command("cards")(data_cards.command)
+app.command("fetch")(data_fetch.command)
+app.command("check")(data_check.command)
 app.command("split")(data_split.command)

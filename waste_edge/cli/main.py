@@ -18,7 +18,7 @@ from waste_edge.errors import UserError, WasteEdgeError
 
 # Each is a module of `waste_edge.cli`; the groups have verbs of their own.
 VERBS = ("run", "doctor", "classify", "bench", "evaluate", "verify", "inspect", "train", "distill", "export")
-GROUPS = ("service", "site", "data")
+GROUPS = ("data", "service", "site")
 
 
 def command_line(words: Sequence[str]) -> typer.Typer:

@@ -1,0 +1,246 @@
+"""From a folder of photographs to all that is wrong with it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from waste_edge.dataset import Dataset, Photo
+from waste_edge.dataset.folders import group_name, read_groups
+from waste_edge.errors import DataError, UserError
+from waste_edge.files import folder_in_one_piece
+from waste_edge.strict import to_json
+from waste_edge.taxonomy import UNKNOWN
+from waste_edge.training.data.check.duplicates import find_duplicates, near_groups
+from waste_edge.training.data.check.features import SIMPLE, network_features
+from waste_edge.training.data.check.findings import Finding, Report, Severity, Suspect
+from waste_edge.training.data.check.mislabels import as_indices, find_doubts
+from waste_edge.training.data.check.outliers import find_imbalance, find_outliers, samples, spreads
+from waste_edge.training.data.check.scan import Odd, Scan, Seen, scan
+from waste_edge.training.data.check.sheets import draw_sheet
+
+_ORDER: list[Severity] = ["error", "warning", "note"]
+Watch = Callable[[str], Callable[[int, int], None]]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A report, and where its files lie."""
+
+    report: Report
+    root: Path
+
+
+def check_folder(folder: Path, weights: Path | None, unknown_ok: bool, watch: Watch) -> Checked:
+    """Look at every file of a data folder.
+
+    Args:
+        folder: with one folder a label, perhaps in train, val and test folders.
+        weights: of a MobileNetV1, to find wrong labels by what it sees; if None, by colours and edges.
+        unknown_ok: a folder called `unknown` holds pictures that are like no label; without, it is an error.
+        watch: is told what is being done, and gives what is called with done and total.
+
+    Raises:
+        UserError: no such folder.
+        ConfigError: the weights do not fit.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; give one with one folder of pictures a label")
+    try:
+        seen = scan(folder, watch("looking"))
+    except DataError as error:
+        return Checked(_unusable(folder, str(error)), folder)
+    labels = sorted({one.label for one in seen.folders})
+    known = [one for one in seen.pictures if not (unknown_ok and one.label == UNKNOWN)]
+    findings = [*_odd(seen), *_reserved(seen, unknown_ok)]
+    findings += find_imbalance(seen, [label for label in labels if not (unknown_ok and label == UNKNOWN)])
+    groups = near_groups(seen.pictures)
+    findings += find_duplicates(seen.pictures, groups)
+    findings += find_outliers(seen.pictures)
+    by = "not looked for: it takes two labels with pictures"
+    if len({one.label for one in known}) > 1:
+        chosen = np.array([not (unknown_ok and one.label == UNKNOWN) for one in seen.pictures])
+        doubts, by = _mislabels(folder, known, groups[chosen], weights, watch)
+        findings += [*doubts, *_leaks(seen, known, groups[chosen])]
+    findings.sort(key=lambda finding: _ORDER.index(finding.severity))
+    report = Report(
+        folder=str(folder),
+        fit=all(finding.severity != "error" for finding in findings),
+        pictures=len(seen.pictures),
+        labels=_counts(seen, labels),
+        spreads=spreads(seen.pictures),
+        mislabels_by=by,
+        findings=findings,
+    )
+    return Checked(report, seen.root)
+
+
+def refuse_out(folder: Path, out: Path) -> None:
+    """Raise UserError, before minutes of looking, if a report cannot go to `out`: in use, or among the photographs."""
+    if folder.resolve() in (out.resolve(), *out.resolve().parents):
+        raise UserError(f"{out}: lies among the photographs, where it would be taken for some; choose another --out")
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise UserError(f"{out}: exists already; choose another --out or remove it first")
+
+
+def write_report(checked: Checked, out: Path, watch: Watch) -> Report:
+    """Make `out`: `check.json`, and a contact sheet a finding.
+
+    Returns:
+        The report, with the sheets' names.
+
+    Raises:
+        UserError: `out` is in use, or cannot be written.
+    """
+    findings, progress = [], watch("drawing")
+    with folder_in_one_piece(out) as folder:
+        for done, finding in enumerate(checked.report.findings, 1):
+            sheet = draw_sheet(finding, checked.root)
+            if sheet is not None:
+                sheet.save(folder / f"{finding.kind}.png")
+                finding = msgspec.structs.replace(finding, sheet=f"{finding.kind}.png")
+            findings.append(finding)
+            progress(done, len(checked.report.findings))
+        report = msgspec.structs.replace(checked.report, findings=findings)
+        (folder / "check.json").write_text(to_json(report), encoding="utf-8")
+    return report
+
+
+def _unusable(folder: Path, why: str) -> Report:
+    finding = Finding(
+        kind="layout",
+        severity="error",
+        text=why,
+        remedy="put each label's pictures in a folder of its own",
+        suspects=[],
+    )
+    return Report(
+        folder=str(folder),
+        fit=False,
+        pictures=0,
+        labels={},
+        spreads={},
+        mislabels_by="not looked for",
+        findings=[finding],
+    )
+
+
+def _odd(seen: Scan) -> list[Finding]:
+    """Files that are not readable pictures of a label."""
+    kinds: tuple[tuple[str, Severity, list[Odd], str, str], ...] = (
+        (
+            "unreadable",
+            "error",
+            seen.unreadable,
+            "files that cannot be read as pictures",
+            "remove them, or get them again",
+        ),
+        (
+            "stray",
+            "warning",
+            seen.stray,
+            "files that are no pictures of a label",
+            "move or convert them; they are passed over",
+        ),
+        (
+            "hidden",
+            "warning",
+            seen.hidden,
+            "hidden files or folders",
+            "remove them; they are passed over, and may hold copies",
+        ),
+    )
+    return [
+        Finding(
+            kind=kind,
+            severity=severity,
+            text=f"{text}: {len(odd)}",
+            remedy=remedy,
+            suspects=[Suspect(file=one.key, says=one.says) for one in odd],
+        )
+        for kind, severity, odd, text, remedy in kinds
+        if odd
+    ]
+
+
+def _reserved(seen: Scan, unknown_ok: bool) -> list[Finding]:
+    if unknown_ok or all(one.label != UNKNOWN for one in seen.folders):
+        return []
+    text = f"a class folder is called {UNKNOWN!r}, which is what a model answers when it does not know"
+    remedy = "rename it; or, if it holds pictures like none of the labels, say --unknown-ok and do not train on it"
+    return [
+        Finding(kind="reserved", severity="error", text=text, remedy=remedy, suspects=samples(seen.pictures, [UNKNOWN]))
+    ]
+
+
+def _mislabels(
+    folder: Path, known: Sequence[Seen], groups: NDArray[np.int64], weights: Path | None, watch: Watch
+) -> tuple[list[Finding], str]:
+    """Likely wrong labels, and in words what they were judged by."""
+    features, by = np.stack([one.features for one in known]), SIMPLE
+    if weights is not None:
+        features, by = network_features([one.path for one in known], weights, watch("asking the network"))
+    names = sorted({one.label for one in known})
+    labels = as_indices([one.label for one in known], names)
+    progress = watch("comparing labels")
+    answer = find_doubts(features, labels, _joined(folder, known, groups))
+    progress(1, 1)
+    if answer is None:
+        return [], "not looked for: a label has too few different pictures"
+    doubts, accuracy = answer
+    by = f"{by}; right about {accuracy:.0%} of pictures it was not fitted on"
+    if not doubts:
+        return [], by
+    suspects = [
+        Suspect(
+            file=known[doubt.index].key,
+            says=f"is {known[doubt.index].label} ({doubt.own_probability:.0%}), looks like {names[doubt.other]} "
+            f"({doubt.other_probability:.0%})",
+        )
+        for doubt in doubts
+    ]
+    text = f"pictures that look like another label's: {len(doubts)}, judged by {by}"
+    remedy = "look at the sheet: some are wrong labels, some are merely hard"
+    return [Finding(kind="mislabels", severity="warning", text=text, remedy=remedy, suspects=suspects)], by
+
+
+def _joined(folder: Path, known: Sequence[Seen], groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The groups that the data give, where they give any; else the near-duplicates."""
+    given = read_groups([folder / "images" / "groups.csv", folder / "groups.csv"])
+    if not given:
+        return groups
+    names = [given.get(one.key, one.key) for one in known]
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
+
+
+def _leaks(seen: Scan, known: Sequence[Seen], groups: NDArray[np.int64]) -> list[Finding]:
+    """Whether a file's name alone gives the label away."""
+    from waste_edge.training.leakage import find_leaks
+
+    labels = sorted({one.label for one in known})
+    photos = [
+        Photo(one.path, one.key, one.label, group_name(str(group)), part=one.part)
+        for one, group in zip(known, groups.tolist(), strict=True)
+    ]
+    return [
+        Finding(
+            kind="leak",
+            severity="warning",
+            text=leak.sentence.rstrip("."),
+            remedy="train on the pictures alone, or rename the files",
+            suspects=samples(known, labels),
+        )
+        for leak in find_leaks(Dataset(seen.root, tuple(labels), tuple(photos), grouped=True))
+    ]
+
+
+def _counts(seen: Scan, labels: Sequence[str]) -> dict[str, dict[str, int]]:
+    counts = Counter((one.label, one.part or "all") for one in seen.pictures)
+    parts = sorted({folder.part or "all" for folder in seen.folders}, key=["all", "train", "val", "test"].index)
+    return {label: {part: counts[label, part] for part in parts} for label in labels}

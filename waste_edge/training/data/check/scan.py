@@ -1,0 +1,174 @@
+"""Every file of a data folder, seen once: what it is, and what is measured of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from waste_edge.dataset import Part, picture_hash
+from waste_edge.dataset.folders import ClassFolder, class_folders
+from waste_edge.errors import PictureError
+from waste_edge.frames import Pixels
+from waste_edge.pictures import PICTURE_SUFFIXES, find_pictures, read_picture
+from waste_edge.preprocess import InputSpec, prepare
+from waste_edge.training.data.check.features import simple_features
+
+SEEN_AT_PX = 256  # the shorter side, for sharpness: a large picture is not judged by its grain
+_FEATURES_AT = InputSpec(width_px=64, height_px=64, resize="letterbox")
+_EXPECTED = {"groups.csv", "SOURCE.json"}  # files that belong beside the class folders
+_EXPECTED_STEMS = {"readme", "license", "licence"}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A readable picture, and what was measured of it."""
+
+    path: Path
+    key: str
+    label: str
+    part: Part | None
+    sha256: str
+    width_px: int
+    height_px: int
+    brightness: float
+    contrast: float
+    sharpness: float
+    hash: NDArray[np.bool_] | None
+    features: NDArray[np.float32]
+
+    @property
+    def aspect(self) -> float:
+        return max(self.width_px, self.height_px) / min(self.width_px, self.height_px)
+
+
+@dataclass(frozen=True)
+class Odd:
+    """A file or folder that is no readable picture of a label, and why."""
+
+    key: str
+    says: str
+
+
+@dataclass(frozen=True)
+class Scan:
+    """All of a folder."""
+
+    root: Path
+    folders: list[ClassFolder]
+    pictures: list[Seen]
+    unreadable: list[Odd]
+    stray: list[Odd]
+    hidden: list[Odd]
+
+
+def scan(folder: Path, progress: Callable[[int, int], None]) -> Scan:
+    """Look at every file below `folder`, or below its `images`.
+
+    Raises:
+        DataError: there are no class folders.
+    """
+    root = folder / "images" if (folder / "images").is_dir() else folder
+    folders = class_folders(root)
+    wanted = [(one, path) for one in folders for path in find_pictures(one.path)]
+    looks: list[Seen | Odd] = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # reading and OpenCV leave Python's lock alone
+        for look in pool.map(lambda pair: _look(root, *pair), wanted):
+            looks.append(look)
+            progress(len(looks), len(wanted))
+    pictures = [look for look in looks if isinstance(look, Seen)]
+    unreadable = [look for look in looks if isinstance(look, Odd)]
+    stray, hidden = _others(folder, root, folders, {path for _, path in wanted})
+    return Scan(root, folders, pictures, unreadable, stray, hidden)
+
+
+def _look(root: Path, folder: ClassFolder, path: Path) -> Seen | Odd:
+    key = path.relative_to(root).as_posix()
+    if not key.isprintable():
+        return Odd(ascii(key)[1:-1], "the name is not UTF-8, or has control characters in it")
+    try:
+        pixels = read_picture(path)
+        content = path.read_bytes()
+    except PictureError as error:
+        return Odd(key, str(error).removeprefix(f"{path}: ").split(";")[0])
+    except OSError as error:
+        return Odd(key, f"cannot be read ({error.strerror})")
+    height, width = pixels.shape[:2]
+    grey = _at_most(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8), SEEN_AT_PX)
+    return Seen(
+        path,
+        key,
+        folder.label,
+        folder.part,
+        hashlib.sha256(content).hexdigest(),
+        width,
+        height,
+        float(grey.mean()),
+        float(grey.std()),
+        float(cv2.Laplacian(grey, cv2.CV_64F).var()),
+        picture_hash(pixels),
+        simple_features(prepare(pixels, _FEATURES_AT)),
+    )
+
+
+def _at_most(grey: Pixels, side_px: int) -> Pixels:
+    height, width = grey.shape[:2]
+    scale = side_px / min(height, width)
+    if scale >= 1:
+        return grey
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _others(folder: Path, root: Path, folders: list[ClassFolder], pictures: set[Path]) -> tuple[list[Odd], list[Odd]]:
+    """Stray files, and hidden files and folders, wherever they lie."""
+    inside = {one.path for one in folders}
+    stray, hidden = [], []
+    for path in _walk(folder):
+        key = path.relative_to(folder if root not in path.parents else root).as_posix()
+        if path.name.startswith("."):
+            hidden.append(Odd(key, _hidden_says(path)))
+        elif path.is_dir() or path in pictures or _is_expected(path, folder, root):
+            continue
+        elif inside.isdisjoint(path.parents):
+            stray.append(Odd(key, "lies in no label's folder"))
+        else:
+            stray.append(Odd(key, _what_it_is(path)))
+    return stray, hidden
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Every entry, sorted; what lies in hidden folders, and behind links to folders, is not looked at."""
+    for entry in sorted(folder.iterdir()):
+        yield entry
+        if entry.is_dir() and not entry.is_symlink() and not entry.name.startswith("."):
+            yield from _walk(entry)
+
+
+def _is_expected(path: Path, folder: Path, root: Path) -> bool:
+    beside = path.parent in (folder, root)
+    return beside and (path.name in _EXPECTED or path.stem.lower() in _EXPECTED_STEMS or path.suffix.lower() == ".csv")
+
+
+def _hidden_says(path: Path) -> str:
+    if not path.is_dir():
+        return "hidden file"
+    inside = [entry for entry in path.rglob("*") if entry.is_file()]
+    pictures = sum(entry.suffix.lower() in PICTURE_SUFFIXES for entry in inside)
+    return f"hidden folder; files in it: {len(inside)}, named like pictures: {pictures}"
+
+
+def _what_it_is(path: Path) -> str:
+    try:
+        with Image.open(path) as image:
+            return f"a picture ({image.format}) of a kind that is passed over"
+    except Exception:  # noqa: BLE001  # whatever Pillow dislikes is no picture
+        return "not a picture"

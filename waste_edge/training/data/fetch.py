@@ -1,0 +1,118 @@
+"""From a data card to a folder of photographs: download, check, unpack, write down where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from waste_edge.errors import DataError, UserError
+from waste_edge.files import folder_in_one_piece, sha256_of, write_atomically
+from waste_edge.strict import Strict, to_json
+from waste_edge.training.data.cards import DataCard
+from waste_edge.training.data.download import Progress, download
+from waste_edge.training.data.unpack import unpack
+
+SOURCE_NAME = "SOURCE.json"
+
+
+class Source(Strict, frozen=True):
+    """`SOURCE.json` in a fetched folder: what it is, whose, and under which licence.
+
+    Attributes:
+        sha256: the archive's.
+        checked: whether the card knew that sum beforehand.
+    """
+
+    card: str
+    title: str
+    citation: str
+    homepage: str
+    licence: str
+    sha256: str
+    checked: bool
+    files: int
+    labels: list[str]
+    fetched: str
+
+
+def fetch(
+    card: DataCard,
+    out: Path,
+    archive: Path | None,
+    downloading: Progress,
+    unpacking: Callable[[int], None],
+) -> Source:
+    """Make `out`: the card's photographs, and a SOURCE.json beside the class folders.
+
+    Args:
+        card: what to fetch.
+        out: the folder to be made; the archive lies beside it until it has been unpacked.
+        archive: one fetched by hand, which is left where it is; if None, it is downloaded.
+        downloading: told bytes there and bytes to come.
+        unpacking: told files written.
+
+    Raises:
+        UserError: there is something at `out`, the card's data must be fetched by hand, or it could not be had.
+        DataError: the archive is not what the card says.
+    """
+    with folder_in_one_piece(out) as folder:  # first, since it refuses a folder that is in use
+        if archive is None:
+            given, found = _downloaded(card, out, downloading)
+        else:
+            given, found = archive, _checked_sum(card, archive)
+        files = unpack(given, card.folders, folder, unpacking)
+        _check_labels(card, given, folder)
+        source = Source(
+            card=card.name,
+            title=card.title,
+            citation=card.citation,
+            homepage=card.homepage,
+            licence=card.licence,
+            sha256=found,
+            checked=card.sha256 is not None,
+            files=files,
+            labels=card.labels,
+            fetched=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        write_atomically(folder / SOURCE_NAME, to_json(source))
+    if archive is None:
+        given.unlink()
+    return source
+
+
+def _downloaded(card: DataCard, out: Path, progress: Progress) -> tuple[Path, str]:
+    """The archive beside `out`, and its sum; one that an earlier call could not unpack is not fetched again."""
+    if not card.addresses:
+        raise UserError(
+            f"data card {card.name}: must be fetched by hand: {card.login}; then: "
+            f"waste-edge data fetch {card.name} --archive FILE --out {out}"
+        )
+    path = out.with_name(f"{out.name}.archive")
+    if path.is_file():
+        return path, _checked_sum(card, path)
+    return path, download(card.addresses, path, card.sha256, progress)
+
+
+def _checked_sum(card: DataCard, archive: Path) -> str:
+    if not archive.is_file():
+        raise DataError(f"{archive}: no such archive; check --archive")
+    found = sha256_of(archive)
+    if card.sha256 is not None and found != card.sha256:
+        raise DataError(
+            f"{archive}: has the SHA-256 {found}, the card {card.name} expects {card.sha256}: damaged or another file; "
+            "remove it and get it again"
+        )
+    return found
+
+
+def _check_labels(card: DataCard, archive: Path, folder: Path) -> None:
+    """Raise DataError unless the class folders are the card's labels."""
+    depths = {len(Path(goal).parts) for goal in card.folders.values()}
+    level = "*/*/" if depths == {2} else "*/"  # train/organic, or organic
+    found = sorted({path.name for path in folder.glob(level)})
+    if found != card.labels:
+        raise DataError(
+            f"{archive}: has the class folders {', '.join(found) or 'none'}, the card {card.name} says "
+            f"{', '.join(card.labels)}; its layout has changed, or it is another archive"
+        )
