@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waste_edge.cli.common import DataOption, JsonOption, host_only
+from waste_edge.cli.common import DataOption, JsonOption, host_only, progress_bar
 from waste_edge.errors import UserError
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def fit_and_report(
             data=data,
             out=out,
             watch=lambda recipe: TrainingProgress(recipe.name, recipe.trained.epochs),
+            bar=progress_bar,
             beside=find(recipe_name, "training").parent,
             weights=weights,
             teachers=[open_run(teacher) for teacher in teachers],

@@ -33,7 +33,17 @@ from waste_edge.training.losses import check_tree
 from waste_edge.training.networks.cascade import Cascade
 from waste_edge.training.order import Order
 from waste_edge.training.recipe import Recipe, TreeSpec
-from waste_edge.training.runs import RUN_NAME, Run, RunInfo, open_run, reader_of, save_info, save_split
+from waste_edge.training.runs import (
+    RUN_NAME,
+    Run,
+    RunInfo,
+    open_members,
+    open_run,
+    reader_of,
+    save_info,
+    save_split,
+    sum_of_members,
+)
 
 DATA_NAME = "data.csv"  # what all stages are trained on: the leaves' labels, groups and parts
 FIRST = "first"
@@ -69,6 +79,7 @@ def fit_cascade(order: Order) -> RunInfo:
     parts = split(dataset, recipe.split)
     data = _write_data(order, dataset, parts)
     infos = {stage.folder: _train(stage, order, data) for stage in stages}
+    members = {folder: one.weights_sha256 for folder, one in infos.items()}
     save_split(order.out, parts)
     info = info_of(
         recipe=msgspec.structs.replace(recipe, input=stages[0].recipe.input),
@@ -76,11 +87,11 @@ def fit_cascade(order: Order) -> RunInfo:
         dataset=dataset,
         parts=parts,
         begun=(infos[FIRST].initial_weights, infos[FIRST].initial_weights_sha256),
-        weights_sha256="",
+        weights_sha256=sum_of_members(members),
         libraries=(),
         seconds=sum(one.seconds for one in infos.values()),
         scores={},
-        members={folder: one.weights_sha256 for folder, one in infos.items()},
+        members=members,
     )
     scores = _score(order.out, info, dataset, parts)
     info = msgspec.structs.replace(info, scores=scores.get("val"), test_scores=scores.get("test"))
@@ -88,32 +99,24 @@ def fit_cascade(order: Order) -> RunInfo:
     return info
 
 
-def open_cascade(folder: Path, info: RunInfo) -> Cascade:
-    """The network of a cascade's run, put together from its members.
+def cascade_of(folder: Path, info: RunInfo, members: Mapping[str, Run]) -> Cascade:
+    """The network of a cascade's run, put together from its opened members.
 
     Raises:
-        RunError: a member is missing, damaged, or not the one that the cascade was finished with.
+        RunError: they are not those of its tree.
     """
-    members = {}
-    for name, sha256 in info.members.items():
-        members[name] = open_run(folder / name)
-        if members[name].info.weights_sha256 != sha256:
-            raise RunError(f"{folder / name}: not the stage that the cascade was finished with; train it again")
-    tree = _tree(info.recipe)
-    wanted = {FIRST, *(_second_folder(parent) for parent in _deep(tree))}
-    if set(members) != wanted:
-        raise RunError(f"{folder / RUN_NAME}: members must be {', '.join(sorted(wanted))}, got {', '.join(members)}")
-    return _assembled(tree, info.labels, members)
-
-
-def _assembled(tree: TreeSpec, labels: list[str], members: Mapping[str, Run]) -> Cascade:
-    parents = members[FIRST].info.labels
-    seconds = {parent: members[_second_folder(parent)] for parent in _deep(tree)}
-    below = {parent: seconds[parent].info.labels if parent in seconds else tree.parents[parent] for parent in parents}
+    tree, parents = _tree(info.recipe), members[FIRST].info.labels if FIRST in members else []
+    seconds = {parent: members.get(_second_folder(parent)) for parent in _deep(tree)}
+    if sorted(parents) != sorted(tree.parents) or None in seconds.values() or len(members) != 1 + len(seconds):
+        raise RunError(
+            f"{folder / RUN_NAME}: its members ({', '.join(members)}) are not those of its tree; train again"
+        )
+    found = {parent: run for parent, run in seconds.items() if run}
+    below = {parent: found[parent].info.labels if parent in found else tree.parents[parent] for parent in parents}
     return Cascade(
         members[FIRST].as_trained(),
-        {parents.index(parent): run.as_trained() for parent, run in seconds.items()},
-        [[labels.index(label) for label in below[parent]] for parent in parents],
+        {parents.index(parent): run.as_trained() for parent, run in found.items()},
+        [[info.labels.index(label) for label in below[parent]] for parent in parents],
     )
 
 
@@ -211,7 +214,7 @@ def _check_finished(stage: _Stage, order: Order, data: Path, info: RunInfo) -> N
 
 
 def _score(out: Path, info: RunInfo, dataset: Dataset, parts: dict[Part, list[Photo]]) -> dict[Part, Scores]:
-    network, reader = open_cascade(out, info).eval(), reader_of(info.recipe, None)
+    network, reader = cascade_of(out, info, open_members(out, info)).eval(), reader_of(info.recipe, None)
     held_out: tuple[Part, ...] = ("val", "test")
     return {part: validate(network, reader, dataset, parts[part])[0] for part in held_out if parts[part]}
 

@@ -166,6 +166,11 @@ def open_members(folder: Path, info: RunInfo) -> dict[str, Run]:
 
 def _put_together(folder: Path, info: RunInfo) -> Run:
     """A run made of others; each kind builds its network above theirs."""
+    if info.recipe.kind == "cascade":
+        from waste_edge.training.cascade import cascade_of
+
+        members = open_members(folder, info)
+        return Run(folder, info, cascade_of(folder, info, members).eval(), members=members)
     raise RunError(f"{folder}: a run of a kind that this version cannot open")
 
 
@@ -188,6 +193,10 @@ def rebuilt(folder: Path, info: RunInfo) -> Run:
 def _network_of(folder: Path, info: RunInfo) -> tuple[nn.Module, Tokenize | None]:
     """The run's network before its weights are read, and what tokenizes for it."""
     model = info.recipe.model
+    if info.recipe.kind == "probe":
+        from waste_edge.training.networks.clip import rebuild_probe
+
+        return rebuild_probe(folder, len(info.labels)), None
     if model is None:
         raise RunError(f"{folder}: a run of a kind that this version cannot open")
     return build_network(model, len(info.labels)), None
