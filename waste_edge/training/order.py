@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from waste_edge.engines.evaluate import Progress, without_progress
 from waste_edge.errors import ConfigError
 from waste_edge.training.loop import Watcher
 from waste_edge.training.recipe import Recipe, read_recipe
 from waste_edge.training.runs import Run
 
+Bar = Callable[[str], AbstractContextManager[Progress]]  # a progress bar of this title
 Watch = Callable[[Recipe], AbstractContextManager[Watcher]]  # who is told, of each network, how its training goes
 
 
@@ -21,6 +23,7 @@ class Order:
 
     Attributes:
         watch: gives the watcher of each network that is trained.
+        bar: gives the progress bar of what is not the training of a network.
         beside: folder of the recipe's file, where the recipes that it names may be.
         members: finished runs to take instead of training that part of a model put together from others.
     """
@@ -29,6 +32,7 @@ class Order:
     data: Path
     out: Path
     watch: Watch
+    bar: Bar = lambda title: nullcontext(without_progress)
     beside: Path = Path()
     weights: Path | None = None
     teachers: Sequence[Run] = ()

@@ -94,10 +94,6 @@ class Run:
         text = self.members.get("text")
         return replace(reader, text_of=text.reader().text_of) if text else reader
 
-    def opinions(self) -> dict[str, nn.Module]:
-        """What each member of a model put together from others says on its own."""
-        return {name: member.as_trained() for name, member in self.members.items()}
-
     def as_trained(self) -> nn.Module:
         """The network whose scores the run wrote down: the one under INT8 rounding if it was trained so.
 
@@ -173,6 +169,10 @@ def open_members(folder: Path, info: RunInfo) -> dict[str, Run]:
 def _put_together(folder: Path, info: RunInfo) -> Run:
     """A run made of others; each kind builds its network above theirs."""
     members = open_members(folder, info)
+    if info.recipe.kind == "cascade":
+        from waste_edge.training.cascade import cascade_of
+
+        return Run(folder, info, cascade_of(folder, info, members).eval(), members=members)
     if info.recipe.kind == "weighted_fusion" and info.alpha is not None and set(members) == {"image", "text"}:
         from waste_edge.training.networks.fusion import WeightedLogits
 
@@ -202,6 +202,10 @@ def _network_of(folder: Path, info: RunInfo) -> tuple[nn.Module, Tokenize | None
     """The run's network before its weights are read, and what tokenizes for it."""
     model, text, fusion = info.recipe.model, info.recipe.text, info.recipe.fusion
     classes = len(info.labels)
+    if info.recipe.kind == "probe":
+        from waste_edge.training.networks.clip import rebuild_probe
+
+        return rebuild_probe(folder, classes), None
     if text is None:
         if model is None:
             raise RunError(f"{folder}: a run of a kind that this version cannot open")

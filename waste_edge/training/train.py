@@ -39,7 +39,9 @@ def _network(order: Order) -> RunInfo:
 
 
 def _probe(order: Order) -> RunInfo:
-    raise ConfigError(f"recipe {order.recipe.name!r}: a kind that this version cannot train")
+    from waste_edge.training.probe import fit_probe
+
+    return fit_probe(order)
 
 
 def _weighted_fusion(order: Order) -> RunInfo:
@@ -49,4 +51,6 @@ def _weighted_fusion(order: Order) -> RunInfo:
 
 
 def _cascade(order: Order) -> RunInfo:
-    raise ConfigError(f"recipe {order.recipe.name!r}: a kind that this version cannot train")
+    from waste_edge.training.cascade import fit_cascade
+
+    return fit_cascade(order)
