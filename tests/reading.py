@@ -50,13 +50,11 @@ def reading_recipes(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path
     """A folder of recipes: looks.toml, reads.toml, both.toml (concatenated) and fused.toml (weighted)."""
     folder = tmp_path_factory.mktemp("recipes")
     text = f'[text]\nencoder = "{tiny_encoder}"\npretrained = false\nsource = "column"\nmax_tokens = 16\n'
-    model = (
-        '[model]\narchitecture = "mobilenet_v1"\nwidth = 0.25\ndropout = 0.0\n[input]\nwidth_px = 32\nheight_px = 32\n'
-    )
-    fit = "[fit]\nepochs = 5\nbatch_size = 6\nlearning_rate = 5e-3\nwarmup_epochs = 0.5\n"
+    model = '[model]\narchitecture = "cnn4"\nwidth = 0.25\ndropout = 0.0\n[input]\nwidth_px = 32\nheight_px = 32\n'
+    fit = "[fit]\nepochs = 12\nbatch_size = 6\nlearning_rate = 1e-2\nwarmup_epochs = 0.5\n"
     mild = "[augment]\nmin_area = 0.8\ncolour_jitter = 0.1\n"
     split = "[split]\nval_fraction = 0.2\ntest_fraction = 0.2\n"
-    longer = fit.replace("epochs = 5", "epochs = 15").replace("5e-3", "1e-2")
+    longer = fit.replace("epochs = 12", "epochs = 15")
     recipes = {
         "looks": model + fit + mild,
         "reads": text + longer,
