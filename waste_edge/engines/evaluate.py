@@ -86,7 +86,7 @@ def evaluate_bundle(
     """
     manifest = bundle.manifest
     classifier = load_classifier(bundle, artifact=artifact)
-    dataset = open_dataset(data, manifest.labels)
+    dataset = open_dataset(data, manifest.labels, manifest.provenance.label_map)
     photos, protocol = choose_photos(dataset, part, manifest.provenance.split, manifest.provenance.data_fingerprint)
     answers = predict_photos(classifier, photos, progress)
     scores = score_logits(answers.logits, truth_of(photos, manifest.labels), manifest.labels, manifest.calibration)
