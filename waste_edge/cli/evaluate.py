@@ -145,10 +145,10 @@ def _rejection(results: list[RejectionResult]) -> Table:
     from waste_edge.rejection import IN_WORDS
 
     strange = results[0].auroc is not None
-    headings = ("AUROC, unknown", "let through at 95 %", "rejected") if strange else ()
+    headings = ("AUROC, unknown", "let through", "rejected") if strange else ()
     table = Table(title="none of these", title_justify="left", title_style="bold")
-    table.add_column("score")
-    for heading in (*headings, "AUROC, wrong", "threshold", "known kept"):
+    table.add_column("score", no_wrap=True)
+    for heading in (*headings, "AUROC, wrong", "threshold", "kept"):
         table.add_column(heading, justify="right")
     for one in results:
         numbers = [one.auroc, one.fpr_at_95, one.rejected] if strange else []

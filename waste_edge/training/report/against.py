@@ -30,13 +30,16 @@ def pairs_of(answered: Sequence[Answered], labels: Sequence[str], photos: Sequen
         first, second = _right(one, truth), _right(two, truth)
         difference = (int(first.sum()) - int(second.sum())) / len(truth)
         low, high = paired_interval(first, second)
+        by_picture = Interval(value=difference, low=low, high=high)
+        # Where the two are right together everywhere, drawing anew would give an interval without width.
+        by_group = by_picture if (first == second).all() else group_bootstrap_difference(first, second, groups)
         same = one.scored.logits.argmax(axis=1) == two.scored.logits.argmax(axis=1)
         found.append(
             Pair(
                 first=one.model.name,
                 second=two.model.name,
-                newcombe=_points(Interval(value=difference, low=low, high=high)),
-                grouped=_points(group_bootstrap_difference(first, second, groups)),
+                newcombe=_points(by_picture),
+                grouped=_points(by_group),
                 only_first_right=int((first & ~second).sum()),
                 only_second_right=int((second & ~first).sum()),
                 agreement=float(same.mean()),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 _WIDTH, _HEIGHT = 420.0, 300.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 14.0, 12.0, 42.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58.0, 18.0, 12.0, 44.0
 
 
 @dataclass(frozen=True)

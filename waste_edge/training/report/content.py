@@ -138,7 +138,7 @@ class Pair(Strict, frozen=True):
 
     Attributes:
         newcombe: with an interval that takes pictures as independent.
-        grouped: with an interval over groups drawn anew.
+        grouped: with an interval over groups drawn anew; Newcombe's where the two never differ in being right.
         p, p_holm: of McNemar's exact test, alone and adjusted for all pairs of the report.
     """
 

@@ -149,9 +149,13 @@ def _rejection(
 
 
 def _histogram(known: NDArray[np.float64], unknown: NDArray[np.float64], bins: int = 30) -> Histogram:
-    edges = np.histogram_bin_edges(np.concatenate([known, unknown]), bins)
+    everything = np.concatenate([known, unknown])
+    low, high = float(everything.min()), float(everything.max())
+    if high - low < 1e-6 * max(1.0, abs(low)):  # all alike: one bar in the middle
+        low, high = low - 0.5, high + 0.5
+    edges = np.linspace(low, high, bins + 1)
     return Histogram(
-        edges=[round(float(edge), 4) for edge in edges],
+        edges=[round(float(edge), 6) for edge in edges],
         known=np.histogram(known, edges)[0].tolist(),
         unknown=np.histogram(unknown, edges)[0].tolist(),
     )
