@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -84,29 +85,35 @@ def report_on(
         return build_report(models, dataset, pictures, asking, strange, machine=_machine() if timed else "")
 
 
-def check_outputs(*files: Path | None) -> None:
-    """Raise UserError for a file that could not be written, before minutes are spent on what is to go there."""
-    for path in files:
+def check_outputs(page: Path | None, markdown: Path | None = None) -> None:
+    """Find out what cannot be written before minutes are spent on what is to go there.
+
+    Raises:
+        UserError: a file that is a folder or in none, or a page whose JSON would take its own place.
+        MissingPackageError: a page is wanted, and the packages of a workstation are missing.
+    """
+    for path in (page, markdown):
         if path is not None and (path.is_dir() or not path.parent.is_dir()):
             raise UserError(f"{path}: expected a file in a folder that exists")
+    if page is None:
+        return
+    if page.suffix == ".json":
+        raise UserError(f"{page}: the page is HTML, with a .json beside it; give a name that ends in .html")
+    with host_only("train"):
+        importlib.import_module("jinja2")
 
 
 def write_page(report: Report, photos: Sequence[Photo], path: Path) -> None:
     """Write the page, and beside it the same content as JSON under the same name.
 
     Raises:
-        UserError: one of them cannot be written, or the JSON would take the page's place.
-        MissingPackageError: the packages of a workstation are missing.
+        UserError: one of them cannot be written.
     """
     from waste_edge.files import write_atomically
     from waste_edge.strict import to_json
+    from waste_edge.training.report.page import thumbnails_for, to_html
 
-    if path.suffix == ".json":
-        raise UserError(f"{path}: the page is HTML, with a .json beside it; give a name that ends in .html")
-    with host_only("train"):
-        from waste_edge.training.report.page import thumbnails_for, to_html
-
-        write_atomically(path, to_html(report, thumbnails_for(report, photos)))
+    write_atomically(path, to_html(report, thumbnails_for(report, photos)))
     write_atomically(path.with_suffix(".json"), to_json(report))
 
 

@@ -5,19 +5,28 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.conftest import COLOURS, write_photos
 from tests.training.report.conftest import Silent, recipe
-from waste_edge.dataset import SplitSpec
+from waste_edge.dataset import SplitSpec, open_dataset
+from waste_edge.engines.evaluate import without_progress
 from waste_edge.strict import read_json, to_json
 from waste_edge.training.fit import fit
+from waste_edge.training.report.build import build_report
 from waste_edge.training.report.content import Report
+from waste_edge.training.report.held_out import pictures_for_one
+from waste_edge.training.report.markdown import to_markdown
+from waste_edge.training.report.models import model_of_run
+from waste_edge.training.report.page import thumbnails_for, to_html
 
 WasteEdge = Callable[..., Any]
 
@@ -163,6 +172,33 @@ def test_a_bundle_meets_the_unknown_without_a_page(
     assert "none of these" in waste_edge(*given, "--unknown", strange).stdout
 
 
+def test_a_board_without_the_training_packages_can_do_all_but_the_page(
+    tiny_bundle: Path, colour_photos: Path, strange: Path, tmp_path: Path
+) -> None:
+    program = """
+import sys
+for name in ("torch", "torchvision", "jinja2", "markupsafe", "matplotlib", "sklearn", "safetensors", "onnx"):
+    sys.modules[name] = None
+from waste_edge.cli.main import main
+main(sys.argv[1:])
+"""
+
+    def call(*words: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", program, *map(str, words), "--data", str(colour_photos)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    done = call("evaluate", tiny_bundle, "--unknown", strange, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(json.loads(done.stdout)["rejection"]) == 5
+    done = call("compare", f"{tiny_bundle}:all", "--json", "--markdown", tmp_path / "tables.md")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(json.loads(done.stdout)["models"]) == 2
+    done = call("evaluate", tiny_bundle, "--report", tmp_path / "page.html")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "jinja2 is not installed" in done.stderr
+    assert "pip install 'waste-edge[train]'" in done.stderr
+
+
 def test_seeds_of_one_recipe_are_one_row(
     waste_edge: WasteEdge, teacher: Path, colour_photos: Path, tmp_path: Path
 ) -> None:
@@ -253,3 +289,31 @@ def test_splits_that_leave_nothing_are_refused(
     outcome = waste_edge("compare", teacher, tmp_path / "other", "--data", colour_photos)
     assert (outcome.exit_code, outcome.stdout) == (2, "")
     assert "was trained on by one of the models (teacher, other)" in outcome.stderr
+
+
+def test_leaks_are_said_before_any_number(teacher: Path, colour_photos: Path) -> None:
+    dataset = open_dataset(colour_photos)
+    model = model_of_run(teacher, "teacher")
+    leaks = [SimpleNamespace(sentence="The <file> name alone names 100 % of the labels; chance is 33 %.")]
+    pictures = pictures_for_one(model, dataset, "auto")
+    report = build_report([model], dataset, pictures, lambda name: without_progress, leaks=leaks)
+    assert report.leaks == [leaks[0].sentence]
+    page = to_html(report, thumbnails_for(report, pictures.scored))
+    check_self_contained(page)
+    warning = page.index("The &lt;file&gt; name alone names 100 % of the labels")
+    assert warning < page.index('id="headline"') < page.index("<table")
+    markdown = to_markdown(report)
+    assert markdown.index("Leak:") < markdown.index("## Models")
+    without = build_report([model], dataset, pictures, lambda name: without_progress)
+    assert 'id="leaks"' not in to_html(without, thumbnails_for(without, pictures.scored))
+
+
+def test_a_binary_task_has_one_curve_a_model(other_labels: Path, tmp_path: Path) -> None:
+    dataset = open_dataset(tmp_path / "two")
+    model = model_of_run(other_labels, "short")
+    pictures = pictures_for_one(model, dataset, "all")
+    report = build_report([model], dataset, pictures, lambda name: without_progress)
+    page = to_html(report, thumbnails_for(report, pictures.scored))
+    curves = page[page.index('id="curves"') : page.index('id="calibration"')]
+    assert curves.count('class="line ') == 2, "one ROC, one PR"
+    assert "of green" in curves

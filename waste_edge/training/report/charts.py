@@ -122,7 +122,7 @@ def interval_chart(title: str, rows: Sequence[tuple[str, float, float, float, in
     """One line a model: name, value, low, high, colour; shares from 0 to 1."""
     low, high = min(row[2] for row in rows), max(row[3] for row in rows)
     axis = fitting_axis("", [100 * low, 100 * high])
-    width, name_width, height = 720.0, 236.0, 34.0 * len(rows) + 34
+    width, name_width, height = 560.0, 190.0, 34.0 * len(rows) + 34
 
     def across(value: float) -> float:
         return name_width + (100 * value - axis.low) / (axis.high - axis.low) * (width - name_width - 24)
@@ -136,7 +136,7 @@ def interval_chart(title: str, rows: Sequence[tuple[str, float, float, float, in
         shapes.append(_text(at, height - 8, f"{tick:g}%", "middle"))
     for index, (name, value, least, most, colour) in enumerate(rows):
         y = 22 + 34.0 * index
-        shapes.append(_text(name_width - 14, y + 4, _shortened(name, 32), "end", "name"))
+        shapes.append(_text(name_width - 14, y + 4, _shortened(name, 22), "end", "name"))
         shapes.append(
             Markup(
                 '<g class="c{c}"><line class="whisker" x1="{a:.1f}" x2="{b:.1f}" y1="{y}" y2="{y}"/>'

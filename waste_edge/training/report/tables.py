@@ -47,8 +47,8 @@ def models_table(report: Report) -> Table:
     """Size, cost, accuracy and latency of every model."""
     timed = any(model.facts.latency_ms is not None for model in report.models)
     headings = (
-        *("model", "what", "input", "size", "parameters", "MACs", "accuracy (95 %)", "macro F1", "weighted F1"),
-        *("AUC", "ECE", "ECE, T fitted"),
+        *("model", "what", "accuracy (95 %)", "macro F1", "weighted F1", "AUC", "ECE", "ECE, T fitted"),
+        *("input", "size", "parameters", "MACs"),
         *(("ms",) if timed else ()),
     )
     rows: list[tuple[str, ...]] = []
@@ -56,10 +56,10 @@ def models_table(report: Report) -> Table:
         facts, calibration = model.facts, model.calibration
         rows.append(
             (
-                *(model.name, model.role, facts.input, size(facts.size_bytes), count(facts.parameters)),
-                *(count(facts.macs), share_in(accuracy_of(report, model)), f"{model.scores.macro_f1:.3f}"),
+                *(model.name, model.role, share_in(accuracy_of(report, model)), f"{model.scores.macro_f1:.3f}"),
                 *(number(model.scores.weighted_f1), number(model.auc)),
                 *(f"{calibration.ece:.3f}", f"{calibration.fitted_ece:.3f}"),
+                *(facts.input, size(facts.size_bytes), count(facts.parameters), count(facts.macs)),
                 *((f"{facts.latency_ms:.2f}" if facts.latency_ms is not None else "",) if timed else ()),
             )
         )
