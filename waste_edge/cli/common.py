@@ -42,7 +42,12 @@ RequireKeyOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 DataOption = Annotated[
-    Path, typer.Option("--data", help="Folder with one folder of pictures a label (or with images/ and groups.csv).")
+    Path,
+    typer.Option(
+        "--data",
+        help="Folder with one folder of pictures a label (or with images/ and groups.csv, or with train/, val/ and "
+        "test/), or a CSV file of path,label.",
+    ),
 ]
 
 __all__ = ["DEFAULT_BUNDLE"]

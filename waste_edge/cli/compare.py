@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from waste_edge.cli.common import DataOption, JsonOption, console
-from waste_edge.cli.report_output import UnknownOption, check_outputs, opened_models, report_on, write_page
+from waste_edge.cli.report_output import (
+    UnknownOption,
+    check_outputs,
+    grouped_dataset,
+    opened_models,
+    report_on,
+    write_page,
+)
 from waste_edge.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,7 +54,6 @@ def command(
 
     Example: [bold]waste-edge compare runs/teacher runs/student small:tflite-int8 --data photos --out report.html[/]
     """
-    from waste_edge.dataset import open_dataset
     from waste_edge.files import write_atomically
     from waste_edge.strict import to_json
     from waste_edge.training.report.folds import gather_folds
@@ -59,10 +65,10 @@ def command(
     check_outputs(out, markdown)
     with opened_models(models) as opened:
         check_labels_agree(opened)
-        dataset = open_dataset(data, opened[0].labels)
+        dataset = grouped_dataset(data, opened[0].labels)
         gathered = gather_folds(opened, dataset)
         pictures = pictures_for_all(gathered, dataset)
-        report = report_on(gathered, dataset, pictures, unknown, timed=True)
+        report = report_on(gathered, dataset, pictures, unknown, full=True)
     if out is not None:
         write_page(report, pictures.scored, out)
     if markdown is not None:

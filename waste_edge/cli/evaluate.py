@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from waste_edge.cli.common import DataOption, JsonOption, console, opened_bundle, progress_bar
-from waste_edge.cli.report_output import UnknownOption, check_outputs, is_run, opened_models, report_on, write_page
+from waste_edge.cli.report_output import (
+    UnknownOption,
+    check_outputs,
+    grouped_dataset,
+    is_run,
+    opened_models,
+    report_on,
+    write_page,
+)
 from waste_edge.errors import MissingPackageError, UserError
 
 if TYPE_CHECKING:
@@ -99,15 +107,14 @@ def _of_bundle(given: str, data: Path, artifact: ArtifactChoice | None, split: S
 
 def _with_report(model: str, data: Path, split: SplitChoice, page: Path | None, unknown: Path | None) -> Evaluation:
     """The same numbers by way of a report, which is written if there is a place for it."""
-    from waste_edge.dataset import open_dataset
     from waste_edge.engines.evaluate import Evaluation
     from waste_edge.training.report.held_out import pictures_for_one
 
     check_outputs(page)
     with opened_models([model]) as (opened,):
-        dataset = open_dataset(data, opened.labels)
+        dataset = grouped_dataset(data, opened.labels)
         pictures = pictures_for_one(opened, dataset, split)
-        report = report_on([opened], dataset, pictures, unknown, timed=page is not None)
+        report = report_on([opened], dataset, pictures, unknown, full=page is not None)
         if page is not None:
             write_page(report, pictures.scored, page)
         return Evaluation(

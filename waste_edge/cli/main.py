@@ -18,7 +18,7 @@ from waste_edge.errors import UserError, WasteEdgeError
 
 # Each is a module of `waste_edge.cli`; the groups have verbs of their own.
 VERBS = ("run", "doctor", "classify", "bench", "evaluate", "verify", "inspect", "train", "distill", "compare", "export")
-GROUPS = ("service", "site")
+GROUPS = ("service", "site", "data")
 
 
 def command_line(words: Sequence[str]) -> typer.Typer:
@@ -31,8 +31,8 @@ def command_line(words: Sequence[str]) -> typer.Typer:
         help="Put a waste classifier that deserves trust on a small board at a real bin.\n\n"
         "At a bin: [bold]run[/], [bold]doctor[/], [bold]classify[/], [bold]bench[/], [bold]verify[/], "
         "[bold]inspect[/], [bold]evaluate[/], [bold]site[/], [bold]service[/].\n\n"
-        "On a workstation (pip install 'waste-edge\\[host]'): [bold]train[/], [bold]distill[/], [bold]compare[/], "
-        "[bold]export[/].",
+        "On a workstation (pip install 'waste-edge\\[host]'): [bold]data[/], [bold]train[/], [bold]distill[/], "
+        "[bold]compare[/], [bold]export[/].",
         rich_markup_mode="rich",
         no_args_is_help=True,
         add_completion=False,

@@ -15,6 +15,7 @@ from waste_edge.errors import UserError
 
 if TYPE_CHECKING:
     from waste_edge.dataset import Dataset, Photo
+    from waste_edge.training.report.build import Leak
     from waste_edge.training.report.content import Report
     from waste_edge.training.report.held_out import Pictures
     from waste_edge.training.report.models import Model
@@ -70,19 +71,40 @@ def _short_names(given: Sequence[str]) -> list[str]:
     return [name if last.count(name) == 1 else word for name, word in zip(last, given, strict=True)]
 
 
+def grouped_dataset(data: Path, labels: Sequence[str]) -> Dataset:
+    """The data, near-duplicates grouped, as every split and interval takes them."""
+    from waste_edge.dataset import group_near_duplicates, open_dataset
+
+    with progress_bar("looking for near-duplicates") as progress:
+        return group_near_duplicates(open_dataset(data, labels), progress)
+
+
 def report_on(
-    models: Sequence[Model], dataset: Dataset, pictures: Pictures, unknown: Path | None, timed: bool
+    models: Sequence[Model], dataset: Dataset, pictures: Pictures, unknown: Path | None, full: bool
 ) -> Report:
-    """Build the report under a progress bar for each model."""
+    """Build the report under a progress bar for each model.
+
+    Args:
+        full: look for leaks and measure latencies too, for a report that is shown and not for its numbers alone.
+
+    Raises:
+        MissingPackageError: a full report needs the packages of a workstation.
+    """
     from waste_edge.training.report.build import build_report, open_unknown
 
+    leaks: Sequence[Leak] = ()
+    if full:
+        with host_only("train"):
+            from waste_edge.training.leakage import find_leaks
+
+            leaks = find_leaks(dataset)
     strange = (unknown, open_unknown(unknown)) if unknown else None
     with contextlib.ExitStack() as stack:
 
         def asking(name: str) -> Callable[[int, int], None]:
             return stack.enter_context(progress_bar(name))
 
-        return build_report(models, dataset, pictures, asking, strange, machine=_machine() if timed else "")
+        return build_report(models, dataset, pictures, asking, strange, leaks, _machine() if full else "")
 
 
 def check_outputs(page: Path | None, markdown: Path | None = None) -> None:

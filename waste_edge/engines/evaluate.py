@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waste_edge.bundle import Bundle
-from waste_edge.dataset import Dataset, Part, Photo, SplitSpec, open_dataset, split
+from waste_edge.dataset import Dataset, Part, Photo, SplitSpec, group_near_duplicates, open_dataset, split
 from waste_edge.engines.classifier import Classifier, judge, load_classifier
 from waste_edge.errors import DataError
 from waste_edge.manifest import ArtifactName, Calibration
 from waste_edge.metrics import Scores, score, softmax
-from waste_edge.pictures import read_picture
 from waste_edge.preprocess import prepare
 from waste_edge.rejection import RejectionResult
 from waste_edge.strict import Strict
@@ -88,7 +87,7 @@ def evaluate_bundle(
     """Score one of a bundle's networks on labelled pictures.
 
     Args:
-        data: a folder with one folder of pictures a label; see `open_dataset`.
+        data: labelled pictures; see `open_dataset`.
         artifact: which network; INT8 on the preferred engine if None.
         part: which pictures; see `choose_photos`.
 
@@ -122,7 +121,7 @@ def predict_photos(classifier: Classifier, photos: Sequence[Photo], progress: Pr
         raise DataError("no pictures to score; give --data with pictures in it")
     logits, features, latency_ms = [], [], []
     for index, photo in enumerate(photos):
-        pixels = read_picture(photo.path)
+        pixels = photo.pixels()
         started = time.perf_counter_ns()
         output = classifier.engine.infer(prepare(pixels, classifier.manifest.input))
         latency_ms.append((time.perf_counter_ns() - started) / 1e6)
@@ -143,7 +142,7 @@ def truth_of(photos: Sequence[Photo], labels: Sequence[str]) -> NDArray[np.int64
     index_of = {label: index for index, label in enumerate(labels)}
     for photo in photos:
         if photo.label not in index_of:
-            raise DataError(f"{photo.path}: label {photo.label} is unknown to the model, which has {', '.join(labels)}")
+            raise DataError(f"{photo.key}: label {photo.label} is unknown to the model, which has {', '.join(labels)}")
     return np.array([index_of[photo.label] for photo in photos], np.int64)
 
 
@@ -181,13 +180,21 @@ def choose_photos(dataset: Dataset, part: PartChoice, spec: SplitSpec, fingerpri
         whose = "the model's own data, training pictures among them" if own else _OTHER_DATA
         return list(dataset.photos), f"all {len(dataset.photos)} pictures of {whose}"
     wanted: Part = "val" if part == "auto" else part
-    photos = split(dataset, spec)[wanted]
+    photos = split(group_near_duplicates(dataset), spec)[wanted]
     words = _PART_IN_WORDS[wanted]
     if not photos:
         raise DataError(
             f"{dataset.root}: the {words} part is empty (val_fraction {spec.val_fraction}, test_fraction "
             f"{spec.test_fraction}, {len(dataset.photos)} pictures); use --split all or more pictures"
         )
-    how = f"split by {'group' if dataset.grouped else 'picture'} and label, seed {spec.seed}"
+    how = _in_words(dataset, spec, wanted)
     whose = "the model's own data" if own else _OTHER_DATA
     return photos, f"the {words} part, {len(photos)} of {len(dataset.photos)} pictures of {whose} ({how})"
+
+
+def _in_words(dataset: Dataset, spec: SplitSpec, part: Part) -> str:
+    if any(photo.part == part for photo in dataset.photos):
+        return "divided by the data themselves"
+    by = "group" if dataset.grouped else "picture, near-duplicates together,"
+    fold = f", fold {spec.fold} of 0 to {spec.folds - 1}" if spec.folds else ""
+    return f"split by {by} and label, seed {spec.seed}{fold}"

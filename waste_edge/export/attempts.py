@@ -25,7 +25,6 @@ from waste_edge.files import sha256_of
 from waste_edge.frames import Pixels
 from waste_edge.manifest import Artifact, ArtifactName, FileEntry, Reference
 from waste_edge.metrics import Comparison
-from waste_edge.pictures import read_picture
 from waste_edge.preprocess import prepare
 from waste_edge.training.evaluate import predict_logits
 from waste_edge.training.networks import count_macs
@@ -211,7 +210,7 @@ def _measure(folder: Path, artifacts: dict[ArtifactName, Artifact], work: Work) 
     answers: dict[ArtifactName, list[NDArray[np.float32]]] = {name: [] for name in engines}
     work.step(f"measuring {' and '.join(engines)} on {len(work.validation)} validation pictures")
     for index, photo in enumerate(work.validation):
-        pixels = prepare(read_picture(photo.path), work.spec)
+        pixels = prepare(photo.pixels(), work.spec)
         for name, engine in engines.items():
             answers[name].append(engine.infer(pixels).logits)
         work.progress(index + 1, len(work.validation))

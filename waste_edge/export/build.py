@@ -235,7 +235,7 @@ def _score(work: Work, floating: Floating, attempt: Attempt) -> tuple[Calibratio
     truth = truth_of(work.validation, labels)
     protocol = (
         f"{len(work.validation)} validation pictures of {info.data}, "
-        f"{'grouped by object' if work.dataset.grouped else 'not grouped'}, seed {info.recipe.split.seed}; "
+        f"{'grouped by object' if work.dataset.grouped else 'near-duplicates grouped'}, seed {info.recipe.split.seed}; "
         "temperature and thresholds were fitted on these same pictures, weights were not"
     )
     calibration = _calibrate(attempt.logits["tflite-int8"], truth, attempt.recipe, protocol)

@@ -10,9 +10,7 @@ import numpy as np
 from waste_edge.dataset import Dataset, Photo, stratified
 from waste_edge.errors import DataError
 from waste_edge.export.recipe import ExportRecipe
-from waste_edge.files import sha256_of
 from waste_edge.frames import Pixels
-from waste_edge.pictures import read_picture
 from waste_edge.preprocess import InputSpec, prepare
 
 _FLAT_LEVELS = 3  # of 255, in every channel: sensor noise and JPEG leave about so much on black
@@ -67,12 +65,12 @@ def check_not_blank(pictures: Sequence[Pixels], photos: Sequence[Photo]) -> None
 
 def prepared(photos: Sequence[Photo], spec: InputSpec) -> list[Pixels]:
     """The very pixels a device would hand over, uint8 (H, W, 3) each."""
-    return [prepare(read_picture(photo.path), spec) for photo in photos]
+    return [prepare(photo.pixels(), spec) for photo in photos]
 
 
 def fingerprint(photos: Sequence[Photo]) -> str:
     """SHA-256 over the pictures' keys and contents, in their order."""
     total = hashlib.sha256()
     for photo in photos:
-        total.update(f"{photo.key}\0{sha256_of(photo.path)}\n".encode())
+        total.update(f"{photo.key}\0{photo.sha256()}\n".encode())
     return total.hexdigest()

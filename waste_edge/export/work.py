@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import nn
 
-from waste_edge.dataset import Dataset, Part, Photo, open_dataset, split
+from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open_dataset, split
 from waste_edge.engines.evaluate import Progress
 from waste_edge.errors import DataError
 from waste_edge.export import calibrate
@@ -72,7 +72,7 @@ def open_work(run: Run, data: Path, step: Callable[[str], None], progress: Progr
             f"{data}: not the pictures {run.folder} was trained on (their fingerprint differs), so training and "
             "validation pictures cannot be told apart; give the same --data as in training"
         )
-    parts = split(dataset, run.info.recipe.split)
+    parts = split(group_near_duplicates(dataset), run.info.recipe.split)
     if not parts["val"]:
         raise DataError(
             f"{data}: the run kept no validation part; set split.val_fraction in its recipe and train again"

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from waste_edge.dataset import Dataset, Photo, open_dataset
 from waste_edge.engines.evaluate import Outputs, PartChoice, Progress, choose_photos, truth_of, without_progress
 from waste_edge.metrics import Scores, score, softmax
-from waste_edge.pictures import read_picture
 from waste_edge.preprocess import InputSpec, prepare
 from waste_edge.training.networks import count_macs, normalize
 from waste_edge.training.runs import Run, open_run
@@ -21,7 +20,7 @@ from waste_edge.training.runs import Run, open_run
 
 def inputs_of(photos: Sequence[Photo], spec: InputSpec, device: torch.device) -> tuple[Tensor, ...]:
     """What a network is called with for these photos, read and prepared as a device would."""
-    pixels = np.stack([prepare(read_picture(photo.path), spec) for photo in photos])
+    pixels = np.stack([prepare(photo.pixels(), spec) for photo in photos])
     return (normalize(torch.from_numpy(pixels).permute(0, 3, 1, 2).to(device)),)
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from waste_edge.dataset import Dataset, Part, Photo, open_dataset, split
+from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open_dataset, split
 from waste_edge.errors import ConfigError, DataError, RunError, UserError
 from waste_edge.files import write_atomically
 from waste_edge.metrics import Scores
@@ -96,7 +96,7 @@ def fit(
     if out.exists() and any(out.iterdir()):
         raise RunError(f"{out}: is not empty; choose another --out or remove it first")
     started = time.monotonic()
-    dataset = open_dataset(data)
+    dataset = group_near_duplicates(open_dataset(data))
     _check_teacher(recipe, teacher, dataset)
     check_start(recipe, start, weights, dataset)
     _seed_everything(recipe.fit.seed)

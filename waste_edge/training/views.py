@@ -13,7 +13,6 @@ from torchvision.transforms import v2
 from waste_edge.dataset import Dataset, Photo
 from waste_edge.errors import ConfigError
 from waste_edge.frames import Pixels
-from waste_edge.pictures import read_picture
 from waste_edge.preprocess import InputSpec
 from waste_edge.rendering.items import ITEM_LABELS
 from waste_edge.rendering.scene import render_view
@@ -41,7 +40,7 @@ class TrainingViews(TorchDataset[tuple[Tensor, int]]):
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         if index < len(self._photos):
             photo = self._photos[index]
-            pixels, label = read_picture(photo.path), self._dataset.label_index(photo)
+            pixels, label = photo.pixels(), self._dataset.label_index(photo)
         else:
             pixels, label = self._rendered[index - len(self._photos)]
         return self._augment(torch.from_numpy(pixels).permute(2, 0, 1)), label

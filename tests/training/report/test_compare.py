@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.conftest import COLOURS, write_photos
@@ -123,6 +124,7 @@ def test_two_runs_and_a_bundle_make_one_report(
     for title in ("Models", "Differences", "F1 by label", "Confusion of student", "AUROC against unknown pictures"):
         assert f"## {title}\n" in markdown
     assert "data:" not in markdown
+    assert report.leaks == [], "files are numbered in each folder"
     accuracy = report.models[0].intervals.accuracy
     assert f"| {accuracy.value:.1%} ({accuracy.low:.1%} to {accuracy.high:.1%}) |" in markdown
 
@@ -172,7 +174,7 @@ def test_a_bundle_meets_the_unknown_without_a_page(
     assert "none of these" in waste_edge(*given, "--unknown", strange).stdout
 
 
-def test_a_board_without_the_training_packages_can_do_all_but_the_page(
+def test_a_board_without_the_training_packages_measures_a_bundle_and_the_unknown(
     tiny_bundle: Path, colour_photos: Path, strange: Path, tmp_path: Path
 ) -> None:
     program = """
@@ -190,9 +192,10 @@ main(sys.argv[1:])
     done = call("evaluate", tiny_bundle, "--unknown", strange, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert len(json.loads(done.stdout)["rejection"]) == 5
-    done = call("compare", f"{tiny_bundle}:all", "--json", "--markdown", tmp_path / "tables.md")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert len(json.loads(done.stdout)["models"]) == 2
+    done = call("compare", f"{tiny_bundle}:all")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "sklearn" in done.stderr
+    assert "pip install 'waste-edge[train]'" in done.stderr
     done = call("evaluate", tiny_bundle, "--report", tmp_path / "page.html")
     assert (done.returncode, done.stdout) == (2, "")
     assert "jinja2 is not installed" in done.stderr
@@ -317,3 +320,27 @@ def test_a_binary_task_has_one_curve_a_model(other_labels: Path, tmp_path: Path)
     curves = page[page.index('id="curves"') : page.index('id="calibration"')]
     assert curves.count('class="line ') == 2, "one ROC, one PR"
     assert "of green" in curves
+
+
+def test_names_that_tell_the_label_are_a_leak(
+    waste_edge: WasteEdge, tiny_bundle: Path, colour_photos: Path, tmp_path: Path
+) -> None:
+    for path in sorted(colour_photos.glob("images/*/*.png")):
+        target = tmp_path / "named" / path.parent.name / f"{path.parent.name}-{path.name}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    outcome = waste_edge("compare", f"{tiny_bundle}:all", "--data", tmp_path / "named")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert outcome.stdout.startswith("leak: The file name alone predicts the label"), "before any number"
+
+
+def test_a_text_is_shown_in_the_place_of_a_picture(teacher: Path, colour_photos: Path) -> None:
+    dataset = open_dataset(colour_photos)
+    model = model_of_run(teacher, "teacher")
+    pictures = pictures_for_one(model, dataset, "auto")
+    report = build_report([model], dataset, pictures, lambda name: without_progress)
+    said = [msgspec.structs.replace(one, text="a <torn> box") for one in report.models[0].right]
+    spoken = msgspec.structs.replace(report.models[0], right=said, mistakes=[])
+    page = to_html(msgspec.structs.replace(report, models=[spoken]), {})
+    assert "<img" not in page
+    assert page.count("a &lt;torn&gt; box") == len(said)

@@ -110,6 +110,7 @@ def disputed_photos(answered: Sequence[Answered], labels: Sequence[str], photos:
         Disputed(
             picture=photos[index].key,
             truth=photos[index].label,
+            text=photos[index].text,
             said=[
                 Said(answer=labels[answer], probability=round(float(probability), 4))
                 for answer, probability in zip(best[:, index], sure[:, index], strict=True)

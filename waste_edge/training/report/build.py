@@ -75,6 +75,7 @@ def build_report(
     if machine:
         taken = medians_in_turn_ms({model.name: model.timed(pictures.scored[0]) for model in named}, rounds=30)
         reports = [with_latency(report, taken[report.name]) for report in reports]
+    groups = len({photo.group for photo in pictures.scored})
     return Report(
         schema=SCHEMA,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -82,8 +83,8 @@ def build_report(
         data=dataset.root.name if dataset.root.name != "images" else dataset.root.parent.name,
         protocol=pictures.protocol,
         pictures=len(pictures.scored),
-        groups=len({photo.group for photo in pictures.scored}),
-        grouped=dataset.grouped,
+        groups=groups,
+        grouped=dataset.grouped or groups < len(pictures.scored),
         labels=list(labels),
         leaks=[leak.sentence for leak in leaks],
         machine=machine,

@@ -78,12 +78,13 @@ class RejectionReport(Strict, frozen=True):
 
 
 class Shown(Strict, frozen=True):
-    """One picture and one model's answer."""
+    """One picture and one model's answer; `text` is what the data say of it beside its label."""
 
     picture: str
     truth: str
     answer: str
     probability: float
+    text: str = ""
 
 
 class Said(Strict, frozen=True):
@@ -99,6 +100,7 @@ class Disputed(Strict, frozen=True):
     picture: str
     truth: str
     said: list[Said]
+    text: str = ""
 
 
 class ModelReport(Strict, frozen=True):
@@ -176,7 +178,7 @@ class Report(Strict, frozen=True):
 
     Attributes:
         protocol: which pictures were scored, in words.
-        groups: how many groups these fall into; `grouped` says whether the data named any.
+        groups: how many groups these fall into; `grouped` says whether any was named or found.
         labels: in the first model's order.
         leaks: a sentence for each way in which the data give their labels away.
         machine: where latencies were measured, in words; empty if they were not.

@@ -187,7 +187,11 @@ def _right(
 def _shown(probabilities: Probabilities, labels: Sequence[str], photo: Photo) -> Shown:
     best = int(probabilities.argmax())
     return Shown(
-        picture=photo.key, truth=photo.label, answer=labels[best], probability=round(float(probabilities[best]), 4)
+        picture=photo.key,
+        truth=photo.label,
+        answer=labels[best],
+        probability=round(float(probabilities[best]), 4),
+        text=photo.text,
     )
 
 

@@ -17,7 +17,6 @@ from waste_edge.engines.classifier import Classifier, load_classifier
 from waste_edge.engines.evaluate import Outputs, Progress, predict_photos
 from waste_edge.errors import MissingPackageError, RunError
 from waste_edge.manifest import ArtifactName, Calibration
-from waste_edge.pictures import read_picture
 from waste_edge.preprocess import InputSpec, prepare
 from waste_edge.training.report.content import Epoch, Facts
 
@@ -152,7 +151,7 @@ def _ask_classifier(classifier: Classifier, photos: Sequence[Photo], progress: P
 
 
 def _timed_classifier(classifier: Classifier, photo: Photo) -> Callable[[], object]:
-    return partial(classifier.engine.infer, prepare(read_picture(photo.path), classifier.manifest.input))
+    return partial(classifier.engine.infer, prepare(photo.pixels(), classifier.manifest.input))
 
 
 def _without_chance(run: Run) -> str:

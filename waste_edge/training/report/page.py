@@ -46,10 +46,10 @@ def to_html(report: Report, thumbnails: Mapping[str, str]) -> str:
 
 
 def thumbnails_for(report: Report, photos: Sequence[Photo]) -> dict[str, str]:
-    """A data URI for every picture that the report shows."""
+    """A data URI for every picture that the report shows; rows of text alone have none."""
     shown = {one.picture for model in report.models for one in (*model.mistakes, *model.right)}
     shown |= {one.picture for one in report.disputed}
-    return {photo.key: thumbnail(photo) for photo in photos if photo.key in shown}
+    return {photo.key: thumbnail(photo) for photo in photos if photo.key in shown and photo.path}
 
 
 class _Charts:

@@ -8,14 +8,13 @@ import io
 from PIL import Image
 
 from waste_edge.dataset import Photo
-from waste_edge.pictures import read_picture
 
 _SIDE_PX = 176  # drawn at half of it or a little more, so that it is sharp on fine screens
 
 
 def thumbnail(photo: Photo) -> str:
     """A photo as a JPEG data URI, its whole frame, the longer side at most 176 px."""
-    image = Image.fromarray(read_picture(photo.path))
+    image = Image.fromarray(photo.pixels())
     image.thumbnail((_SIDE_PX, _SIDE_PX), Image.Resampling.LANCZOS)
     packed = io.BytesIO()
     image.save(packed, "JPEG", quality=82)

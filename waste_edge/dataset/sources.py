@@ -1,0 +1,97 @@
+"""Opening a data set: a folder of class folders, the same in train, val and test folders, or a CSV file."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from waste_edge.dataset.folders import class_folders, photos_of, read_groups
+from waste_edge.dataset.label_map import EVERY_LABEL, LabelMap
+from waste_edge.dataset.table import read_table
+from waste_edge.dataset.values import Dataset, Photo
+from waste_edge.errors import DataError
+from waste_edge.taxonomy import check_labels
+
+_WANTED = "--data takes a folder with one folder of pictures a label, or a .csv file"
+
+
+def open_dataset(source: Path, labels: Sequence[str] | None = None, label_map: LabelMap = EVERY_LABEL) -> Dataset:
+    """Find labelled pictures, or texts.
+
+    A folder holds one folder a label, in itself or in `images`; or folders called train, val (valid, validation) and
+    test, in any case, with such folders in each. A `groups.csv` (columns file, group) beside the images or beside the
+    `images` folder says which pictures show the same object. Hidden files and folders are passed over.
+
+    A CSV file has the columns path and label, or text and label, and perhaps text, group and part; see `read_table`.
+
+    Args:
+        source: what the user gave as --data.
+        labels: a model's labels; the data may then hold some of them, after the label map, and nothing else.
+        label_map: which labels of the data to leave out or learn as one.
+
+    Raises:
+        DataError: missing or unreadable source, no or one class, a class without pictures, a label the model lacks,
+            a label map that names what is not there.
+    """
+    if source.is_dir():
+        return _from_folder(source, labels, label_map)
+    if not source.is_file():
+        raise DataError(f"{source}: no such folder or file; {_WANTED}")
+    if source.suffix.lower() != ".csv":
+        raise DataError(f"{source}: is a file that does not end in .csv; {_WANTED}")
+    photos, grouped = read_table(source)
+    targets = _targets(source, {photo.label for photo in photos}, "label", labels, label_map)
+    return _mapped(source.parent, photos, targets, labels, grouped)
+
+
+def _from_folder(folder: Path, labels: Sequence[str] | None, label_map: LabelMap) -> Dataset:
+    root = folder / "images" if (folder / "images").is_dir() else folder
+    classes = class_folders(root)
+    targets = _targets(root, {one.label for one in classes}, "class", labels, label_map)
+    groups = read_groups([root / "groups.csv", root.parent / "groups.csv"])
+    photos = [photo for one in classes if one.label in targets for photo in photos_of(root, one, groups)]
+    if groups and not any(photo.key in groups for photo in photos):
+        raise DataError(f"{root}: groups.csv names none of the pictures; expected paths like {photos[0].key}")
+    return _mapped(root, photos, targets, labels, grouped=bool(groups))
+
+
+def _mapped(
+    root: Path, photos: Sequence[Photo], targets: dict[str, str], labels: Sequence[str] | None, grouped: bool
+) -> Dataset:
+    kept = tuple(replace(photo, label=targets[photo.label]) for photo in photos if photo.label in targets)
+    return Dataset(root, tuple(labels or sorted(set(targets.values()))), kept, grouped)
+
+
+def _targets(
+    source: Path, present: Collection[str], noun: str, labels: Sequence[str] | None, label_map: LabelMap
+) -> dict[str, str]:
+    """What each label of the data becomes, once it is sure that a model can learn that, or has learnt it."""
+    targets = label_map.targets(present, source, complete=labels is None)
+    found = sorted(set(targets.values()))
+    if labels is not None:
+        if strange := sorted(set(found) - set(labels)):
+            raise DataError(
+                f"{source}: {noun} {', '.join(strange)} is unknown to the model, which has {', '.join(labels)}"
+            )
+        return targets
+    if len(found) < 2:
+        what = "label" if label_map != EVERY_LABEL else {"class": "class folder"}.get(noun, noun)
+        where = " is left by labels.drop and labels.merge" if label_map != EVERY_LABEL else ""
+        only = f"only one {what} ({found[0]}){where}" if found else f"no {what}{where}"
+        raise DataError(f"{source}: {only}; a classifier needs at least two")
+    alike: dict[str, list[str]] = defaultdict(list)
+    for label in found:
+        alike[label.casefold()].append(label)
+    for names in alike.values():
+        if len(names) > 1:
+            raise DataError(
+                f"{source}: {noun} {' and '.join(names)} differ in case only; give them one name, or merge them "
+                "by the recipe's labels.merge"
+            )
+    try:
+        check_labels(found)
+    except ValueError as error:
+        raise DataError(f"{source}: {error}; rename it, or drop or merge it by the recipe's labels") from error
+    return targets
