@@ -28,6 +28,7 @@ from waste_edge.training.report.held_out import pictures_for_one
 from waste_edge.training.report.markdown import to_markdown
 from waste_edge.training.report.models import model_of_run
 from waste_edge.training.report.page import thumbnails_for, to_html
+from waste_edge.training.report.tables import models_table
 
 WasteEdge = Callable[..., Any]
 
@@ -344,3 +345,20 @@ def test_a_text_is_shown_in_the_place_of_a_picture(teacher: Path, colour_photos:
     page = to_html(msgspec.structs.replace(report, models=[spoken]), {})
     assert "<img" not in page
     assert page.count("a &lt;torn&gt; box") == len(said)
+
+
+def test_times_of_a_busy_machine_are_called_so(teacher: Path, colour_photos: Path) -> None:
+    dataset = open_dataset(colour_photos)
+    model = model_of_run(teacher, "teacher")
+    pictures = pictures_for_one(model, dataset, "auto")
+    report = build_report([model], dataset, pictures, lambda name: without_progress, machine="a board")
+
+    def note(latency_ms: float, cpu_ms: float) -> str:
+        facts = msgspec.structs.replace(report.models[0].facts, latency_ms=latency_ms, cpu_ms=cpu_ms)
+        models = [msgspec.structs.replace(report.models[0], facts=facts)]
+        return models_table(msgspec.structs.replace(report, models=models)).note
+
+    assert report.models[0].facts.cpu_ms
+    assert "up to 7.0 times as long" in note(28.0, 4.0)
+    assert "busy" not in note(4.4, 4.0)
+    assert "on a board" in note(4.4, 4.0)

@@ -11,7 +11,7 @@ from typing import Protocol
 from waste_edge import __version__
 from waste_edge.dataset import Dataset, Photo
 from waste_edge.engines.evaluate import Progress
-from waste_edge.engines.latency import medians_in_turn_ms
+from waste_edge.engines.latency import times_in_turn
 from waste_edge.errors import DataError
 from waste_edge.pictures import find_pictures
 from waste_edge.taxonomy import UNKNOWN
@@ -73,7 +73,7 @@ def build_report(
     answered = [ask(model, labels, pictures, unknown[1] if unknown else (), asking(model.name)) for model in named]
     reports = [measure(one, labels, dataset, pictures) for one in answered]
     if machine:
-        taken = medians_in_turn_ms({model.name: model.timed(pictures.scored[0]) for model in named}, rounds=30)
+        taken = times_in_turn({model.name: model.timed(pictures.scored[0]) for model in named}, rounds=30)
         reports = [with_latency(report, taken[report.name]) for report in reports]
     groups = len({photo.group for photo in pictures.scored})
     return Report(

@@ -23,13 +23,15 @@ class Facts(Strict, frozen=True):
         size_bytes: of the file with its weights.
         macs: multiply-accumulates of one picture.
         latency_ms: median of one answer on this machine, one thread, all models taking turns; None if not measured.
+        cpu_ms: what the thread worked of it; much less than `latency_ms` on a machine that was busy otherwise.
     """
 
     size_bytes: int
     parameters: int
     macs: int
     input: str
-    latency_ms: float | None
+    latency_ms: float | None = None
+    cpu_ms: float | None = None
 
 
 class Epoch(Strict, frozen=True):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from waste_edge.curves import macro_roc, one_against_rest, reliability_bins
 from waste_edge.dataset import Dataset, Photo, stratified
 from waste_edge.engines.evaluate import Outputs, Progress, score_logits, truth_of
+from waste_edge.engines.latency import Taken
 from waste_edge.metrics import expected_calibration_error, fit_temperature, score, softmax
 from waste_edge.rejection import KnownScore, fit_feature_space, judge_scores, known_scores
 from waste_edge.significance import group_bootstrap
@@ -195,6 +196,7 @@ def _shown(probabilities: Probabilities, labels: Sequence[str], photo: Photo) ->
     )
 
 
-def with_latency(report: ModelReport, latency_ms: float) -> ModelReport:
+def with_latency(report: ModelReport, taken: Taken) -> ModelReport:
     """The same with the time that was measured once all models were there."""
-    return msgspec.structs.replace(report, facts=msgspec.structs.replace(report.facts, latency_ms=latency_ms))
+    facts = msgspec.structs.replace(report.facts, latency_ms=taken.wall_ms, cpu_ms=taken.cpu_ms)
+    return msgspec.structs.replace(report, facts=facts)

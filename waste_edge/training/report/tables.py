@@ -66,8 +66,20 @@ def models_table(report: Report) -> Table:
     time = (
         f" ms: median of one answer without preprocessing, one thread, in turn, on {report.machine}." if timed else ""
     )
+    if busiest := _interrupted(report):
+        time += (
+            f" The machine was busy: by the clock an answer took up to {busiest:.1f} times as long as its thread "
+            "worked. Do not compare these times; measure again on an idle machine."
+        )
     note = f"{interval_note(report)} ECE: calibration error as the model is, and with a temperature fitted.{time}"
     return Table("Models", headings, rows, note)
+
+
+def _interrupted(report: Report) -> float | None:
+    """The largest ratio of clock to work among the models, if that is more than an idle machine's."""
+    facts = [model.facts for model in report.models]
+    ratios = [one.latency_ms / one.cpu_ms for one in facts if one.latency_ms and one.cpu_ms]
+    return max(ratios) if ratios and max(ratios) > 1.5 else None
 
 
 def folded_table(report: Report) -> Table:
