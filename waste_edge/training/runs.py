@@ -44,6 +44,7 @@ class RunInfo(Strict, frozen=True):
         seconds: wall time of the training.
         ranges: how each activation was rounded, if the training was quantization-aware; empty if it was not.
         members: of a model put together from others: their sub-folders, each with the SHA-256 of its weights.
+        alpha: share of the text's logits in a weighted fusion.
     """
 
     schema: Literal[1]
@@ -66,6 +67,7 @@ class RunInfo(Strict, frozen=True):
     ranges: list[TrainedRange] = msgspec.field(default_factory=list)
     test_scores: Scores | None = None
     members: dict[str, str] = msgspec.field(default_factory=dict)
+    alpha: float | None = None
 
     def __post_init__(self) -> None:
         check_labels(self.labels)
@@ -166,11 +168,17 @@ def open_members(folder: Path, info: RunInfo) -> dict[str, Run]:
 
 def _put_together(folder: Path, info: RunInfo) -> Run:
     """A run made of others; each kind builds its network above theirs."""
+    members = open_members(folder, info)
     if info.recipe.kind == "cascade":
         from waste_edge.training.cascade import cascade_of
 
-        members = open_members(folder, info)
         return Run(folder, info, cascade_of(folder, info, members).eval(), members=members)
+    if info.recipe.kind == "weighted_fusion" and info.alpha is not None and set(members) == {"image", "text"}:
+        from waste_edge.training.networks.fusion import WeightedLogits
+
+        image, text = members["image"], members["text"]
+        network = WeightedLogits(image.as_trained(), text.as_trained(), info.alpha)
+        return Run(folder, info, network.eval(), text.tokenize, members)
     raise RunError(f"{folder}: a run of a kind that this version cannot open")
 
 
@@ -192,14 +200,25 @@ def rebuilt(folder: Path, info: RunInfo) -> Run:
 
 def _network_of(folder: Path, info: RunInfo) -> tuple[nn.Module, Tokenize | None]:
     """The run's network before its weights are read, and what tokenizes for it."""
-    model = info.recipe.model
+    model, text, fusion = info.recipe.model, info.recipe.text, info.recipe.fusion
+    classes = len(info.labels)
     if info.recipe.kind == "probe":
         from waste_edge.training.networks.clip import rebuild_probe
 
-        return rebuild_probe(folder, len(info.labels)), None
-    if model is None:
-        raise RunError(f"{folder}: a run of a kind that this version cannot open")
-    return build_network(model, len(info.labels)), None
+        return rebuild_probe(folder, classes), None
+    if text is None:
+        if model is None:
+            raise RunError(f"{folder}: a run of a kind that this version cannot open")
+        return build_network(model, classes), None
+    from waste_edge.training.networks.text import TextNetwork, encoder_of_run
+
+    encoder, tokenize = encoder_of_run(folder, text)
+    if model is None or fusion is None:
+        return TextNetwork(encoder, classes, text.dropout), tokenize
+    from waste_edge.training.networks.fusion import ConcatenatedNetwork
+
+    image = build_network(model, classes)
+    return ConcatenatedNetwork(image, encoder, classes, fusion, (model.dropout, text.dropout)), tokenize
 
 
 def library_versions(names: tuple[str, ...] = _LIBRARIES) -> dict[str, str]:

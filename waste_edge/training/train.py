@@ -45,7 +45,9 @@ def _probe(order: Order) -> RunInfo:
 
 
 def _weighted_fusion(order: Order) -> RunInfo:
-    raise ConfigError(f"recipe {order.recipe.name!r}: a kind that this version cannot train")
+    from waste_edge.training.weighted_fusion import fit_weighted_fusion
+
+    return fit_weighted_fusion(order)
 
 
 def _cascade(order: Order) -> RunInfo:

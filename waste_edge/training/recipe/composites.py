@@ -35,7 +35,8 @@ class WeightedFusionSpec(Strict, frozen=True):
     """`alpha * text + (1 - alpha) * image` of two models' logits, alpha chosen on the validation part.
 
     Attributes:
-        image, text: recipes of the two, by name or path beside this one.
+        image, text: recipes of the two, by name or path beside this one; both are trained on this recipe's [split]
+            and [labels] instead of their own.
         steps: the sweep is 0, 1/steps, ... 1.
     """
 
