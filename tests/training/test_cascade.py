@@ -19,18 +19,25 @@ from tests.training.test_fit import Silent
 from waste_edge.dataset import LabelMap, SplitSpec, group_near_duplicates, open_dataset, split
 from waste_edge.engines.evaluate import truth_of
 from waste_edge.errors import ConfigError, DataError, RunError
+from waste_edge.export.work import open_work
 from waste_edge.strict import read_json
 from waste_edge.training.evaluate import evaluate_run, predict
 from waste_edge.training.losses import Objective, parent_logits, tree_matrix
 from waste_edge.training.networks import feature_count
 from waste_edge.training.networks.cascade import Cascade
 from waste_edge.training.order import Order
-from waste_edge.training.recipe import Recipe, TreeSpec, read_recipe
+from waste_edge.training.recipe import DistillSpec, Recipe, TreeSpec, read_recipe
 from waste_edge.training.runs import Run, open_run
 from waste_edge.training.train import train
 from waste_edge.training.two_stages import TwoStages, compare_stages, two_stages_table, write_two_stages
 
-COLOURS = {"navy": (20, 20, 140), "sky": (110, 160, 255), "brick": (130, 20, 20), "rose": (255, 130, 150), "lawn": (30, 220, 30)}  # fmt: skip
+COLOURS = {
+    "navy": (20, 20, 140),
+    "sky": (110, 160, 255),
+    "brick": (130, 20, 20),
+    "rose": (255, 130, 150),
+    "lawn": (30, 220, 30),
+}
 STAGE = """
 name = "{name}"
 [model]
@@ -251,7 +258,7 @@ def test_a_cascade_takes_weights_but_no_teacher(
         train(replace(task, teachers=[runs["tree"]]))
     with pytest.raises(ConfigError, match="--member first"):
         train(replace(task, members={"first": runs["tree"].folder}))
-    with pytest.raises(ConfigError, match="absent.safetensors"):  # handed on to every stage
+    with pytest.raises(ConfigError, match=r"absent\.safetensors"):  # handed on to every stage
         train(replace(task, weights=tmp_path / "absent.safetensors"))
 
 
@@ -365,3 +372,14 @@ def test_texts_without_pictures_are_refused(recipes: Path, tmp_path: Path) -> No
     (tmp_path / "texts.csv").write_text("text,label\n" + rows)
     with pytest.raises(DataError, match="texts without pictures"):
         train(order(recipes, "cascade", tmp_path / "texts.csv", tmp_path / "run"))
+
+
+def test_a_cascade_is_not_exported_but_may_teach(runs: dict[str, Run], photos: Path, tmp_path: Path) -> None:
+    run = runs["cascade"]
+    with pytest.raises(RunError, match="is a cascade.*teach a student"):
+        open_work(run, photos, lambda text: None, lambda done, total: None)
+    tree = runs["tree"].info.recipe
+    assert tree.fit is not None
+    student = msgspec.structs.replace(tree, distill=DistillSpec(), fit=msgspec.structs.replace(tree.fit, epochs=1))
+    task = Order(student, photos, tmp_path / "run", watch=lambda _: nullcontext(Silent()), teachers=[run])
+    assert train(task).teacher == f"cascade sha256:{run.info.weights_sha256}"

@@ -10,7 +10,7 @@ from torch import nn
 
 from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open_dataset, split
 from waste_edge.engines.evaluate import Progress
-from waste_edge.errors import DataError
+from waste_edge.errors import DataError, RunError
 from waste_edge.export import calibrate
 from waste_edge.export.check import refuse_bad_weights
 from waste_edge.export.graphs import fold_batch_norms
@@ -62,9 +62,16 @@ def open_work(run: Run, data: Path, step: Callable[[str], None], progress: Progr
     """Find the run's own pictures again.
 
     Raises:
-        RunError: a weight is NaN or infinite.
+        RunError: not a run of one network that looks at pictures alone, or a weight is NaN or infinite.
         DataError: other data than the run's, or no validation part.
     """
+    recipe = run.info.recipe
+    if recipe.kind != "network" or recipe.text:
+        what = "reads text" if recipe.text else f"is a {recipe.kind}"
+        raise RunError(
+            f"{run.folder}: its model {what}, a bundle holds one network that looks at pictures alone; teach a student "
+            "with it (waste-edge distill --teacher) and export that"
+        )
     refuse_bad_weights(run.network, run.folder)
     dataset = open_dataset(data, run.info.labels, run.info.recipe.labels)
     if dataset.fingerprint() != run.info.data_fingerprint:
