@@ -376,7 +376,7 @@ def test_texts_without_pictures_are_refused(recipes: Path, tmp_path: Path) -> No
 
 def test_a_cascade_is_not_exported_but_may_teach(runs: dict[str, Run], photos: Path, tmp_path: Path) -> None:
     run = runs["cascade"]
-    with pytest.raises(RunError, match="is a cascade.*teach a student"):
+    with pytest.raises(RunError, match=r"is a cascade.*teach a student"):
         open_work(run, photos, lambda text: None, lambda done, total: None)
     tree = runs["tree"].info.recipe
     assert tree.fit is not None

@@ -57,6 +57,8 @@ def materials(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def order(name: str, size_px: int, data: Path, out: Path) -> Order:
     changes = [*QUICK, f"input.width_px={size_px}", f"input.height_px={size_px}"]
     raw = shipped(f"training/{name}.toml").read_text(encoding="utf-8")
+    if name in ("zoo_vgg16", "zoo_inception_v3"):  # torchvision's own initialization of these takes most of a minute
+        changes.append("model.options.init_weights=false")
     if "[rendered]" in raw:
         changes.append("rendered.views_per_label=0")
     recipe = read_recipe(name, [one for one in changes if "pretrained" not in one or 'pretrained = "' in raw])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from waste_edge.errors import ConfigError
 from waste_edge.training.fit import fit
 from waste_edge.training.order import Order
 from waste_edge.training.runs import RunInfo

@@ -206,7 +206,7 @@ def _greedy(logits: NDArray[np.float32], parent_of: NDArray[np.int64]) -> NDArra
     chances = np.exp(logits.astype(np.float64))
     parents = np.stack([chances[:, parent_of == index].sum(axis=1) for index in range(parent_of.max() + 1)], axis=1)
     inside = parent_of[None] == parents.argmax(axis=1)[:, None]
-    return np.where(inside, logits, -np.inf).argmax(axis=1)
+    return np.asarray(np.where(inside, logits, -np.inf).argmax(axis=1), np.int64)
 
 
 def _stages(
