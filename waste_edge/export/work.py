@@ -65,12 +65,12 @@ def open_work(run: Run, data: Path, step: Callable[[str], None], progress: Progr
         RunError: not a run of one network that looks at pictures alone, or a weight is NaN or infinite.
         DataError: other data than the run's, or no validation part.
     """
-    recipe = run.info.recipe
-    if recipe.kind != "network" or recipe.text:
-        what = "reads text" if recipe.text else f"is a {recipe.kind}"
+    reads_text, kind = "tokens" in getattr(run.network, "reads", ()), run.info.recipe.kind
+    if reads_text or kind != "network":
+        what = "reads text, which a bin has not" if reads_text else f"is a {kind}, not one network"
         raise RunError(
-            f"{run.folder}: its model {what}, a bundle holds one network that looks at pictures alone; teach a student "
-            "with it (waste-edge distill --teacher) and export that"
+            f"{run.folder}: its model {what}; teach a student of pictures alone and export that: "
+            "waste-edge distill RECIPE --teacher RUN"
         )
     refuse_bad_weights(run.network, run.folder)
     dataset = open_dataset(data, run.info.labels, run.info.recipe.labels)

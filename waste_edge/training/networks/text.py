@@ -39,9 +39,8 @@ class Tokenizer:
         self._max_tokens = max_tokens
 
     def __call__(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        read = self._tokenizer(
-            list(texts), padding=True, truncation=True, max_length=self._max_tokens, return_tensors="pt"
-        )
+        clean = [text.encode("utf-8", "replace").decode() for text in texts]  # a file's name may hold any bytes
+        read = self._tokenizer(clean, padding=True, truncation=True, max_length=self._max_tokens, return_tensors="pt")
         return read["input_ids"], read["attention_mask"]
 
 
