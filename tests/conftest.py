@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from tests.reading import fused_run, reading_recipes, talking_photos, tiny_encoder
 from waste_edge.bundle import Bundle, open_bundle
 from waste_edge.dataset import SplitSpec, open_dataset
 from waste_edge.engines.engine import Output, load_engine
@@ -34,6 +35,8 @@ from waste_edge.metrics import score
 from waste_edge.preprocess import InputSpec
 from waste_edge.resources import BUNDLES, DEFAULT_BUNDLE
 from waste_edge.strict import to_json
+
+__all__ = ["fused_run", "reading_recipes", "talking_photos", "tiny_encoder"]  # fixtures of models that read
 
 COLOURS = {"blue": (30, 30, 220), "green": (30, 220, 30), "red": (220, 30, 30)}
 SIZE_PX = 16

@@ -11,26 +11,36 @@ import typer
 from waste_edge.cli.common import (
     DEFAULT_BUNDLE,
     BundleOption,
+    EngineChoice,
     EngineOption,
     JsonOption,
+    PrecisionChoice,
     PrecisionOption,
     RequireKeyOption,
     ThreadsOption,
     opened_bundle,
 )
-from waste_edge.errors import PictureError
+from waste_edge.errors import PictureError, UserError
 
 if TYPE_CHECKING:
     from waste_edge.engines.classifier import Prediction
 
 
 def command(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Pictures, or folders that hold some.")],
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="PATH...", help="Pictures, or folders that hold some.")
+    ] = None,
     bundle: BundleOption = DEFAULT_BUNDLE,
     engine: EngineOption = "auto",
     precision: PrecisionOption = "int8",
     threads: ThreadsOption = 1,
     require_key: RequireKeyOption = None,
+    run: Annotated[Path | None, typer.Option("--run", help="Ask a training run instead of a bundle.")] = None,
+    text: Annotated[str | None, typer.Option("--text", help="What a run that reads is given to read.")] = None,
+    text_from_name: Annotated[
+        bool, typer.Option("--text-from-name", help="A run that reads is given the file's name as words.")
+    ] = False,
+    logits: Annotated[bool, typer.Option("--logits", help="A run's logits too.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Name what is on pictures: one line each, with the confidence and every
@@ -41,8 +51,38 @@ def command(
     it is like them. A file that cannot be read is reported on stderr, the rest
     go on, and the exit code is 2. With --json there is one JSON object a line.
 
+    With --run a training run is asked: one for pictures, one for text (which needs
+    no PATH), or one for both, which then also tells each model's own opinion.
+
     Example: [bold]waste-edge classify bottle.jpg photos/ --json[/]
+
+    [bold]waste-edge classify --run runs/fused green_bottle.jpg --text-from-name[/]
     """
+    if run is not None:
+        if (bundle, engine, precision, threads) != (DEFAULT_BUNDLE, "auto", "int8", 1):
+            raise UserError("--bundle, --engine, --precision and --threads are for bundles; leave them out with --run")
+        if require_key is not None:
+            raise UserError(f"{run}: a run is never signed, and a key is required; export it and sign the bundle")
+        from waste_edge.cli.classify_run import Question, classify_run
+
+        raise typer.Exit(classify_run(run, Question(tuple(paths or ()), text, text_from_name), logits, json))
+    if text is not None or text_from_name or logits:
+        raise UserError("--text, --text-from-name and --logits are for training runs; name one with --run")
+    if not paths:
+        raise UserError("missing PATH: give pictures, or folders that hold some")
+    raise typer.Exit(_classify(paths, bundle, engine, precision, threads, require_key, json))
+
+
+def _classify(
+    paths: list[Path],
+    bundle: str,
+    engine: EngineChoice,
+    precision: PrecisionChoice,
+    threads: int,
+    require_key: Path | None,
+    json: bool,
+) -> int:
+    """Ask a bundle; returns the exit code."""
     from waste_edge.engines.classifier import load_classifier
     from waste_edge.pictures import read_picture
 
@@ -52,17 +92,17 @@ def command(
         write = _write_json if json else _write_line
         for given in paths:
             try:
-                for path in _pictures_of(given):
+                for path in pictures_of(given):
                     try:
                         write(path, classifier.classify(read_picture(path)), classifier.labels)
                     except PictureError as error:
-                        failures += _report(error)
+                        failures += report(error)
             except PictureError as error:
-                failures += _report(error)
-    raise typer.Exit(2 if failures else 0)
+                failures += report(error)
+    return 2 if failures else 0
 
 
-def _pictures_of(given: Path) -> Iterator[Path]:
+def pictures_of(given: Path) -> Iterator[Path]:
     """The pictures below a folder, or the path itself; raises PictureError for a folder without pictures."""
     from waste_edge.pictures import find_pictures
 
@@ -78,9 +118,9 @@ def _pictures_of(given: Path) -> Iterator[Path]:
     yield from found
 
 
-def _report(error: PictureError) -> int:
+def report(error: PictureError) -> int:
     """Tell of one failure in one line on stderr; returns 1, to be counted."""
-    typer.echo(f"waste-edge: {_printable(str(error))}", err=True)
+    typer.echo(f"waste-edge: {printable(str(error))}", err=True)
     return 1
 
 
@@ -88,7 +128,7 @@ def _write_json(path: Path, prediction: Prediction, labels: tuple[str, ...]) -> 
     import msgspec
 
     fields: dict[str, Any] = {
-        "path": _printable(str(path)),
+        "path": printable(str(path)),
         "label": prediction.label,
         "confidence": prediction.confidence,
         "probabilities": dict(zip(labels, prediction.probabilities.tolist(), strict=True)),
@@ -104,11 +144,11 @@ def _write_line(path: Path, prediction: Prediction, labels: tuple[str, ...]) -> 
     colour = "green" if prediction.label == prediction.best else "yellow"
     label = typer.style(prediction.label, fg=colour, bold=True)
     typer.echo(
-        f"{_printable(str(path))}: {label} {prediction.confidence:.1%} ({shares}), "
+        f"{printable(str(path))}: {label} {prediction.confidence:.1%} ({shares}), "
         f"known score {prediction.known_score:.2f}, {prediction.latency_ms:.1f} ms"
     )
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """On one line and in UTF-8, whatever bytes a file's name holds."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\n", "\\n")

@@ -10,7 +10,7 @@ from torch import nn
 
 from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open_dataset, split
 from waste_edge.engines.evaluate import Progress
-from waste_edge.errors import DataError
+from waste_edge.errors import DataError, RunError
 from waste_edge.export import calibrate
 from waste_edge.export.check import refuse_bad_weights
 from waste_edge.export.graphs import fold_batch_norms
@@ -62,9 +62,16 @@ def open_work(run: Run, data: Path, step: Callable[[str], None], progress: Progr
     """Find the run's own pictures again.
 
     Raises:
-        RunError: a weight is NaN or infinite.
+        RunError: not a run of one network that looks at pictures alone, or a weight is NaN or infinite.
         DataError: other data than the run's, or no validation part.
     """
+    reads_text, kind = "tokens" in getattr(run.network, "reads", ()), run.info.recipe.kind
+    if reads_text or kind != "network":
+        what = "reads text, which a bin has not" if reads_text else f"is a {kind}, not one network"
+        raise RunError(
+            f"{run.folder}: its model {what}; teach a student of pictures alone and export that: "
+            "waste-edge distill RECIPE --teacher RUN"
+        )
     refuse_bad_weights(run.network, run.folder)
     dataset = open_dataset(data, run.info.labels, run.info.recipe.labels)
     if dataset.fingerprint() != run.info.data_fingerprint:

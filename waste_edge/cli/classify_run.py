@@ -1,0 +1,139 @@
+"""`waste-edge classify --run`: the same question put to a training run, which may read a text too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from waste_edge.cli.classify import pictures_of, printable, report
+from waste_edge.cli.common import host_only
+from waste_edge.errors import PictureError, UserError
+
+if TYPE_CHECKING:
+    from waste_edge.training.predict import Opinion, Oracle
+
+_Answer = tuple["Opinion", dict[str, "Opinion"]]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked.
+
+    Attributes:
+        paths: pictures and folders.
+        text: goes with every one of them, or stands alone.
+        from_name: each picture's name is its text.
+    """
+
+    paths: tuple[Path, ...]
+    text: str | None
+    from_name: bool
+
+
+def classify_run(run: Path, question: Question, with_logits: bool, as_json: bool) -> int:
+    """Write one line for each picture, or for the text alone; returns the exit code.
+
+    Raises:
+        MissingPackageError: torch is not installed.
+        RunError: see `open_run`.
+        UserError: the question is not one that this run can be asked.
+    """
+    with host_only("train"):
+        from waste_edge.training.predict import Oracle
+        from waste_edge.training.runs import open_run
+
+        oracle = Oracle(open_run(run))
+    _check(run, question, oracle)
+    write = _write_json if as_json else _write_line
+    failures = 0
+    if not question.paths:
+        text = question.text or ""
+        write(None, text, oracle.ask(None, text), with_logits)
+    for given in question.paths:
+        for path in _found(given):
+            try:
+                if isinstance(path, PictureError):
+                    raise path
+                write(path, *_ask(oracle, path, question), with_logits)
+            except PictureError as error:
+                failures += report(error)
+    return 2 if failures else 0
+
+
+def _check(run: Path, question: Question, oracle: Oracle) -> None:
+    """Raise UserError unless this run can be asked this question."""
+    if question.text is not None and question.from_name:
+        raise UserError("--text and --text-from-name both say what to read; give one of them")
+    has_text = question.text is not None or question.from_name
+    if has_text and not oracle.reads_text:
+        raise UserError(f"{run}: looks at pictures alone; leave out --text and --text-from-name")
+    if oracle.reads_text and not has_text:
+        raise UserError(f"{run}: reads text; give it with --text, or --text-from-name for the file's name")
+    if oracle.looks and not question.paths:
+        raise UserError(f"{run}: looks at pictures; give their paths")
+    if not oracle.looks and question.paths and question.text is not None:
+        raise UserError(f"{run}: reads text alone; leave out either the paths or --text")
+    if question.from_name and not question.paths:
+        raise UserError("--text-from-name needs the paths of files; give them, or --text")
+
+
+def _found(given: Path) -> Iterator[Path | PictureError]:
+    try:
+        yield from pictures_of(given)
+    except PictureError as error:
+        yield error
+
+
+def _ask(oracle: Oracle, path: Path, question: Question) -> tuple[str | None, _Answer]:
+    """The text that went with a picture, if any, and the answer."""
+    from waste_edge.dataset import text_of_name
+    from waste_edge.pictures import read_picture
+
+    if not oracle.looks and not path.is_file():
+        raise PictureError(f"{path}: no such file; check the path")
+    text = text_of_name(path) if question.from_name else question.text
+    pixels = read_picture(path) if oracle.looks else None
+    return text, oracle.ask(pixels, text or "")
+
+
+def _write_json(path: Path | None, text: str | None, answer: _Answer, with_logits: bool) -> None:
+    whole, members = answer
+    fields: dict[str, Any] = {"path": None if path is None else printable(str(path)), "text": text}
+    fields |= _as_fields(whole, with_logits)
+    fields["opinions"] = {name: _as_fields(one, with_logits) for name, one in members.items()}
+    typer.echo(json.dumps(fields, ensure_ascii=False).encode("utf-8", "backslashreplace").decode())
+
+
+def _as_fields(one: Opinion, with_logits: bool) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "label": one.label,
+        "confidence": one.confidence,
+        "probabilities": dict(zip(one.labels, one.probabilities.tolist(), strict=True)),
+    }
+    if with_logits:
+        fields["logits"] = dict(zip(one.labels, one.logits.tolist(), strict=True))
+    return fields
+
+
+def _write_line(path: Path | None, text: str | None, answer: _Answer, with_logits: bool) -> None:
+    whole, members = answer
+    subject = repr(text) if path is None else str(path)
+    shares = _ranked(whole, whole.probabilities.tolist())
+    label = typer.style(whole.label, fg="green", bold=True)
+    told = [f"{label} {whole.confidence:.1%} ({shares})"]
+    if with_logits:
+        told.append(f"logits {_ranked(whole, whole.logits.tolist())}")
+    for name, one in members.items():
+        own = f"{name}: {one.label} {one.confidence:.1%}"
+        told.append(f"{own}, logits {_ranked(one, one.logits.tolist())}" if with_logits else own)
+    typer.echo(f"{printable(subject)}: {'; '.join(told)}")
+
+
+def _ranked(one: Opinion, values: list[float]) -> str:
+    ranked = sorted(zip(one.labels, values, strict=True), key=lambda pair: -pair[1])
+    return ", ".join(f"{label} {value:.3f}" for label, value in ranked)
