@@ -36,6 +36,10 @@ class TrainingProgress:
     ) -> None:
         self._bar.stop()
 
+    def warn(self, sentence: str) -> None:
+        """What is to be read before the first accuracy."""
+        self._bar.console.print(f"warning: {sentence}", style="yellow", markup=False)
+
     def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
         """One batch is done."""
         done = (epoch - 1) * steps + step
