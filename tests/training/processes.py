@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -56,9 +55,8 @@ def train(recipe: bytes, data: Path, out: Path, resume: bool, pause_s: float) ->
 
 def together(processes: int, target: Callable[..., None], *arguments: Any) -> list[int | None]:
     """Exit codes of processes that torchrun could have started."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    started = [start(_member, rank, processes, port, target, arguments) for rank in range(processes)]
+    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # as torchrun has one
+    started = [start(_member, rank, processes, store.port, target, arguments) for rank in range(processes)]
     for process in started:
         process.join(120)
         assert process.exitcode is not None, "a process hangs"
@@ -67,7 +65,7 @@ def together(processes: int, target: Callable[..., None], *arguments: Any) -> li
 
 def _member(rank: int, size: int, port: int, target: Callable[..., None], arguments: Sequence[Any]) -> None:
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size),
-                   "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}  # fmt: skip
+                   "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "True"}  # fmt: skip
     torch.set_num_threads(1)
     told = arguments[0]
     try:

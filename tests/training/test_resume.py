@@ -37,7 +37,7 @@ CHANGES = {
 }
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """What a watcher raises to stop a training."""
 
 
@@ -51,11 +51,11 @@ class Stopping(Silent):
     def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
         super().step(epoch, step, steps, loss)
         if (epoch, step) == self._where:
-            raise Stopped
+            raise StoppedError
 
     def epoch(self, epoch: int, loss: float, scores: object) -> None:
         if (epoch, 0) == self._where:
-            raise Stopped
+            raise StoppedError
 
 
 def changed(recipe: Recipe, changes: dict[str, object]) -> Recipe:
@@ -76,7 +76,7 @@ def same(first: RunInfo, second: RunInfo) -> None:
 
 
 def stop(recipe: Recipe, data: Path, out: Path, epoch: int, step: int, **more: object) -> None:
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         fit(recipe, data, out, Stopping(epoch, step), **more)  # type: ignore[arg-type]
 
 
