@@ -46,4 +46,4 @@ def command(
     """
     if control == bool(teachers):
         raise UserError("distill needs either --teacher RUN or --control; give one of them")
-    fit_and_report(recipe, data, out, weights, teachers or (), start, changes or (), resume, as_json)
+    fit_and_report(recipe, data, out, weights, teachers or (), start, changes or (), (), resume, as_json)

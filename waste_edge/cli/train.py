@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waste_edge.cli.common import DataOption, JsonOption, host_only
+from waste_edge.cli.common import DataOption, JsonOption, host_only, progress_bar
+from waste_edge.errors import UserError
 
 if TYPE_CHECKING:
     from waste_edge.metrics import Scores
@@ -34,6 +35,14 @@ SetOption = Annotated[
 ResumeOption = Annotated[
     bool, typer.Option("--resume", help="Go on with the unfinished training in --out, to the same weights.")
 ]
+MemberOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--member",
+        metavar="NAME=RUN",
+        help="A finished run to take as a part of a model put together from others, e.g. image=runs/image. Repeatable.",
+    ),
+]
 
 
 def command(
@@ -43,6 +52,7 @@ def command(
     weights: WeightsOption = None,
     start: StartOption = None,
     changes: SetOption = None,
+    members: MemberOption = None,
     resume: ResumeOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -53,7 +63,7 @@ def command(
 
     [dim]waste-edge train teacher_mobilenet_v2 --data photos --out runs/teacher[/]
     """
-    fit_and_report(recipe, data, out, weights, (), start, changes or (), resume, as_json)
+    fit_and_report(recipe, data, out, weights, (), start, changes or (), members or (), resume, as_json)
 
 
 def fit_and_report(
@@ -64,22 +74,41 @@ def fit_and_report(
     teachers: Sequence[Path],
     start: Path | None,
     changes: Sequence[str],
+    members: Sequence[str],
     resume: bool,
     as_json: bool,
 ) -> None:
-    """Run the training loop under a progress bar and say what came out."""
+    """Train under a progress bar and say what came out."""
     with host_only("train"):
         from waste_edge.cli.training_progress import TrainingProgress
-        from waste_edge.training.fit import fit
+        from waste_edge.resources import find
+        from waste_edge.training.order import Order
         from waste_edge.training.recipe import read_recipe
         from waste_edge.training.runs import open_run
+        from waste_edge.training.train import train
 
-        recipe = read_recipe(recipe_name, changes)
-        wise = [open_run(teacher) for teacher in teachers]
-        before = open_run(start) if start else None
-        with TrainingProgress(recipe.trained.epochs) as watcher:
-            info = fit(recipe, data, out, watcher, weights, wise, before, resume)
+        order = Order(
+            recipe=read_recipe(recipe_name, changes),
+            data=data,
+            out=out,
+            watch=lambda recipe: TrainingProgress(recipe.name, recipe.trained.epochs),
+            bar=progress_bar,
+            beside=find(recipe_name, "training").parent,
+            weights=weights,
+            teachers=[open_run(teacher) for teacher in teachers],
+            start=open_run(start) if start else None,
+            members=dict(_named(member) for member in members),
+            resume=resume,
+        )
+        info = train(order)
     report(info, out, as_json)
+
+
+def _named(member: str) -> tuple[str, Path]:
+    name, equals, run = member.partition("=")
+    if not (name and equals and run):
+        raise UserError(f"--member {member}: expected NAME=RUN, e.g. image=runs/image")
+    return name, Path(run)
 
 
 def report(info: RunInfo, out: Path, as_json: bool) -> None:

@@ -13,11 +13,11 @@ from waste_edge.metrics import Scores
 class TrainingProgress:
     """A training watcher that draws on stderr."""
 
-    def __init__(self, epochs: int) -> None:
-        self._epochs = epochs
+    def __init__(self, name: str, epochs: int) -> None:
+        self._name, self._epochs = name, epochs
         screen = console(stderr=True)
         self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}/" + str(epochs)),
+            TextColumn("{task.description} epoch {task.fields[epoch]}/" + str(epochs), markup=False),
             BarColumn(),
             TextColumn("loss {task.fields[loss]:.3f}"),
             TimeRemainingColumn(),
@@ -25,7 +25,7 @@ class TrainingProgress:
             transient=True,
             disable=not screen.is_terminal,
         )
-        self._task = self._bar.add_task("train", total=None, epoch=1, loss=float("nan"))
+        self._task = self._bar.add_task(name, total=None, epoch=1, loss=float("nan"))
 
     def __enter__(self) -> TrainingProgress:
         self._bar.start()
@@ -48,4 +48,4 @@ class TrainingProgress:
     def epoch(self, epoch: int, loss: float, scores: Scores | None) -> None:
         """One epoch is done: a line that stays."""
         accuracy = f", validation accuracy {scores.accuracy:.1%}" if scores else ""
-        self._bar.console.print(f"epoch {epoch}/{self._epochs}: loss {loss:.3f}{accuracy}")
+        self._bar.console.print(f"{self._name}: epoch {epoch}/{self._epochs}: loss {loss:.3f}{accuracy}", markup=False)

@@ -207,6 +207,7 @@ def _manifest(work: Work, naming: Naming, floating: Floating, attempt: Attempt, 
         golden=golden,
         metrics=metrics,
         provenance=_provenance(work, attempt),
+        tree=info.recipe.tree.parent_of() if info.recipe.tree else {},
     )
 
 

@@ -34,6 +34,10 @@ def check_parts(recipe: Recipe, data: Path, dataset: Dataset, parts: dict[Part, 
         raise DataError(f"{data}: {len(parts['train'])} pictures to train on; at least 2 are needed")
     if recipe.input and not dataset.has_pictures:
         raise DataError(f"{data}: texts without pictures, and recipe {recipe.name!r} looks at pictures")
+    if recipe.text and recipe.text.source == "column" and not dataset.has_text:
+        raise DataError(
+            f"{data}: has no texts, and recipe {recipe.name!r} reads them; text.source = 'file_name' reads names"
+        )
     if recipe.trained.needs_validation and not parts["val"]:
         raise ConfigError(
             f"recipe {recipe.name!r}: fit.schedule, stop_after or keep look at the validation loss, but the "

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import importlib.metadata
 import io
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -44,6 +45,8 @@ class RunInfo(Strict, frozen=True):
         seconds: wall time of the training.
         ranges: how each activation was rounded, if the training was quantization-aware; empty if it was not.
         leaks: for a model that reads text, in which ways the text alone gives the label away.
+        members: of a model put together from others: their sub-folders, each with the SHA-256 of its weights.
+        alpha: share of the text's logits in a weighted fusion.
     """
 
     schema: Literal[1]
@@ -66,6 +69,8 @@ class RunInfo(Strict, frozen=True):
     ranges: list[TrainedRange] = msgspec.field(default_factory=list)
     test_scores: Scores | None = None
     leaks: list[str] = msgspec.field(default_factory=list)
+    members: dict[str, str] = msgspec.field(default_factory=dict)
+    alpha: float | None = None
 
     def __post_init__(self) -> None:
         check_labels(self.labels)
@@ -77,16 +82,20 @@ class Run:
 
     Attributes:
         tokenize: of a model that reads text; None for one of pictures alone.
+        members: of a model put together from others, by name.
     """
 
     folder: Path
     info: RunInfo
     network: nn.Module
     tokenize: Tokenize | None = None
+    members: dict[str, Run] = field(default_factory=dict)
 
     def reader(self) -> Reader:
         """Turns photographs into what the network takes."""
-        return reader_of(self.info.recipe, self.tokenize)
+        reader = reader_of(self.info.recipe, self.tokenize)
+        text = self.members.get("text")
+        return replace(reader, text_of=text.reader().text_of) if text else reader
 
     def as_trained(self) -> nn.Module:
         """The network whose scores the run wrote down: the one under INT8 rounding if it was trained so.
@@ -132,10 +141,48 @@ def open_run(folder: Path) -> Run:
         info = read_json(folder / RUN_NAME, RunInfo)
     except ConfigError as error:
         raise RunError(f"{error}; was it made by another version of waste-edge?") from error
+    if info.members:
+        return _put_together(folder, info)
     path = folder / WEIGHTS_NAME
     if not path.is_file() or sha256_of(path) != info.weights_sha256:
         raise RunError(f"{path}: missing or damaged (its SHA-256 is not the one in {RUN_NAME}); train again")
     return rebuilt(folder, info)
+
+
+def sum_of_members(members: dict[str, str]) -> str:
+    """The `weights_sha256` of a model put together from others: the SHA-256 of its members' names and sums."""
+    return hashlib.sha256("\n".join(f"{name} {members[name]}" for name in sorted(members)).encode()).hexdigest()
+
+
+def open_members(folder: Path, info: RunInfo) -> dict[str, Run]:
+    """The runs in a run's sub-folders, each verified to be the one it was put together from.
+
+    Raises:
+        RunError: one is missing, damaged, or another one.
+    """
+    if sum_of_members(info.members) != info.weights_sha256:
+        raise RunError(f"{folder / RUN_NAME}: `members` do not agree with `weights_sha256`; train again")
+    members = {name: open_run(folder / name) for name in info.members}
+    for name, run in members.items():
+        if run.info.weights_sha256 != info.members[name]:
+            raise RunError(f"{folder / name}: is not the run that {folder} was put together from; train again")
+    return members
+
+
+def _put_together(folder: Path, info: RunInfo) -> Run:
+    """A run made of others; each kind builds its network above theirs."""
+    members = open_members(folder, info)
+    if info.recipe.kind == "cascade":
+        from waste_edge.training.cascade import cascade_of
+
+        return Run(folder, info, cascade_of(folder, info, members).eval(), members=members)
+    if info.recipe.kind == "weighted_fusion" and info.alpha is not None and set(members) == {"image", "text"}:
+        from waste_edge.training.networks.fusion import WeightedLogits
+
+        image, text = members["image"], members["text"]
+        network = WeightedLogits(image.as_trained(), text.as_trained(), info.alpha)
+        return Run(folder, info, network.eval(), text.tokenize, members)
+    raise RunError(f"{folder}: a run of a kind that this version cannot open")
 
 
 def rebuilt(folder: Path, info: RunInfo) -> Run:
@@ -156,10 +203,25 @@ def rebuilt(folder: Path, info: RunInfo) -> Run:
 
 def _network_of(folder: Path, info: RunInfo) -> tuple[nn.Module, Tokenize | None]:
     """The run's network before its weights are read, and what tokenizes for it."""
-    model = info.recipe.model
-    if model is None:
-        raise RunError(f"{folder}: a run of a kind that this version cannot open")
-    return build_network(model, len(info.labels)), None
+    model, text, fusion = info.recipe.model, info.recipe.text, info.recipe.fusion
+    classes = len(info.labels)
+    if info.recipe.kind == "probe":
+        from waste_edge.training.networks.clip import rebuild_probe
+
+        return rebuild_probe(folder, classes), None
+    if text is None:
+        if model is None:
+            raise RunError(f"{folder}: a run of a kind that this version cannot open")
+        return build_network(model, classes), None
+    from waste_edge.training.networks.text import TextNetwork, encoder_of_run
+
+    encoder, tokenize = encoder_of_run(folder, text)
+    if model is None or fusion is None:
+        return TextNetwork(encoder, classes, text.dropout), tokenize
+    from waste_edge.training.networks.fusion import ConcatenatedNetwork
+
+    image = build_network(model, classes)
+    return ConcatenatedNetwork(image, encoder, classes, fusion, (model.dropout, text.dropout)), tokenize
 
 
 def library_versions(names: tuple[str, ...] = _LIBRARIES) -> dict[str, str]:

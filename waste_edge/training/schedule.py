@@ -92,7 +92,8 @@ class LearningRate:
 
 
 def _is_head(name: str) -> bool:
-    return "classifier" in name.split(".")
+    parts = name.split(".")
+    return "classifier" in parts or parts[0] == "projection"
 
 
 def _factor(spec: FitSpec, steps_per_epoch: int) -> Callable[[int], float]:

@@ -14,7 +14,7 @@ from waste_edge.files import sha256_of
 from waste_edge.training.fake_quantization import FakeQuantized
 from waste_edge.training.inputs import Tokenize
 from waste_edge.training.networks import build_network, starting_image_network
-from waste_edge.training.recipe import Recipe
+from waste_edge.training.recipe import Recipe, TextSpec
 from waste_edge.training.runs import Run
 
 
@@ -73,9 +73,11 @@ def starting_network(recipe: Recipe, labels: Sequence[str], weights: Path | None
     """The network to train, as a recipe and the command line say.
 
     Raises:
-        ConfigError, UserError: the weights do not fit, or cannot be had.
+        ConfigError, UserError: the weights or the encoder do not fit, or cannot be had.
     """
     model = recipe.model
+    if recipe.text:
+        return _reading_network(recipe, recipe.text, len(labels), weights)
     if model is None:
         raise ConfigError(f"recipe {recipe.name!r} has no [model] part")
     if start is None:
@@ -87,3 +89,25 @@ def starting_network(recipe: Recipe, labels: Sequence[str], weights: Path | None
         network = FakeQuantized(network, recipe.quantize_aware)
     words = f"run {start.info.recipe.name}, itself from {start.info.initial_weights}"
     return Start(network, words, start.info.weights_sha256)
+
+
+def _reading_network(recipe: Recipe, text: TextSpec, classes: int, weights: Path | None) -> Start:
+    """A network that reads, and looks too if the recipe has a [model]; `weights` are those of what looks."""
+    from waste_edge.training.networks.fusion import ConcatenatedNetwork
+    from waste_edge.training.networks.text import TextNetwork, starting_encoder
+
+    model, fusion = recipe.model, recipe.fusion
+    if model is None or fusion is None:
+        if weights is not None:
+            raise ConfigError("--weights is for networks that look at pictures; text.encoder names the one that reads")
+        encoder = starting_encoder(text)
+        network: nn.Module = TextNetwork(encoder.network, classes, text.dropout)
+        return Start(network, encoder.words, encoder.sha256, encoder.tokenize, encoder.save)
+    if model.hidden:
+        raise ConfigError("model.hidden is of an image network's own head; with [fusion] there is fusion.hidden")
+    encoder = starting_encoder(text)
+    image, words = starting_image_network(model, classes, weights)
+    network = ConcatenatedNetwork(image, encoder.network, classes, fusion, (model.dropout, text.dropout))
+    of_text = f"{encoder.words} (sha256:{encoder.sha256})" if encoder.sha256 else encoder.words
+    sha256 = sha256_of(weights) if weights else ""
+    return Start(network, f"image: {words}; text: {of_text}", sha256, encoder.tokenize, encoder.save)

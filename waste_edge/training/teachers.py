@@ -72,11 +72,21 @@ def check_teachers(recipe: Recipe, teachers: Sequence[Run], dataset: Dataset) ->
         own = run.info.recipe
         if own.input and not recipe.input:
             raise RunError(f"{run.folder}: the teacher looks at pictures, recipe {recipe.name!r} does not")
+        if reads_column(run) and not dataset.has_text:
+            raise RunError(
+                f"{run.folder}: the teacher reads the data's texts, and there are none; give data with a text column"
+            )
         if run.info.data_fingerprint == dataset.fingerprint() and own.split != recipe.split:
             raise RunError(
                 f"{run.folder}: was trained with another [split], so it has seen pictures that this recipe would "
                 "validate on; copy its split part into the recipe"
             )
+
+
+def reads_column(run: Run) -> bool:
+    """Whether a run, or a member of it, reads texts that come with the data."""
+    text = run.info.recipe.text
+    return bool(text and text.source == "column") or any(reads_column(member) for member in run.members.values())
 
 
 def _at_its_size(inputs: Inputs, sees: InputSpec | None) -> Inputs:

@@ -36,6 +36,8 @@ def count_parameters(network: nn.Module) -> int:
 
 
 def feature_count(network: nn.Module) -> int:
-    """Length of the pooled features: what the first layer of the classifier takes."""
+    """Length of the features: what the first layer of the classifier takes; of a weighted fusion that of both."""
+    if not hasattr(network, "classifier") and hasattr(network, "image"):
+        return feature_count(network.get_submodule("image")) + feature_count(network.get_submodule("text"))
     classifier = network.get_submodule("classifier")
     return next(module.in_features for module in classifier.modules() if isinstance(module, nn.Linear))

@@ -14,6 +14,7 @@ class ProbeSpec(Strict, frozen=True):
         c: inverse strength of the regularization, scikit-learn's `C`.
         max_iter: at most so many iterations of the solver.
         batch_size: pictures embedded at once.
+        seed: of the encoder's random weights where `pretrained` is false.
     """
 
     encoder: str
@@ -21,6 +22,7 @@ class ProbeSpec(Strict, frozen=True):
     c: float = 0.316
     max_iter: int = 1000
     batch_size: int = 32
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if not self.encoder:
@@ -33,7 +35,8 @@ class WeightedFusionSpec(Strict, frozen=True):
     """`alpha * text + (1 - alpha) * image` of two models' logits, alpha chosen on the validation part.
 
     Attributes:
-        image, text: recipes of the two, by name or path beside this one.
+        image, text: recipes of the two, by name or path beside this one; both are trained on this recipe's [split]
+            and [labels] instead of their own.
         steps: the sweep is 0, 1/steps, ... 1.
     """
 
@@ -50,7 +53,7 @@ class TreeSpec(Strict, frozen=True):
     """Labels in two stages: each parent with its children. One network learns the children, and the parents by them.
 
     Attributes:
-        parents: parent to its labels; every label has exactly one.
+        parents: parent to its labels; every label has exactly one. A parent may be called like its only label.
         weight: share of the parents' part in the loss: cross entropy of the children's summed probabilities.
     """
 
@@ -63,8 +66,14 @@ class TreeSpec(Strict, frozen=True):
         children = [label for labels in self.parents.values() for label in labels]
         if doubled := sorted({label for label in children if children.count(label) > 1}):
             raise ValueError(f"tree.parents: {', '.join(doubled)} has more than one parent")
+        if unclear := [name for name in self.parents if name in children and self.parents[name] != [name]]:
+            raise ValueError(f"tree.parents: {unclear[0]} is a parent and a label too; call the parent otherwise")
         if not 0.0 <= self.weight <= 1.0:
             raise ValueError(f"tree.weight must be 0 to 1, got {self.weight}")
+
+    def parent_of(self) -> dict[str, str]:
+        """Label to parent, as a bundle's manifest has it; a parent called like its label is left out."""
+        return {label: parent for parent, labels in self.parents.items() for label in labels if label != parent}
 
 
 class CascadeSpec(Strict, frozen=True):

@@ -101,7 +101,13 @@ class TextSpec(Strict, frozen=True):
 
 
 class FusionSpec(Strict, frozen=True):
-    """Image and text, each projected with batch norm, concatenated, and one hidden layer above both."""
+    """Image and text, each projected with batch norm, concatenated, and one hidden layer above both.
+
+    Attributes:
+        projection: units that each is projected to, from its features after `model.dropout` or `text.dropout`.
+        hidden: units above both.
+        dropout: after these, while training.
+    """
 
     projection: int = 750
     hidden: int = 1000

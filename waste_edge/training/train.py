@@ -1,0 +1,56 @@
+"""Training by any recipe: one network, or a model put together from others."""
+
+from __future__ import annotations
+
+from waste_edge.errors import ConfigError
+from waste_edge.training.fit import fit
+from waste_edge.training.order import Order
+from waste_edge.training.runs import RunInfo
+
+
+def train(order: Order) -> RunInfo:
+    """Train what the order's recipe describes and leave a run in its `out`.
+
+    Raises:
+        ConfigError, DataError, RunError, PictureError: one line naming what is wrong.
+        UserError: see `fit`.
+    """
+    return {
+        "network": _network,
+        "probe": _probe,
+        "weighted_fusion": _weighted_fusion,
+        "cascade": _cascade,
+    }[order.recipe.kind](order)
+
+
+def _network(order: Order) -> RunInfo:
+    order.check_members(())
+    with order.watch(order.recipe) as watcher:
+        return fit(
+            order.recipe,
+            order.data,
+            order.out,
+            watcher,
+            order.weights,
+            order.teachers,
+            order.start,
+            order.resume,
+        )
+
+
+def _probe(order: Order) -> RunInfo:
+    from waste_edge.training.probe import fit_probe
+
+    return fit_probe(order)
+
+
+def _weighted_fusion(order: Order) -> RunInfo:
+    from waste_edge.training.weighted_fusion import fit_weighted_fusion
+
+    return fit_weighted_fusion(order)
+
+
+def _cascade(order: Order) -> RunInfo:
+    from waste_edge.training.cascade import fit_cascade
+
+    return fit_cascade(order)
