@@ -65,7 +65,8 @@ def together(processes: int, target: Callable[..., None], *arguments: Any) -> li
 
 def _member(rank: int, size: int, port: int, target: Callable[..., None], arguments: Sequence[Any]) -> None:
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size),
-                   "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "True"}  # fmt: skip
+                   "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+                   "TORCHELASTIC_USE_AGENT_STORE": "True"}  # fmt: skip
     torch.set_num_threads(1)
     told = arguments[0]
     try:

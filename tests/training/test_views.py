@@ -54,7 +54,7 @@ def test_letterboxed_views_pad_as_the_device_does(shape: tuple[int, int]) -> Non
     assert filled.any() == (shape != (48, 64))
     # Between them are torch's and OpenCV's interpolation, and an edge that may fall within a pixel.
     apart = np.abs(view.astype(int) - device).max(axis=0)
-    assert np.median(apart) <= 8
+    assert np.median(apart) <= 10
     assert (apart > 24).mean() < 0.2
     if filled.any():
         assert (view[:, filled] == np.array([[10], [200], [30]])).mean() > 0.85

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +12,7 @@ import typer
 from waste_edge.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
+    from waste_edge.training.order import Order
     from waste_edge.training.recipe import Recipe
     from waste_edge.training.repeat import Summary
 
@@ -40,6 +44,23 @@ def variations(recipe: Recipe, seeds: str, folds: int) -> dict[str, Recipe]:
         if isinstance(error, ConfigError):
             raise
         raise ConfigError(f"--seeds {seeds}: expected whole numbers with commas between, e.g. 0,1,2") from error
+
+
+def train_several(
+    order: Order, recipes: dict[str, Recipe], teachers: Sequence[Path], as_json: bool, leads: bool
+) -> str:
+    """Train each of the recipes into a folder of its own below the order's `out`; returns what to print."""
+    from waste_edge.strict import to_json
+    from waste_edge.training.repeat import own_or_shared, train_each
+    from waste_edge.training.runs import RunInfo, open_run
+    from waste_edge.training.train import train
+
+    def train_one(name: str, recipe: Recipe, folder: Path, resume: bool) -> RunInfo:
+        wise = [open_run(own_or_shared(teacher, name)) for teacher in teachers]
+        return train(replace(order, recipe=recipe, out=folder, teachers=wise, resume=resume))
+
+    summary = train_each(recipes, order.out, train_one, order.resume, leads)
+    return to_json(summary).rstrip("\n") if as_json else summary_table(summary)
 
 
 def summary_table(summary: Summary) -> str:
