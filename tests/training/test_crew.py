@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -104,3 +107,24 @@ def test_a_mistake_that_all_of_them_see_is_told_once(colour_photos: Path, tmp_pa
     assert len(told) == 1
     assert "the validation part is empty" in told[0]
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.long
+def test_torchrun_trains_and_only_the_leader_speaks(colour_photos: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "quick.toml"
+    recipe.write_text(
+        'name = "quick"\n[model]\narchitecture = "cnn4"\nwidth = 0.1\n[input]\nwidth_px = 16\nheight_px = 16\n'
+        "[fit]\nepochs = 2\nbatch_size = 4\n"
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "waste_edge", "train",
+               str(recipe), "--data", str(colour_photos), "--out", str(tmp_path / "run")]  # fmt: skip
+    paths = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr.count("epoch 1/2") == ended.stderr.count("epoch 2/2") == 1
+    assert len(ended.stdout.splitlines()) == 1
+    again = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
+    assert again.returncode != 0
+    assert again.stderr.count("waste-edge: ") == 1
+    assert "holds a finished run" in again.stderr

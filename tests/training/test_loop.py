@@ -183,11 +183,11 @@ def test_the_best_epochs_weights_are_kept_and_patience_ends(
     [
         (MemoryError(), "out of memory while training 'tiny': lower fit.batch_size (now 8) or input.width_px"),
         (torch.OutOfMemoryError("CUDA out of memory."), "lower fit.batch_size (now 8)"),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to"), "lower fit.batch_size"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you"), "lower fit.batch_size"),
         (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."), "lower fit.workers (now 0)"),
         (
-            PictureError("Caught PictureError in DataLoader worker process 0.\nOriginal Traceback (most recent call last)"
-                         ":\n  File x\nwaste_edge.errors.PictureError: a.png: not a picture\n"),
+            PictureError("Caught PictureError in DataLoader worker process 0.\nOriginal Traceback (most recent"
+                         " call last):\n  File x\nwaste_edge.errors.PictureError: a.png: not a picture\n"),
             "a.png: not a picture",
         ),
     ],
@@ -201,7 +201,7 @@ def test_troubles_come_in_one_line_with_the_option_to_lower(error: Exception, sa
 
 
 def test_other_errors_stay_as_they_are() -> None:
-    with pytest.raises(RuntimeError, match="^ours$"), troubles_in_words(TINY):
+    with pytest.raises(RuntimeError, match=r"^ours$"), troubles_in_words(TINY):
         raise RuntimeError("ours")
 
 
@@ -307,3 +307,13 @@ def test_a_leak_is_told_before_any_accuracy(
     watcher = Noting()
     assert fitting._warned_of_leaks(reading, None, watcher) == ["the column tells"]  # type: ignore[arg-type]
     assert told[1:] == ["leak: the column tells"]
+
+
+def test_a_steps_time_is_measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from waste_edge.training import step_time
+
+    monkeypatch.setattr(step_time, "read_recipe", lambda _: TINY)
+    monkeypatch.setattr("sys.argv", ["step_time", "tiny", "--steps", "1"])
+    step_time.main()
+    assert [line.rpartition(":")[0] for line in capsys.readouterr().out.splitlines()] == ["tiny: fp32", "tiny: bf16"]
+    assert step_time.step_seconds(TINY, "fp32", False, 1) > 0
