@@ -16,6 +16,7 @@ from waste_edge.metrics import Scores, score, softmax
 from waste_edge.preprocess import InputSpec
 from waste_edge.training.inputs import Reader, ask
 from waste_edge.training.networks import count_macs
+from waste_edge.training.recipe import Recipe
 from waste_edge.training.runs import Run, open_run
 
 
@@ -78,11 +79,12 @@ def validate(
     dataset: Dataset,
     photos: Sequence[Photo],
     progress: Progress = without_progress,
+    batch: int = 32,
 ) -> tuple[Scores, float]:
     """All scores of a network on some of a dataset's photos, and its mean cross entropy there."""
     network.eval()
     truth = truth_of(photos, dataset.labels)
-    probabilities = softmax(predict(network, reader, photos, progress).logits)
+    probabilities = softmax(predict(network, reader, photos, progress, batch).logits)
     loss = -np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)).mean()
     return score(probabilities, truth, dataset.labels), float(loss)
 
@@ -106,4 +108,10 @@ def evaluate_run(run: Path, data: Path, part: PartChoice, progress: Progress) ->
     info = opened.info
     dataset = open_dataset(data, info.labels, info.recipe.labels)
     photos, protocol = choose_photos(dataset, part, info.recipe.split, info.data_fingerprint)
-    return validate(opened.as_trained(), opened.reader(), dataset, photos, progress)[0], protocol
+    batch = scored_at_once(info.recipe)
+    return validate(opened.as_trained(), opened.reader(), dataset, photos, progress, batch)[0], protocol
+
+
+def scored_at_once(recipe: Recipe) -> int:
+    """How many pictures are scored together: no more than are trained together, for the memory's sake."""
+    return min(32, recipe.fit.batch_size) if recipe.fit else 32
