@@ -25,11 +25,9 @@ class LiteRtEngine:
     """A TFLite file: input uint8 or int8 (1, H, W, 3), outputs logits and features, float or int8."""
 
     def __init__(self, path: Path, threads: int) -> None:
-        module, self.name = _find_interpreter()
+        self.name = _find_interpreter()[1]
         try:
-            with _without_greeting():
-                self._interpreter = module.Interpreter(model_path=str(path), num_threads=threads)
-                self._interpreter.allocate_tensors()
+            self._interpreter = open_interpreter(threads, model_path=str(path))
         except (ValueError, RuntimeError) as error:
             raise BundleError(f"{path}: {self.name} cannot load it ({str(error).splitlines()[0]})") from error
         entries = self._interpreter.get_input_details()
@@ -66,6 +64,19 @@ class LiteRtEngine:
         scale, zero_point = detail["quantization"]
         steps = values.astype(np.int32) - zero_point
         return np.asarray(steps * np.float32(scale), np.float32)
+
+
+def open_interpreter(threads: int, **model: Any) -> Any:
+    """An interpreter as every network of ours runs; `model` is `model_path` or `model_content`. Raises what it raises.
+
+    Raises:
+        MissingPackageError: neither LiteRT nor tflite-runtime is installed.
+    """
+    module, _ = _find_interpreter()
+    with _without_greeting():
+        interpreter = module.Interpreter(num_threads=threads, **model)
+        interpreter.allocate_tensors()
+    return interpreter
 
 
 @contextlib.contextmanager
