@@ -170,6 +170,7 @@ def made_up_report() -> BenchReport:
             looks=[
                 Look(
                     at_s=float(second),
+                    working=second > 0,
                     temperature_c=None,
                     throttled=None,
                     frequency_mhz=None,

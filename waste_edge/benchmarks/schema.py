@@ -232,6 +232,7 @@ class Look(Strict, frozen=True):
 
     Attributes:
         at_s: seconds since the first look.
+        working: rows were being timed until just now; before and after, a clock may rest.
         temperature_c: of the processor.
         throttled: the firmware's bits, as `vcgencmd get_throttled` gives them.
         frequency_mhz, governor: of the first core.
@@ -241,6 +242,7 @@ class Look(Strict, frozen=True):
     """
 
     at_s: float
+    working: bool
     temperature_c: float | None
     throttled: int | None
     frequency_mhz: float | None
