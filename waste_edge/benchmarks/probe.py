@@ -63,7 +63,7 @@ def fastest_s(
     least_s: float = _LEAST_S,
     clock: Callable[[], int] = time.perf_counter_ns,
 ) -> float:
-    """Seconds of the fastest of so many calls, and more until `least_s` have passed; one more goes before, uncounted."""
+    """Seconds of the fastest of so many calls, and more until `least_s` have passed; the first call is not counted."""
     call()
     begun = clock()
     best_ns = done = 0
@@ -88,9 +88,12 @@ def _onnx_call(precision: Precision, threads: int) -> Callable[[], object]:
 
 
 def _litert_call(precision: Precision, threads: int) -> Callable[[], object]:
-    from waste_edge.engines.litert import open_interpreter
+    from waste_edge.engines.litert import find_interpreter, without_greeting
 
-    interpreter = open_interpreter(threads, model_content=tflite_network(precision))
+    module, _ = find_interpreter()
+    with without_greeting():
+        interpreter = module.Interpreter(model_content=tflite_network(precision), num_threads=threads)
+        interpreter.allocate_tensors()
     given = _values(TFLITE_SHAPE, np.int8 if precision == "int8" else np.float32)
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], given)
     return lambda: interpreter.invoke()

@@ -1,4 +1,4 @@
-"""Small networks that keep an engine's best kernel busy, as files: a chain of 1x1 convolutions, which is a matrix product.
+"""Small networks that keep an engine's best kernel busy: a chain of 1x1 convolutions, which is a matrix product.
 
 Boards have neither the `onnx` package nor a converter, so the ONNX one is written in protobuf's wire format (field
 numbers of onnx.proto) and the TFLite one with the schema that ai-edge-litert ships.
@@ -6,6 +6,7 @@ numbers of onnx.proto) and the TFLite one with the schema that ai-edge-litert sh
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ _ONNX_TYPES = {"float32": _FLOAT, "uint8": _UINT8, "int8": _INT8, "int32": _INT3
 def _weights(shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Such that values neither vanish nor grow through the chain: a denormal number would be slow on some machines."""
     generator = np.random.default_rng(0)
-    return (generator.standard_normal(shape) / np.sqrt(CHANNELS)).astype(np.float32)
+    return np.asarray(generator.standard_normal(shape) / np.sqrt(CHANNELS), np.float32)
 
 
 def onnx_network(precision: Precision) -> bytes:
@@ -36,10 +37,16 @@ def onnx_network(precision: Precision) -> bytes:
     if int8:
         steps = np.clip(np.round(weights * 256), -127, 127).astype(np.int8)
         scale, zero = np.asarray(_SCALE, np.float32), np.asarray(128, np.uint8)
-        constants = {"w": steps, "s": scale, "ws": np.asarray(1 / 256, np.float32), "z": zero, "wz": np.asarray(0, np.int8)}
+        constants = {
+            "w": steps,
+            "s": scale,
+            "ws": np.asarray(1 / 256, np.float32),
+            "z": zero,
+            "wz": np.asarray(0, np.int8),
+        }
     names = ["x", *(f"h{index}" for index in range(1, LAYERS)), "y"]
     nodes = b""
-    for given, made in zip(names, names[1:], strict=False):
+    for given, made in itertools.pairwise(names):
         inputs = [given, "s", "z", "w", "ws", "wz", "s", "z"] if int8 else [given, "w"]
         nodes += _field(1, _node("QLinearConv" if int8 else "Conv", inputs, made))
     values = "uint8" if int8 else "float32"
@@ -123,9 +130,7 @@ def _tflite_model(schema: Any, int8: bool) -> Any:
     return model
 
 
-def _tflite_tensor(
-    schema: Any, name: str, shape: tuple[int, ...], kind: int, buffer: int, scale: float | None
-) -> Any:
+def _tflite_tensor(schema: Any, name: str, shape: tuple[int, ...], kind: int, buffer: int, scale: float | None) -> Any:
     tensor = schema.TensorT()
     tensor.name, tensor.shape, tensor.type, tensor.buffer = name.encode(), list(shape), kind, buffer
     if scale is not None:

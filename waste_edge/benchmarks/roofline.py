@@ -148,7 +148,10 @@ def roofline(networks: Sequence[Measured], progress: Progress = lambda done, tot
         counted.setdefault((network.key.partition("/")[0], network.precision), (network, costs))
     progress(len(networks), len(networks))
     floors = [
-        floor for board in read_boards() for network, costs in counted.values() for floor in floors_of(network, costs, board)
+        floor
+        for board in read_boards()
+        for network, costs in counted.values()
+        for floor in floors_of(network, costs, board)
     ]
     return Roofline(roofs=roofs, floors=floors)
 

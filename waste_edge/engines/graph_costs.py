@@ -15,8 +15,9 @@ from waste_edge.engines.graph_shapes import with_shapes
 _BYTES = {"float32": 4, "float16": 2, "uint8": 1, "int8": 1, "int16": 2, "int32": 4, "int64": 8, "bool": 1}
 # Engines fuse these into their neighbours, or only rename what lies there already.
 _FREE = {
-    "Clip", "Constant", "DequantizeLinear", "Flatten", "Identity", "QuantizeLinear", "Relu", "Reshape", "Shape", "Squeeze",
-    "Unsqueeze", "DEQUANTIZE", "QUANTIZE", "RELU", "RELU6", "RELU_N1_TO_1", "RESHAPE", "SHAPE", "SQUEEZE", "EXPAND_DIMS",
+    "Clip", "Constant", "DequantizeLinear", "Flatten", "Identity", "QuantizeLinear", "Relu", "Reshape", "Shape",
+    "Squeeze", "Unsqueeze", "DEQUANTIZE", "EXPAND_DIMS", "QUANTIZE", "RELU", "RELU6", "RELU_N1_TO_1", "RESHAPE",
+    "SHAPE", "SQUEEZE",
 }  # fmt: skip
 _PASSING = {"Clip", "Relu", "QuantizeLinear", "DequantizeLinear"}
 

@@ -16,7 +16,7 @@ Shape = tuple[int, ...]
 _CAST_TYPES = {1: "float32", 2: "uint8", 3: "int8", 6: "int32", 7: "int64", 10: "float16"}
 _ELEMENTWISE = {
     "Add", "Cast", "Clip", "DequantizeLinear", "Div", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Max", "Min",
-    "Mul", "PRelu", "Pow", "QuantizeLinear", "Relu", "Sigmoid", "Softmax", "Sqrt", "Sub", "Tanh", "com.microsoft.QLinearAdd",
+    "Mul", "PRelu", "Pow", "QuantizeLinear", "Relu", "Sigmoid", "Softmax", "Sqrt", "Sub", "Tanh",
 }  # fmt: skip
 
 

@@ -25,9 +25,11 @@ class LiteRtEngine:
     """A TFLite file: input uint8 or int8 (1, H, W, 3), outputs logits and features, float or int8."""
 
     def __init__(self, path: Path, threads: int) -> None:
-        self.name = _find_interpreter()[1]
+        module, self.name = find_interpreter()
         try:
-            self._interpreter = open_interpreter(threads, model_path=str(path))
+            with without_greeting():
+                self._interpreter = module.Interpreter(model_path=str(path), num_threads=threads)
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise BundleError(f"{path}: {self.name} cannot load it ({str(error).splitlines()[0]})") from error
         entries = self._interpreter.get_input_details()
@@ -66,21 +68,8 @@ class LiteRtEngine:
         return np.asarray(steps * np.float32(scale), np.float32)
 
 
-def open_interpreter(threads: int, **model: Any) -> Any:
-    """An interpreter as every network of ours runs; `model` is `model_path` or `model_content`. Raises what it raises.
-
-    Raises:
-        MissingPackageError: neither LiteRT nor tflite-runtime is installed.
-    """
-    module, _ = _find_interpreter()
-    with _without_greeting():
-        interpreter = module.Interpreter(num_threads=threads, **model)
-        interpreter.allocate_tensors()
-    return interpreter
-
-
 @contextlib.contextmanager
-def _without_greeting() -> Iterator[None]:
+def without_greeting() -> Iterator[None]:
     """Hold back what LiteRT's C++ writes to stderr: a greeting each time it loads. Its errors come as exceptions."""
     try:
         stderr = os.dup(2)
@@ -97,7 +86,7 @@ def _without_greeting() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _find_interpreter() -> tuple[Any, str]:
+def find_interpreter() -> tuple[Any, str]:
     """The module that holds Interpreter, and its name with version."""
     for package in LITERT_MODULES:
         if importlib.util.find_spec(package) is None:

@@ -40,7 +40,7 @@ class OnnxEngine:
 
 
 def open_session(model: str | bytes, threads: int) -> onnxruntime.InferenceSession:
-    """A session as every network of ours runs: on the CPU, of a file's path or its content; raises what the library does."""
+    """A session as every network of ours runs, of a file's path or its content; raises what the library raises."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
