@@ -1,4 +1,4 @@
-"""What a benchmark's report holds: strict, versioned JSON. `docs/benchmarks.md` explains how to read it.
+"""What a benchmark's report holds: strict, versioned JSON. `docs/benchmarks.md` says how to read it.
 
 Names of rows are keys: `small/tflite-int8/litert/1/ours` is the bundle's network on an engine with one thread through
 our interface, `…/bare` the same file in a plain loop against the engine. Everything that speaks of rows names them so.
