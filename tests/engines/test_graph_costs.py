@@ -44,7 +44,7 @@ def test_int8_moves_a_quarter_of_what_fp32_moves(default_bundle: Path) -> None:
             assert slow.activation_bytes == 4 * fast.activation_bytes
     # The first layer: 160 x 160 pixels of 3 bytes in, 80 x 80 of 8 out; 3 x 3 x 3 x 8 weights and 8 biases of 4 bytes.
     assert (layers[1][0].activation_bytes, layers[1][0].weight_bytes) == (160 * 160 * 3 + 80 * 80 * 8, 216 + 32)
-    assert int8.working_bytes < int8.moved_bytes < fp32.moved_bytes / 3
+    assert int8.moved_bytes < fp32.moved_bytes / 3
 
 
 def conv_model(**attributes: object) -> onnx.ModelProto:

@@ -20,7 +20,8 @@ from waste_edge.benchmarks.probe_networks import MACS, ONNX_SHAPE, TFLITE_SHAPE,
 from waste_edge.engines.names import EngineName, Precision
 
 _CALLS, _LEAST_S = 20, 0.25  # of a probe, at least so many and so long
-_COPY_S, _COPY_ROUNDS = 0.04, 3
+_COPY_S, _COPY_ROUNDS = 0.01, 10
+_SMALLEST_BYTES, _STEP = 1 << 16, 4  # sizes that are tried: these many bytes, 4 times as many, and so on
 
 
 @cache
@@ -34,14 +35,23 @@ def peak_gmacs_per_s(engine: EngineName, precision: Precision, threads: int) -> 
     return MACS / fastest_s(call) / 1e9
 
 
-@cache
 def memory_gb_per_s(working_bytes: int, threads: int) -> float:
     """Billions of bytes a second, read and written, when so many are copied over and over: caches help as they can.
+
+    Of a few sizes, the largest one that is not above `working_bytes`: caches are never thought smaller than they are.
 
     Args:
         working_bytes: of both ends of the copy together.
         threads: that share the work, each with its own part.
     """
+    size = _SMALLEST_BYTES
+    while size * _STEP <= working_bytes:
+        size *= _STEP
+    return _copied_gb_per_s(size, threads)
+
+
+@cache
+def _copied_gb_per_s(working_bytes: int, threads: int) -> float:
     part = max(4096, working_bytes // 2 // threads)
     blocks = [(np.ones(part, np.uint8), np.zeros(part, np.uint8)) for _ in range(threads)]
     once_s = fastest_s(lambda: np.copyto(blocks[0][1], blocks[0][0]), least_s=0.02)

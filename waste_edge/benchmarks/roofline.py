@@ -53,7 +53,8 @@ class LayerRoof(Strict, frozen=True):
         macs: multiply-accumulates of one picture.
         moved_bytes: weights, inputs and outputs, each once.
         bound: which of the two peaks it meets first.
-        least_ms: at that peak.
+        memory_gb_per_s: measured with copies of about as many bytes as the layer moves: a small layer's stay in a cache.
+        least_ms: at the peak it meets first.
     """
 
     place: str
@@ -61,6 +62,7 @@ class LayerRoof(Strict, frozen=True):
     macs: int
     moved_bytes: int
     bound: Bound
+    memory_gb_per_s: float
     least_ms: float
 
 
@@ -71,7 +73,7 @@ class Roof(Strict, frozen=True):
         key: of the row.
         macs, moved_bytes: of one picture, in all layers.
         peak_gmacs_per_s: measured with the same engine, precision and threads: billions a second.
-        memory_gb_per_s: measured with copies of as many bytes as the network holds at once.
+        memory_gb_per_s: that its layers' bytes would flow at, on the whole.
         least_ms: the sum of its layers'.
         measured_ms: the row's median.
         peak_share: multiply-accumulates a second that it reached, over the peak.
@@ -158,8 +160,8 @@ def roofline(networks: Sequence[Measured], progress: Progress = lambda done, tot
 
 def _roof(network: Measured, costs: Costs) -> Roof:
     peak = peak_gmacs_per_s(network.engine, network.precision, network.threads)
-    memory = memory_gb_per_s(costs.working_bytes, network.threads)
-    layers = [_under(layer, peak, memory) for layer in costs.layers]
+    layers = [_under(layer, peak, memory_gb_per_s(layer.moved_bytes, network.threads)) for layer in costs.layers]
+    flowing_ms = sum(layer.moved_bytes / layer.memory_gb_per_s / 1e6 for layer in layers)
     least_ms = sum(layer.least_ms for layer in layers)
     waiting_ms = sum(layer.least_ms for layer in layers if layer.bound == "memory")
     return Roof(
@@ -167,7 +169,7 @@ def _roof(network: Measured, costs: Costs) -> Roof:
         macs=costs.macs,
         moved_bytes=costs.moved_bytes,
         peak_gmacs_per_s=peak,
-        memory_gb_per_s=memory,
+        memory_gb_per_s=costs.moved_bytes / flowing_ms / 1e6 if flowing_ms else 0.0,
         least_ms=least_ms,
         measured_ms=network.p50_ms,
         peak_share=costs.macs / (network.p50_ms * 1e6) / peak,
@@ -204,6 +206,7 @@ def _under(layer: Layer, gmacs_per_s: float, gb_per_s: float) -> LayerRoof:
         macs=layer.macs,
         moved_bytes=layer.moved_bytes,
         bound="compute" if compute_ms >= memory_ms else "memory",
+        memory_gb_per_s=gb_per_s,
         least_ms=max(compute_ms, memory_ms),
     )
 

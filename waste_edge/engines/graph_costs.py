@@ -65,12 +65,6 @@ class Costs:
     def moved_bytes(self) -> int:
         return sum(layer.moved_bytes for layer in self.layers)
 
-    @property
-    def working_bytes(self) -> int:
-        """All weights, and the most that one layer reads and writes: what wants to stay in a cache."""
-        weights = sum(layer.weight_bytes for layer in self.layers)
-        return weights + max((layer.activation_bytes for layer in self.layers), default=0)
-
 
 def count_costs(graph: Graph) -> Costs:
     """Costs of a graph that `read_graph` gave."""

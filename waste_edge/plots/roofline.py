@@ -36,7 +36,7 @@ def draw_roofline(report: BenchReport, path: Path) -> Path:
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter("{x:g}")
     axes.legend(fontsize=8.5, frameon=False, loc="lower right")
-    caption(axes, "lines: measured roofs, memory then compute · points: the networks")
+    caption(axes, "lines: measured roofs, memory on the left, compute on the right · points: the networks")
     tidy(axes)
     return save(figure, path)
 
