@@ -53,7 +53,7 @@ class LayerRoof(Strict, frozen=True):
         macs: multiply-accumulates of one picture.
         moved_bytes: weights, inputs and outputs, each once.
         bound: which of the two peaks it meets first.
-        memory_gb_per_s: measured with copies of about as many bytes as the layer moves: a small layer's stay in a cache.
+        memory_gb_per_s: measured with copies of about as many bytes: a small layer's stay in a cache.
         least_ms: at the peak it meets first.
     """
 

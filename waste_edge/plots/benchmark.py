@@ -49,7 +49,7 @@ def draw_latency(report: BenchReport, rows: list[Row], path: Path) -> Path:
     """Each row's distribution: the middle half, 5 % to 95 %, and the tail; the median in figures."""
     figure = new_figure(report, "Latency of one inference", 8.6, 1.5 + 0.42 * len(rows))
     axes = figure.subplots()
-    longest = max(row.latency.percentiles_ms[99] for row in rows if row.latency)
+    shown_ms = _shown([(row.latency.p50_ms, row.latency.p99_ms) for row in rows if row.latency])
     for place, row in enumerate(rows):
         assert row.latency is not None
         points, colour = row.latency.percentiles_ms, colour_of(row)
@@ -59,14 +59,24 @@ def draw_latency(report: BenchReport, rows: list[Row], path: Path) -> Path:
         axes.plot(points[25:76:50], [place] * 2, color=colour, linewidth=9, alpha=0.75 * alpha, solid_capstyle="butt")
         axes.plot([points[50]] * 2, [place - 0.3, place + 0.3], color="black", linewidth=1.4)
         text = f"p50 {points[50]:.2f}, p99 {points[99]:.2f}{' (few samples)' if row.latency.p99_indicative else ''}"
-        axes.annotate(
-            text, (points[99], place), (6, 0), textcoords="offset points", va="center", fontsize=8, color="#333333"
-        )
+        _say(axes, text, min(points[99], shown_ms), place, points[99] > shown_ms)
     axes.set_yticks(range(len(rows)), [name_of(row, report) for row in rows])
-    axes.set(xlabel="milliseconds", xlim=(0, longest * 1.35), ylim=(len(rows) - 0.4, -0.6))
+    axes.set(xlabel="milliseconds", xlim=(0, shown_ms * 1.45), ylim=(len(rows) - 0.4, -0.6))
     caption(axes, "black: median · thick: middle half · pale: 5 % to 95 % · thin: 1 % to 99 %")
     tidy(axes, grid="x")
     return save(figure, path)
+
+
+def _shown(medians_and_tails: list[tuple[float, float]]) -> float:
+    """How many milliseconds are worth showing: a tail that is many times as long would leave no room for the rest."""
+    medians, tails = zip(*medians_and_tails, strict=True)
+    return float(min(max(tails), 3 * max(medians)))
+
+
+def _say(axes: Axes, text: str, x: float, y: float, cut: bool) -> None:
+    words = f"→ {text}" if cut else text
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+    axes.annotate(words, (x, y), (6, 0), textcoords="offset points", va="center", fontsize=8, color="#333333", bbox=box)
 
 
 def draw_accuracy(report: BenchReport, rows: list[Row], path: Path) -> Path:
@@ -127,28 +137,28 @@ def draw_stages(report: BenchReport, path: Path) -> Path:
     """From frame to decision: the stages' medians end to end, and the whole way's median and 95th percentile."""
     figure = new_figure(report, "From frame to decision", 8.6, 1.9 + 0.5 * len(report.pipelines))
     axes = figure.subplots()
+    shown_ms = _shown([(pipeline.p50_ms, pipeline.p95_ms) for pipeline in report.pipelines])
     for place, pipeline in enumerate(report.pipelines):
-        _bar(axes, place, pipeline)
+        _bar(axes, place, pipeline, shown_ms)
     names = {pipeline.key: name_of(report.row(pipeline.key), report) for pipeline in report.pipelines}
     axes.set_yticks(range(len(report.pipelines)), [names[pipeline.key] for pipeline in report.pipelines])
-    longest = max(pipeline.p95_ms for pipeline in report.pipelines)
-    axes.set(xlabel="milliseconds, medians", ylim=(len(report.pipelines) - 0.4, -0.6), xlim=(0, longest * 1.3))
+    axes.set(xlabel="milliseconds, medians", ylim=(len(report.pipelines) - 0.4, -0.6), xlim=(0, shown_ms * 1.5))
     handles = [Line2D([], [], color=colour, linewidth=7, label=stage) for stage, colour in _STAGE_COLOURS.items()]
-    handles.append(Line2D([], [], color="black", marker="|", markersize=10, label="whole way: p50 to p95"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=6, fontsize=8.5, frameon=False)
+    handles.append(Line2D([], [], color="black", marker="|", markersize=10, label="whole way,\np50 to p95"))
+    figure.legend(handles=handles, loc="outside right upper", fontsize=8.5, frameon=False)
     caption(axes, f"frames: {report.pipelines[0].frame}")
     tidy(axes, grid="x")
     return save(figure, path)
 
 
-def _bar(axes: Axes, place: int, pipeline: Pipeline) -> None:
+def _bar(axes: Axes, place: int, pipeline: Pipeline, shown_ms: float) -> None:
     begin = 0.0
     for stage in pipeline.stages:
         axes.barh(place, stage.p50_ms, left=begin, height=0.55, color=_STAGE_COLOURS[stage.stage])
         begin += stage.p50_ms
     axes.plot([pipeline.p50_ms, pipeline.p95_ms], [place] * 2, color="black", marker="|", markersize=12, linewidth=1)
-    text = f"{pipeline.p50_ms:.2f} ms, {pipeline.fps:.0f} frames/s"
-    axes.annotate(text, (pipeline.p95_ms, place), (8, 0), textcoords="offset points", va="center", fontsize=8)
+    text = f"p50 {pipeline.p50_ms:.2f}, p95 {pipeline.p95_ms:.2f}, {pipeline.fps:.0f} frames/s"
+    _say(axes, text, min(pipeline.p95_ms, shown_ms), place, pipeline.p95_ms > shown_ms)
 
 
 def draw_time(report: BenchReport, rows: list[Row], path: Path) -> Path:
@@ -164,13 +174,14 @@ def draw_time(report: BenchReport, rows: list[Row], path: Path) -> Path:
         above.plot(
             times, medians, style, marker=marker, color=colour_of(row), linewidth=1.2, label=name_of(row, report)
         )
-    above.set(ylabel="median of a block, ms", ylim=(0, None))
+    end_s = max(block.at_s for row in ours if row.latency for block in row.latency.blocks)
+    above.set(ylabel="median of a block, ms", ylim=(0, None), xlim=(-0.02 * end_s, max(1.0, 1.02 * end_s)))
     # The looks count from the first of them, the blocks from the first timed call.
     working = [look.at_s for look in report.watched.looks if look.working]
     before = [look.at_s for look in report.watched.looks if look.at_s < min(working, default=0.0)]
     start_s = max(before, default=0.0)
     for disturbance in report.disturbances:
-        above.axvline(disturbance.at_s - start_s, color=LOUD, linewidth=0.8, alpha=0.6)
+        above.axvline(max(0.0, disturbance.at_s - start_s), color=LOUD, linewidth=0.8, alpha=0.6)
     _draw_looks(below, report, start_s)
     for axes in (above, below):
         tidy(axes)
