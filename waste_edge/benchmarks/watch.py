@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -32,6 +33,31 @@ def own_cpu_s() -> float:
     return time.process_time() + children.children_user + children.children_system
 
 
+@dataclass(frozen=True)
+class _Counters:
+    """What had been used up to a moment; None is what the machine does not tell.
+
+    Attributes:
+        at_s: the moment.
+        own_s: processor time of ours.
+        used: seconds that all cores together worked, and that the hypervisor took from them.
+        swapped: pages, in and out.
+    """
+
+    at_s: float
+    own_s: float
+    used: tuple[float, float] | None
+    swapped: int | None
+
+    def taken_since(self, last: _Counters) -> tuple[float | None, float | None]:
+        """Cores that other processes took, and that the hypervisor took; None where too little time has passed."""
+        seconds = self.at_s - last.at_s
+        if self.used is None or last.used is None or seconds < _LEAST_S:
+            return None, None
+        foreign = self.used[0] - last.used[0] - (self.own_s - last.own_s)
+        return max(0.0, foreign / seconds), max(0.0, (self.used[1] - last.used[1]) / seconds)
+
+
 class Watch:
     """Looks at a board again and again.
 
@@ -48,7 +74,7 @@ class Watch:
         self.pi = board.read().is_raspberry_pi
         self._board, self._clock, self._own_s = board, clock, own_s
         self._began_ns = clock()
-        self._last: tuple[float, float, tuple[float, float] | None, int | None] | None = None
+        self._last: _Counters | None = None
 
     def before(self) -> None:
         """Look twice, half a second apart in which we do nothing: whatever works then is somebody else."""
@@ -59,23 +85,17 @@ class Watch:
     def look(self, working: bool) -> None:
         """Look once more; `working` if rows were being timed until now."""
         readings = self._board.read()
-        at_s, own_s = (self._clock() - self._began_ns) / 1e9, self._own_s()
-        used, swapped = _used_s(self._board), _swapped(self._board)
-        foreign = stolen = pages = None
-        if self._last is not None:
-            last_s, last_own_s, last_used, last_swapped = self._last
-            if used is not None and last_used is not None and at_s - last_s >= _LEAST_S:
-                foreign = max(0.0, (used[0] - last_used[0] - (own_s - last_own_s)) / (at_s - last_s))
-                stolen = max(0.0, (used[1] - last_used[1]) / (at_s - last_s))
-            if swapped is not None and last_swapped is not None:
-                pages = max(0, swapped - last_swapped)
-        if foreign is not None or self._last is None or used is None:
-            self._last = (at_s, own_s, used, swapped)
-        else:  # too soon for the load: the next look will speak of both
-            self._last = (*self._last[:3], swapped)
+        now = _Counters(
+            (self._clock() - self._began_ns) / 1e9, self._own_s(), _used(self._board), _swapped(self._board)
+        )
+        last = self._last or now
+        foreign, stolen = now.taken_since(last)
+        too_soon = self._last is not None and now.at_s - last.at_s < _LEAST_S
+        pages = None if now.swapped is None or last.swapped is None else max(0, now.swapped - last.swapped)
+        self._last = replace(last, swapped=now.swapped) if too_soon else now
         self.looks.append(
             Look(
-                at_s=round(at_s, 3),
+                at_s=round(now.at_s, 3),
                 working=working,
                 temperature_c=readings.temperature_c,
                 throttled=_bits(readings.throttled),
@@ -96,7 +116,7 @@ class Watch:
         return judge(self.looks, kind, self.pi)
 
 
-def _used_s(board: Board) -> tuple[float, float] | None:
+def _used(board: Board) -> tuple[float, float] | None:
     """Seconds that all cores together worked, and that the hypervisor took from them, since boot."""
     fields = read_small(board.root / "proc/stat").partition("\n")[0].split()
     if fields[:1] != ["cpu"] or len(fields) < 9 or not all(field.isdigit() for field in fields[1:9]):

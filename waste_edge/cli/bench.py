@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from waste_edge.cli.bench_plots import check_plots, draw, read_recorded
-from waste_edge.cli.common import DEFAULT_BUNDLE, JsonOption, console, opened_bundle
+from waste_edge.cli.common import DEFAULT_BUNDLE, REQUIRE_KEY_VARIABLE, JsonOption, console, opened_bundle
 from waste_edge.errors import BundleError, UserError
 
 if TYPE_CHECKING:
@@ -232,7 +233,7 @@ def _end(report: BenchReport | SoakReport, wish: _Wish) -> None:
 def _scenario(rigorous: bool, seconds: float | None, threads: str, cpu_time: bool, engine_only: bool) -> Scenario:
     from waste_edge.benchmarks import scenario
 
-    changes: dict[str, object] = {"threads": _counts(threads), "time": "cpu" if cpu_time else "wall"}
+    changes: dict[str, Any] = {"threads": _counts(threads), "time": "cpu" if cpu_time else "wall"}
     if engine_only:
         changes |= {"starts": 0, "frames": 0, "energy_seconds": 0.0}
     if rigorous:
@@ -258,6 +259,9 @@ def _opened(named: Sequence[str]) -> Iterator[list[Given]]:
     """Bundles and files, the bundles closed afterwards."""
     from waste_edge.benchmarks.bare import SUFFIXES
 
+    unsigned = [name for name in named if Path(name).suffix in SUFFIXES]
+    if unsigned and os.environ.get(REQUIRE_KEY_VARIABLE):
+        raise UserError(f"{unsigned[0]}: a lone file is not signed, and {REQUIRE_KEY_VARIABLE} is set; give a bundle")
     with contextlib.ExitStack() as stack:
         given: list[Given] = []
         for name in named:

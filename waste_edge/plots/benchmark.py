@@ -53,10 +53,11 @@ def draw_latency(report: BenchReport, rows: list[Row], path: Path) -> Path:
     for place, row in enumerate(rows):
         assert row.latency is not None
         points, colour = row.latency.percentiles_ms, colour_of(row)
+        drawn = [min(point, shown_ms) for point in points]
         alpha = 0.5 if row.kind == "bare" else 1.0
-        axes.plot(points[1::98], [place] * 2, color=colour, linewidth=1.2, alpha=alpha)
-        axes.plot(points[5:96:90], [place] * 2, color=colour, linewidth=5, alpha=0.35 * alpha, solid_capstyle="butt")
-        axes.plot(points[25:76:50], [place] * 2, color=colour, linewidth=9, alpha=0.75 * alpha, solid_capstyle="butt")
+        axes.plot(drawn[1::98], [place] * 2, color=colour, linewidth=1.2, alpha=alpha)
+        axes.plot(drawn[5:96:90], [place] * 2, color=colour, linewidth=5, alpha=0.35 * alpha, solid_capstyle="butt")
+        axes.plot(drawn[25:76:50], [place] * 2, color=colour, linewidth=9, alpha=0.75 * alpha, solid_capstyle="butt")
         axes.plot([points[50]] * 2, [place - 0.3, place + 0.3], color="black", linewidth=1.4)
         text = f"p50 {points[50]:.2f}, p99 {points[99]:.2f}{' (few samples)' if row.latency.p99_indicative else ''}"
         _say(axes, text, min(points[99], shown_ms), place, points[99] > shown_ms)
@@ -156,14 +157,21 @@ def _bar(axes: Axes, place: int, pipeline: Pipeline, shown_ms: float) -> None:
     for stage in pipeline.stages:
         axes.barh(place, stage.p50_ms, left=begin, height=0.55, color=_STAGE_COLOURS[stage.stage])
         begin += stage.p50_ms
-    axes.plot([pipeline.p50_ms, pipeline.p95_ms], [place] * 2, color="black", marker="|", markersize=12, linewidth=1)
+    axes.plot(
+        [pipeline.p50_ms, min(pipeline.p95_ms, shown_ms)],
+        [place] * 2,
+        color="black",
+        marker="|",
+        markersize=12,
+        linewidth=1,
+    )
     text = f"p50 {pipeline.p50_ms:.2f}, p95 {pipeline.p95_ms:.2f}, {pipeline.fps:.0f} frames/s"
     _say(axes, text, min(pipeline.p95_ms, shown_ms), place, pipeline.p95_ms > shown_ms)
 
 
 def draw_time(report: BenchReport, rows: list[Row], path: Path) -> Path:
     """Medians of a second or so through the run, and what else the machine did meanwhile."""
-    ours = [row for row in rows if row.kind == "ours"]
+    ours = [row for row in rows if row.kind == "ours"] or rows
     figure = new_figure(report, "Latency over time", 9, 5)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     for row in ours:
