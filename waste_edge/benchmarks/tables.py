@@ -73,7 +73,7 @@ def _worth(name: str, report: BenchReport) -> str:
     if any(row.latency and row.latency.p99_indicative for row in report.rows):
         said += "; *~: too few samples for a p99*"
     verdict = show.verdict(report.valid, report.disturbances, report.stand_in)
-    return f"{said}. **{' '.join(line.strip() for line in verdict)}.**" if verdict else f"{said}."
+    return f"{said}. **{': '.join(line.strip() for line in verdict)}.**" if verdict else f"{said}."
 
 
 def refreshed(page: str, text: str) -> str:

@@ -130,7 +130,7 @@ def command(
     named = [*first, *(subjects or []), *(against or [])]
     if recorded is not None:
         others = {
-            "what to measure": named != [DEFAULT_BUNDLE], "--data": data, "--rigorous": rigorous, "--seconds": seconds,
+            "bundles or files": subjects or bundle or against, "--data": data, "--rigorous": rigorous, "--seconds": seconds,
             "--cpu-time": cpu_time, "--engine-only": engine_only, "--compare": compare, "--threads": threads != "1",
             "--soak": soak, "--roofline": roofline, "--out": out,
         }  # fmt: skip

@@ -10,7 +10,7 @@ from waste_edge.plots.style import LOUD, QUIET, caption, new_figure, save, tidy
 
 def draw_soak(report: SoakReport, folder: Path) -> list[Path]:
     """One PNG of a soak's windows, made from the JSON document alone."""
-    figure = new_figure(report, f"A soak of {report.minutes:g} minutes: {report.verdict}", 9, 4.6)
+    figure = new_figure(report, f"A soak of {report.minutes:g} minutes", 9, 4.6)
     above, below = figure.subplots(2, 1, sharex=True)
     minutes = [window.at_s / 60 for window in report.windows]
     above.plot(minutes, [window.p50_ms for window in report.windows], marker=".", color="#2d6a4f", linewidth=1)
