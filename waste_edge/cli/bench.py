@@ -130,7 +130,8 @@ def command(
     named = [*first, *(subjects or []), *(against or [])]
     if recorded is not None:
         others = {
-            "bundles or files": subjects or bundle or against, "--data": data, "--rigorous": rigorous, "--seconds": seconds,
+            "bundles or files": subjects or bundle or against, "--data": data, "--rigorous": rigorous,
+            "--seconds": seconds,
             "--cpu-time": cpu_time, "--engine-only": engine_only, "--compare": compare, "--threads": threads != "1",
             "--soak": soak, "--roofline": roofline, "--out": out,
         }  # fmt: skip
