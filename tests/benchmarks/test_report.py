@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.benchmarks.reports import made_up_report
-from tests.device.boards import write
+from tests.device.boards import HEALTHY_PI5, write
 from waste_edge.benchmarks.endurance import WINDOWS, endure
 from waste_edge.benchmarks.first_decision import time_starts
 from waste_edge.benchmarks.report import benchmark
@@ -17,7 +17,7 @@ from waste_edge.benchmarks.scenario import quick
 from waste_edge.benchmarks.schema import BenchReport
 from waste_edge.benchmarks.show import markdown, rows_table, sentences
 from waste_edge.benchmarks.stages import STAGES, measure_stages
-from waste_edge.bundle import Bundle
+from waste_edge.bundle import Bundle, open_bundle
 from waste_edge.device.board import Board
 from waste_edge.engines.engine import Output
 from waste_edge.engines.onnx import OnnxEngine
@@ -32,11 +32,12 @@ def ignore(what: str, done: int, total: int) -> None:
     pass
 
 
-@pytest.fixture
-def report(opened_tiny: Bundle, calm: Board, colour_photos: Path) -> BenchReport:
+@pytest.fixture(scope="module")
+def report(tiny_bundle: Path, colour_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> BenchReport:
+    root = HEALTHY_PI5.make(tmp_path_factory.mktemp("board"))
     for name, value in (("energy_uj", 5), ("max_energy_range_uj", 10)):
-        write(calm.root, f"sys/class/powercap/intel-rapl:0/{name}", str(value))
-    return benchmark([opened_tiny], SCENARIO, ignore, calm, colour_photos)
+        write(root, f"sys/class/powercap/intel-rapl:0/{name}", str(value))
+    return benchmark([open_bundle(tiny_bundle)], SCENARIO, ignore, Board(root), colour_photos)
 
 
 def test_every_part_is_there(report: BenchReport, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from waste_edge.benchmarks.trend import trend
 TIMES = [float(second) for second in range(36)]
 
 
-def test_the_textbooks_example() -> None:
-    """n = 10 values, 41 pairs rise and 4 fall: S = 37, variance 125, z = 36 / 11.18."""
+def test_a_series_counted_by_hand() -> None:
+    """Of 45 pairs 40 rise and 5 fall: S = 35; without ties its variance is 10 * 9 * 25 / 18 = 125."""
     values = [1.0, 2.0, 3.0, 5.0, 4.0, 7.0, 6.0, 10.0, 9.0, 8.0]
     pairs = [(i, j) for i in range(10) for j in range(i + 1, 10)]
     assert sum(np.sign(values[j] - values[i]) for i, j in pairs) == 35
