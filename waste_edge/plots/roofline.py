@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from matplotlib.ticker import NullFormatter
 
 from waste_edge.benchmarks.roofline import Roof
 from waste_edge.benchmarks.schema import BenchReport
@@ -35,6 +36,8 @@ def draw_roofline(report: BenchReport, path: Path) -> Path:
     )
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
+    axes.set_ylim(bottom=10.0 ** np.floor(np.log10(min(roof.macs / roof.measured_ms / 1e6 for roof in roofs))))
     axes.legend(fontsize=8.5, frameon=False, loc="lower right")
     caption(axes, "lines: measured roofs, memory on the left, compute on the right · points: the networks")
     tidy(axes)
