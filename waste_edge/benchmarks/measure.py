@@ -26,7 +26,7 @@ def warm_up(candidates: Sequence[Candidate], scenario: Scenario, clock: Clock = 
 
     Steady: the median of each row's eight rounds lies within 5 % of that of the eight before, twice in a row.
     """
-    stopwatch = _stopwatch(scenario, clock)
+    stopwatch = stopwatch_of(scenario, clock)
     begun, rounds, steady_since = clock(), 0, 0
     before: list[float] = []
     while steady_since < STEADY_WINDOWS and (clock() - begun) / 1e9 < scenario.warm_up_seconds:
@@ -54,7 +54,7 @@ def take_turns(
         look: is called between rounds every `look_seconds`, and at the end: a look at the board.
     """
     total_ms = round(scenario.seconds * 1000)
-    stopwatch = _stopwatch(scenario, clock)
+    stopwatch = stopwatch_of(scenario, clock)
     samples = [candidate.samples_ns for candidate in candidates]
     begun, rounds, elapsed_ms = clock(), 0, 0.0
     marks: list[tuple[float, int]] = [(0.0, 0)]  # where blocks begin: seconds and round
@@ -76,7 +76,7 @@ def take_turns(
     return {candidate.key: latency(candidate.samples_ns, marks) for candidate in candidates}
 
 
-def _stopwatch(scenario: Scenario, clock: Clock) -> Clock:
+def stopwatch_of(scenario: Scenario, clock: Clock) -> Clock:
     """In CPU time that of this thread: engines with one thread work in it."""
     return time.thread_time_ns if scenario.time == "cpu" else clock
 

@@ -15,7 +15,7 @@ from waste_edge.benchmarks.candidates import Candidate, Clock, Field, Given, loa
 from waste_edge.benchmarks.energy import NOTHING_TOLD, find_meter, measure_energy, measure_idle
 from waste_edge.benchmarks.first_decision import time_starts
 from waste_edge.benchmarks.machine import ROOT, Machine, read_machine
-from waste_edge.benchmarks.measure import Progress, take_turns, warm_up
+from waste_edge.benchmarks.measure import Progress, stopwatch_of, take_turns, warm_up
 from waste_edge.benchmarks.ratios import ratios_of
 from waste_edge.benchmarks.rightness import Exam, agreement
 from waste_edge.benchmarks.scenario import Scenario
@@ -107,7 +107,7 @@ class Benchmark:
                 self._progress("frame to decision", done, frames)
                 looked_ns = self._clock()
 
-        return measure_stages(wanted, frames, between)
+        return measure_stages(wanted, frames, between, stopwatch_of(self._scenario, self._clock))
 
     def _starts(self) -> dict[str, Start]:
         wanted = [(one, one.ours) for one in self._field.candidates if one.ours] if self._scenario.starts else []
