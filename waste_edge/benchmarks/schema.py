@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from waste_edge.benchmarks.machine import Machine
+from waste_edge.benchmarks.roofline import Roofline
 from waste_edge.benchmarks.scenario import Scenario
 from waste_edge.strict import Strict
 
@@ -295,6 +296,7 @@ class BenchReport(Strict, frozen=True):
         commit: of the checkout; empty for an installed package.
         protocol: which labelled pictures the accuracies are of, by subject; empty without --data.
         energy_note: why no row has an energy; empty if some have.
+        roofline: what the machine could do at best, and known boards by computation; None if it was not asked for.
     """
 
     schema: Literal[2]
@@ -317,6 +319,7 @@ class BenchReport(Strict, frozen=True):
     protocol: dict[str, str]
     energy_note: str
     watched: Watched
+    roofline: Roofline | None = None
 
     def row(self, key: str) -> Row:
         """The row of that key."""

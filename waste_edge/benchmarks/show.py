@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
+from waste_edge.benchmarks import roofline_tables
 from waste_edge.benchmarks.machine import Machine
 from waste_edge.benchmarks.scenario import Scenario
 from waste_edge.benchmarks.schema import BenchReport, Disturbance, Row, SoakReport, Watched
@@ -125,6 +127,8 @@ def sentences(report: BenchReport) -> list[str]:
         for row in report.rows
         if row.latency and abs(row.latency.drift - 1) > UNSTEADY
     ]
+    if report.roofline is not None:
+        said += roofline_tables.sentences(report.roofline, partial(_short, report))
     said += [f"accuracy of {subject}: {words}" for subject, words in report.protocol.items()]
     said += [report.energy_note] if report.energy_note else []
     samples = max((row.latency.samples for row in report.rows if row.latency), default=0)
@@ -151,7 +155,15 @@ def verdict(valid: bool, disturbances: Sequence[Disturbance], stand_in: str) -> 
 
 def tables(report: BenchReport) -> list[tuple[list[str], Cells]]:
     """All that have lines."""
-    return [table for table in (rows_table(report), stages_table(report), starts_table(report)) if table[1]]
+    made = [rows_table(report), stages_table(report), starts_table(report)]
+    if report.roofline is not None:
+        name = partial(_short, report)
+        made += [
+            roofline_tables.roofs_table(report.roofline, name),
+            roofline_tables.layers_table(report.roofline, name),
+        ]
+        made.append(roofline_tables.floors_table(report.roofline))
+    return [table for table in made if table[1]]
 
 
 def title(report: BenchReport) -> str:

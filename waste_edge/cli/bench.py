@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from waste_edge.cli.bench_plots import check_plots, draw, read_recorded
 from waste_edge.cli.common import DEFAULT_BUNDLE, REQUIRE_KEY_VARIABLE, JsonOption, console, opened_bundle
 from waste_edge.errors import BundleError, UserError
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 INVALID = 3  # the exit code of a run that was disturbed
 MAX_THREADS = 64
 Progress = Callable[[str, int, int], None]
+Form = Literal["table", "json", "markdown"]
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,10 @@ class _Wish:
     """What was asked for beyond what to measure."""
 
     out: Path | None
-    form: Literal["table", "json", "markdown"]
+    form: Form
     board: Board
+    roofline: bool
+    plots: Path | None
 
 
 def command(
@@ -74,6 +78,16 @@ def command(
         float | None,
         typer.Option("--soak", metavar="MINUTES", min=0.05, max=10_080, help="Run the station's loop instead."),
     ] = None,
+    roofline: Annotated[
+        bool, typer.Option("--roofline", help="Also what this machine can do at most, and known boards by computation.")
+    ] = False,
+    plots: Annotated[
+        Path | None, typer.Option("--plots", metavar="DIR", help="Draw PNG pictures into a folder; needs matplotlib.")
+    ] = None,
+    recorded: Annotated[
+        Path | None,
+        typer.Option("--recorded", metavar="REPORT.json", help="Measure nothing: show or draw a run of --out again."),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the report as JSON to this file too.")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")] = False,
     json: JsonOption = False,
@@ -93,6 +107,8 @@ def command(
     board is watched all along; if it throttles, swaps, changes its clock or
     does other work, the run is marked invalid, says why and ends with 3.
 
+    With --recorded a report that --out wrote is shown or drawn again.
+
     With --soak the station's loop runs for some minutes, and a trend test says
     whether it slows down or grows.
 
@@ -106,13 +122,25 @@ def command(
         raise UserError("--json and --markdown: expected one of them; --out writes JSON beside either")
     if fake_board is not None and not fake_board.is_dir():
         raise UserError(f"--fake-board {fake_board}: expected a folder")
-    wish = _Wish(out, "json" if json else "markdown" if markdown else "table", Board(fake_board or Path("/")))
+    if plots is not None:
+        check_plots(plots)
+    form: Form = "json" if json else "markdown" if markdown else "table"
+    wish = _Wish(out, form, Board(fake_board or Path("/")), roofline, plots)
     first = [bundle] if bundle is not None else [] if subjects else [DEFAULT_BUNDLE]
     named = [*first, *(subjects or []), *(against or [])]
-    if soak is not None:
+    if recorded is not None:
+        others = {
+            "bundles or files": subjects or bundle or against, "--data": data, "--rigorous": rigorous,
+            "--seconds": seconds,
+            "--cpu-time": cpu_time, "--engine-only": engine_only, "--compare": compare, "--threads": threads != "1",
+            "--soak": soak, "--roofline": roofline, "--out": out,
+        }  # fmt: skip
+        _replay(recorded, [name for name, value in others.items() if value], wish)
+    elif soak is not None:
         others = {
             "--data": data, "--rigorous": rigorous, "--seconds": seconds, "--cpu-time": cpu_time,
             "--engine-only": engine_only, "--compare": compare, "--markdown": markdown, "--threads": threads != "1",
+            "--roofline": roofline,
         }  # fmt: skip
         _soak(named, soak, [name for name, value in others.items() if value], wish)
     else:
@@ -125,6 +153,7 @@ def _bench(named: Sequence[str], scenario: Scenario, data: Path | None, compare:
     from waste_edge.benchmarks.compare import print_comparison
     from waste_edge.benchmarks.compare import sentences as changes_in_words
     from waste_edge.benchmarks.report import benchmark
+    from waste_edge.benchmarks.roofline_report import with_roofline
     from waste_edge.benchmarks.schema import BenchReport
     from waste_edge.benchmarks.show import markdown, print_report
     from waste_edge.strict import read_json
@@ -132,6 +161,8 @@ def _bench(named: Sequence[str], scenario: Scenario, data: Path | None, compare:
     old = read_json(compare, BenchReport) if compare else None
     with _opened(named) as given, _progress() as progress:
         report = benchmark(given, scenario, progress, wish.board, data)
+        if wish.roofline:
+            report = with_roofline(report, given, progress)
     comparison = hold_against(old, report) if old else None
     if wish.form == "table":
         print_report(report, console())
@@ -159,8 +190,29 @@ def _soak(named: Sequence[str], minutes: float, superfluous: Sequence[str], wish
     raise typer.Exit(0 if report.steady else 1)
 
 
+def _replay(path: Path, superfluous: Sequence[str], wish: _Wish) -> None:
+    """Show a recorded run as if it had just been measured."""
+    from waste_edge.benchmarks.endurance import print_soak
+    from waste_edge.benchmarks.schema import SoakReport
+    from waste_edge.benchmarks.show import markdown, print_report
+
+    if superfluous:
+        raise UserError(f"--recorded measures nothing; got {', '.join(superfluous)} as well; leave that out")
+    report = read_recorded(path)
+    if isinstance(report, SoakReport):
+        if wish.form == "markdown":
+            raise UserError(f"{path}: is a soak, which has no tables; leave --markdown out")
+        if wish.form == "table":
+            print_soak(report, console())
+    elif wish.form == "table":
+        print_report(report, console())
+    elif wish.form == "markdown":
+        typer.echo(markdown(report), nl=False)
+    _end(report, wish)
+
+
 def _end(report: BenchReport | SoakReport, wish: _Wish) -> None:
-    """Write the JSON, and end with 3 if the run was disturbed."""
+    """Write the JSON and the pictures, and end with 3 if the run was disturbed."""
     from waste_edge.files import write_atomically
     from waste_edge.strict import to_json
 
@@ -169,6 +221,9 @@ def _end(report: BenchReport | SoakReport, wish: _Wish) -> None:
         typer.echo(text, nl=False)
     if wish.out is not None:
         write_atomically(wish.out, text)
+    if wish.plots is not None:
+        for drawn in draw(report, wish.plots):
+            typer.echo(f"drawn: {drawn}", err=True)
     if not report.valid:
         if wish.form != "table":
             reasons = "; ".join(f"{one.what}: {one.text}" for one in report.disturbances)
