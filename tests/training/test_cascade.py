@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from tests.conftest import Outcome
 from tests.training.test_fit import Silent
 from waste_edge.dataset import LabelMap, SplitSpec, group_near_duplicates, open_dataset, split
 from waste_edge.engines.evaluate import truth_of
@@ -27,9 +29,11 @@ from waste_edge.training.networks import feature_count
 from waste_edge.training.networks.cascade import Cascade
 from waste_edge.training.order import Order
 from waste_edge.training.recipe import DistillSpec, Recipe, TreeSpec, read_recipe
+from waste_edge.training.report.content import Report
+from waste_edge.training.report.tables import stages_tables
 from waste_edge.training.runs import Run, open_run
 from waste_edge.training.train import train
-from waste_edge.training.two_stages import TwoStages, compare_stages, two_stages_table, write_two_stages
+from waste_edge.training.two_stages import compare_stages
 
 COLOURS = {
     "navy": (20, 20, 140),
@@ -333,17 +337,30 @@ def test_both_are_compared_on_the_same_pictures(runs: dict[str, Run], photos: Pa
     assert result.cascade_gain_points == pytest.approx(gain)
     assert result.cascade_gain_low_points <= gain <= result.cascade_gain_high_points
     assert result.cascade.parameters > 2 * result.one.parameters
-    assert read_json(write_two_stages(tmp_path, result), TwoStages) == result
-    table = two_stages_table(result)
-    rows = [line for line in table.splitlines() if line.startswith("|")]
-    assert {line.count("|") for line in rows[:4]} == {8}
-    assert {line.count("|") for line in rows[4:]} == {10}
-    assert f"{result.cascade.leaf.value:.1%}" in table
+    both, *parents = stages_tables(result)
+    assert [row[0] for row in both.rows] == ["tree", "cascade"]
+    assert both.rows[1][1].startswith(f"{result.cascade.leaf.value:.1%} (")
+    assert [[len(row) for row in table.rows] for table in parents] == [[5, 5, 5]] * 2
+
+
+def test_compare_shows_the_two_stages(
+    waste_edge: Callable[..., Outcome], runs: dict[str, Run], photos: Path, tmp_path: Path
+) -> None:
+    page, markdown = tmp_path / "page.html", tmp_path / "page.md"
+    both = [runs[name].folder for name in ("cascade", "tree")]
+    done = waste_edge("compare", *both, "--data", photos, "--out", page, "--markdown", markdown)
+    assert done.exit_code == 0, done.stderr
+    assert "lost at" in done.stdout
+    (stages,) = read_json(page.with_suffix(".json"), Report).stages
+    assert (stages.one.name, stages.cascade.name) == ("tree", "cascade")
+    for text in (page.read_text(), markdown.read_text()):
+        assert "lost at the second" in text
+        assert f"{stages.greedy.value:.1%}" in text
 
 
 def test_only_such_a_pair_is_compared(runs: dict[str, Run], photos: Path) -> None:
     some = open_dataset(photos, label_map=runs["tree"].info.recipe.labels).photos[:2]
-    with pytest.raises(RunError, match="not a cascade"):
+    with pytest.raises(RunError, match="not one network with a label tree and a cascade"):
         compare_stages(runs["tree"], runs["tree"], some, "two")
     with pytest.raises(RunError, match="not one network with a label tree"):
         compare_stages(runs["cascade"], runs["cascade"], some, "two")
@@ -351,7 +368,7 @@ def test_only_such_a_pair_is_compared(runs: dict[str, Run], photos: Path) -> Non
         runs["tree"].info.recipe, tree=TreeSpec(parents={"a": ["navy"], "b": ["sky", "brick", "rose", "grass"]})
     )
     odd = replace(runs["tree"], info=msgspec.structs.replace(runs["tree"].info, recipe=other))
-    with pytest.raises(RunError, match="labels or tree"):
+    with pytest.raises(RunError, match="label tree and a cascade of the same"):
         compare_stages(odd, runs["cascade"], some, "two")
 
 

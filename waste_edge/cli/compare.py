@@ -48,7 +48,8 @@ def command(
 
     Size, parameters, multiply-accumulates, accuracy and F1 with intervals,
     calibration and latency of each; the differences of all pairs with an
-    interval and p; seeds and folds of one recipe as one row. Models made from
+    interval and p; seeds and folds of one recipe as one row; a label tree against
+    a cascade of the same tree. Models made from
     these very data are compared on their common test part, else on what all
     of them held out. A bundle named alone means its INT8 network.
 
@@ -92,6 +93,8 @@ def _print(report: Report, out: Path | None) -> None:
     if report.pairs:
         by = "points, by group" if report.grouped else "points"
         _print_table(screen, tables.pairs_table(report).columns("pair", by, "p, Holm"))
+    for stages in report.stages:
+        _print_table(screen, tables.stages_tables(stages)[0].columns("model", "right", "lost", "ms"))
     if report.unknown:
         _print_table(screen, tables.unknown_table(report))
     if out is not None:

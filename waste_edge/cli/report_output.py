@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import replace
 
 from waste_edge.cli.common import host_only, opened_bundle, progress_bar
 from waste_edge.errors import UserError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from waste_edge.training.report.content import Report
     from waste_edge.training.report.held_out import Pictures
     from waste_edge.training.report.models import Model
+    from waste_edge.training.report.stages import TwoStages
 
 UnknownOption = Annotated[
     Path | None,
@@ -104,7 +106,23 @@ def report_on(
         def asking(name: str) -> Callable[[int, int], None]:
             return stack.enter_context(progress_bar(name))
 
-        return build_report(models, dataset, pictures, asking, strange, leaks, _machine() if full else "")
+        report = build_report(models, dataset, pictures, asking, strange, leaks, _machine() if full else "")
+    if full and any(model.run and model.run.info.recipe.cascade for model in models):
+        report = replace(report, stages=_stages(models, pictures))
+    return report
+
+
+def _stages(models: Sequence[Model], pictures: Pictures) -> list[TwoStages]:
+    """Each label tree in one network against each cascade of the same tree."""
+    from waste_edge.training.two_stages import compare_stages, same_tree
+
+    runs = [model.run for model in models if model.run]
+    return [
+        compare_stages(one, cascade, pictures.scored, pictures.protocol)
+        for one in runs
+        for cascade in runs
+        if same_tree(one, cascade)
+    ]
 
 
 def check_outputs(page: Path | None, markdown: Path | None = None) -> None:
@@ -141,6 +159,6 @@ def write_page(report: Report, photos: Sequence[Photo], path: Path) -> None:
 
 def _machine() -> str:
     from waste_edge.benchmarks.machine import read_machine
-    from waste_edge.benchmarks.report import describe_machine
+    from waste_edge.benchmarks.show import describe_machine
 
     return describe_machine(read_machine())

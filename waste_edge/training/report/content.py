@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from waste_edge.curves import LabelCurves, ReliabilityBin
 from waste_edge.metrics import Scores
 from waste_edge.rejection import KnownScore, RejectionResult
 from waste_edge.significance import GroupScores, Interval, Spread
 from waste_edge.strict import Strict
+from waste_edge.training.report.stages import TwoStages
 
 SCHEMA: Literal[1] = 1
 
@@ -184,6 +187,7 @@ class Report(Strict, frozen=True):
         labels: in the first model's order.
         leaks: a sentence for each way in which the data give their labels away.
         machine: where latencies were measured, in words; empty if they were not.
+        stages: each label tree among the models against each cascade of the same tree.
     """
 
     schema: Literal[1]
@@ -202,3 +206,4 @@ class Report(Strict, frozen=True):
     pairs: list[Pair]
     folded: list[Folded]
     disputed: list[Disputed]
+    stages: list[TwoStages] = msgspec.field(default_factory=list)

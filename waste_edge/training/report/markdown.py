@@ -12,6 +12,7 @@ from waste_edge.training.report.tables import (
     models_table,
     pairs_table,
     rejection_table,
+    stages_tables,
     unknown_table,
 )
 
@@ -31,6 +32,7 @@ def to_markdown(report: Report) -> str:
         tables += [pairs_table(report), f1_table(report)]
     else:
         tables.append(labels_table(report.models[0]))
+    tables += [table for stages in report.stages for table in stages_tables(stages)]
     tables += [confusion_table(model) for model in report.models]
     if len(report.models) == 1:
         tables.append(rejection_table(report.models[0]))

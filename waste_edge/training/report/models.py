@@ -40,6 +40,7 @@ class Model:
         ask: logits and features for photos.
         timed: from a photo to a call that answers it, read and prepared before.
         parts_of: which pictures of its own data were in which part.
+        run: the opened run; None for a bundle.
         members: the runs it is put together from, if each answers for the pictures it was not trained on.
     """
 
@@ -61,6 +62,7 @@ class Model:
     ask: Callable[[Sequence[Photo], Progress], Outputs]
     timed: Callable[[Photo], Callable[[], object]]
     parts_of: Callable[[Dataset], Keys]
+    run: Run | None = None
     members: tuple[Model, ...] = ()
 
 
@@ -94,7 +96,7 @@ def model_of_run(folder: Path, name: str) -> Model:
         fingerprint=info.data_fingerprint,
         split=info.recipe.split,
         facts=Facts(
-            size_bytes=(folder / WEIGHTS_NAME).stat().st_size,
+            size_bytes=sum(path.stat().st_size for path in folder.rglob(WEIGHTS_NAME)),
             parameters=count_parameters(run.network),
             macs=macs_of_run(run),
             input=_size_in_words(info.recipe.input),
@@ -105,6 +107,7 @@ def model_of_run(folder: Path, name: str) -> Model:
         ask=partial(answers_of_run, run),
         timed=partial(timed_call_of_run, run),
         parts_of=lambda dataset: _written_parts(folder / "split.csv"),
+        run=run,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from waste_edge.rejection import IN_WORDS, KNOWN_SCORES, RejectionResult
 from waste_edge.significance import Interval, Spread
 from waste_edge.training.report.content import ModelReport, Report
+from waste_edge.training.report.stages import Share, Stages, TwoStages
 
 
 @dataclass(frozen=True)
@@ -234,3 +235,36 @@ def spread_in_words(spread: Spread, percent: bool = False) -> str:
 def p_value(p: float) -> str:
     """Three digits, and no zero that it is not."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def stages_tables(result: TwoStages) -> list[Table]:
+    """How one network with a label tree and two cascaded ones did, and where each lost its pictures."""
+    both = (result.one, result.cascade)
+    rows: list[tuple[str, ...]] = [
+        (
+            *(one.name, _share(one.leaf), _share(one.parent), str(one.wrong_parent), str(one.wrong_leaf)),
+            *(f"{one.latency_ms:.2f}", f"{one.parameters:,}"),
+        )
+        for one in both
+    ]
+    lost = ("lost at the first stage", "lost at the second")
+    headings = ("model", "right label", "right parent", *lost, "ms", "parameters")
+    low, high = result.cascade_gain_low_points, result.cascade_gain_high_points
+    note = (
+        f"The cascade's share of right labels is {result.cascade_gain_points:+.1f} points from the one network's "
+        f"({low:+.1f} to {high:+.1f}, Newcombe). If only the second network that the first one chose is asked, it is "
+        f"{_share(result.greedy)}; its ms are of that. Milliseconds are medians in torch on one thread, taken in turns."
+    )
+    return [Table("Two stages", headings, rows, note), *(_parents_table(result, one) for one in both)]
+
+
+def _parents_table(result: TwoStages, one: Stages) -> Table:
+    rows = [
+        (name, *(str(count) for count in counts), "none" if below is None else f"{below:.1%}")
+        for name, counts, below in zip(result.tree, one.parents, one.right_below, strict=True)
+    ]
+    return Table(f"Parents, {one.name}", ("true parent", *result.tree, "right label below it"), rows)
+
+
+def _share(share: Share) -> str:
+    return f"{share.value:.1%} ({share.low:.1%} to {share.high:.1%})"
