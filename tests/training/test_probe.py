@@ -269,5 +269,7 @@ def test_the_verbs_know_probes(waste_edge: object, colour_photos: Path, encoder:
     outcome: Outcome = waste_edge("train", "clip_probe", "--data", colour_photos, "--out", out, *arguments)  # type: ignore[operator]
     assert outcome.exit_code == 0, outcome.stderr
     assert "validation accuracy" in outcome.stdout
-    scored: Outcome = waste_edge("evaluate", out, "--data", colour_photos, "--json")  # type: ignore[operator]
+    page = tmp_path / "page.html"
+    scored: Outcome = waste_edge("evaluate", out, "--data", colour_photos, "--json", "--report", page)  # type: ignore[operator]
     assert scored.exit_code == 0, scored.stderr
+    assert "clip_probe" in page.read_text(encoding="utf-8")
