@@ -272,4 +272,4 @@ def test_the_verbs_know_probes(waste_edge: object, colour_photos: Path, encoder:
     page = tmp_path / "page.html"
     scored: Outcome = waste_edge("evaluate", out, "--data", colour_photos, "--json", "--report", page)  # type: ignore[operator]
     assert scored.exit_code == 0, scored.stderr
-    assert "clip_probe" in page.read_text(encoding="utf-8")
+    assert "Worst mistakes" in page.read_text(encoding="utf-8")

@@ -32,6 +32,8 @@ class Silent:
 
     def epoch(self, epoch: int, loss: float, scores: Scores | None) -> None: ...
 
+    def warn(self, sentence: str) -> None: ...
+
 
 def recipe(seed: int = 0, split: SplitSpec | None = None, epochs: int = 2) -> Recipe:
     fitting = msgspec.structs.replace(RECIPE.fit, seed=seed, epochs=epochs)
@@ -49,7 +51,7 @@ def teacher(colour_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def student(colour_photos: Path, teacher: Path) -> Path:
     folder = teacher.parent / "student"
     taught = msgspec.structs.replace(recipe(seed=1, epochs=1), distill=DistillSpec())
-    fit(taught, colour_photos, folder, Silent(), teacher=open_run(teacher))
+    fit(taught, colour_photos, folder, Silent(), teachers=[open_run(teacher)])
     return folder
 
 

@@ -42,7 +42,8 @@ def to_html(report: Report, thumbnails: Mapping[str, str]) -> str:
     )
     environment.filters.update(size=tables.size, count=tables.count, number=tables.number, share=tables.share)
     template = environment.get_template("page.html.jinja")
-    return template.render(report=report, thumbnails=thumbnails, tables=tables, charts=_Charts(report), words=IN_WORDS)
+    words = {"tables": tables, "charts": _Charts(report), "words": IN_WORDS}
+    return template.render(report=report, thumbnails=thumbnails, **words).lstrip()
 
 
 def thumbnails_for(report: Report, photos: Sequence[Photo]) -> dict[str, str]:
