@@ -7,7 +7,7 @@ RUNTIME := .venv/.installed
 WORKSHOP := .venv-dev/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: run demo test lint test-long test-faults clip clean help
+.PHONY: tables run demo test lint test-long test-faults clip clean help
 .DEFAULT_GOAL := help
 
 run: $(RUNTIME)
@@ -38,6 +38,10 @@ test-long: $(WORKSHOP)
 test-faults: $(WORKSHOP)
 	.venv-dev/bin/pytest -m faults tests/faults
 
+# The benchmark tables of the README files, from benchmarks/results/.
+tables: $(WORKSHOP)
+	.venv-dev/bin/python -m waste_edge.benchmarks.tables
+
 clip: $(WORKSHOP)
 	.venv-dev/bin/python -m waste_edge.rendering.clip --out waste_edge/demo
 
@@ -51,6 +55,7 @@ help:
 	@echo "make lint       style, types and the layers of the house"
 	@echo "make test-long  the tests that take minutes"
 	@echo "make test-faults  the faults a station must survive (needs root and mosquitto)"
+	@echo "make tables     make the READMEs' benchmark tables from the recorded runs"
 	@echo "make clip       render the demo clip again"
 	@echo "make clean      remove the environments and builds"
 

@@ -81,6 +81,8 @@ class Silent:
 
     def epoch(self, epoch: int, loss: float, scores: object) -> None: ...
 
+    def warn(self, sentence: str) -> None: ...
+
 
 def train_miniature(recipe: Path, data: Path, out: Path, *changes: str, **more: Any) -> RunInfo:
     """Train by a recipe's file as the command line does; returns the run's facts."""

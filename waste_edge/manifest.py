@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from waste_edge.dataset import SplitSpec
+from waste_edge.dataset import LabelMap, SplitSpec
 from waste_edge.metrics import Comparison, Scores
 from waste_edge.preprocess import InputSpec
 from waste_edge.strict import Strict
@@ -146,6 +146,7 @@ class Provenance(Strict, frozen=True):
     calibration_fingerprint: str
     libraries: dict[str, str]
     commit: str
+    label_map: LabelMap = msgspec.field(default_factory=LabelMap)
 
 
 class Manifest(Strict, frozen=True):

@@ -35,6 +35,7 @@ class Scores(Strict, frozen=True):
         rejected: share that the bundle's thresholds would call unknown.
         labels: the per-class table, in the model's label order.
         confusion: rows are true labels, columns predicted ones, in the model's label order.
+        weighted_f1: mean F1 weighted by how often each label occurs; None in files from before it was counted.
     """
 
     pictures: int
@@ -46,6 +47,7 @@ class Scores(Strict, frozen=True):
     rejected: float
     labels: list[LabelScore]
     confusion: list[list[int]]
+    weighted_f1: float | None = None
 
 
 class Disagreement(Strict, frozen=True):
@@ -255,6 +257,7 @@ def score(
         rejected=0.0 if rejected is None else float(np.mean(rejected)),
         labels=rows,
         confusion=confusion.tolist(),
+        weighted_f1=sum(row.f1 * row.support for row in rows) / total,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -39,3 +40,14 @@ def find(given: str, room: str, suffix: str = ".toml") -> Path:
         return shipped(f"{room}/{given}{suffix}")
     except FileNotFoundError:
         return path
+
+
+def commit_of_code() -> str:
+    """The checkout's commit, `-dirty` if it has changes; empty for an installed package."""
+    if not (_CHECKOUT / ".git").exists():
+        return ""
+    try:
+        command = ["git", "-C", str(_CHECKOUT), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""

@@ -1,58 +1,76 @@
-"""Several bundles in the same turns."""
+"""A verdict that respects noise, between made-up reports."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
+import msgspec
+import numpy as np
 import pytest
 
-from tests.benchmarks.test_measure import SCENARIO, Bench, bench, ignore
-from waste_edge.benchmarks.compare import Comparison
-from waste_edge.benchmarks.measure import measure_together
-from waste_edge.bundle import Bundle
-from waste_edge.resources import DEFAULT_BUNDLE
-from waste_edge.strict import read_json
+from tests.benchmarks.reports import made_up_report
+from waste_edge.benchmarks.compare import compare, sentences
+from waste_edge.benchmarks.schema import BenchReport, Block, Row
 
-__all__ = ["bench"]
-
-WasteEdge = Callable[..., Any]
+KEY = "small/tflite-int8/litert/1/ours"
 
 
-def test_the_networks_of_all_bundles_take_turns(bench: Bench, opened_tiny: Bundle) -> None:
-    other = Bundle(opened_tiny.folder, opened_tiny.manifest, opened_tiny.source)
-    first, second = measure_together([opened_tiny, other], SCENARIO, ignore, bench.clock)
-    names = [name for name, _ in bench.asked]
-    assert names == ["onnx-fp32", "onnx-int8"] * 2 * (SCENARIO.warmup_rounds + 32), "1 s of rounds of 32 ms"
-    for rows in (first, second):
-        assert [row.latency.samples for row in rows if row.latency] == [32, 32]
-        assert [row.status for row in rows] == ["measured", "measured", "not in bundle", "not in bundle"]
+def slower(report: BenchReport, factor: float, unrest: float = 0.0) -> BenchReport:
+    """The report with every row so much slower, its blocks scattered."""
+    generator = np.random.default_rng(5)
 
-
-def test_a_comparison_of_two_bundles_of_different_sizes(
-    waste_edge: WasteEdge, tiny_bundle: Path, default_bundle: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "a.json"
-    outcome = waste_edge(
-        "bench", "--bundle", tiny_bundle, "--against", default_bundle, "--seconds", 0.3, "--json", "--out", out
-    )
-    assert (outcome.exit_code, outcome.stderr) == (0, "")
-    assert out.read_text(encoding="utf-8") == outcome.stdout
-    tiny, small = read_json(out, Comparison).contenders
-    assert (tiny.bundle.name, small.bundle.name) == ("tiny", DEFAULT_BUNDLE)
-    assert (tiny.input_px, small.input_px) == ((16, 16), (160, 160))
-    assert tiny.first_over_this == {"onnx-fp32": 1.0, "onnx-int8": 1.0}
-    assert set(small.first_over_this) == {"onnx-fp32", "onnx-int8"}
-    for artifact, ratio in small.first_over_this.items():
-        medians = [
-            next(r.latency.p50_ms for r in c.rows if r.artifact == artifact and r.latency) for c in (tiny, small)
+    def change(row: Row) -> Row:
+        assert row.latency is not None
+        p50_ms = row.latency.p50_ms * factor
+        blocks = [
+            Block(at_s=block.at_s, samples=block.samples, p50_ms=p50_ms * float(generator.lognormal(0, unrest)))
+            for block in row.latency.blocks[:12]
         ]
-        assert ratio == pytest.approx(medians[0] / medians[1])
+        latency = msgspec.structs.replace(row.latency, p50_ms=p50_ms, blocks=blocks)
+        return msgspec.structs.replace(row, latency=latency)
+
+    return msgspec.structs.replace(report, rows=[change(row) for row in report.rows])
 
 
-def test_people_get_one_table(waste_edge: WasteEdge, tiny_bundle: Path) -> None:
-    outcome = waste_edge("bench", "-b", tiny_bundle, "--against", tiny_bundle, "--seconds", 0.2)
-    assert outcome.exit_code == 0
-    for words in ("16x16", "Medians, 1 thread, all networks taking turns", "a quick run", "tiny has no tflite-int8"):
-        assert words in outcome.stdout
+@pytest.mark.parametrize(
+    ("factor", "unrest", "verdict"),
+    [
+        (1.0, 0.01, "same"),
+        (1.04, 0.0, "same"),
+        (1.2, 0.01, "slower"),
+        (0.8, 0.01, "faster"),
+        (1.2, 1.5, "too noisy to say"),
+    ],
+)
+def test_a_verdict_bears_noise(factor: float, unrest: float, verdict: str) -> None:
+    then = made_up_report()
+    comparison = compare(then, slower(then, factor, unrest))
+    change = next(change for change in comparison.changes if change.key == KEY)
+    assert change.verdict == verdict
+    assert change.ratio == pytest.approx(factor)
+    assert change.low <= change.high
+
+
+def test_two_runs_that_differ_by_more_than_five_percent_say_so() -> None:
+    then = made_up_report()
+    assert sentences(compare(then, then)) == ["the two runs are within 5 % of each other in all 8 rows"]
+    said = sentences(compare(then, slower(then, 1.06)))
+    assert "8 of 8 rows differ by more than 5 % between the two runs" in said
+    assert any(line.startswith(f"{KEY}: 1.4") and line.endswith("slower") for line in said)
+
+
+def test_runs_that_should_not_be_compared_say_why() -> None:
+    then = made_up_report()
+    machine = msgspec.structs.replace(then.machine, cpu="Another CPU", governor="performance")
+    subject = msgspec.structs.replace(then.subjects[0], digest="1" * 64)
+    now = msgspec.structs.replace(
+        then, valid=False, mode="quick", machine=machine, subjects=[subject], rows=then.rows[1:]
+    )
+    comparison = compare(then, now)
+    assert comparison.only_then == [then.rows[0].key]
+    assert comparison.reservations == [
+        "this run is invalid: ",
+        "this run is a quick one",
+        "cpu: Made-up CPU then, Another CPU now",
+        "governor: not told then, performance now",
+        "small is another file now",
+    ]
+    assert sentences(compare(then, msgspec.structs.replace(then, rows=[])))[0] == "no row was measured in both runs"

@@ -30,6 +30,8 @@ warmup_epochs = 0.1
 min_area = 0.8
 colour_jitter = 0.1
 """
+# Its weight is 0, so that the tree changes the bundle and not the student.
+TREE = '[tree]\nweight = 0.0\n[tree.parents]\nwarm = ["red"]\ncold = ["blue", "green"]\n'
 # One epoch leaves many answers near a tie, which INT8 then tips: the accuracy gate has tests of its own.
 QUANTIZE = 'name = "static_wi8_ai8"\ncalibration_pictures = 24\nmax_drop_points = 12.0\n'
 
@@ -61,7 +63,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
     teacher_recipe, student_recipe = folder / "teacher.toml", folder / "student.toml"
     teacher_recipe.write_text(MODEL.format(name="teacher", architecture="mobilenet_v2", width=0.35))
     text = MODEL.format(name="student", architecture="mobilenet_v1", width=0.25)
-    student_recipe.write_text(text + "[distill]\ntemperature = 2.0\nalpha = 0.5\n")
+    student_recipe.write_text(text + "[distill]\ntemperature = 2.0\nalpha = 0.5\n" + TREE)
     export_recipe = folder / "quantize.toml"
     export_recipe.write_text(QUANTIZE)
     made = Chain(data, folder / "teacher", folder / "student", folder / "bundle", export_recipe)

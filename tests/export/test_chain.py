@@ -28,6 +28,10 @@ def test_the_student_beats_chance_in_every_artifact(chain: Chain) -> None:
         assert evaluation["scores"]["accuracy_low"] > 1 / 3, artifact
 
 
+def test_the_bundle_carries_the_students_label_tree(chain: Chain) -> None:
+    assert open_bundle(chain.bundle).manifest.tree == {"red": "warm", "blue": "cold", "green": "cold"}
+
+
 def test_evaluate_gives_the_accuracy_that_export_wrote_down(chain: Chain) -> None:
     manifest = open_bundle(chain.bundle).manifest
     for artifact in ARTIFACT_NAMES:

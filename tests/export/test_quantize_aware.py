@@ -48,6 +48,8 @@ class Silent:
 
     def epoch(self, epoch: int, loss: float, scores: Scores | None) -> None: ...
 
+    def warn(self, sentence: str) -> None: ...
+
 
 @pytest.fixture(scope="module")
 def tuned(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> Chain:

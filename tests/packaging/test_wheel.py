@@ -46,7 +46,7 @@ def test_a_runtime_install_brings_nothing_heavy(runtime: Environment, package: s
 def test_every_module_of_the_device_side_imports_without_them(runtime: Environment) -> None:
     program = """
 import importlib, pkgutil, waste_edge
-host = ("waste_edge.training", "waste_edge.export", "waste_edge.__main__")
+host = ("waste_edge.training", "waste_edge.export", "waste_edge.plots", "waste_edge.__main__")
 names = [m.name for m in pkgutil.walk_packages(waste_edge.__path__, "waste_edge.") if not m.name.startswith(host)]
 for name in names:
     importlib.import_module(name)
@@ -65,7 +65,7 @@ def test_the_verbs_of_a_station_work_with_the_runtime_alone(
     assert "small" in runtime.run("waste-edge", "inspect", "small").stdout
     classified = runtime.run("waste-edge", "classify", picture, "--json")
     assert set(json.loads(classified.stdout)["probabilities"]) >= {"glass", "paper"}
-    timed = runtime.run("waste-edge", "bench", "--json", "--seconds", "1")
+    timed = runtime.run("waste-edge", "bench", "--json", "--seconds", "1", "--cpu-time")  # however busy
     assert timed.returncode == 0, timed.stderr
     assert {row["artifact"] for row in json.loads(timed.stdout)["rows"]} == set(ARTIFACT_NAMES)
     watched = runtime.run("waste-edge", "run", "--source", colour_photos / "images" / "red", "--json")

@@ -29,6 +29,10 @@ class Silent:
     def __init__(self) -> None:
         self.steps = 0
         self.epochs: list[float] = []
+        self.warnings: list[str] = []
+
+    def warn(self, sentence: str) -> None:
+        self.warnings.append(sentence)
 
     def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
         self.steps += 1

@@ -1,147 +1,163 @@
-"""Several bundles timed in the same turns: which network is how much faster, on this machine."""
+"""This run against a recorded one, row by row, with a verdict that respects noise.
+
+A row differs if its median changed by more than 5 %, and by more than both runs' own unrest explains: the 95 %
+interval of the ratio, from a bootstrap over each run's blocks of a second, lies on one side of 1.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from waste_edge import __version__
-from waste_edge.benchmarks.machine import Machine, read_machine
-from waste_edge.benchmarks.measure import Progress, Row, measure_together
-from waste_edge.benchmarks.report import (
-    QUICK,
-    BundleIdentity,
-    Speedup,
-    describe_machine,
-    describe_scenario,
-    identity_of,
-    speedups_of,
-)
-from waste_edge.benchmarks.scenario import Scenario
-from waste_edge.bundle import Bundle
-from waste_edge.engines.engine import artifact_of
+import numpy as np
+
+from waste_edge.benchmarks.schema import BenchReport, Block, Row
 from waste_edge.strict import Strict
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
+
+LIMIT = 0.05
+_RESAMPLES = 1000
+
+Verdict = Literal["same", "faster", "slower", "too noisy to say"]
 
 
-class Contender(Strict, frozen=True):
-    """One bundle of a comparison.
+class Change(Strict, frozen=True):
+    """One row now over the same row then: below 1 it is faster now.
 
     Attributes:
-        bundle: which one.
-        recipe: that its network was trained by.
-        input_px: width and height of what the network takes.
-        parameters: trainable numbers.
-        macs: multiply-accumulates of one picture.
-        rows: its networks, as in a report of one bundle.
-        speedups: FP32 against INT8 on each engine.
-        first_over_this: for each network that was measured in the first bundle too, the first's median latency
-            divided by this one's; above 1, this one is the faster.
+        key: of the row in both reports.
+        then_ms, now_ms: medians.
+        ratio, low, high: now over then, with its 95 % interval.
+        verdict: `too noisy to say` if it changed by more than 5 % but the interval holds 1.
     """
 
-    bundle: BundleIdentity
-    recipe: str
-    input_px: tuple[int, int]
-    parameters: int
-    macs: int
-    rows: list[Row]
-    speedups: list[Speedup]
-    first_over_this: dict[str, float]
+    key: str
+    then_ms: float
+    now_ms: float
+    ratio: float
+    low: float
+    high: float
+    verdict: Verdict
 
 
 class Comparison(Strict, frozen=True):
-    """One benchmark of several bundles on one machine, all networks taking turns."""
+    """Two reports side by side.
 
-    schema: Literal[1]
-    mode: Literal["quick"]
-    note: str
-    created: str
-    waste_edge: str
-    machine: Machine
-    scenario: Scenario
-    contenders: list[Contender]
+    Attributes:
+        then, now: when each was made.
+        reservations: why the two should not be compared at all, in words; empty if they may.
+        changes: of rows that both measured.
+        only_then, only_now: keys of rows that one of them lacks.
+    """
+
+    then: str
+    now: str
+    reservations: list[str]
+    changes: list[Change]
+    only_then: list[str]
+    only_now: list[str]
+
+    @property
+    def beyond(self) -> list[Change]:
+        """Rows that differ by more than 5 %, noise or not."""
+        return [change for change in self.changes if abs(change.ratio - 1) > LIMIT]
 
 
-def compare(bundles: Sequence[Bundle], scenario: Scenario, progress: Progress) -> Comparison:
-    """Measure bundles together here; errors as in `measure_together`."""
-    rows = measure_together(bundles, scenario, progress)
+def compare(then: BenchReport, now: BenchReport) -> Comparison:
+    """Hold a report against an earlier one."""
+    before = {row.key: row for row in then.rows if row.latency}
+    after = {row.key: row for row in now.rows if row.latency}
     return Comparison(
-        schema=1,
-        mode="quick",
-        note=QUICK,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        waste_edge=__version__,
-        machine=read_machine(),
-        scenario=scenario,
-        contenders=[_contender(bundle, own, rows[0]) for bundle, own in zip(bundles, rows, strict=True)],
+        then=then.created,
+        now=now.created,
+        reservations=_reservations(then, now),
+        changes=[_change(before[key], after[key]) for key in after if key in before],
+        only_then=[key for key in before if key not in after],
+        only_now=[key for key in after if key not in before],
     )
 
 
-def _contender(bundle: Bundle, rows: list[Row], first: list[Row]) -> Contender:
-    manifest = bundle.manifest
-    return Contender(
-        bundle=identity_of(bundle),
-        recipe=manifest.provenance.recipe,
-        input_px=(manifest.input.width_px, manifest.input.height_px),
-        parameters=manifest.parameters,
-        macs=max(artifact.macs for artifact in manifest.artifacts.values()),
-        rows=rows,
-        speedups=speedups_of(rows),
-        first_over_this={
-            row.artifact: other.latency.p50_ms / row.latency.p50_ms
-            for row, other in zip(rows, first, strict=True)
-            if row.latency is not None and other.latency is not None
-        },
+def _reservations(then: BenchReport, now: BenchReport) -> list[str]:
+    said = []
+    for name, report in (("that", then), ("this", now)):
+        if not report.valid:
+            said.append(f"{name} run is invalid: {'; '.join(one.what for one in report.disturbances)}")
+        if report.mode == "quick":
+            said.append(f"{name} run is a quick one")
+    for what in ("board", "cpu", "cores", "architecture", "governor", "libraries"):
+        before, after = getattr(then.machine, what), getattr(now.machine, what)
+        if before != after:
+            said.append(f"{what}: {before or 'not told'} then, {after or 'not told'} now")
+    if then.scenario.time != now.scenario.time:
+        said.append(f"{then.scenario.time} time then, {now.scenario.time} time now")
+    digests = {subject.name: subject.digest for subject in then.subjects}
+    said += [
+        f"{subject.name} is another file now"
+        for subject in now.subjects
+        if digests.get(subject.name, subject.digest) != subject.digest
+    ]
+    return said
+
+
+def _change(then: Row, now: Row) -> Change:
+    assert then.latency is not None
+    assert now.latency is not None
+    ratio = now.latency.p50_ms / then.latency.p50_ms
+    low, high = _interval(now.latency.blocks, then.latency.blocks)
+    return Change(
+        key=now.key,
+        then_ms=then.latency.p50_ms,
+        now_ms=now.latency.p50_ms,
+        ratio=ratio,
+        low=low,
+        high=high,
+        verdict=_verdict(ratio, low, high),
     )
+
+
+def _verdict(ratio: float, low: float, high: float) -> Verdict:
+    if abs(ratio - 1) <= LIMIT:
+        return "same"
+    if low <= 1 <= high:
+        return "too noisy to say"
+    return "faster" if ratio < 1 else "slower"
+
+
+def _interval(above: Sequence[Block], below: Sequence[Block]) -> tuple[float, float]:
+    """Of the ratio of medians of the blocks' medians."""
+    generator = np.random.default_rng(0)
+    drawn = []
+    for blocks in (above, below):
+        values = np.array([block.p50_ms for block in blocks])
+        drawn.append(np.median(values[generator.integers(0, len(values), (_RESAMPLES, len(values)))], axis=1))
+    low, high = np.percentile(drawn[0] / drawn[1], (2.5, 97.5))
+    return float(low), float(high)
+
+
+def sentences(comparison: Comparison) -> list[str]:
+    """The verdict in words."""
+    said = [f"no fair comparison: {one}" for one in comparison.reservations]
+    beyond = comparison.beyond
+    for change in beyond:
+        interval = f"{change.ratio:.2f} ({change.low:.2f} to {change.high:.2f})"
+        said.append(
+            f"{change.key}: {change.then_ms:.2f} ms then, {change.now_ms:.2f} ms now, {interval}: {change.verdict}"
+        )
+    if not comparison.changes:
+        said.append("no row was measured in both runs")
+    elif beyond:
+        said.append(f"{len(beyond)} of {len(comparison.changes)} rows differ by more than 5 % between the two runs")
+    else:
+        said.append(f"the two runs are within 5 % of each other in all {len(comparison.changes)} rows")
+    missing = {"then": comparison.only_then, "now": comparison.only_now}
+    said += [f"only measured {when}: {', '.join(keys)}" for when, keys in missing.items() if keys]
+    return said
 
 
 def print_comparison(comparison: Comparison, screen: Console) -> None:
-    """Write the table for people."""
-    screen.print(f"on {describe_machine(comparison.machine)}", markup=False, soft_wrap=True)
-    screen.print(_table(comparison))
-    reasons = {row.reason for contender in comparison.contenders for row in contender.rows if row.reason}
-    for reason in sorted(reasons):
-        screen.print(reason, markup=False, soft_wrap=True)
-    screen.print(
-        f"Medians, {describe_scenario(comparison.scenario)}, all networks taking turns; {comparison.note}.",
-        soft_wrap=True,
-    )
-
-
-def _table(comparison: Comparison) -> Table:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table()
-    for heading in ("bundle", "network"):
-        table.add_column(heading)
-    first = escape(comparison.contenders[0].bundle.name)
-    for heading in ("px", "parameters", "million MACs", "KiB", "p50 ms", "FP32 / INT8", f"{first} / this"):
-        table.add_column(heading, justify="right")
-    for contender in comparison.contenders:
-        for row in contender.rows:
-            table.add_row(escape(contender.bundle.name), row.artifact, *_cells(contender, row))
-    return table
-
-
-def _cells(contender: Contender, row: Row) -> list[str]:
-    """What follows the bundle's and the network's name in a line of the table."""
-    ratio = next((one.fp32_over_int8 for one in contender.speedups if _is_int8_of(row, one)), None)
-    size_px = f"{contender.input_px[0]}x{contender.input_px[1]}"
-    return [
-        size_px,
-        f"{contender.parameters:,}",
-        f"{contender.macs / 1e6:.1f}",
-        "" if row.size_bytes is None else f"{row.size_bytes / 1024:.0f}",
-        row.status if row.latency is None else f"{row.latency.p50_ms:.2f}",
-        "" if ratio is None else f"{ratio:.2f}",
-        f"{contender.first_over_this[row.artifact]:.2f}" if row.artifact in contender.first_over_this else "",
-    ]
-
-
-def _is_int8_of(row: Row, speedup: Speedup) -> bool:
-    return row.artifact == artifact_of(speedup.engine, "int8")
+    """Write it to a terminal."""
+    screen.print(f"against the run of {comparison.then}:", markup=False, soft_wrap=True)
+    for sentence in sentences(comparison):
+        screen.print(f"  {sentence}", markup=False, soft_wrap=True)

@@ -1,170 +1,128 @@
-"""Timing every network of some bundles in turns, so that whatever else the machine does strikes them all alike."""
+"""Timing all candidates in turns, so that whatever else the machine does strikes them all alike."""
 
 from __future__ import annotations
 
 import gc
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.benchmarks.scenario import Scenario, make_pictures
-from waste_edge.bundle import Bundle
-from waste_edge.engines.engine import Engine, engine_of, load_engine, require_engine
-from waste_edge.errors import MissingPackageError
-from waste_edge.manifest import ARTIFACT_NAMES, ArtifactName
-from waste_edge.strict import Strict
+from waste_edge.benchmarks.candidates import Candidate, Clock
+from waste_edge.benchmarks.scenario import Scenario
+from waste_edge.benchmarks.schema import Block, Latency, WarmUp
 
-Progress = Callable[[int, int], None]  # called with milliseconds done and in all
-Clock = Callable[[], int]  # nanoseconds
+Progress = Callable[[str, int, int], None]  # called with what is being done, how much of it, and of how much
 
-
-class Latency(Strict, frozen=True):
-    """The bare engine call on prepared pixels, in milliseconds of the scenario's kind of time."""
-
-    samples: int
-    p50_ms: float
-    p90_ms: float
-    p95_ms: float
+WINDOW_ROUNDS = 8
+STEADY = 0.05  # how far two windows' medians may lie apart
+STEADY_WINDOWS = 2  # so often in a row
+P99_SAMPLES = 1000  # below, fewer than ten lie beyond the 99th percentile
 
 
-class Row(Strict, frozen=True):
-    """One network on one engine.
+def warm_up(candidates: Sequence[Candidate], scenario: Scenario, clock: Clock = time.perf_counter_ns) -> WarmUp:
+    """Rounds until every row is steady, or `warm_up_seconds` have passed.
 
-    Attributes:
-        artifact: which network.
-        engine: what runs it, with its version once it has loaded.
-        status: `measured`; `not installed`, its engine; `not in bundle`, the network.
-        reason: why it was not measured, with the remedy; empty if it was.
-        size_bytes: of the file; None if the bundle lacks it.
-        load_ms: median time from the file to the first answer, the engine's library being imported already.
-        latency: None unless measured.
+    Steady: the median of each row's eight rounds lies within 5 % of that of the eight before, twice in a row.
     """
-
-    artifact: ArtifactName
-    engine: str
-    status: Literal["measured", "not installed", "not in bundle"]
-    reason: str
-    size_bytes: int | None
-    load_ms: float | None
-    latency: Latency | None
-
-
-@dataclass
-class _Candidate:
-    """A loaded network that takes part, the pictures of its input's size, and its samples so far."""
-
-    bundle: Bundle
-    artifact: ArtifactName
-    engine: Engine
-    pictures: NDArray[np.uint8]  # (N, H, W, 3)
-    load_ms: float
-    samples_ns: list[int] = field(default_factory=list)
+    stopwatch = stopwatch_of(scenario, clock)
+    begun, rounds, steady_since = clock(), 0, 0
+    before: list[float] = []
+    while steady_since < STEADY_WINDOWS and (clock() - begun) / 1e9 < scenario.warm_up_seconds:
+        samples: list[list[int]] = [[] for _ in candidates]
+        for _ in range(WINDOW_ROUNDS):
+            _round(candidates, rounds, stopwatch, samples)
+            rounds += 1
+        medians = [float(np.median(row)) for row in samples]
+        near = bool(before) and all(abs(now - then) <= STEADY * then for now, then in zip(medians, before, strict=True))
+        steady_since = steady_since + 1 if near else 0
+        before = medians
+    return WarmUp(rounds=rounds, seconds=(clock() - begun) / 1e9, steady=steady_since >= STEADY_WINDOWS)
 
 
-def measure(bundle: Bundle, scenario: Scenario, progress: Progress, clock: Clock = time.perf_counter_ns) -> list[Row]:
-    """One row for each of the four networks, measured or with the reason why not; errors as in `measure_together`."""
-    return measure_together([bundle], scenario, progress, clock)[0]
+def take_turns(
+    candidates: Sequence[Candidate],
+    scenario: Scenario,
+    look: Callable[[], None],
+    progress: Progress,
+    clock: Clock = time.perf_counter_ns,
+) -> dict[str, Latency]:
+    """A B C D A B C D … until time and least samples are reached; each row's latency by key.
 
-
-def measure_together(
-    bundles: Sequence[Bundle], scenario: Scenario, progress: Progress, clock: Clock = time.perf_counter_ns
-) -> list[list[Row]]:
-    """For each bundle the rows of its four networks, all timed in the same turns.
-
-    Raises:
-        MissingPackageError: no engine is installed that the bundle has a network for.
-        BundleError, EngineError: a network that should run does not.
+    Args:
+        look: is called between rounds every `look_seconds`, and at the end: a look at the board.
     """
-    absent: list[dict[ArtifactName, Row]] = []
-    candidates: list[_Candidate] = []
-    for bundle in bundles:
-        reasons = {name: row for name in ARTIFACT_NAMES if (row := _why_not(bundle, name)) is not None}
-        pictures = make_pictures(bundle.manifest.input, scenario.pictures, scenario.seed)
-        present = [name for name in ARTIFACT_NAMES if name not in reasons]
-        candidates += [_load(bundle, name, pictures, scenario, clock) for name in present]
-        absent.append(reasons)
-    if not candidates:
-        why = "; ".join(row.reason for row in absent[0].values())
-        raise MissingPackageError(f"{bundles[0].source}: nothing to measure; {why}")
-    _take_turns(candidates, scenario, progress, clock)
-    measured = {(id(candidate.bundle), candidate.artifact): _row(candidate) for candidate in candidates}
+    total_ms = round(scenario.seconds * 1000)
+    stopwatch = stopwatch_of(scenario, clock)
+    samples = [candidate.samples_ns for candidate in candidates]
+    begun, rounds, elapsed_ms = clock(), 0, 0.0
+    marks: list[tuple[float, int]] = [(0.0, 0)]  # where blocks begin: seconds and round
+    gc.collect()
+    gc.disable()  # a collection would land in one row's sample and not in another's
+    try:
+        while rounds < scenario.least_samples or elapsed_ms < total_ms:
+            _round(candidates, rounds, stopwatch, samples)
+            rounds += 1
+            elapsed_ms = (clock() - begun) / 1e6
+            if elapsed_ms / 1000 - marks[-1][0] >= scenario.look_seconds:
+                look()
+                progress("measuring", min(total_ms, round(elapsed_ms)), total_ms)
+                marks.append(((clock() - begun) / 1e9, rounds))
+    finally:
+        gc.enable()
+    look()
+    progress("measuring", total_ms, total_ms)
+    return {candidate.key: latency(candidate.samples_ns, marks) for candidate in candidates}
+
+
+def stopwatch_of(scenario: Scenario, clock: Clock) -> Clock:
+    """In CPU time that of this thread: engines with one thread work in it."""
+    return time.thread_time_ns if scenario.time == "cpu" else clock
+
+
+def _round(candidates: Sequence[Candidate], number: int, stopwatch: Clock, samples: Sequence[list[int]]) -> None:
+    """Ask every candidate once, about the same picture where they take the same."""
+    for candidate, taken in zip(candidates, samples, strict=True):
+        value = candidate.values[number % len(candidate.values)]
+        started = stopwatch()
+        candidate.infer(value)
+        taken.append(stopwatch() - started)
+
+
+def latency(samples_ns: Sequence[int], marks: Sequence[tuple[float, int]]) -> Latency:
+    """Percentiles of one row's samples, and their medians through time.
+
+    Args:
+        samples_ns: at least one.
+        marks: second and round at which each block began; the first is (0, 0).
+    """
+    samples = np.asarray(samples_ns, np.float64) / 1e6
+    points = [float(value) for value in np.percentile(samples, range(101))]
+    return Latency(
+        samples=len(samples),
+        p50_ms=points[50],
+        p90_ms=points[90],
+        p95_ms=points[95],
+        p99_ms=points[99],
+        max_ms=points[100],
+        p99_indicative=len(samples) < P99_SAMPLES,
+        percentiles_ms=[round(value, 6) for value in points],
+        blocks=_blocks(samples, marks),
+        drift=_drift(samples),
+    )
+
+
+def _blocks(samples: NDArray[np.float64], marks: Sequence[tuple[float, int]]) -> list[Block]:
+    begins = [begin for _, begin in marks]
     return [
-        [reasons.get(name) or measured[id(bundle), name] for name in ARTIFACT_NAMES]
-        for bundle, reasons in zip(bundles, absent, strict=True)
+        Block(at_s=round(at_s, 3), samples=end - begin, p50_ms=round(float(np.median(samples[begin:end])), 6))
+        for (at_s, begin), end in zip(marks, [*begins[1:], len(samples)], strict=True)
+        if end > begin
     ]
 
 
-def _why_not(bundle: Bundle, name: ArtifactName) -> Row | None:
-    """The row of a network that cannot be measured here; None if it can."""
-    artifact, engine = bundle.manifest.artifacts.get(name), engine_of(name)
-    status: Literal["not installed", "not in bundle"] = "not installed"
-    try:
-        require_engine(engine)
-        if artifact is not None:
-            return None
-        status, reason = "not in bundle", f"{bundle.manifest.name} has no {name}"
-    except MissingPackageError as error:
-        reason = str(error)
-    return Row(
-        artifact=name,
-        engine=engine,
-        status=status,
-        reason=reason,
-        size_bytes=artifact.size_bytes if artifact else None,
-        load_ms=None,
-        latency=None,
-    )
-
-
-def _load(
-    bundle: Bundle, name: ArtifactName, pictures: NDArray[np.uint8], scenario: Scenario, clock: Clock
-) -> _Candidate:
-    path = bundle.artifact_path(name)
-    engine = load_engine(path, name, bundle.manifest, scenario.threads)  # untimed: imports the engine's library
-    durations_ns = []
-    for _ in range(scenario.loads):
-        started = clock()
-        engine = load_engine(path, name, bundle.manifest, scenario.threads)
-        durations_ns.append(clock() - started)
-    return _Candidate(bundle, name, engine, pictures, float(np.median(durations_ns)) / 1e6)
-
-
-def _take_turns(candidates: list[_Candidate], scenario: Scenario, progress: Progress, clock: Clock) -> None:
-    """A B C D A B C D …, a bundle's all on the same picture in a round, until time and least rounds are reached."""
-    for index in range(scenario.warmup_rounds):
-        for candidate in candidates:
-            candidate.engine.infer(candidate.pictures[index % scenario.pictures])
-    total_ms = round(scenario.seconds * 1000)
-    stopwatch = time.thread_time_ns if scenario.time == "cpu" else clock  # with one thread, engines work in this one
-    begun, rounds, elapsed_ms = clock(), 0, 0.0
-    gc.collect()
-    gc.disable()  # a collection would land in one network's sample and not in another's
-    try:
-        while rounds < scenario.least_rounds or elapsed_ms < total_ms:
-            for candidate in candidates:
-                picture = candidate.pictures[rounds % scenario.pictures]
-                started = stopwatch()
-                candidate.engine.infer(picture)
-                candidate.samples_ns.append(stopwatch() - started)
-            rounds += 1
-            elapsed_ms = (clock() - begun) / 1e6
-            progress(min(total_ms, round(elapsed_ms)), total_ms)
-    finally:
-        gc.enable()
-
-
-def _row(candidate: _Candidate) -> Row:
-    p50, p90, p95 = (float(value) / 1e6 for value in np.percentile(candidate.samples_ns, (50, 90, 95)))
-    return Row(
-        artifact=candidate.artifact,
-        engine=candidate.engine.name,
-        status="measured",
-        reason="",
-        size_bytes=candidate.bundle.manifest.artifacts[candidate.artifact].size_bytes,
-        load_ms=candidate.load_ms,
-        latency=Latency(samples=len(candidate.samples_ns), p50_ms=p50, p90_ms=p90, p95_ms=p95),
-    )
+def _drift(samples: NDArray[np.float64]) -> float:
+    half = len(samples) // 2
+    first = float(np.median(samples[:half])) if half else 0.0
+    return float(np.median(samples[half:])) / first if first > 0 else 1.0

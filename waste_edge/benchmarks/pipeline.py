@@ -241,7 +241,7 @@ class _Frames:
 
     def __init__(self, camera: SyntheticCamera, count: int, layout: Layout, bare: _Bare, times: _Times) -> None:
         self.taken_ns = 0
-        self._draw: Callable[[], RawFrame] = partial(_drawn, camera, layout)
+        self._draw: Callable[[], RawFrame] = partial(drawn, camera, layout)
         self._left = count
         self._bare = bare
         self._times = times
@@ -264,7 +264,7 @@ class _Frames:
         self._reader.close()
 
 
-def _drawn(camera: SyntheticCamera, layout: Layout) -> RawFrame:
+def drawn(camera: SyntheticCamera, layout: Layout) -> RawFrame:
     """The camera's next frame, laid out as another camera would."""
     raw = camera.read()
     code = _TO_RAW[layout]

@@ -1,140 +1,226 @@
-"""A benchmark's report: a strict, versioned JSON document, and a table for people."""
+"""One benchmark from beginning to end: everything that is measured, in order, and the board watched all along."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from pathlib import Path
+
+import msgspec
 
 from waste_edge import __version__
-from waste_edge.benchmarks.machine import Machine, read_machine
-from waste_edge.benchmarks.measure import Progress, Row, measure
+from waste_edge.benchmarks.candidates import Candidate, Clock, Field, Given, load_field
+from waste_edge.benchmarks.energy import NOTHING_TOLD, find_meter, measure_energy, measure_idle
+from waste_edge.benchmarks.first_decision import time_starts
+from waste_edge.benchmarks.machine import ROOT, Machine, read_machine
+from waste_edge.benchmarks.measure import Progress, stopwatch_of, take_turns, warm_up
+from waste_edge.benchmarks.ratios import ratios_of
+from waste_edge.benchmarks.rightness import Exam, agreement
 from waste_edge.benchmarks.scenario import Scenario
+from waste_edge.benchmarks.schema import (
+    SCHEMA,
+    Accuracy,
+    BenchReport,
+    Difference,
+    Disturbance,
+    Energy,
+    Pipeline,
+    Row,
+    Start,
+    WarmUp,
+)
+from waste_edge.benchmarks.stages import measure_stages
+from waste_edge.benchmarks.watch import Watch
 from waste_edge.bundle import Bundle
-from waste_edge.engines.engine import ENGINE_NAMES, EngineName, artifact_of
-from waste_edge.files import sha256_of
-from waste_edge.manifest import MANIFEST_NAME
-from waste_edge.strict import Strict
+from waste_edge.device.board import Board
+from waste_edge.manifest import ArtifactName
+from waste_edge.resources import commit_of_code
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
-QUICK = "a quick run of seconds: a first look, not evidence; other load on the machine shows in it"
+NOTES = {
+    "quick": "a quick run of seconds: a first look, not evidence",
+    "rigorous": "a rigorous run: at least 1,024 samples a row and 60 s, as MLPerf Mobile asks of a single stream",
+}
 
 
-class Speedup(Strict, frozen=True):
-    """FP32 against INT8 on one engine: the ratio of median latencies; above 1, INT8 is the faster."""
+class Benchmark:
+    """What one benchmark gathers, row by row.
 
-    engine: EngineName
-    fp32_over_int8: float
+    Args:
+        given: bundles and network files; the first bundle is the one that others are held against.
+        scenario: how long, and with what.
+        board: what is watched.
+        data: labelled pictures for the accuracy; None for agreement on the golden inputs.
+        progress: is told what is being done.
+        clock: nanoseconds.
+    """
+
+    def __init__(
+        self,
+        given: Sequence[Given],
+        scenario: Scenario,
+        board: Board,
+        data: Path | None,
+        progress: Progress,
+        clock: Clock = time.perf_counter_ns,
+    ) -> None:
+        self._scenario, self._board, self._progress, self._clock = scenario, board, progress, clock
+        exams = [(one, Exam(one, data)) for one in given if data and isinstance(one, Bundle)]  # its faults come first
+        self._exams = {id(bundle): exam for bundle, exam in exams}
+        self._watch = Watch(board)
+        self._watch.before()
+        progress("loading", 0, 1)
+        self._field: Field = load_field(given, scenario, clock)
+
+    def run(self) -> BenchReport:
+        """Measure; errors as in `load_field`, `time_starts` and `predict_photos`."""
+        field, scenario = self._field, self._scenario
+        self._progress("warming up", 0, 1)
+        warm = warm_up(field.candidates, scenario, self._clock)
+        self._watch.look(working=False)
+        look = partial(self._watch.look, working=True)
+        latencies = take_turns(field.candidates, scenario, look, self._progress, self._clock)
+        pipelines = self._pipelines()
+        starts = self._starts()
+        energies = self._energies()
+        self._watch.look(working=False)
+        rows = [
+            msgspec.structs.replace(
+                one.row, latency=latencies[one.key], start=starts.get(one.key), energy=energies.get(one.key)
+            )
+            for one in field.candidates
+        ]
+        return self._report(warm, self._in_order([*self._judged(rows), *field.absent]), pipelines)
+
+    def _pipelines(self) -> list[Pipeline]:
+        wanted = [(one.key, *one.ours, one.row.threads) for one in self._field.candidates if one.ours]
+        frames = self._scenario.frames
+        if not wanted or not frames:
+            return []
+        looked_ns = self._clock()
+
+        def between(done: int) -> None:
+            nonlocal looked_ns
+            if (self._clock() - looked_ns) / 1e9 >= self._scenario.look_seconds:
+                self._watch.look(working=True)
+                self._progress("frame to decision", done, frames)
+                looked_ns = self._clock()
+
+        return measure_stages(wanted, frames, between, stopwatch_of(self._scenario, self._clock))
+
+    def _starts(self) -> dict[str, Start]:
+        wanted = [(one, one.ours) for one in self._field.candidates if one.ours] if self._scenario.starts else []
+        done: dict[str, Start] = {}
+        for index, (one, (bundle, artifact)) in enumerate(wanted):
+            self._progress("starting", index, len(wanted))
+            done[one.key] = time_starts(bundle, artifact, one.row.threads, self._scenario.starts)
+        if wanted:
+            self._watch.look(working=False)
+        return done
+
+    def _energies(self) -> dict[str, Energy]:
+        meter = find_meter(self._board.root, self._board.vcgencmd) if self._scenario.energy_seconds else None
+        if meter is None:
+            return {}
+        idle_watts = measure_idle(meter)
+        done: dict[str, Energy] = {}
+        for index, one in enumerate(self._field.candidates):
+            self._progress("energy", index, len(self._field.candidates))
+
+            def infer(number: int, one: Candidate = one) -> None:
+                one.infer(one.values[number % len(one.values)])
+
+            done[one.key] = measure_energy(meter, infer, self._scenario.energy_seconds, idle_watts)
+        return done
+
+    def _judged(self, rows: list[Row]) -> list[Row]:
+        """The rows, with how right each one's network is."""
+        self._accuracies: dict[tuple[int, ArtifactName], Accuracy] = {}
+        judged = []
+        for row, one in zip(rows, self._field.candidates, strict=True):
+            judged.append(msgspec.structs.replace(row, **self._rightness(one)))
+        return judged
+
+    def _rightness(self, one: Candidate) -> dict[str, object]:
+        if one.bundle is None or one.artifact is None:
+            return {}
+        exam = self._exams.get(id(one.bundle))
+        if exam is None:
+            return {"agreement": agreement(one.bundle, one.artifact)}
+        known = (id(one.bundle), one.artifact)
+        if known not in self._accuracies:
+            tell = partial(self._progress, f"accuracy of {one.artifact}")
+            self._accuracies[known] = exam.take(one.artifact, tell)
+        return {"accuracy": self._accuracies[known]}
+
+    def _differences(self) -> list[Difference]:
+        made = []
+        by_key = {one.key: one for one in self._field.candidates if one.ours}
+        for key, one in by_key.items():
+            fp32 = by_key.get(key.replace("-int8/", "-fp32/")) if "-int8/" in key else None
+            exam = self._exams.get(id(one.bundle))
+            if exam and fp32 and one.artifact and fp32.artifact:
+                made.append(exam.difference(one.artifact, fp32.artifact, (key, fp32.key)))
+        return made
+
+    def _in_order(self, rows: list[Row]) -> list[Row]:
+        """By subject as given, then by network; bare loops after ours, absent rows where they would have been."""
+        subjects = [subject.name for subject in self._field.subjects]
+        return sorted(
+            rows, key=lambda row: (subjects.index(row.subject), row.artifact, row.threads, row.kind == "bare")
+        )
+
+    def _report(self, warm: WarmUp, rows: list[Row], pipelines: list[Pipeline]) -> BenchReport:
+        machine = read_machine(self._board.root)
+        disturbances = [*standing(machine, self._scenario, warm), *self._watch.disturbances(self._scenario.time)]
+        names = {id(one.bundle): one.row.subject for one in self._field.candidates if one.bundle}
+        return BenchReport(
+            schema=SCHEMA,
+            mode=self._scenario.mode,
+            note=NOTES[self._scenario.mode],
+            valid=not disturbances,
+            disturbances=disturbances,
+            stand_in="" if self._board.root == ROOT else str(self._board.root),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            waste_edge=__version__,
+            commit=commit_of_code(),
+            machine=machine,
+            scenario=self._scenario,
+            subjects=self._field.subjects,
+            warm_up=warm,
+            rows=rows,
+            ratios=ratios_of(self._field.candidates, self._scenario.seed),
+            differences=self._differences(),
+            pipelines=pipelines,
+            protocol={names[known]: exam.protocol for known, exam in self._exams.items() if known in names},
+            energy_note="" if any(row.energy for row in rows) else self._no_energy(),
+            watched=self._watch.watched(),
+        )
+
+    def _no_energy(self) -> str:
+        return NOTHING_TOLD if self._scenario.energy_seconds else "no energy: it was not asked for"
 
 
-class BundleIdentity(Strict, frozen=True):
-    """Which bundle was measured: `digest` is its manifest's SHA-256, and the manifest vouches for every file."""
-
-    name: str
-    version: str
-    digest: str
-
-
-class Report(Strict, frozen=True):
-    """One benchmark of one bundle on one machine."""
-
-    schema: Literal[1]
-    mode: Literal["quick"]
-    note: str
-    created: str
-    waste_edge: str
-    bundle: BundleIdentity
-    machine: Machine
-    scenario: Scenario
-    rows: list[Row]
-    speedups: list[Speedup]
+def standing(machine: Machine, scenario: Scenario, warm: WarmUp) -> list[Disturbance]:
+    """What makes a run no evidence from its very beginning."""
+    found = standing_of(machine)
+    if scenario.mode == "rigorous" and not warm.steady:
+        text = f"not steady after {warm.seconds:.0f} s of warm-up; end other programs, run again"
+        found.append(Disturbance(what="warm-up", at_s=0.0, text=text))
+    return found
 
 
-def benchmark(bundle: Bundle, scenario: Scenario, progress: Progress) -> Report:
-    """Measure a bundle here and gather what the numbers need to mean something; errors as in `measure`."""
-    rows = measure(bundle, scenario, progress)
-    return Report(
-        schema=1,
-        mode="quick",
-        note=QUICK,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        waste_edge=__version__,
-        bundle=identity_of(bundle),
-        machine=read_machine(),
-        scenario=scenario,
-        rows=rows,
-        speedups=speedups_of(rows),
-    )
+def standing_of(machine: Machine) -> list[Disturbance]:
+    """What makes every run on this machine no evidence."""
+    if not machine.emulated:
+        return []
+    text = f"{machine.emulated}: an emulated processor's latencies are nobody's; run it on the board"
+    return [Disturbance(what="emulated", at_s=0.0, text=text)]
 
 
-def identity_of(bundle: Bundle) -> BundleIdentity:
-    """Which bundle this is."""
-    manifest = bundle.manifest
-    digest = sha256_of(bundle.folder / MANIFEST_NAME)
-    return BundleIdentity(name=manifest.name, version=manifest.version, digest=digest)
-
-
-def describe_machine(machine: Machine) -> str:
-    """The machine in a line, for people."""
-    facts = [machine.board, machine.cpu, f"{machine.cores} cores", machine.architecture, machine.os]
-    facts.append(f"governor {machine.governor}" if machine.governor else "governor not readable")
-    return ", ".join(filter(None, facts))
-
-
-def describe_scenario(scenario: Scenario) -> str:
-    """Threads and kind of time in words, for people."""
-    threads = f"{scenario.threads} thread{'s' if scenario.threads > 1 else ''}"
-    return f"{threads}, CPU time" if scenario.time == "cpu" else threads
-
-
-def speedups_of(rows: Sequence[Row]) -> list[Speedup]:
-    """For each engine of which both precisions were measured, in the order the engines are preferred."""
-    medians_ms = {row.artifact: row.latency.p50_ms for row in rows if row.latency is not None}
-    pairs = [(engine, artifact_of(engine, "fp32"), artifact_of(engine, "int8")) for engine in ENGINE_NAMES]
-    return [
-        Speedup(engine=engine, fp32_over_int8=medians_ms[fp32] / medians_ms[int8])
-        for engine, fp32, int8 in pairs
-        if fp32 in medians_ms and int8 in medians_ms
-    ]
-
-
-def print_report(report: Report, screen: Console) -> None:
-    """Write the table for people."""
-    screen.print(
-        f"{report.bundle.name} {report.bundle.version} on {describe_machine(report.machine)}",
-        markup=False,
-        soft_wrap=True,
-    )
-    screen.print(_table(report.rows))
-    for row in report.rows:
-        if row.reason:
-            screen.print(f"{row.artifact}: {row.reason}", markup=False, soft_wrap=True)
-    for speedup in report.speedups:
-        fp32, int8 = artifact_of(speedup.engine, "fp32"), artifact_of(speedup.engine, "int8")
-        screen.print(f"{fp32} takes {speedup.fp32_over_int8:.2f} times as long as {int8}")
-    samples = max((row.latency.samples for row in report.rows if row.latency), default=0)
-    screen.print(
-        f"{describe_scenario(report.scenario)}, {samples} interleaved samples each; {report.note}.",
-        soft_wrap=True,
-    )
-
-
-def _table(rows: Sequence[Row]) -> Table:
-    from rich.table import Table
-
-    table = Table()
-    for heading in ("network", "engine"):
-        table.add_column(heading)
-    for heading in ("p50 ms", "p90 ms", "p95 ms", "load ms", "KiB"):
-        table.add_column(heading, justify="right")
-    for row in rows:
-        size = "" if row.size_bytes is None else f"{row.size_bytes / 1024:.0f}"
-        if row.latency is None or row.load_ms is None:
-            table.add_row(row.artifact, row.status, "", "", "", "", size, style="dim")
-            continue
-        times = (row.latency.p50_ms, row.latency.p90_ms, row.latency.p95_ms)
-        table.add_row(row.artifact, row.engine, *(f"{value:.2f}" for value in times), f"{row.load_ms:.1f}", size)
-    return table
+def benchmark(
+    given: Sequence[Given], scenario: Scenario, progress: Progress, board: Board | None = None, data: Path | None = None
+) -> BenchReport:
+    """Measure bundles and files here; see `Benchmark`."""
+    return Benchmark(given, scenario, board or Board(), data, progress).run()

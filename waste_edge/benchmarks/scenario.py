@@ -2,62 +2,103 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-import cv2
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from waste_edge.errors import ConfigError
-from waste_edge.preprocess import InputSpec
+from waste_edge.preprocess import InputSpec, prepare
+from waste_edge.rendering.items import ITEM_LABELS
+from waste_edge.rendering.scene import render_view
 from waste_edge.strict import Strict
+
+RIGOROUS_SAMPLES = 1024  # and 60 s: MLPerf Mobile's rule for its single-stream scenario
+RIGOROUS_SECONDS = 60.0
+_LEAST_SIDE_PX = 32  # that the renderer draws
 
 
 class Scenario(Strict, frozen=True):
     """How long and with what to measure.
 
     Attributes:
-        seconds: wall time for the timed rounds of all networks together.
-        threads: of each engine.
-        warmup_rounds: rounds before timing starts; one round asks every network once.
-        least_rounds: timed rounds at least, however slow the machine.
-        loads: how often each network is loaded to time that.
-        pictures: how many different inputs take turns.
-        seed: of the inputs.
+        mode: `quick`, a first look of seconds; `rigorous`, evidence.
+        seconds: wall time for the timed rounds of all rows together.
+        threads: of each engine; every number makes rows of its own.
         time: `wall`, what a station waits; or `cpu`, what the one thread worked, which hardly changes when other
             programs want the same cores.
+        least_samples: timed calls of each row at least, however slow the machine.
+        warm_up_seconds: of warm-up at the most; it ends when every row is steady, see `warm_up.py`.
+        loads: how often each network is loaded to time that.
+        starts: how many processes are started to time the first decision of each network; 0 for none.
+        frames: that go from camera to decision with each network; 0 for none.
+        energy_seconds: that each network runs alone for its energy, where the board tells; 0 for none.
+        pictures: how many different inputs take turns.
+        look_seconds: between two looks at the board.
+        seed: of the inputs and the bootstrap.
     """
 
+    mode: Literal["quick", "rigorous"] = "quick"
     seconds: float = 6.0
-    threads: int = 1
-    warmup_rounds: int = 10
-    least_rounds: int = 20
-    loads: int = 3
-    pictures: int = 16
-    seed: int = 0
+    threads: list[int] = msgspec.field(default_factory=lambda: [1])
     time: Literal["wall", "cpu"] = "wall"
+    least_samples: int = 20
+    warm_up_seconds: float = 3.0
+    loads: int = 3
+    starts: int = 2
+    frames: int = 60
+    energy_seconds: float = 1.0
+    pictures: int = 16
+    look_seconds: float = 1.0
+    seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 < self.seconds <= 86_400:
-            raise ConfigError(f"seconds must be above 0 and at most a day, got {self.seconds}")
-        counts = (self.threads, self.warmup_rounds, self.least_rounds, self.loads, self.pictures)
-        if min(counts) < 1:
-            raise ConfigError(f"threads, rounds, loads and pictures must be at least 1, got {counts}")
-        if self.time == "cpu" and self.threads > 1:
-            raise ConfigError(f"CPU time is that of one thread; measure {self.threads} threads in wall time")
+        for name in ("seconds", "warm_up_seconds", "look_seconds"):
+            if not 0 < getattr(self, name) <= 86_400:
+                raise ConfigError(f"{name} must be above 0 and at most a day, got {getattr(self, name)}")
+        counts = (*self.threads, self.least_samples, self.loads, self.pictures)
+        if not self.threads or min(counts) < 1:
+            raise ConfigError(f"threads, samples, loads and pictures must be at least 1, got {counts}")
+        if min(self.starts, self.frames, self.energy_seconds) < 0:
+            raise ConfigError("starts, frames and energy_seconds must be 0 or more")
+        if self.time == "cpu" and self.threads != [1]:
+            raise ConfigError(f"CPU time is that of one thread; measure {max(self.threads)} threads in wall time")
+        if self.mode == "rigorous" and (self.seconds < RIGOROUS_SECONDS or self.least_samples < RIGOROUS_SAMPLES):
+            raise ConfigError(
+                f"a rigorous run takes at least {RIGOROUS_SECONDS:.0f} s and {RIGOROUS_SAMPLES:,} samples a row, got "
+                f"seconds={self.seconds} and least_samples={self.least_samples}"
+            )
+
+
+def quick(seconds: float = 6.0, **changes: Any) -> Scenario:
+    """A first look; its warm-up takes no longer than what is timed."""
+    return Scenario(mode="quick", seconds=seconds, warm_up_seconds=min(3.0, seconds), **changes)
+
+
+def rigorous(seconds: float = RIGOROUS_SECONDS, **changes: Any) -> Scenario:
+    """Evidence: minutes on an idle machine."""
+    chosen: dict[str, Any] = {
+        "mode": "rigorous",
+        "seconds": seconds,
+        "least_samples": RIGOROUS_SAMPLES,
+        "warm_up_seconds": 20.0,
+        "loads": 9,
+        "starts": 7,
+        "frames": 1024,
+        "energy_seconds": 5.0,
+        "pictures": 64,
+    }
+    return Scenario(**{**chosen, **changes})
 
 
 def make_pictures(spec: InputSpec, count: int, seed: int) -> NDArray[np.uint8]:
-    """Random inputs as uint8 (count, H, W, 3) that have a photograph's statistics: soft shapes, edges, sensor noise.
+    """Inputs as uint8 (count, H, W, 3): random items before random backgrounds, as the project renders them.
 
     Zeros or a flat colour would let some kernels, and every branch predictor, look better than they are.
     """
     generator = np.random.default_rng(seed)
-    size = (spec.width_px, spec.height_px)
-    pictures = np.empty((count, spec.height_px, spec.width_px, 3), np.uint8)
-    for picture in pictures:
-        light = cv2.resize(generator.uniform(40, 215, (4, 4, 3)), size, interpolation=cv2.INTER_CUBIC)
-        shapes = cv2.resize(generator.uniform(-60, 60, (9, 9, 3)), size, interpolation=cv2.INTER_NEAREST)
-        noise = generator.normal(0, 6, light.shape)
-        picture[:] = np.clip(light + shapes + noise, 0, 255).astype(np.uint8)
-    return pictures
+    labels = [ITEM_LABELS[index % len(ITEM_LABELS)] for index in range(count)]
+    scale = -(-_LEAST_SIDE_PX // min(spec.width_px, spec.height_px))  # 1 but for a toy network
+    size = (scale * spec.width_px, scale * spec.height_px)
+    return np.stack([prepare(render_view(label, generator, *size), spec) for label in labels])

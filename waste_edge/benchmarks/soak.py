@@ -32,7 +32,8 @@ from waste_edge.device.loop import Listener, Loop, Seen
 from waste_edge.device.outbox import Outbox
 from waste_edge.device.sinks.delivery import Delivery
 from waste_edge.device.sinks.json_lines import JsonLinesConfig, build
-from waste_edge.engines.classifier import load_classifier
+from waste_edge.device.statistics import Summary
+from waste_edge.engines.classifier import Classifier, load_classifier
 from waste_edge.resources import DEFAULT_BUNDLE
 from waste_edge.site import site_of_labels
 from waste_edge.strict import Strict, to_json
@@ -90,16 +91,15 @@ class _Drawn:
     dropped_frames = 0
     abandoned = 0
 
-    def __init__(self, camera: SyntheticCamera, frames: int) -> None:
+    def __init__(self, camera: SyntheticCamera, go_on: Callable[[], bool]) -> None:
         self._camera = camera
-        self._left = frames
+        self._go_on = go_on
         memory = create_memory()
         self._writer, self._reader = Writer(memory), Reader(memory)
 
     def take(self, timeout_s: float) -> Message | None:
-        if not self._left:
+        if not self._go_on():
             return Ended()
-        self._left -= 1
         self._writer.write(self._camera.read())
         return take_frame(self._reader)
 
@@ -116,24 +116,30 @@ def soak(bundle: Bundle, folder: Path, frames: int, progress: Callable[[int], No
         frames: how many.
         progress: is called after each block with the frames done.
     """
-    clock, site = SystemClock(), site_of_labels(bundle.manifest.labels)
-    drawn = DrawnTime()
-    classifier = load_classifier(bundle, "auto", "int8", threads=1)
-    items = PassingItems(Judge(bundle.manifest, site))
     watch = Watch(max(100, frames // BLOCKS), progress)
+    left = iter(range(frames))
+    started_s = time.monotonic()
+    classifier = load_classifier(bundle, "auto", "int8", threads=1)
+    summary = run_station(classifier, folder, lambda: next(left, None) is not None, watch)
+    return verdict(watch.memory_mb, watch.latency_ms, summary.frames, summary.items, time.monotonic() - started_s)
+
+
+def run_station(classifier: Classifier, folder: Path, go_on: Callable[[], bool], listener: Listener) -> Summary:
+    """Run a station's loop with outbox and sink over drawn frames, as fast as they go, for as long as `go_on` says."""
+    clock, manifest = SystemClock(), classifier.manifest
+    site = site_of_labels(manifest.labels)
+    items = PassingItems(Judge(manifest, site))
     outbox = Outbox(folder / "outbox.sqlite", "soak", clock)
     delivery = Delivery(outbox, build(JsonLinesConfig(path=str(folder / "events.jsonl"))), clock)
     delivery.start()
-    started_s = time.monotonic()
     try:
-        messages = _Drawn(SyntheticCamera(FPS, 0, drawn), frames)
+        messages = _Drawn(SyntheticCamera(FPS, 0, DrawnTime()), go_on)
         keeper = SceneKeeper(outbox, items, clock)
         classify = partial(classifier.classify, region=site.region)
-        summary = Loop(messages, classify, items, [watch], clock, keeper=keeper).run()
+        return Loop(messages, classify, items, [listener], clock, keeper=keeper).run()
     finally:
         delivery.stop()
         outbox.close()
-    return verdict(watch.memory_mb, watch.latency_ms, summary.frames, summary.items, time.monotonic() - started_s)
 
 
 def verdict(memory_mb: list[float], latency_ms: list[float], frames: int, items: int, seconds: float) -> Soak:

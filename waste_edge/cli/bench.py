@@ -1,78 +1,287 @@
-"""`waste-edge bench`: how fast is a bundle on this machine?"""
+"""`waste-edge bench`: how fast, how right and how steady is a bundle on this machine?"""
 
 from __future__ import annotations
 
 import contextlib
-from functools import partial
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from waste_edge.cli.common import (
-    DEFAULT_BUNDLE,
-    BundleOption,
-    JsonOption,
-    ThreadsOption,
-    console,
-    opened_bundle,
-    progress_bar,
-)
+from waste_edge.cli.bench_plots import check_plots, draw, read_recorded
+from waste_edge.cli.common import DEFAULT_BUNDLE, REQUIRE_KEY_VARIABLE, JsonOption, console, opened_bundle
+from waste_edge.errors import BundleError, UserError
+
+if TYPE_CHECKING:
+    from waste_edge.benchmarks.candidates import Given
+    from waste_edge.benchmarks.scenario import Scenario
+    from waste_edge.benchmarks.schema import BenchReport, SoakReport
+    from waste_edge.device.board import Board
+
+INVALID = 3  # the exit code of a run that was disturbed
+MAX_THREADS = 64
+Progress = Callable[[str, int, int], None]
+Form = Literal["table", "json", "markdown"]
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What was asked for beyond what to measure."""
+
+    out: Path | None
+    form: Form
+    board: Board
+    roofline: bool
+    plots: Path | None
 
 
 def command(
-    bundle: BundleOption = DEFAULT_BUNDLE,
+    subjects: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[BUNDLE|FILE.onnx|FILE.tflite]...", help="What to measure, all in the same turns."),
+    ] = None,
+    bundle: Annotated[
+        str | None,
+        typer.Option("--bundle", "-b", help=f"A bundle, before all others; {DEFAULT_BUNDLE} if nothing is named."),
+    ] = None,
     against: Annotated[
         list[str] | None,
         typer.Option("--against", metavar="BUNDLE", help="Another bundle that takes turns with it; may be repeated."),
     ] = None,
-    threads: ThreadsOption = 1,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Labelled pictures, as for evaluate: every row then carries its accuracy."),
+    ] = None,
+    rigorous: Annotated[
+        bool, typer.Option("--rigorous", help="Evidence: at least 1,024 samples a row and 60 s, on an idle machine.")
+    ] = False,
+    threads: Annotated[str, typer.Option("--threads", help="Of the engines: 4, or several: 1,2,4 or 1..4.")] = "1",
     seconds: Annotated[
-        float,
-        typer.Option("--seconds", min=0.1, max=86_400, help="Time for all networks together, warm-up not counted."),
-    ] = 6.0,
+        float | None,
+        typer.Option("--seconds", min=0.1, max=86_400, help="Of timed calls, all rows together; 6, or 60 if rigorous."),
+    ] = None,
     cpu_time: Annotated[
         bool,
         typer.Option("--cpu-time", help="Count what one thread works, not what it waits: for a machine that is busy."),
     ] = False,
+    engine_only: Annotated[
+        bool, typer.Option("--engine-only", help="Only the engine's calls: no stages, no fresh processes, no energy.")
+    ] = False,
+    compare: Annotated[
+        Path | None, typer.Option("--compare", metavar="OLD.json", help="Say what changed since a recorded run.")
+    ] = None,
+    soak: Annotated[
+        float | None,
+        typer.Option("--soak", metavar="MINUTES", min=0.05, max=10_080, help="Run the station's loop instead."),
+    ] = None,
+    roofline: Annotated[
+        bool, typer.Option("--roofline", help="Also what this machine can do at most, and known boards by computation.")
+    ] = False,
+    plots: Annotated[
+        Path | None, typer.Option("--plots", metavar="DIR", help="Draw PNG pictures into a folder; needs matplotlib.")
+    ] = None,
+    recorded: Annotated[
+        Path | None,
+        typer.Option("--recorded", metavar="REPORT.json", help="Measure nothing: show or draw a run of --out again."),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the report as JSON to this file too.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")] = False,
     json: JsonOption = False,
+    fake_board: Annotated[
+        Path | None, typer.Option("--fake-board", hidden=True, help="A folder in place of / for /proc, /sys, vcgencmd.")
+    ] = None,
 ) -> None:
     """Time FP32 against INT8 on ONNX Runtime and LiteRT, on this machine.
 
-    The networks take turns on the same random pictures after a warm-up: p50,
-    p90 and p95 of the bare engine call, the time to load, the file's size, and
-    how much faster INT8 is. An engine that is not installed is named so. This
-    is a quick run of seconds, for a first look; close other programs before you
-    believe it.
+    The networks take turns on the same rendered pictures once they are warm:
+    percentiles of the engine's call through our interface and in a plain loop
+    ("bare"), the way from frame to decision stage by stage, a fresh process to
+    its first decision, memory, energy where the board tells, and how right each
+    network is. An engine that is not installed is named so.
 
-    With --against the networks of all bundles take turns, each on pictures of its
-    own size, and the table says how much faster each is than the first.
+    Without --rigorous this is a quick run of seconds, for a first look. The
+    board is watched all along; if it throttles, swaps, changes its clock or
+    does other work, the run is marked invalid, says why and ends with 3.
 
-    Example: [bold]waste-edge bench --threads 4 --out pi5.json[/]
+    With --recorded a report that --out wrote is shown or drawn again.
+
+    With --soak the station's loop runs for some minutes, and a trend test says
+    whether it slows down or grows.
+
+    Example: [bold]waste-edge bench --rigorous --threads 1..4 --data photos --out pi5.json[/]
     """
-    from waste_edge.benchmarks.compare import compare, print_comparison
-    from waste_edge.benchmarks.report import benchmark, print_report
-    from waste_edge.benchmarks.scenario import Scenario
-    from waste_edge.errors import UserError
-    from waste_edge.files import write_atomically
-    from waste_edge.strict import to_json
+    from waste_edge.device.board import Board
 
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         raise UserError(f"--out {out}: expected a file in a folder that exists")
-    scenario = Scenario(seconds=seconds, threads=threads, time="cpu" if cpu_time else "wall")
-    with contextlib.ExitStack() as stack:
-        opened = [stack.enter_context(opened_bundle(given)) for given in (bundle, *(against or []))]
-        progress = stack.enter_context(progress_bar("measuring"))
-        if against:
-            comparison = compare(opened, scenario, progress)
-            text, show = to_json(comparison), partial(print_comparison, comparison)
-        else:
-            report = benchmark(opened[0], scenario, progress)
-            text, show = to_json(report), partial(print_report, report)
-    if json:
-        typer.echo(text, nl=False)
+    if json and markdown:
+        raise UserError("--json and --markdown: expected one of them; --out writes JSON beside either")
+    if fake_board is not None and not fake_board.is_dir():
+        raise UserError(f"--fake-board {fake_board}: expected a folder")
+    if plots is not None:
+        check_plots(plots)
+    form: Form = "json" if json else "markdown" if markdown else "table"
+    wish = _Wish(out, form, Board(fake_board or Path("/")), roofline, plots)
+    first = [bundle] if bundle is not None else [] if subjects else [DEFAULT_BUNDLE]
+    named = [*first, *(subjects or []), *(against or [])]
+    if recorded is not None:
+        others = {
+            "bundles or files": subjects or bundle or against, "--data": data, "--rigorous": rigorous,
+            "--seconds": seconds,
+            "--cpu-time": cpu_time, "--engine-only": engine_only, "--compare": compare, "--threads": threads != "1",
+            "--soak": soak, "--roofline": roofline, "--out": out,
+        }  # fmt: skip
+        _replay(recorded, [name for name, value in others.items() if value], wish)
+    elif soak is not None:
+        others = {
+            "--data": data, "--rigorous": rigorous, "--seconds": seconds, "--cpu-time": cpu_time,
+            "--engine-only": engine_only, "--compare": compare, "--markdown": markdown, "--threads": threads != "1",
+            "--roofline": roofline,
+        }  # fmt: skip
+        _soak(named, soak, [name for name, value in others.items() if value], wish)
     else:
-        show(console())
-    if out is not None:
-        write_atomically(out, text)
+        scenario = _scenario(rigorous, seconds, threads, cpu_time, engine_only)
+        _bench(named, scenario, data, compare, wish)
+
+
+def _bench(named: Sequence[str], scenario: Scenario, data: Path | None, compare: Path | None, wish: _Wish) -> None:
+    from waste_edge.benchmarks.compare import compare as hold_against
+    from waste_edge.benchmarks.compare import print_comparison
+    from waste_edge.benchmarks.compare import sentences as changes_in_words
+    from waste_edge.benchmarks.report import benchmark
+    from waste_edge.benchmarks.roofline_report import with_roofline
+    from waste_edge.benchmarks.schema import BenchReport
+    from waste_edge.benchmarks.show import markdown, print_report
+    from waste_edge.strict import read_json
+
+    old = read_json(compare, BenchReport) if compare else None
+    with _opened(named) as given, _progress() as progress:
+        report = benchmark(given, scenario, progress, wish.board, data)
+        if wish.roofline:
+            report = with_roofline(report, given, progress)
+    comparison = hold_against(old, report) if old else None
+    if wish.form == "table":
+        print_report(report, console())
+        if comparison:
+            print_comparison(comparison, console())
+    elif wish.form == "markdown":
+        typer.echo(markdown(report), nl=False)
+    if comparison and wish.form != "table":
+        for sentence in changes_in_words(comparison):
+            typer.echo(sentence, err=True)
+    _end(report, wish)
+
+
+def _soak(named: Sequence[str], minutes: float, superfluous: Sequence[str], wish: _Wish) -> None:
+    from waste_edge.benchmarks.endurance import endure, print_soak
+
+    if superfluous or len(named) != 1 or named[0].endswith((".onnx", ".tflite")):
+        what = ", ".join(superfluous) or " ".join(named)
+        raise UserError(f"--soak runs one bundle's INT8 network in the station's loop; got {what}; leave that out")
+    with opened_bundle(named[0]) as bundle, _progress() as progress:
+        report = endure(bundle, minutes, progress, wish.board)
+    if wish.form == "table":
+        print_soak(report, console())
+    _end(report, wish)
+    raise typer.Exit(0 if report.steady else 1)
+
+
+def _replay(path: Path, superfluous: Sequence[str], wish: _Wish) -> None:
+    """Show a recorded run as if it had just been measured."""
+    from waste_edge.benchmarks.endurance import print_soak
+    from waste_edge.benchmarks.schema import SoakReport
+    from waste_edge.benchmarks.show import markdown, print_report
+
+    if superfluous:
+        raise UserError(f"--recorded measures nothing; got {', '.join(superfluous)} as well; leave that out")
+    report = read_recorded(path)
+    if isinstance(report, SoakReport):
+        if wish.form == "markdown":
+            raise UserError(f"{path}: is a soak, which has no tables; leave --markdown out")
+        if wish.form == "table":
+            print_soak(report, console())
+    elif wish.form == "table":
+        print_report(report, console())
+    elif wish.form == "markdown":
+        typer.echo(markdown(report), nl=False)
+    _end(report, wish)
+
+
+def _end(report: BenchReport | SoakReport, wish: _Wish) -> None:
+    """Write the JSON and the pictures, and end with 3 if the run was disturbed."""
+    from waste_edge.files import write_atomically
+    from waste_edge.strict import to_json
+
+    text = to_json(report)
+    if wish.form == "json":
+        typer.echo(text, nl=False)
+    if wish.out is not None:
+        write_atomically(wish.out, text)
+    if wish.plots is not None:
+        for drawn in draw(report, wish.plots):
+            typer.echo(f"drawn: {drawn}", err=True)
+    if not report.valid:
+        if wish.form != "table":
+            reasons = "; ".join(f"{one.what}: {one.text}" for one in report.disturbances)
+            typer.echo(f"waste-edge: this run is invalid ({reasons})", err=True)
+        raise typer.Exit(INVALID)
+
+
+def _scenario(rigorous: bool, seconds: float | None, threads: str, cpu_time: bool, engine_only: bool) -> Scenario:
+    from waste_edge.benchmarks import scenario
+
+    changes: dict[str, Any] = {"threads": _counts(threads), "time": "cpu" if cpu_time else "wall"}
+    if engine_only:
+        changes |= {"starts": 0, "frames": 0, "energy_seconds": 0.0}
+    if rigorous:
+        return scenario.rigorous(seconds or scenario.RIGOROUS_SECONDS, **changes)
+    return scenario.quick(seconds or 6.0, **changes)
+
+
+def _counts(given: str) -> list[int]:
+    """`4`, `1,2,4` or `1..4` as numbers."""
+    if ends := re.fullmatch(r"(\d{1,2})\.\.(\d{1,2})", given, re.ASCII):
+        counts = list(range(int(ends[1]), int(ends[2]) + 1))
+    else:
+        counts = (
+            [int(word) for word in given.split(",")] if re.fullmatch(r"\d{1,2}(,\d{1,2})*", given, re.ASCII) else []
+        )
+    if not counts or min(counts) < 1 or max(counts) > MAX_THREADS or len(set(counts)) < len(counts):
+        raise UserError(f"--threads {given}: expected numbers from 1 to {MAX_THREADS}, such as 4, 1,2,4 or 1..4")
+    return counts
+
+
+@contextlib.contextmanager
+def _opened(named: Sequence[str]) -> Iterator[list[Given]]:
+    """Bundles and files, the bundles closed afterwards."""
+    from waste_edge.benchmarks.bare import SUFFIXES
+
+    unsigned = [name for name in named if Path(name).suffix in SUFFIXES]
+    if unsigned and os.environ.get(REQUIRE_KEY_VARIABLE):
+        raise UserError(f"{unsigned[0]}: a lone file is not signed, and {REQUIRE_KEY_VARIABLE} is set; give a bundle")
+    with contextlib.ExitStack() as stack:
+        given: list[Given] = []
+        for name in named:
+            path = Path(name)
+            if path.suffix not in SUFFIXES:
+                given.append(stack.enter_context(opened_bundle(name)))
+                continue
+            if not path.is_file():
+                raise BundleError(f"{path}: no such file; check the path")
+            given.append(path)
+        yield given
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Progress]:
+    """A bar on stderr that says what is being done, if stderr is a terminal."""
+    from rich.progress import Progress as Bar
+
+    screen = console(stderr=True)
+    with Bar(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task("loading", total=None)
+        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)

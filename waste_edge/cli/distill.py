@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from waste_edge.cli.common import DataOption, JsonOption
+from waste_edge.cli.repeated import FoldsOption, SeedsOption
 from waste_edge.cli.train import (
     OutOption,
     RecipeArgument,
@@ -34,6 +35,8 @@ def command(
     weights: WeightsOption = None,
     start: StartOption = None,
     changes: SetOption = None,
+    seeds: SeedsOption = "",
+    folds: FoldsOption = 0,
     resume: ResumeOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -41,9 +44,10 @@ def command(
 
     A teacher may also read texts that the student never sees. Distilling
     sometimes hurts: --control trains the same recipe on the labels alone.
+    With --folds, a teacher trained with the same --folds teaches fold by fold.
 
     [dim]waste-edge distill student_mobilenet_v1_025 --teacher runs/teacher --data photos --out runs/student[/]
     """
     if control == bool(teachers):
         raise UserError("distill needs either --teacher RUN or --control; give one of them")
-    fit_and_report(recipe, data, out, weights, teachers or (), start, changes or (), (), resume, as_json)
+    fit_and_report(recipe, data, out, weights, teachers or (), start, changes or (), (), resume, as_json, seeds, folds)

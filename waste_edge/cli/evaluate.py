@@ -9,6 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from waste_edge.cli.common import DataOption, JsonOption, console, opened_bundle, progress_bar
+from waste_edge.cli.report_output import (
+    UnknownOption,
+    check_outputs,
+    grouped_dataset,
+    is_run,
+    opened_models,
+    report_on,
+    write_page,
+)
 from waste_edge.errors import MissingPackageError, UserError
 
 if TYPE_CHECKING:
@@ -16,6 +25,7 @@ if TYPE_CHECKING:
 
     from waste_edge.engines.evaluate import Evaluation
     from waste_edge.metrics import Scores
+    from waste_edge.rejection import RejectionResult
 
 # The manifest's own names, written again because importing it would bring OpenCV into --help; a test compares.
 ArtifactChoice = Literal["onnx-fp32", "onnx-int8", "tflite-fp32", "tflite-int8"]
@@ -35,6 +45,13 @@ def command(
         SplitChoice,
         typer.Option("--split", help="Which pictures; auto: the validation part of the model's own data, else all."),
     ] = "auto",
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report", metavar="FILE.html", help="Write a page with everything, and a .json of it beside it."
+        ),
+    ] = None,
+    unknown: UnknownOption = None,
     json: JsonOption = False,
 ) -> None:
     """Score a model on labelled pictures: accuracy with a 95 % interval, per-class
@@ -43,17 +60,22 @@ def command(
     On the very pictures that the model was trained from, only the validation
     part is scored, since it has seen the others; it is found again from the
     split that the model records. Any other data are scored whole. The output
-    says which it was. A run needs the training packages; a bundle only the
-    runtime.
+    says which it was. A run and --report need the training packages; a bundle
+    only the runtime.
+
+    With --unknown the output says how well pictures of nothing known can be told
+    from known ones, by each of several scores.
 
     Example: [bold]waste-edge evaluate small --data photos --split all[/]
     """
     from waste_edge.strict import to_json
 
     run = Path(model)
-    if (run / "run.json").is_file():
-        if artifact is not None:
-            raise UserError(f"{run}: is a training run, which has no artifacts; leave out --artifact {artifact}")
+    if is_run(model) and artifact is not None:
+        raise UserError(f"{run}: is a training run, which has no artifacts; leave out --artifact {artifact}")
+    if report is not None or unknown is not None:
+        result = _with_report(f"{model}:{artifact}" if artifact else model, data, split, report, unknown)
+    elif is_run(model):
         result = _of_run(run, data, split)
     else:
         result = _of_bundle(model, data, artifact, split)
@@ -83,6 +105,28 @@ def _of_bundle(given: str, data: Path, artifact: ArtifactChoice | None, split: S
         return evaluate_bundle(bundle, data, artifact, split, progress)
 
 
+def _with_report(model: str, data: Path, split: SplitChoice, page: Path | None, unknown: Path | None) -> Evaluation:
+    """The same numbers by way of a report, which is written if there is a place for it."""
+    from waste_edge.engines.evaluate import Evaluation
+    from waste_edge.training.report.held_out import pictures_for_one
+
+    check_outputs(page)
+    with opened_models([model]) as (opened,):
+        dataset = grouped_dataset(data, opened)
+        pictures = pictures_for_one(opened, dataset, split)
+        report = report_on([opened], dataset, pictures, unknown, full=page is not None)
+        if page is not None:
+            write_page(report, pictures.scored, page)
+        return Evaluation(
+            model=model,
+            artifact=opened.artifact,
+            engine=opened.engine,
+            protocol=report.protocol,
+            scores=report.models[0].scores,
+            rejection=report.models[0].rejection.results,
+        )
+
+
 def _print(result: Evaluation) -> None:
     screen, scores = console(), result.scores
     network = f"{result.artifact} on {result.engine}" if result.artifact else result.engine
@@ -92,11 +136,32 @@ def _print(result: Evaluation) -> None:
         f"{result.model}: {network}",
         f"scored on {result.protocol}",
         f"accuracy {scores.accuracy:.1%}, 95 % interval {scores.accuracy_low:.1%} to {scores.accuracy_high:.1%}; "
-        f"macro F1 {scores.macro_f1:.3f}, calibration error {scores.ece:.3f}{rejected}",
+        f"macro F1 {scores.macro_f1:.3f}, weighted F1 {scores.weighted_f1 or 0:.3f}, "
+        f"calibration error {scores.ece:.3f}{rejected}",
     ):
         screen.print(line, markup=False, soft_wrap=True)
     screen.print(_per_class(scores))
     screen.print(_confusion(scores))
+    if result.rejection:
+        screen.print(_rejection(result.rejection))
+
+
+def _rejection(results: list[RejectionResult]) -> Table:
+    from rich.table import Table
+
+    from waste_edge.rejection import IN_WORDS
+
+    strange = results[0].auroc is not None
+    headings = ("AUROC, unknown", "let through", "rejected") if strange else ()
+    table = Table(title="none of these", title_justify="left", title_style="bold")
+    table.add_column("score", no_wrap=True)
+    for heading in (*headings, "AUROC, wrong", "threshold", "kept"):
+        table.add_column(heading, justify="right")
+    for one in results:
+        numbers = [one.auroc, one.fpr_at_95, one.rejected] if strange else []
+        cells = [*numbers, one.auroc_wrong, one.threshold, one.kept]
+        table.add_row(IN_WORDS[one.score], *("" if cell is None else f"{cell:.3f}" for cell in cells))
+    return table
 
 
 def _per_class(scores: Scores) -> Table:

@@ -17,7 +17,7 @@ from waste_edge import __version__
 from waste_edge.errors import UserError, WasteEdgeError
 
 # Each is a module of `waste_edge.cli`; the groups have verbs of their own.
-VERBS = ("run", "doctor", "classify", "bench", "evaluate", "verify", "inspect", "train", "distill", "export")
+VERBS = ("run", "doctor", "classify", "bench", "evaluate", "verify", "inspect", "train", "distill", "compare", "export")
 GROUPS = ("data", "service", "site")
 
 
@@ -32,7 +32,7 @@ def command_line(words: Sequence[str]) -> typer.Typer:
         "At a bin: [bold]run[/], [bold]doctor[/], [bold]classify[/], [bold]bench[/], [bold]verify[/], "
         "[bold]inspect[/], [bold]evaluate[/], [bold]site[/], [bold]service[/].\n\n"
         "On a workstation (pip install 'waste-edge\\[host]'): [bold]data[/], [bold]train[/], [bold]distill[/], "
-        "[bold]export[/].",
+        "[bold]compare[/], [bold]export[/].",
         rich_markup_mode="rich",
         no_args_is_help=True,
         add_completion=False,

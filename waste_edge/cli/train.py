@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from waste_edge.cli.common import DataOption, JsonOption, host_only, progress_bar
+from waste_edge.cli.repeated import FoldsOption, SeedsOption, train_several, variations
 from waste_edge.errors import UserError
 
 if TYPE_CHECKING:
@@ -53,6 +55,8 @@ def command(
     start: StartOption = None,
     changes: SetOption = None,
     members: MemberOption = None,
+    seeds: SeedsOption = "",
+    folds: FoldsOption = 0,
     resume: ResumeOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -63,7 +67,7 @@ def command(
 
     [dim]waste-edge train teacher_mobilenet_v2 --data photos --out runs/teacher[/]
     """
-    fit_and_report(recipe, data, out, weights, (), start, changes or (), members or (), resume, as_json)
+    fit_and_report(recipe, data, out, weights, (), start, changes or (), members or (), resume, as_json, seeds, folds)
 
 
 def fit_and_report(
@@ -77,31 +81,54 @@ def fit_and_report(
     members: Sequence[str],
     resume: bool,
     as_json: bool,
+    seeds: str = "",
+    folds: int = 0,
 ) -> None:
-    """Train under a progress bar and say what came out."""
+    """Train under a progress bar, once or several times, and say what came out."""
     with host_only("train"):
         from waste_edge.cli.training_progress import TrainingProgress
         from waste_edge.resources import find
+        from waste_edge.training.crew import crew
         from waste_edge.training.order import Order
         from waste_edge.training.recipe import read_recipe
         from waste_edge.training.runs import open_run
         from waste_edge.training.train import train
 
-        order = Order(
-            recipe=read_recipe(recipe_name, changes),
-            data=data,
-            out=out,
-            watch=lambda recipe: TrainingProgress(recipe.name, recipe.trained.epochs),
-            bar=progress_bar,
-            beside=find(recipe_name, "training").parent,
-            weights=weights,
-            teachers=[open_run(teacher) for teacher in teachers],
-            start=open_run(start) if start else None,
-            members=dict(_named(member) for member in members),
-            resume=resume,
-        )
-        info = train(order)
-    report(info, out, as_json)
+        with crew() as together, _told_how_to_go_on(out, together.leads):
+            recipe = read_recipe(recipe_name, changes)
+            several = variations(recipe, seeds, folds)
+            order = Order(
+                recipe=recipe,
+                data=data,
+                out=out,
+                watch=lambda one: TrainingProgress(one.name, one.trained.epochs, quiet=not together.leads),
+                bar=progress_bar,
+                beside=find(recipe_name, "training").parent,
+                weights=weights,
+                teachers=[] if several else [open_run(teacher) for teacher in teachers],
+                start=open_run(start) if start else None,
+                members=dict(_named(member) for member in members),
+                resume=resume,
+            )
+            if several:
+                told = train_several(order, several, teachers, as_json, together.leads)
+            else:
+                told = in_words(train(order), out, as_json)
+            if together.leads:
+                typer.echo(told)
+
+
+@contextlib.contextmanager
+def _told_how_to_go_on(out: Path, leads: bool) -> Iterator[None]:
+    """Ctrl-C and a service manager's stop leave a training that goes on, and say how."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        from waste_edge.training.runs import SPLIT_NAME
+
+        if leads and any(out.rglob(SPLIT_NAME)):
+            typer.echo(f"stopped; the same command with --resume goes on from the last whole epoch in {out}", err=True)
+        raise
 
 
 def _named(member: str) -> tuple[str, Path]:
@@ -111,16 +138,15 @@ def _named(member: str) -> tuple[str, Path]:
     return name, Path(run)
 
 
-def report(info: RunInfo, out: Path, as_json: bool) -> None:
-    """Say what a training left."""
+def in_words(info: RunInfo, out: Path, as_json: bool) -> str:
+    """What a training left."""
     if as_json:
         from waste_edge.strict import to_json
 
-        typer.echo(to_json(info), nl=False)
-        return
+        return to_json(info).rstrip("\n")
     parts = [("validation", info.scores), ("test", info.test_scores)]
     told = [_in_words(name, scores) for name, scores in parts if scores]
-    typer.echo(f"{out}: {'; '.join(told) or 'trained without a validation part'}; {info.seconds / 60:.1f} minutes")
+    return f"{out}: {'; '.join(told) or 'trained without a validation part'}; {info.seconds / 60:.1f} minutes"
 
 
 def _in_words(part: str, scores: Scores) -> str:

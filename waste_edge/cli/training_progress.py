@@ -13,9 +13,10 @@ from waste_edge.metrics import Scores
 class TrainingProgress:
     """A training watcher that draws on stderr."""
 
-    def __init__(self, name: str, epochs: int) -> None:
+    def __init__(self, name: str, epochs: int, quiet: bool = False) -> None:
         self._name, self._epochs = name, epochs
         screen = console(stderr=True)
+        screen.quiet = quiet
         self._bar = Progress(
             TextColumn("{task.description} epoch {task.fields[epoch]}/" + str(epochs), markup=False),
             BarColumn(),
@@ -23,7 +24,7 @@ class TrainingProgress:
             TimeRemainingColumn(),
             console=screen,
             transient=True,
-            disable=not screen.is_terminal,
+            disable=quiet or not screen.is_terminal,
         )
         self._task = self._bar.add_task(name, total=None, epoch=1, loss=float("nan"))
 
@@ -35,6 +36,10 @@ class TrainingProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+
+    def warn(self, sentence: str) -> None:
+        """What is to be read before the first accuracy."""
+        self._bar.console.print(f"warning: {sentence}", style="yellow", markup=False)
 
     def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
         """One batch is done."""

@@ -123,7 +123,7 @@ class Board:
         self, root: Path = Path("/"), vcgencmd: Path | None = None, clock: Clock | None = None, ask_program: Ask = ask
     ) -> None:
         self.root = root
-        self._vcgencmd = vcgencmd or root / VCGENCMD
+        self.vcgencmd = vcgencmd or root / VCGENCMD
         self._clock = clock or SystemClock()
         self._ask = ask_program
         self._asked_again_ns = 0
@@ -154,9 +154,9 @@ class Board:
             for path in sorted(self.root.glob(pattern)):
                 if (bits := _hexadecimal(read_small(path))) is not None:
                     return Throttled.from_bits(bits)
-        if not os.access(self._vcgencmd, os.X_OK) or self._clock.now_ns() < self._asked_again_ns:
+        if not os.access(self.vcgencmd, os.X_OK) or self._clock.now_ns() < self._asked_again_ns:
             return None
-        answer = self._ask([str(self._vcgencmd), "get_throttled"], _VCGENCMD_TIMEOUT_S)
+        answer = self._ask([str(self.vcgencmd), "get_throttled"], _VCGENCMD_TIMEOUT_S)
         if answer is not None and answer.cut_off:
             self._asked_again_ns = self._clock.now_ns() + _VCGENCMD_PAUSE_S * NS_PER_S
         if answer is None or not answer.ok or not answer.text.startswith("throttled="):

@@ -65,9 +65,9 @@ class Classifier:
         started = time.perf_counter_ns()
         output = self.engine.infer(prepare(pixels, self.manifest.input, region))
         latency_ms = (time.perf_counter_ns() - started) / 1e6
-        return self._predict(output, latency_ms)
+        return self.predict(output, latency_ms)
 
-    def _predict(self, output: Output, latency_ms: float) -> Prediction:
+    def predict(self, output: Output, latency_ms: float) -> Prediction:
         probabilities = softmax(output.logits, self.manifest.calibration.temperature)
         best = int(probabilities.argmax())
         confidence, known_score = float(probabilities[best]), float(output.logits.max())

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +19,7 @@ from waste_edge.errors import DataError
 from waste_edge.manifest import ArtifactName, Calibration
 from waste_edge.metrics import Scores, score, softmax
 from waste_edge.preprocess import prepare
+from waste_edge.rejection import RejectionResult
 from waste_edge.strict import Strict
 from waste_edge.taxonomy import UNKNOWN
 
@@ -29,6 +31,13 @@ _PART_IN_WORDS: dict[Part, str] = {"train": "training", "val": "validation", "te
 
 def without_progress(done: int, total: int) -> None:
     """A progress callback that tells nobody."""
+
+
+class Outputs(NamedTuple):
+    """What a network gave for N pictures, in their order: `logits` float32 (N, C), pooled `features` float32 (N, F)."""
+
+    logits: NDArray[np.float32]
+    features: NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +66,7 @@ class Evaluation(Strict, frozen=True):
         engine: what ran it, with its version.
         protocol: which pictures were scored, in words.
         scores: the numbers.
+        rejection: how well known and unknown pictures can be told apart, if that was asked for.
     """
 
     model: str
@@ -64,6 +74,7 @@ class Evaluation(Strict, frozen=True):
     engine: str
     protocol: str
     scores: Scores
+    rejection: list[RejectionResult] = msgspec.field(default_factory=list)
 
 
 def evaluate_bundle(
@@ -86,7 +97,7 @@ def evaluate_bundle(
     """
     manifest = bundle.manifest
     classifier = load_classifier(bundle, artifact=artifact)
-    dataset = open_dataset(data, manifest.labels)
+    dataset = open_dataset(data, manifest.labels, manifest.provenance.label_map)
     photos, protocol = choose_photos(dataset, part, manifest.provenance.split, manifest.provenance.data_fingerprint)
     answers = predict_photos(classifier, photos, progress)
     scores = score_logits(answers.logits, truth_of(photos, manifest.labels), manifest.labels, manifest.calibration)

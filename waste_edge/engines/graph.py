@@ -6,7 +6,8 @@ Read without the libraries that made the file, so that a board can look at its o
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -42,13 +43,23 @@ class Tensor:
         return count
 
 
+Attribute = tuple[int, ...] | str
+
+
 @dataclass(frozen=True)
 class Operator:
-    """One operator: what kind, and the tensors' keys; an optional input that is left out is missing here too."""
+    """One operator.
+
+    Attributes:
+        kind: as the format calls it.
+        inputs, outputs: the tensors' keys; an optional input that is left out is missing here too.
+        attributes: ONNX's whole numbers and words, such as strides; empty for TFLite, whose tensors have shapes.
+    """
 
     kind: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
 
 
 class ByteCount(Strict, frozen=True):

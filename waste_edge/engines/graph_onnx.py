@@ -11,14 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from waste_edge.engines.graph import ByteCount, Graph, Operator, Tensor
+from waste_edge.engines.graph import Attribute, ByteCount, Graph, Operator, Tensor
 from waste_edge.errors import BundleError
 
 _TYPES = {1: "float32", 2: "uint8", 3: "int8", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16"}
 _MODEL_GRAPH, _MODEL_TEXTS, _MODEL_PROPERTIES = 7, {2, 3, 4, 6}, 14
 _GRAPH_NODE, _GRAPH_NAME, _GRAPH_INITIALIZER, _GRAPH_TEXT = 1, 2, 5, 10
 _GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE, _GRAPH_PROPERTIES = 11, 12, 13, 16
-_NODE_INPUT, _NODE_OUTPUT, _NODE_NAME, _NODE_KIND, _NODE_TEXT, _NODE_DOMAIN = 1, 2, 3, 4, 6, 7
+_NODE_INPUT, _NODE_OUTPUT, _NODE_NAME, _NODE_KIND, _NODE_ATTRIBUTE, _NODE_TEXT, _NODE_DOMAIN = 1, 2, 3, 4, 5, 6, 7
+_ATTRIBUTE_NAME, _ATTRIBUTE_NUMBER, _ATTRIBUTE_WORD, _ATTRIBUTE_NUMBERS = 1, 3, 4, 8
 _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 8, 9
 _TENSOR_FLOATS, _TENSOR_INTS = 4, {5, 7, 11}
 _LAYERS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
@@ -89,6 +90,7 @@ class _Reader:
     def _operator(self, content: bytes) -> Operator:
         inputs: list[str] = []
         outputs: list[str] = []
+        attributes: dict[str, Attribute] = {}
         kind = domain = ""
         for number, value in _fields(content):
             if number == _NODE_INPUT:
@@ -99,11 +101,13 @@ class _Reader:
                 kind = self._text(value)
             elif number == _NODE_DOMAIN:
                 domain = self._text(value)
+            elif number == _NODE_ATTRIBUTE:
+                attributes |= _attribute(_bytes(value))
             elif number in (_NODE_NAME, _NODE_TEXT):
                 self._text(value)
         if domain not in ("", "ai.onnx"):
             kind = f"{domain}.{kind}"
-        return Operator(kind, tuple(name for name in inputs if name), tuple(outputs))
+        return Operator(kind, tuple(name for name in inputs if name), tuple(outputs), attributes)
 
     def _value(self, content: bytes) -> Tensor:
         """A ValueInfoProto: name 1, type 2 -> tensor_type 1 -> elem_type 1, shape 2 -> dim 1 -> dim_value 1."""
@@ -181,6 +185,22 @@ def _varints(content: bytes) -> list[int]:
         value, position = _varint(content, position)
         values.append(value)
     return values
+
+
+def _attribute(content: bytes) -> dict[str, Attribute]:
+    """One AttributeProto under its name, if it is a whole number, some of them, or a word; else nothing."""
+    name, word = "", ""
+    numbers: list[int] = []
+    for number, value in _fields(content):
+        if number == _ATTRIBUTE_NAME:
+            name = _bytes(value).decode()
+        elif number == _ATTRIBUTE_WORD:
+            word = _bytes(value).decode("utf-8", "replace")
+        elif number in (_ATTRIBUTE_NUMBER, _ATTRIBUTE_NUMBERS):
+            numbers += [value] if isinstance(value, int) else _varints(value)
+    if word:
+        return {name: word}
+    return {name: tuple(value - (1 << 64) if value >> 63 else value for value in numbers)} if numbers else {}
 
 
 def _scalar(data: bytes, kind: str, packed: bool) -> float | None:

@@ -25,9 +25,9 @@ class LiteRtEngine:
     """A TFLite file: input uint8 or int8 (1, H, W, 3), outputs logits and features, float or int8."""
 
     def __init__(self, path: Path, threads: int) -> None:
-        module, self.name = _find_interpreter()
+        module, self.name = find_interpreter()
         try:
-            with _without_greeting():
+            with without_greeting():
                 self._interpreter = module.Interpreter(model_path=str(path), num_threads=threads)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
@@ -69,7 +69,7 @@ class LiteRtEngine:
 
 
 @contextlib.contextmanager
-def _without_greeting() -> Iterator[None]:
+def without_greeting() -> Iterator[None]:
     """Hold back what LiteRT's C++ writes to stderr: a greeting each time it loads. Its errors come as exceptions."""
     try:
         stderr = os.dup(2)
@@ -86,7 +86,7 @@ def _without_greeting() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _find_interpreter() -> tuple[Any, str]:
+def find_interpreter() -> tuple[Any, str]:
     """The module that holds Interpreter, and its name with version."""
     for package in LITERT_MODULES:
         if importlib.util.find_spec(package) is None:

@@ -16,14 +16,8 @@ class OnnxEngine:
     """An ONNX file: input uint8 (1, H, W, 3), outputs `logits` and `features` as float32."""
 
     def __init__(self, path: Path, threads: int) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # warnings about a board's missing GPU help nobody
-        # Between frames a spinning pool would heat the board for nothing.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = open_session(str(path), threads)
         except Exception as error:  # onnxruntime raises a dozen classes that share no base but Exception
             raise BundleError(f"{path}: ONNX Runtime cannot load it ({_first_line(error)})") from error
         self.name = f"ONNX Runtime {onnxruntime.__version__}"
@@ -43,6 +37,17 @@ class OnnxEngine:
         except Exception as error:
             raise EngineError(f"ONNX Runtime failed: {_first_line(error)}") from error
         return Output(logits[0], features[0])
+
+
+def open_session(model: str | bytes, threads: int) -> onnxruntime.InferenceSession:
+    """A session as every network of ours runs, of a file's path or its content; raises what the library raises."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # warnings about a board's missing GPU help nobody
+    # Between frames a spinning pool would heat the board for nothing.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def _first_line(error: Exception) -> str:

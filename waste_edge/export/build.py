@@ -219,6 +219,7 @@ def _provenance(work: Work, attempt: Attempt) -> Provenance:
         data=info.data,
         data_fingerprint=info.data_fingerprint,
         split=info.recipe.split,
+        label_map=info.recipe.labels,
         rendered_pictures=info.rendered_pictures,
         initial_weights=info.initial_weights,
         initial_weights_sha256=info.initial_weights_sha256,

@@ -62,12 +62,14 @@ def open_work(run: Run, data: Path, step: Callable[[str], None], progress: Progr
     """Find the run's own pictures again.
 
     Raises:
-        RunError: a weight is NaN or infinite, or the model is not one of pictures alone.
+        RunError: not a run of one network that looks at pictures alone, or a weight is NaN or infinite.
         DataError: other data than the run's, or no validation part.
     """
-    if "tokens" in getattr(run.network, "reads", ()):
+    reads_text, kind = "tokens" in getattr(run.network, "reads", ()), run.info.recipe.kind
+    if reads_text or kind != "network":
+        what = "reads text, which a bin has not" if reads_text else f"is a {kind}, not one network"
         raise RunError(
-            f"{run.folder}: its model reads text, which a bin has not; teach a student of pictures alone: "
+            f"{run.folder}: its model {what}; teach a student of pictures alone and export that: "
             "waste-edge distill RECIPE --teacher RUN"
         )
     refuse_bad_weights(run.network, run.folder)

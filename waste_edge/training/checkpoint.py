@@ -6,11 +6,10 @@ of random generators: every epoch begins from its own seed.
 
 from __future__ import annotations
 
-import random
+import hashlib
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -21,9 +20,11 @@ from waste_edge.errors import RunError
 from waste_edge.files import write_atomically
 from waste_edge.metrics import Scores
 from waste_edge.strict import Strict
+from waste_edge.training.fake_quantization import TrainedRange
+from waste_edge.training.schedule import RateState
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
-_HEADER = "waste_edge"
+_PROGRESS, _SHA256 = "waste_edge", "sha256"  # keys of the header
 
 
 class EpochLine(Strict, frozen=True):
@@ -41,73 +42,86 @@ class Progress(Strict, frozen=True):
     """How far a training is, but for its tensors.
 
     Attributes:
-        job: what is trained, by `job_fingerprint`; another job's checkpoint is refused.
+        job: what is trained, by its fingerprint; another job's checkpoint is refused.
         lines: every epoch's figures.
         schedule: state of the learning rate.
         best_epoch, least_loss: the best validation loss so far.
         scores: on the validation part, of the weights that are kept.
+        ranges: of the weights that are kept, if the training is quantization-aware.
         seconds: spent so far.
     """
 
     job: str
     lines: list[EpochLine]
-    schedule: list[float]
+    schedule: RateState
     best_epoch: int
     least_loss: float | None
     scores: Scores | None
+    ranges: list[TrainedRange]
     seconds: float
 
 
 def save_checkpoint(folder: Path, progress: Progress, modules: dict[str, nn.Module], optimizer: Optimizer) -> None:
     """Write the checkpoint; modules by a name of their own."""
-    tensors = {
-        f"{name}/{key}": value.contiguous()
-        for name, module in modules.items()
-        for key, value in module.state_dict().items()
-    }
+    tensors = {f"{name}/{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
-        tensors.update({f"optimizer/{index}/{key}": value.contiguous() for key, value in state.items()})
-    header = {_HEADER: msgspec.json.encode(progress).decode()}
-    write_atomically(folder / CHECKPOINT_NAME, save(_unshared(tensors), header))
+        tensors.update({f"optimizer/{index}/{key}": value for key, value in state.items()})
+    tensors = _unshared({key: value.cpu().contiguous() for key, value in tensors.items()})
+    header = {_PROGRESS: msgspec.json.encode(progress).decode(), _SHA256: _sha256(tensors)}
+    write_atomically(folder / CHECKPOINT_NAME, save(tensors, header))
 
 
 def load_checkpoint(folder: Path, job: str, modules: dict[str, nn.Module], optimizer: Optimizer) -> Progress:
     """Put modules and optimizer back into the state of the last finished epoch.
 
     Raises:
-        RunError: no checkpoint, a damaged one, or one of another job.
+        RunError: a damaged checkpoint, or one of another job.
     """
     path = folder / CHECKPOINT_NAME
-    if not path.is_file():
-        raise RunError(f"{folder}: nothing to resume (no {CHECKPOINT_NAME}); train without --resume")
-    try:
-        with safe_open(path, "pt") as stream:
-            progress = msgspec.json.decode((stream.metadata() or {}).get(_HEADER, ""), type=Progress)
-            tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118  # not a mapping
-    except (SafetensorError, OSError, msgspec.DecodeError) as error:
-        raise RunError(f"{path}: damaged ({error}); remove {folder} and train again") from error
+    progress, tensors = _read(path)
     if progress.job != job:
         raise RunError(
-            f"{path}: belongs to another training (recipe, data, teachers or starting weights differ); "
-            "give what it was started with, or another --out"
+            f"{path}: belongs to another training (recipe, --set, data, teachers, starting weights or number of "
+            "processes differ); give what it was started with, or another --out"
         )
-    for name, module in modules.items():
-        module.load_state_dict(_below(name, tensors))
-    parameters = [one for group in optimizer.param_groups for one in group["params"]]
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in _below("optimizer", tensors).items():
-        index, _, what = key.partition("/")
-        state.setdefault(int(index), {})[what] = _laid_out_like(parameters[int(index)], value)
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    try:
+        for name, module in modules.items():
+            module.load_state_dict(_below(name, tensors))
+        _load_optimizer(optimizer, _below("optimizer", tensors))
+    except (RuntimeError, LookupError, ValueError) as error:
+        why = str(error).splitlines()[0]
+        raise RunError(f"{path}: is another version's ({why}); remove {folder} and train again") from error
     return progress
 
 
-def seed_epoch(seed: int, epoch: int) -> None:
-    """Begin an epoch's chances anew, so that one that is repeated after a kill is the same one."""
-    mixed = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
-    random.seed(mixed)
-    np.random.seed(mixed)  # torchvision and other libraries draw from the global generators
-    torch.manual_seed(mixed)
+def _read(path: Path) -> tuple[Progress, dict[str, Tensor]]:
+    try:
+        with safe_open(path, "pt") as stream:
+            header = stream.metadata() or {}
+            tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118  # not a mapping
+        progress = msgspec.json.decode(header.get(_PROGRESS, ""), type=Progress)
+        if header.get(_SHA256) != _sha256(tensors):
+            raise ValueError("its SHA-256 is not the one it names")
+    except (SafetensorError, OSError, ValueError) as error:  # msgspec's errors are ValueErrors
+        raise RunError(f"{path}: damaged ({error}); remove {path.parent} and train again") from error
+    return progress, tensors
+
+
+def _load_optimizer(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
+    parameters = [one for group in optimizer.param_groups for one in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, _, what = key.partition("/")
+        state.setdefault(int(index), {})[what] = _laid_out_like(parameters[int(index)], value)
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _sha256(tensors: dict[str, Tensor]) -> str:
+    total = hashlib.sha256()
+    for key in sorted(tensors):
+        total.update(key.encode())
+        total.update(tensors[key].reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
 
 
 def _below(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -6,11 +6,20 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
-import torch.distributed
-from torch import nn
+from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+
+from waste_edge.errors import WasteEdgeError
+
+_FAILED = "waste_edge/failed"  # in torchrun's store: how many processes failed of themselves
+_PATIENCE = timedelta(seconds=10)
+
+
+class OtherProcessError(WasteEdgeError, RuntimeError):
+    """Another process of this training ended; its own message says why."""
 
 
 @dataclass(frozen=True)
@@ -34,28 +43,83 @@ class Crew:
     def wait(self) -> None:
         """Until every process is here."""
         if self.size > 1:
-            torch.distributed.barrier()
+            distributed.barrier()
 
     def agreed(self, value: float) -> float:
         """The leader's number, for all."""
         if self.size == 1:
             return value
-        told = torch.tensor([value], dtype=torch.float64)
-        told = told.cuda() if torch.distributed.get_backend() == "nccl" else told
-        torch.distributed.broadcast(told, 0)
-        return float(told[0])
+        told = _number(value)
+        distributed.broadcast(told, 0)
+        return float(told)
+
+    def mean(self, value: float) -> float:
+        """The mean of all processes' numbers, for all; no number if one of them has none."""
+        if self.size == 1:
+            return value
+        told = _number(value)
+        distributed.all_reduce(told)
+        return float(told) / self.size
 
 
 @contextmanager
 def crew() -> Iterator[Crew]:
-    """Join the processes that torchrun started; alone if it did not."""
+    """Join the processes that torchrun started; alone if it did not. Within another one it is that one.
+
+    Where processes fail, the first one's error passes and the others end without a word: one trouble, one line.
+
+    Raises:
+        OtherProcessError: another process is gone, and it left no message.
+    """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Crew()
         return
+    if distributed.is_initialized():
+        yield Crew(distributed.get_rank(), distributed.get_world_size())
+        return
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     try:
-        yield Crew(torch.distributed.get_rank(), torch.distributed.get_world_size())
+        yield Crew(distributed.get_rank(), distributed.get_world_size())
+    except Exception as error:
+        _one_speaks(error)
+        raise
     finally:
-        torch.distributed.destroy_process_group()
+        distributed.destroy_process_group()
+
+
+def processes_here() -> int:
+    """How many processes of this training share this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
+def _number(value: float) -> torch.Tensor:
+    told = torch.tensor(value, dtype=torch.float64)
+    return told.cuda() if distributed.get_backend() == "nccl" else told
+
+
+def _one_speaks(error: Exception) -> None:
+    """Return in the process whose error is to be told; the others end here.
+
+    Raises:
+        OtherProcessError: nobody else has told why this one was left alone.
+    """
+    store = distributed.distributed_c10d._get_default_store()
+    left_alone = isinstance(error, OtherProcessError) or _lost_another(error)
+    try:
+        if not left_alone and store.add(_FAILED, 1) == 1:
+            return
+        store.wait([_FAILED], _PATIENCE)
+    except distributed.DistError:  # nobody told, or the store itself is gone
+        gone = "another process of this training ended (was it killed?); --resume goes on from the last whole epoch"
+        raise OtherProcessError(gone) from error
+    raise SystemExit(getattr(error, "exit_code", 1)) from None
+
+
+def _lost_another(error: Exception) -> bool:
+    """Whether an error is that of a connection to another process."""
+    words = str(error)
+    return isinstance(error, distributed.DistError) or (
+        isinstance(error, RuntimeError) and ("gloo" in words or "closed by peer" in words or "reset by peer" in words)
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +11,18 @@ from numpy.typing import NDArray
 from torch import nn
 
 from waste_edge.dataset import Dataset, Photo, open_dataset
-from waste_edge.engines.evaluate import PartChoice, Progress, choose_photos, truth_of, without_progress
+from waste_edge.engines.evaluate import Outputs, PartChoice, Progress, choose_photos, truth_of, without_progress
 from waste_edge.metrics import Scores, score, softmax
 from waste_edge.preprocess import InputSpec
 from waste_edge.training.inputs import Reader, ask
-from waste_edge.training.runs import open_run
+from waste_edge.training.networks import count_macs
+from waste_edge.training.recipe import Recipe
+from waste_edge.training.runs import Run, open_run
 
 
 def predict(
     network: nn.Module, reader: Reader, photos: Sequence[Photo], progress: Progress = without_progress, batch: int = 32
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> Outputs:
     """Logits (N, C) and features (N, F) of a network in evaluation mode, photos read as a device would."""
     device = next((one.device for one in network.parameters()), torch.device("cpu"))
     logits: list[NDArray[np.float32]] = []
@@ -31,14 +33,44 @@ def predict(
             logits.append(answer[0].float().cpu().numpy())
             features.append(answer[1].float().cpu().numpy())
             progress(min(start + batch, len(photos)), len(photos))
-    return np.concatenate(logits), np.concatenate(features)
+    return Outputs(np.concatenate(logits), np.concatenate(features))
 
 
 def predict_logits(
     network: nn.Module, photos: Sequence[Photo], spec: InputSpec, progress: Progress = without_progress, batch: int = 32
 ) -> NDArray[np.float32]:
     """Logits (N, C) of a network for pictures in evaluation mode."""
-    return predict(network, Reader(spec), photos, progress, batch)[0]
+    return predict(network, Reader(spec), photos, progress, batch).logits
+
+
+def answers_of_run(run: Run, photos: Sequence[Photo], progress: Progress = without_progress) -> Outputs:
+    """What a run says to photos: the one way to ask it, whatever its network reads."""
+    return predict(run.as_trained(), run.reader(), photos, progress)
+
+
+def timed_call_of_run(run: Run, photo: Photo) -> Callable[[], object]:
+    """One answer of a run's float network to a prepared photo on one thread, to be timed.
+
+    Not of the network under INT8 rounding: imitating that costs time which no deployed network takes.
+    """
+    inputs, network = run.reader().read([photo]), run.network.cpu()
+
+    def call() -> object:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with torch.inference_mode():
+                return ask(network, inputs)
+        finally:
+            torch.set_num_threads(threads)
+
+    return call
+
+
+def macs_of_run(run: Run) -> int:
+    """Multiply-accumulates of one answer of a run to a picture; 0 for a model that reads text."""
+    spec = run.info.recipe.input
+    return count_macs(run.network, spec.height_px, spec.width_px) if spec and run.tokenize is None else 0
 
 
 def validate(
@@ -47,11 +79,12 @@ def validate(
     dataset: Dataset,
     photos: Sequence[Photo],
     progress: Progress = without_progress,
+    batch: int = 32,
 ) -> tuple[Scores, float]:
     """All scores of a network on some of a dataset's photos, and its mean cross entropy there."""
     network.eval()
     truth = truth_of(photos, dataset.labels)
-    probabilities = softmax(predict(network, reader, photos, progress)[0])
+    probabilities = softmax(predict(network, reader, photos, progress, batch).logits)
     loss = -np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)).mean()
     return score(probabilities, truth, dataset.labels), float(loss)
 
@@ -75,4 +108,10 @@ def evaluate_run(run: Path, data: Path, part: PartChoice, progress: Progress) ->
     info = opened.info
     dataset = open_dataset(data, info.labels, info.recipe.labels)
     photos, protocol = choose_photos(dataset, part, info.recipe.split, info.data_fingerprint)
-    return validate(opened.as_trained(), opened.reader(), dataset, photos, progress)[0], protocol
+    batch = scored_at_once(info.recipe)
+    return validate(opened.as_trained(), opened.reader(), dataset, photos, progress, batch)[0], protocol
+
+
+def scored_at_once(recipe: Recipe) -> int:
+    """How many pictures are scored together: no more than are trained together, for the memory's sake."""
+    return min(32, recipe.fit.batch_size) if recipe.fit else 32

@@ -12,21 +12,21 @@ import torch
 from torch import Tensor, nn
 
 from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open_dataset, split
-from waste_edge.errors import ConfigError, DataError, RunError
 from waste_edge.files import sha256_of
-from waste_edge.metrics import Scores
 from waste_edge.strict import to_json
-from waste_edge.training.checkpoint import CHECKPOINT_NAME, seed_epoch
-from waste_edge.training.crew import crew
-from waste_edge.training.evaluate import validate
-from waste_edge.training.fake_quantization import FakeQuantized, float_network
-from waste_edge.training.loop import Job, Loop, Watcher
-from waste_edge.training.losses import Objective, check_tree, tree_matrix
+from waste_edge.training.chances import seed_epoch
+from waste_edge.training.checkpoint import CHECKPOINT_NAME
+from waste_edge.training.checks import check_out, check_parts
+from waste_edge.training.crew import Crew, crew
+from waste_edge.training.evaluate import scored_at_once, validate
+from waste_edge.training.fake_quantization import float_network
+from waste_edge.training.leakage import find_leaks
+from waste_edge.training.loop import CURVES_NAME, METRICS_NAME, Job, Loop, Trained, Watcher
+from waste_edge.training.losses import Objective, tree_matrix
 from waste_edge.training.networks import feature_count
 from waste_edge.training.networks.layers import channels_last
 from waste_edge.training.recipe import Recipe
 from waste_edge.training.runs import (
-    RUN_NAME,
     WEIGHTS_NAME,
     Run,
     RunInfo,
@@ -40,6 +40,7 @@ from waste_edge.training.runs import (
 )
 from waste_edge.training.start import Start, check_start, starting_network
 from waste_edge.training.teachers import Teachers, check_teachers
+from waste_edge.training.troubles import troubles_in_words
 from waste_edge.training.views import TrainingViews, augmentation, no_augmentation, render_views
 
 
@@ -70,37 +71,64 @@ def fit(
         ConfigError, DataError, RunError, PictureError: one line naming what is wrong.
         UserError: the loss stopped being a number, or there was not enough memory.
     """
-    _check_out(out, resume)
-    with crew() as together:
+    with crew() as together, troubles_in_words(recipe):
+        check_out(out, resume)
+        together.wait()  # before one of them begins to write
         dataset = group_near_duplicates(open_dataset(data, label_map=recipe.labels))
         check_teachers(recipe, teachers, dataset)
         check_start(recipe, start, weights, dataset)
         parts = split(dataset, recipe.split)
-        _check_parts(recipe, data, dataset, parts)
+        check_parts(recipe, data, dataset, parts)
         seed_epoch(recipe.trained.seed, 0)
         begun = starting_network(recipe, dataset.labels, weights, start)
-        job = _gather(recipe, begun, teachers, dataset, parts)
+        job = _gather(recipe, begun, teachers, dataset, parts, together)
+        leaks = _warned_of_leaks(recipe, dataset, watcher) if together.leads else []
         if together.leads:
-            out.mkdir(parents=True, exist_ok=True)
-            begun.save_beside(out)
-            save_split(out, parts)
-        scores, seconds = Loop(job, out, watcher, together).run(resume)
+            _begin(out, begun, parts)
+        trained = Loop(job, out, watcher, together).run(resume)
         if together.leads:
-            _finish(job, begun, parts, data, out, scores, seconds)
+            _finish(job, begun, parts, data, out, trained, leaks)
         together.wait()
-    return open_run(out).info
+        return open_run(out).info
+
+
+def _warned_of_leaks(recipe: Recipe, dataset: Dataset, watcher: Watcher) -> list[str]:
+    """What a text alone gives away, told before any accuracy is; for pictures alone `evaluate` and `compare` look."""
+    if not recipe.text:
+        return []
+    leaks = [leak.sentence for leak in find_leaks(dataset) if leak.source == recipe.text.source]
+    for sentence in leaks:
+        watcher.warn(sentence)
+    return leaks
+
+
+def _begin(out: Path, begun: Start, parts: dict[Part, list[Photo]]) -> None:
+    """Make the run's folder; what an earlier process left half written in it goes."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name in (CHECKPOINT_NAME, WEIGHTS_NAME, CURVES_NAME, METRICS_NAME):
+        for left in out.glob(f".{name}.*"):
+            left.unlink()
+    save_split(out, parts)
+    begun.save_beside(out)
 
 
 def _gather(
-    recipe: Recipe, begun: Start, teachers: Sequence[Run], dataset: Dataset, parts: dict[Part, list[Photo]]
+    recipe: Recipe,
+    begun: Start,
+    teachers: Sequence[Run],
+    dataset: Dataset,
+    parts: dict[Part, list[Photo]],
+    together: Crew,
 ) -> Job:
     """Views, networks and loss, these where they will be computed."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.backends.cudnn.deterministic = True  # a resumed training is the uninterrupted one on a GPU too
     reader = reader_of(recipe, begun.tokenize)
     wise = Teachers(teachers, device) if teachers else None
     rendered = render_views(recipe.rendered, dataset.labels, _view_size(recipe))
+    seed = recipe.trained.seed
     read_in_training = wise.reading_for(reader) if wise else reader
-    views = TrainingViews(dataset, parts["train"], rendered, _augmentation(recipe), read_in_training)
+    views = TrainingViews(dataset, parts["train"], rendered, _augmentation(recipe), read_in_training, seed)
     network = channels_last(begun.network.to(device))
     return Job(
         recipe=recipe,
@@ -112,7 +140,7 @@ def _gather(
         dataset=dataset,
         validation=parts["val"],
         device=device,
-        fingerprint=_fingerprint(recipe, dataset, begun, wise),
+        fingerprint=_fingerprint(recipe, dataset, begun, wise, together),
     )
 
 
@@ -152,12 +180,10 @@ def _finish(
     parts: dict[Part, list[Photo]],
     data: Path,
     out: Path,
-    scores: Scores | None,
-    seconds: float,
+    trained: Trained,
+    leaks: list[str],
 ) -> None:
     """Write `run.json`, the run's last file, and remove what only an unfinished one needs."""
-    network = job.network
-    ranges = network.trained_ranges() if isinstance(network, FakeQuantized) else []
     info = RunInfo(
         schema=1,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -174,47 +200,28 @@ def _finish(
         weights_sha256=sha256_of(out / WEIGHTS_NAME),
         libraries=library_versions(),
         commit=commit_of_code(),
-        seconds=round(seconds, 1),
-        scores=scores,
-        ranges=ranges,
+        seconds=round(trained.seconds, 1),
+        scores=trained.scores,
+        ranges=trained.ranges,
+        leaks=leaks,
     )
     if parts["test"]:  # the one look at it, with the weights that were kept
         kept = rebuilt(out, info)
-        test_scores, _ = validate(kept.as_trained(), job.reader, job.dataset, parts["test"])
+        network, batch = kept.as_trained(), scored_at_once(job.recipe)
+        test_scores, _ = validate(network, job.reader, job.dataset, parts["test"], batch=batch)
         info = msgspec.structs.replace(info, test_scores=test_scores)
     save_info(out, info)
     (out / CHECKPOINT_NAME).unlink(missing_ok=True)
 
 
-def _check_out(out: Path, resume: bool) -> None:
-    if (out / RUN_NAME).exists():
-        raise RunError(f"{out}: holds a finished run; choose another --out")
-    if not resume and out.exists() and any(out.iterdir()):
-        more = "; --resume goes on with the unfinished training in it" if (out / CHECKPOINT_NAME).exists() else ""
-        raise RunError(f"{out}: is not empty; choose another --out or remove it first{more}")
+def _fingerprint(recipe: Recipe, dataset: Dataset, begun: Start, teachers: Teachers | None, together: Crew) -> str:
+    """Tells this training from every other: a checkpoint is resumed by the one that wrote it alone.
 
-
-def _check_parts(recipe: Recipe, data: Path, dataset: Dataset, parts: dict[Part, list[Photo]]) -> None:
-    if len(parts["train"]) < 2:
-        raise DataError(f"{data}: {len(parts['train'])} pictures to train on; at least 2 are needed")
-    if recipe.input and not dataset.has_pictures:
-        raise DataError(f"{data}: texts without pictures, and recipe {recipe.name!r} looks at pictures")
-    if recipe.text and recipe.text.source == "column" and not dataset.has_text:
-        raise DataError(
-            f"{data}: has no texts, and recipe {recipe.name!r} reads them; text.source = 'file_name' reads names"
-        )
-    if recipe.trained.needs_validation and not parts["val"]:
-        raise ConfigError(
-            f"recipe {recipe.name!r}: fit.schedule, stop_after or keep look at the validation loss, but the "
-            "validation part is empty; raise split.val_fraction"
-        )
-    if recipe.tree:
-        check_tree(recipe.tree, dataset.labels)
-
-
-def _fingerprint(recipe: Recipe, dataset: Dataset, begun: Start, teachers: Teachers | None) -> str:
-    """Tells this training from every other: a checkpoint is resumed by the one that wrote it alone."""
-    words = [to_json(recipe), dataset.fingerprint(), begun.words, begun.sha256, teachers.words() if teachers else ""]
+    How many workers read its pictures makes no difference to a training.
+    """
+    same = msgspec.structs.replace(recipe, fit=msgspec.structs.replace(recipe.trained, workers=0))
+    taught = teachers.words() if teachers else ""
+    words = [to_json(same), dataset.fingerprint(), begun.words, begun.sha256, taught, str(together.size)]
     return hashlib.sha256("\0".join(words).encode()).hexdigest()
 
 

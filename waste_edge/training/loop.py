@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -17,18 +15,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader
-from torch.utils.data.distributed import DistributedSampler
-from torchvision.transforms import v2
 
 from waste_edge.dataset import Dataset, Photo
 from waste_edge.errors import UserError
 from waste_edge.files import write_atomically
 from waste_edge.metrics import Scores
-from waste_edge.training.checkpoint import EpochLine, Progress, load_checkpoint, save_checkpoint, seed_epoch
-from waste_edge.training.crew import Crew
-from waste_edge.training.evaluate import validate
-from waste_edge.training.fake_quantization import FakeQuantized, float_network
+from waste_edge.training.batches import make_batches, mixing
+from waste_edge.training.chances import seed_epoch
+from waste_edge.training.checkpoint import CHECKPOINT_NAME, EpochLine, Progress, load_checkpoint, save_checkpoint
+from waste_edge.training.crew import Crew, OtherProcessError
+from waste_edge.training.evaluate import scored_at_once, validate
+from waste_edge.training.fake_quantization import FakeQuantized, TrainedRange, float_network
 from waste_edge.training.inputs import Inputs, Reader
 from waste_edge.training.losses import Objective
 from waste_edge.training.networks import normalize
@@ -39,9 +36,14 @@ from waste_edge.training.schedule import LearningRate, make_optimizer
 from waste_edge.training.teachers import Teachers
 from waste_edge.training.views import Batch, TrainingViews
 
+METRICS_NAME, CURVES_NAME = "metrics.jsonl", "curves.png"
+
 
 class Watcher(Protocol):
     """Who is told how training goes: a progress bar, a test."""
+
+    def warn(self, sentence: str) -> None:
+        """What has to be known before the first accuracy is."""
 
     def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
         """One batch is done; `epoch` and `step` count from 1."""
@@ -78,7 +80,17 @@ class _State:
     best_epoch: int = 0
     least_loss: float = math.inf
     scores: Scores | None = None
+    ranges: list[TrainedRange] = field(default_factory=list)
     seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training came to: of the weights that were kept, and how long it took in all."""
+
+    scores: Scores | None
+    ranges: list[TrainedRange]
+    seconds: float
 
 
 class Loop:
@@ -87,21 +99,23 @@ class Loop:
     def __init__(self, job: Job, out: Path, watcher: Watcher, crew: Crew) -> None:
         self._job, self._out, self._watcher, self._crew = job, out, watcher, crew
         spec = job.fit
-        self._sampler: DistributedSampler[object] = DistributedSampler(
-            job.views, crew.size, crew.rank, shuffle=True, seed=spec.seed
-        )
-        self._loader = self._make_loader()
+        self._loader, self._shuffle = make_batches(job.views, spec, crew)
         self._average = _average(job.network, spec.ema_decay)
         self._optimizer = make_optimizer(job.network, job.objective, spec)
         self._rate = LearningRate(self._optimizer, spec, len(self._loader))
-        self._mixing = _mixing(job)
+        self._mixing = mixing(job.recipe.augment, len(job.dataset.labels))
         self._trained = crew.joined(torch.compile(job.network) if spec.compile else job.network)  # type: ignore[arg-type]
         self._objective = crew.joined(job.objective)
         self._state = _State()
 
-    def run(self, resume: bool) -> tuple[Scores | None, float]:
-        """All epochs that are left; returns the kept weights' validation scores and the seconds it took in all."""
-        if resume:
+    def run(self, resume: bool) -> Trained:
+        """All epochs that are left; a training that was stopped before its first checkpoint begins again.
+
+        Raises:
+            RunError: a damaged checkpoint, or one of another job.
+            UserError: the loss stopped being a number.
+        """
+        if resume and (self._out / CHECKPOINT_NAME).is_file():
             self._restore()
         elif isinstance(self._job.network, FakeQuantized):
             self._job.network.observe(self._some_pixels(self._job.network.spec.observe_batches))
@@ -109,12 +123,10 @@ class Loop:
             if self._waited_long_enough():
                 break
             began = time.monotonic()
-            seed_epoch(self._job.fit.seed, epoch)
-            self._sampler.set_epoch(epoch)
-            with _memory_in_words(self._job.recipe):
-                loss = self._one_epoch(epoch)
-            self._finish_epoch(epoch, loss, began)
-        return self._state.scores, self._state.seconds
+            seed_epoch(self._job.fit.seed, epoch, self._crew.rank)
+            self._shuffle.set_epoch(epoch)
+            self._finish_epoch(epoch, self._one_epoch(epoch), began)
+        return Trained(self._state.scores, self._state.ranges, self._state.seconds)
 
     def _one_epoch(self, epoch: int) -> float:
         """One pass over the training views; returns the mean loss."""
@@ -128,13 +140,14 @@ class Loop:
             if isinstance(job.network, FakeQuantized):
                 job.network.advance(epoch - 1 + (step - 1) / steps)
             loss = self._loss(batch)
-            value = float(loss.detach())
+            own = float(loss.detach())
+            value = self._crew.mean(own)
             if not math.isfinite(value):
-                raise UserError(self._no_number(value, epoch, step, batch))
+                raise self._no_number(own, epoch, step, batch)
             self._optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             if job.fit.clip_norm:
-                nn.utils.clip_grad_norm_(job.network.parameters(), job.fit.clip_norm)
+                nn.utils.clip_grad_norm_([*job.network.parameters(), *job.objective.parameters()], job.fit.clip_norm)
             self._optimizer.step()
             self._rate.step()
             if self._average:
@@ -166,7 +179,8 @@ class Loop:
         kept = self._average.module if self._average else self._job.network
         scores, val_loss = None, None
         if self._crew.leads and self._job.validation:
-            scores, val_loss = validate(kept, self._job.reader, self._job.dataset, self._job.validation)
+            batch = scored_at_once(self._job.recipe)
+            scores, val_loss = validate(kept, self._job.reader, self._job.dataset, self._job.validation, batch=batch)
         if self._job.validation:
             val_loss = self._crew.agreed(val_loss if val_loss is not None else math.nan)
         rate = float(self._optimizer.param_groups[0]["lr"])
@@ -177,6 +191,7 @@ class Loop:
         keep = better or spec.keep == "last" or epoch == 1
         if keep:
             state.scores = scores
+            state.ranges = kept.trained_ranges() if isinstance(kept, FakeQuantized) else []
         seconds = round(time.monotonic() - began, 1)
         state.seconds += seconds
         accuracy = scores.accuracy if scores else None
@@ -192,9 +207,9 @@ class Loop:
     def _write(self) -> None:
         state = self._state
         text = "".join(f"{msgspec.json.encode(line).decode()}\n" for line in state.lines)
-        write_atomically(self._out / "metrics.jsonl", text)
+        write_atomically(self._out / METRICS_NAME, text)
         losses = [line.loss for line in state.lines]
-        plot_curves(self._out / "curves.png", self._job.recipe.name, losses, [one.val_accuracy for one in state.lines])
+        plot_curves(self._out / CURVES_NAME, self._job.recipe.name, losses, [one.val_accuracy for one in state.lines])
         progress = Progress(
             job=self._job.fingerprint,
             lines=state.lines,
@@ -202,6 +217,7 @@ class Loop:
             best_epoch=state.best_epoch,
             least_loss=state.least_loss if math.isfinite(state.least_loss) else None,
             scores=state.scores,
+            ranges=state.ranges,
             seconds=state.seconds,
         )
         save_checkpoint(self._out, progress, self._modules(), self._optimizer)
@@ -211,7 +227,7 @@ class Loop:
         done = load_checkpoint(self._out, self._job.fingerprint, self._modules(), self._optimizer)
         self._rate.restore(done.schedule)
         least = math.inf if done.least_loss is None else done.least_loss
-        self._state = _State(list(done.lines), done.best_epoch, least, done.scores, done.seconds)
+        self._state = _State(list(done.lines), done.best_epoch, least, done.scores, done.ranges, done.seconds)
         if isinstance(self._job.network, FakeQuantized):
             self._job.network.resume()
 
@@ -225,27 +241,15 @@ class Loop:
 
     def _some_pixels(self, batches: int) -> Iterator[Tensor]:
         """Pixels of the first batches of one pass."""
-        seed_epoch(self._job.fit.seed, 0)
         for batch in islice(self._loader, batches):
             yield self._inputs(batch).pixels
 
-    def _make_loader(self) -> DataLoader[Batch]:
-        spec, views = self._job.fit, self._job.views
-        # A last batch of one picture would have no variance for batch norm to divide by.
-        uneven = len(self._sampler) % spec.batch_size == 1
-        return DataLoader(
-            views,  # type: ignore[arg-type]
-            spec.batch_size,
-            sampler=self._sampler,
-            collate_fn=views.collate,
-            drop_last=uneven,
-            num_workers=min(spec.workers, os.cpu_count() or 1),
-        )
-
-    def _no_number(self, value: float, epoch: int, step: int, batch: Batch) -> str:
+    def _no_number(self, own: float, epoch: int, step: int, batch: Batch) -> Exception:
+        if math.isfinite(own):
+            return OtherProcessError("the loss of another process is no number")
         names = ", ".join(self._job.views.name(number) for number in batch.numbers[:3])
-        return (
-            f"training stopped: the loss is {value} in epoch {epoch}, batch {step} ({names}, ...); "
+        return UserError(
+            f"training stopped: the loss is {own} in epoch {epoch}, batch {step} ({names}, ...); "
             f"lower fit.learning_rate (now {self._job.fit.learning_rate}) or set fit.clip_norm = 1.0"
         )
 
@@ -254,32 +258,3 @@ def _average(network: nn.Module, decay: float) -> AveragedModel | None:
     if not decay:
         return None
     return AveragedModel(float_network(network), multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)  # type: ignore[no-untyped-call]
-
-
-def _mixing(job: Job) -> nn.Module | None:
-    """mixup or CutMix on whole batches, giving shares of labels."""
-    spec, classes = job.recipe.augment, len(job.dataset.labels)
-    kinds: list[nn.Module] = []
-    if spec.mixup:
-        kinds.append(v2.MixUp(alpha=spec.mixup, num_classes=classes))
-    if spec.cutmix:
-        kinds.append(v2.CutMix(alpha=spec.cutmix, num_classes=classes))
-    return v2.RandomChoice(kinds) if kinds else None
-
-
-@contextmanager
-def _memory_in_words(recipe: Recipe) -> Iterator[None]:
-    """Turn "out of memory" of a GPU or of the machine into one line that says which option to lower.
-
-    Raises:
-        UserError: there was not enough memory; other errors pass as they are.
-    """
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        short = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
-        if not short:
-            raise
-        size = f" or input.width_px and height_px (now {recipe.input.width_px})" if recipe.input else ""
-        batch = f"fit.batch_size (now {recipe.trained.batch_size})"
-        raise UserError(f"out of memory while training {recipe.name!r}: lower {batch}{size}") from error

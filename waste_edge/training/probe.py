@@ -121,7 +121,7 @@ def _check_labels(data: Path, dataset: Dataset, train: Sequence[Photo]) -> None:
         raise DataError(f"{data}: no picture of {', '.join(absent)} to train on; add some, or drop the label")
 
 
-def _check_size(spec: InputSpec, size_px: int) -> None:
+def _check_size(spec: InputSpec, size_px: object) -> None:
     if (spec.width_px, spec.height_px) != (size_px, size_px):
         raise ConfigError(
             f"input.width_px and input.height_px must be {size_px}, which the encoder was trained at, "

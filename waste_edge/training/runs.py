@@ -30,6 +30,7 @@ from waste_edge.training.recipe import Recipe
 
 RUN_NAME = "run.json"
 WEIGHTS_NAME = "model.safetensors"
+SPLIT_NAME = "split.csv"
 _LIBRARIES = ("torch", "torchvision", "numpy", "opencv-python-headless", "pillow")
 
 
@@ -43,6 +44,7 @@ class RunInfo(Strict, frozen=True):
         test_scores: on the test part, looked at once when the training was over; None if the recipe keeps none.
         seconds: wall time of the training.
         ranges: how each activation was rounded, if the training was quantization-aware; empty if it was not.
+        leaks: for a model that reads text, in which ways the text alone gives the label away.
         members: of a model put together from others: their sub-folders, each with the SHA-256 of its weights.
         alpha: share of the text's logits in a weighted fusion.
     """
@@ -66,6 +68,7 @@ class RunInfo(Strict, frozen=True):
     scores: Scores | None
     ranges: list[TrainedRange] = msgspec.field(default_factory=list)
     test_scores: Scores | None = None
+    leaks: list[str] = msgspec.field(default_factory=list)
     members: dict[str, str] = msgspec.field(default_factory=dict)
     alpha: float | None = None
 
@@ -122,7 +125,7 @@ def save_split(folder: Path, parts: dict[Part, list[Photo]]) -> None:
     writer.writerow(["file", "label", "group", "part"])
     for part, photos in parts.items():
         writer.writerows([photo.key, photo.label, photo.group, part] for photo in photos)
-    write_atomically(folder / "split.csv", text.getvalue())
+    write_atomically(folder / SPLIT_NAME, text.getvalue())
 
 
 def open_run(folder: Path) -> Run:

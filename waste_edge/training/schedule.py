@@ -8,7 +8,17 @@ from collections.abc import Callable
 from torch import nn
 from torch.optim import AdamW
 
+from waste_edge.strict import Strict
 from waste_edge.training.recipe import FitSpec
+
+
+class RateState(Strict, frozen=True):
+    """What a checkpoint keeps of a learning rate; `least_loss` is None before a plateau's first epoch."""
+
+    steps: int
+    reduction: float
+    least_loss: float | None
+    waited: int
 
 
 def make_optimizer(network: nn.Module, extra: nn.Module, spec: FitSpec) -> AdamW:
@@ -65,14 +75,15 @@ class LearningRate:
             self._reduction, self._waited = self._reduction * self._spec.plateau_factor, 0
             self._set()
 
-    def state(self) -> list[float]:
+    def state(self) -> RateState:
         """What a checkpoint keeps."""
-        return [self._steps, self._reduction, self._least_loss, self._waited]
+        least = self._least_loss if math.isfinite(self._least_loss) else None
+        return RateState(steps=self._steps, reduction=self._reduction, least_loss=least, waited=self._waited)
 
-    def restore(self, state: list[float]) -> None:
+    def restore(self, state: RateState) -> None:
         """Go on from `state()`."""
-        steps, self._reduction, self._least_loss, waited = state
-        self._steps, self._waited = int(steps), int(waited)
+        self._steps, self._reduction, self._waited = state.steps, state.reduction, state.waited
+        self._least_loss = math.inf if state.least_loss is None else state.least_loss
         self._set()
 
     def _set(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from waste_edge.errors import ConfigError
+from waste_edge.training.crew import crew
 from waste_edge.training.fit import fit
 from waste_edge.training.order import Order
 from waste_edge.training.runs import RunInfo
@@ -14,12 +16,13 @@ def train(order: Order) -> RunInfo:
         ConfigError, DataError, RunError, PictureError: one line naming what is wrong.
         UserError: see `fit`.
     """
-    return {
-        "network": _network,
-        "probe": _probe,
-        "weighted_fusion": _weighted_fusion,
-        "cascade": _cascade,
-    }[order.recipe.kind](order)
+    with crew() as together:
+        if together.size > 1 and order.recipe.kind != "network":
+            raise ConfigError(
+                f"recipe {order.recipe.name!r} is a {order.recipe.kind}, put together from others; with torchrun train "
+                "these on their own"
+            )
+        return _TRAINERS[order.recipe.kind](order)
 
 
 def _network(order: Order) -> RunInfo:
@@ -53,3 +56,6 @@ def _cascade(order: Order) -> RunInfo:
     from waste_edge.training.cascade import fit_cascade
 
     return fit_cascade(order)
+
+
+_TRAINERS = {"network": _network, "probe": _probe, "weighted_fusion": _weighted_fusion, "cascade": _cascade}

@@ -17,6 +17,7 @@ from waste_edge.frames import Pixels
 from waste_edge.preprocess import InputSpec, blur, prepare
 from waste_edge.rendering.items import ITEM_LABELS
 from waste_edge.rendering.scene import render_view
+from waste_edge.training.chances import mixed_seed
 from waste_edge.training.inputs import Reader, nothing
 from waste_edge.training.recipe import AugmentSpec, RenderedSpec
 
@@ -45,6 +46,9 @@ class Batch(NamedTuple):
 class TrainingViews(TorchDataset[View]):
     """Augmented views with their label index: photographs first, rendered ones after.
 
+    A view is asked for by epoch and number, and its chances are of these two (and the recipe's seed) alone: it is the
+    same whoever reads it, this process or a worker, alone or on several machines, at once or after a kill.
+
     Decoded pictures are kept while they fit into `cache_bytes`: reading them again each epoch takes as long as a
     small network's training does.
     """
@@ -56,6 +60,7 @@ class TrainingViews(TorchDataset[View]):
         rendered: Sequence[tuple[Pixels, int]],
         augment: Callable[[Tensor], Tensor] | None,
         reader: Reader,
+        seed: int = 0,
         cache_bytes: int = 2_000_000_000,
     ) -> None:
         self._dataset = dataset
@@ -63,19 +68,26 @@ class TrainingViews(TorchDataset[View]):
         self._rendered = rendered
         self._augment = augment
         self._reader = reader
+        self._seed = seed
         self._cache: dict[int, Pixels] = {}
         self._room_bytes = cache_bytes
 
     def __len__(self) -> int:
         return len(self._photos) + len(self._rendered)
 
-    def __getitem__(self, index: int) -> View:
-        if index >= len(self._photos):
-            pixels, label = self._rendered[index - len(self._photos)]
-            return View(self._augmented(pixels), "", label, index)
-        photo = self._photos[index]
-        view = self._augmented(self._pixels(index)) if self._augment else nothing(0)
-        return View(view, self._reader.text_of(photo), self._dataset.label_index(photo), index)
+    def __getitem__(self, place: tuple[int, int]) -> View:
+        """The view of an epoch and a number."""
+        epoch, number = place
+        if number >= len(self._photos):
+            pixels, label = self._rendered[number - len(self._photos)]
+            return View(self._augmented(pixels, epoch, number), "", label, number)
+        photo = self._photos[number]
+        view = self._augmented(self._pixels(number), epoch, number) if self._augment else nothing(0)
+        return View(view, self._reader.text_of(photo), self._dataset.label_index(photo), number)
+
+    def share_room(self, among: int) -> None:
+        """Keep only this reader's share of the decoded pictures: so many processes read on this machine."""
+        self._room_bytes //= among
 
     def name(self, index: int) -> str:
         """What to call a view in a message."""
@@ -93,9 +105,11 @@ class TrainingViews(TorchDataset[View]):
         truth = torch.tensor([view.label for view in views])
         return Batch(pixels, tokens, mask, truth, [view.number for view in views])
 
-    def _augmented(self, pixels: Pixels) -> Tensor:
+    def _augmented(self, pixels: Pixels, epoch: int, number: int) -> Tensor:
         assert self._augment is not None
-        return self._augment(torch.from_numpy(pixels).permute(2, 0, 1))
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(mixed_seed(self._seed, epoch, number, 1))
+            return self._augment(torch.from_numpy(pixels).permute(2, 0, 1))
 
     def _pixels(self, index: int) -> Pixels:
         if index in self._cache:

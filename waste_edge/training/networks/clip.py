@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import torch
@@ -12,7 +13,6 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import CLIPConfig, CLIPVisionConfig, CLIPVisionModelWithProjection
-from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from waste_edge.errors import ConfigError, RunError
 from waste_edge.files import write_atomically
@@ -21,6 +21,7 @@ from waste_edge.training.recipe import ProbeSpec
 
 ENCODER_FOLDER = "encoder"  # in a run: the encoder's configuration; its weights are in the run's own
 _KEY = "probe.encoder"
+_MEAN, _DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # of CLIP's training data
 
 
 class ClipProbe(nn.Module):
@@ -31,10 +32,11 @@ class ClipProbe(nn.Module):
 
     def __init__(self, encoder: CLIPVisionModelWithProjection, classes: int) -> None:
         super().__init__()
-        self.encoder = encoder.eval().requires_grad_(False)
+        self.encoder = encoder.requires_grad_(False)
+        self.encoder.train(False)
         self.classifier = nn.Linear(encoder.config.projection_dim, classes)
-        self.register_buffer("mean", torch.tensor(OPENAI_CLIP_MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("deviation", torch.tensor(OPENAI_CLIP_STD).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor(_DEVIATION).view(1, 3, 1, 1), persistent=False)
 
     def embed(self, pixels: Tensor) -> Tensor:
         """Embeddings (B, F) of length one of pixels (B, 3, H, W) in [-1, 1)."""
@@ -66,17 +68,18 @@ def load_encoder(spec: ProbeSpec) -> CLIPVisionModelWithProjection:
         )
     try:
         with quiet_transformers():
-            encoder, report = CLIPVisionModelWithProjection.from_pretrained(
+            loaded: Any = CLIPVisionModelWithProjection.from_pretrained(
                 folder, config=config, use_safetensors=True, local_files_only=True, output_loading_info=True
             )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ConfigError(f"{_KEY}: {spec.encoder} cannot be read ({str(error).splitlines()[0]})") from error
-    if missing := sorted(report["missing_keys"]):
+    encoder: CLIPVisionModelWithProjection = loaded[0].float()
+    if missing := sorted(loaded[1]["missing_keys"]):
         raise ConfigError(
             f"{_KEY}: {spec.encoder} lacks {len(missing)} of the image encoder's tensors, first {missing[0]}; give a "
             "whole CLIP model"
         )
-    return encoder.float()
+    return encoder
 
 
 def save_encoder_config(run: Path, encoder: CLIPVisionModelWithProjection) -> None:
@@ -122,8 +125,9 @@ def _read_config(folder: Path) -> CLIPVisionConfig:
         kind = msgspec.json.decode(path.read_bytes(), type=_Kind).model_type
         if kind == "clip":
             whole = CLIPConfig.from_json_file(path)
-            whole.vision_config.projection_dim = whole.projection_dim
-            return whole.vision_config
+            vision: Any = whole.vision_config
+            vision.projection_dim = whole.projection_dim
+            return CLIPVisionConfig(**vision.to_dict())
         if kind == "clip_vision_model":
             return CLIPVisionConfig.from_json_file(path)
     except (OSError, ValueError, TypeError, AttributeError) as error:

@@ -48,11 +48,11 @@ def encoder_folder(key: str, encoder: str, patterns: Sequence[str]) -> Path:
 def quiet_transformers() -> Iterator[None]:
     """Keep transformers from drawing bars and listing the weights it leaves aside; a missing one is our error."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
         logging.set_verbosity(verbosity)
         if bars:
-            logging.enable_progress_bar()
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -17,7 +17,7 @@ class FitSpec(Strict, frozen=True):
         learning_rate: of everything, or of the backbone if `head_learning_rate` is given.
         head_learning_rate: of the layers that start at random above a pretrained backbone; 0: the same.
         schedule: after a linear warm-up, a `cosine` or a `linear` fall to zero, `constant`, or `plateau`: the rate
-            times `plateau_factor` whenever the validation loss has not fallen for `plateau_epochs`.
+            times `plateau_factor` whenever the validation loss has not fallen for more than `plateau_epochs`.
         stop_after: stop when the validation loss has not fallen for so many epochs; 0: never.
         keep: the weights of the `last` epoch, or those of the `best` validation loss. The best one is chosen by
             looking, so its validation accuracy flatters it: keep a test part.

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from waste_edge.rejection import (
+    KNOWN_SCORES,
+    cosine,
+    energy,
+    fit_feature_space,
+    judge_scores,
+    known_scores,
+    mahalanobis,
+    max_logit,
+    max_probability,
+    threshold_keeping,
+)
+
+
+def clusters(seed: int, per_class: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Logits, features and labels of three clusters in eight dimensions, one of which varies a lot for nothing."""
+    generator = np.random.default_rng(seed)
+    truth = np.repeat(np.arange(3), per_class)
+    means = 4 * np.eye(3, 8)
+    features = means[truth] + generator.normal(0, 1, (len(truth), 8)) * np.array([1, 1, 1, 1, 1, 1, 1, 20])
+    return features[:, :3], features, truth
+
+
+def test_scores_of_logits() -> None:
+    logits = np.random.default_rng(0).normal(0, 30, (50, 4))
+    assert energy(logits) == pytest.approx(logsumexp(logits, axis=1))
+    assert energy(logits, 2.0) == pytest.approx(2 * logsumexp(logits / 2, axis=1))
+    assert max_logit(logits).tolist() == logits.max(axis=1).tolist()
+    assert max_probability(np.array([[1e3, 0.0], [0.0, 0.0]])).tolist() == [1.0, 0.5]
+    assert max_probability(np.array([[2.0, 0.0]]), 2.0)[0] == pytest.approx(1 / (1 + np.exp(-1)))
+
+
+def test_mahalanobis_is_the_formula() -> None:
+    _, features, truth = clusters(0)
+    space = fit_feature_space(features, truth, shrinkage=1e-9)
+    means = np.stack([features[truth == index].mean(axis=0) for index in range(3)])
+    inner = features - means[truth]
+    inverse = np.linalg.inv(inner.T @ inner / len(features))
+    expected = [-min(np.sqrt((x - m) @ inverse @ (x - m)) for m in means) for x in features]
+    assert mahalanobis(features, space) == pytest.approx(np.array(expected), rel=1e-6)
+
+
+def test_shrinking_saves_the_day_where_features_outnumber_pictures() -> None:
+    generator = np.random.default_rng(1)
+    truth = np.repeat(np.arange(2), 10)
+    features = np.zeros((20, 200))
+    features[:, :2] = 6 * np.eye(2)[truth]
+    features += generator.normal(0, 1, features.shape)
+    space = fit_feature_space(features, truth)
+    far = mahalanobis(features + 30, space)
+    assert np.isfinite(far).all()
+    assert far.max() < mahalanobis(features, space).min()
+
+
+def test_features_that_never_vary_do_no_harm() -> None:
+    features, truth = np.repeat([[0.0, 1.0], [1.0, 0.0]], 5, axis=0), np.repeat([0, 1], 5)
+    scores = mahalanobis(np.array([[0.0, 1.0], [5.0, 5.0]]), fit_feature_space(features, truth))
+    assert scores[0] == pytest.approx(0)
+    assert scores[1] < -5
+
+
+def test_a_class_without_pictures_is_no_mean() -> None:
+    _, features, truth = clusters(2)
+    space = fit_feature_space(features, np.where(truth == 1, 2, truth))
+    assert len(space.means) == 2
+
+
+def test_cosine_is_one_towards_a_class_and_falls_away() -> None:
+    space = fit_feature_space(np.array([[1.0, 0], [1, 0], [0, 1], [0, 1]]), np.array([0, 0, 1, 1]))
+    scores = cosine(np.array([[1.0, 0], [10, -9], [1, 1]]), space)
+    assert scores == pytest.approx([1.0, 1.0, 0.0], abs=1e-9)
+
+
+def test_all_scores_are_higher_for_the_known() -> None:
+    logits, features, truth = clusters(3)
+    generator = np.random.default_rng(4)
+    strange = generator.normal(0, 1, (80, 8))
+    strange[:, 3:6] += 5
+    space = fit_feature_space(features, truth)
+    known, unknown = known_scores(logits, features, space), known_scores(strange[:, :3], strange, space)
+    assert tuple(known) == KNOWN_SCORES
+    for result in judge_scores(known, logits.argmax(axis=1) == truth, known, unknown):
+        assert result.auroc is not None
+        assert result.auroc > 0.8, result.score
+    assert tuple(known_scores(logits, features, None)) == ("max_probability", "max_logit", "energy")
+
+
+@pytest.mark.parametrize(("keep", "expected"), [(0.95, 5.0), (1.0, 0.0), (0.5, 50.0), (0.951, 4.0)])
+def test_the_threshold_keeps_at_least_its_share(keep: float, expected: float) -> None:
+    scores = np.arange(100.0)
+    threshold = threshold_keeping(scores, keep)
+    assert threshold == expected
+    assert (scores >= threshold).mean() >= keep
+
+
+def test_ties_are_kept() -> None:
+    assert threshold_keeping(np.array([1.0, 1, 1, 2]), 0.75) == 1.0
+
+
+def test_results_are_scikit_learns() -> None:
+    generator = np.random.default_rng(5)
+    known, unknown = {"max_logit": generator.normal(1, 1, 200)}, {"max_logit": generator.normal(0, 1, 150)}
+    right = generator.random(200) < 1 / (1 + np.exp(-2 * known["max_logit"]))
+    fitting = {"max_logit": generator.normal(1, 1, 500)}
+    (result,) = judge_scores(known, right, fitting, unknown, keep=0.9)  # type: ignore[arg-type]
+    is_known = np.repeat([1, 0], [200, 150])
+    scores = np.concatenate([known["max_logit"], unknown["max_logit"]])
+    assert result.auroc == pytest.approx(roc_auc_score(is_known, scores))
+    assert result.auroc_wrong == pytest.approx(roc_auc_score(right, known["max_logit"]))
+    fpr, tpr, _ = roc_curve(is_known, scores, drop_intermediate=False)
+    assert result.fpr_at_95 == pytest.approx(fpr[np.argmax(tpr >= 0.95)])
+    assert result.rejected == pytest.approx((unknown["max_logit"] < result.threshold).mean())
+    assert result.kept == pytest.approx((known["max_logit"] >= result.threshold).mean())
+    (without,) = judge_scores(known, np.ones(200, bool), fitting)  # type: ignore[arg-type]
+    assert (without.auroc, without.auroc_wrong, without.rejected, without.fpr_at_95) == (None, None, None, None)

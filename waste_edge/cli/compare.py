@@ -1,0 +1,115 @@
+"""`waste-edge compare`: several runs and bundles on the same pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from waste_edge.cli.common import DataOption, JsonOption, console
+from waste_edge.cli.report_output import (
+    UnknownOption,
+    check_outputs,
+    grouped_dataset,
+    opened_models,
+    report_on,
+    write_page,
+)
+from waste_edge.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from waste_edge.training.report.content import Report
+    from waste_edge.training.report.tables import Table
+
+
+def command(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...",
+            help="Runs and bundles: a folder, .zip or shipped name, also BUNDLE:ARTIFACT, BUNDLE:all.",
+        ),
+    ],
+    data: DataOption,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="REPORT.html", help="Write a page, and a .json of the same beside it."),
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option("--markdown", metavar="FILE", help="Write the tables as Markdown, without pictures.")
+    ] = None,
+    unknown: UnknownOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Hold models against each other on pictures that none of them was trained on.
+
+    Size, parameters, multiply-accumulates, accuracy and F1 with intervals,
+    calibration and latency of each; the differences of all pairs with an
+    interval and p; seeds and folds of one recipe as one row; a label tree against
+    a cascade of the same tree. Models made from
+    these very data are compared on their common test part, else on what all
+    of them held out. A bundle named alone means its INT8 network.
+
+    Example: [bold]waste-edge compare runs/teacher runs/student small:tflite-int8 --data photos --out report.html[/]
+    """
+    from waste_edge.files import write_atomically
+    from waste_edge.strict import to_json
+    from waste_edge.training.report.folds import gather_folds
+    from waste_edge.training.report.held_out import check_labels_agree, pictures_for_all
+    from waste_edge.training.report.markdown import to_markdown
+
+    if len(models) < 2 and not models[0].endswith(":all"):
+        raise UserError(f"{models[0]}: one model alone cannot be compared; name another, or use waste-edge evaluate")
+    check_outputs(out, markdown)
+    with opened_models(models) as opened:
+        check_labels_agree(opened)
+        dataset = grouped_dataset(data, opened[0])
+        gathered = gather_folds(opened, dataset)
+        pictures = pictures_for_all(gathered, dataset)
+        report = report_on(gathered, dataset, pictures, unknown, full=True)
+    if out is not None:
+        write_page(report, pictures.scored, out)
+    if markdown is not None:
+        write_atomically(markdown, to_markdown(report))
+    if json:
+        typer.echo(to_json(report), nl=False)
+    else:
+        _print(report, out)
+
+
+def _print(report: Report, out: Path | None) -> None:
+    from waste_edge.training.report import tables
+
+    screen = console()
+    for leak in report.leaks:
+        screen.print(f"leak: {leak}", markup=False, soft_wrap=True, style="bold")
+    screen.print(f"scored on {report.protocol}", markup=False, soft_wrap=True)
+    _print_table(screen, tables.models_table(report).columns("model", "size", "accuracy", "macro", "ms"))
+    if report.folded:
+        _print_table(screen, tables.folded_table(report))
+    if report.pairs:
+        by = "points, by group" if report.grouped else "points"
+        _print_table(screen, tables.pairs_table(report).columns("pair", by, "p, Holm"))
+    for stages in report.stages:
+        _print_table(screen, tables.stages_tables(stages)[0].columns("model", "right", "lost", "ms"))
+    if report.unknown:
+        _print_table(screen, tables.unknown_table(report))
+    if out is not None:
+        screen.print(f"the page: {out}", markup=False, soft_wrap=True)
+
+
+def _print_table(screen: Console, table: Table) -> None:
+    from rich.markup import escape
+    from rich.table import Table as Drawn
+
+    drawn = Drawn(title=table.title, title_justify="left", title_style="bold")
+    for index, heading in enumerate(table.headings):
+        drawn.add_column(escape(heading), justify="right" if index else "left")
+    for row in table.rows:
+        drawn.add_row(*map(escape, row))
+    screen.print(drawn)
+    if table.note:
+        screen.print(table.note, markup=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""Models measured and compared on the same pictures: one page that opens offline, JSON, Markdown tables."""

@@ -1,0 +1,102 @@
+"""The whole report: models asked, measured, and held against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from waste_edge import __version__
+from waste_edge.dataset import Dataset, Photo
+from waste_edge.engines.evaluate import Progress
+from waste_edge.engines.latency import times_in_turn
+from waste_edge.errors import DataError
+from waste_edge.pictures import find_pictures
+from waste_edge.taxonomy import UNKNOWN
+from waste_edge.training.report.against import disputed_photos, folded_rows, pairs_of
+from waste_edge.training.report.content import SCHEMA, Report, Unknown
+from waste_edge.training.report.held_out import Pictures
+from waste_edge.training.report.measure import ask, measure, with_latency
+from waste_edge.training.report.models import Model
+
+Asking = Callable[[str], Progress]  # from a model's name to who is told how far its answers are
+
+
+class Leak(Protocol):
+    """A way in which data give their labels away; `sentence` says it to people."""
+
+    @property
+    def sentence(self) -> str: ...
+
+
+def open_unknown(folder: Path) -> list[Photo]:
+    """Every picture below a folder, as pictures of nothing that is known.
+
+    Raises:
+        DataError: no such folder, or no picture in it.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; --unknown takes a folder of pictures that show none of the labels")
+    paths = list(find_pictures(folder))
+    if not paths:
+        raise DataError(
+            f"{folder}: holds no pictures; --unknown takes a folder of pictures that show none of the labels"
+        )
+    keys = [f"{UNKNOWN}:{path.relative_to(folder).as_posix()}" for path in paths]
+    return [Photo(path, key, UNKNOWN, key) for path, key in zip(paths, keys, strict=True)]
+
+
+def build_report(
+    models: Sequence[Model],
+    dataset: Dataset,
+    pictures: Pictures,
+    asking: Asking,
+    unknown: tuple[Path, Sequence[Photo]] | None = None,
+    leaks: Sequence[Leak] = (),
+    machine: str = "",
+) -> Report:
+    """Measure models on the same pictures.
+
+    Args:
+        models: with the same labels; the first one's order is the report's.
+        dataset: that the pictures are from.
+        pictures: see `held_out`.
+        asking: told how far each model is.
+        unknown: a folder and its pictures.
+        leaks: what the data give away, said before any number.
+        machine: where latencies are measured, in words; if empty they are not.
+    """
+    labels = models[0].labels
+    named = _with_teachers(models)
+    answered = [ask(model, labels, pictures, unknown[1] if unknown else (), asking(model.name)) for model in named]
+    reports = [measure(one, labels, dataset, pictures) for one in answered]
+    if machine:
+        taken = times_in_turn({model.name: model.timed(pictures.scored[0]) for model in named}, rounds=30)
+        reports = [with_latency(report, taken[report.name]) for report in reports]
+    groups = len({photo.group for photo in pictures.scored})
+    return Report(
+        schema=SCHEMA,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        waste_edge=__version__,
+        data=dataset.root.name if dataset.root.name != "images" else dataset.root.parent.name,
+        protocol=pictures.protocol,
+        pictures=len(pictures.scored),
+        groups=groups,
+        grouped=dataset.grouped or groups < len(pictures.scored),
+        labels=list(labels),
+        leaks=[leak.sentence for leak in leaks],
+        machine=machine,
+        unknown=Unknown(folder=unknown[0].name, pictures=len(unknown[1])) if unknown else None,
+        models=reports,
+        pairs=pairs_of(answered, labels, pictures.scored),
+        folded=folded_rows(answered, labels, dataset, pictures.scored),
+        disputed=disputed_photos(answered, labels, pictures.scored),
+    )
+
+
+def _with_teachers(models: Sequence[Model]) -> list[Model]:
+    """A run that taught another of the models is called its teacher."""
+    taught_by = " ".join(model.teacher for model in models)
+    return [replace(model, role="teacher") if f"sha256:{model.identity}" in taught_by else model for model in models]
