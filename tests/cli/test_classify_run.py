@@ -18,8 +18,8 @@ def named(tmp_path: Path) -> Path:
     """Two pictures whose names say their colour."""
     folder = tmp_path / "photos"
     folder.mkdir()
-    Image.new("RGB", (24, 24), (220, 30, 30)).save(folder / "crimson-can.png")
-    Image.new("RGB", (24, 24), (30, 30, 220)).save(folder / "navy-jar.png")
+    Image.new("RGB", (24, 24), (220, 30, 30)).save(folder / "the-old-crimson-can.png")
+    Image.new("RGB", (24, 24), (30, 30, 220)).save(folder / "the-old-navy-jar.png")
     return folder
 
 
@@ -30,8 +30,11 @@ def rows(outcome: Any) -> list[dict[str, Any]]:
 
 def test_a_fused_run_tells_each_opinion(waste_edge: WasteEdge, fused_run: Path, named: Path) -> None:
     told = rows(waste_edge("classify", "--run", fused_run, named, "--text-from-name", "--logits", "--json"))
-    assert [row["path"] for row in told] == [str(named / "crimson-can.png"), str(named / "navy-jar.png")]
-    assert [row["text"] for row in told] == ["crimson can", "navy jar"]
+    assert [row["path"] for row in told] == [
+        str(named / "the-old-crimson-can.png"),
+        str(named / "the-old-navy-jar.png"),
+    ]
+    assert [row["text"] for row in told] == ["the old crimson can", "the old navy jar"]
     assert [row["label"] for row in told] == ["red", "blue"]
     alpha = json.loads((fused_run / "run.json").read_text())["alpha"]
     for row in told:
@@ -43,23 +46,25 @@ def test_a_fused_run_tells_each_opinion(waste_edge: WasteEdge, fused_run: Path, 
 
 
 def test_people_get_a_line_with_every_opinion(waste_edge: WasteEdge, fused_run: Path, named: Path) -> None:
-    path = named / "navy-jar.png"
+    path = named / "the-old-navy-jar.png"
     outcome = waste_edge("classify", "--run", fused_run, path, "--text", "the old navy can")
     (line,) = outcome.stdout.splitlines()
     assert line.startswith(f"{path}: blue ")
     assert "; image: blue " in line
     assert "; text: blue " in line
     assert "logits" not in line
-    (longer,) = waste_edge("classify", "--run", fused_run, path, "--text", "navy", "--logits").stdout.splitlines()
+    (longer,) = waste_edge(
+        "classify", "--run", fused_run, path, "--text", "the old navy can", "--logits"
+    ).stdout.splitlines()
     assert longer.count("logits") == 3
 
 
 def test_the_text_member_needs_no_picture(waste_edge: WasteEdge, fused_run: Path, named: Path) -> None:
-    (told,) = rows(waste_edge("classify", "--run", fused_run / "text", "--text", "a leafy box", "--json"))
-    assert (told["path"], told["text"], told["label"], told["opinions"]) == (None, "a leafy box", "green", {})
+    (told,) = rows(waste_edge("classify", "--run", fused_run / "text", "--text", "the old leafy box", "--json"))
+    assert (told["path"], told["text"], told["label"], told["opinions"]) == (None, "the old leafy box", "green", {})
     assert "logits" not in told
-    outcome = waste_edge("classify", "--run", fused_run / "text", "--text", "a leafy box")
-    assert outcome.stdout.startswith("'a leafy box': green ")
+    outcome = waste_edge("classify", "--run", fused_run / "text", "--text", "the old leafy box")
+    assert outcome.stdout.startswith("'the old leafy box': green ")
     named_ones = rows(waste_edge("classify", "--run", fused_run / "text", named, "--text-from-name", "--json"))
     assert [row["label"] for row in named_ones] == ["red", "blue"]
 
@@ -98,7 +103,7 @@ def test_a_bad_picture_is_reported_and_the_rest_go_on(waste_edge: WasteEdge, fus
 def test_a_question_that_a_run_cannot_be_asked(
     waste_edge: WasteEdge, fused_run: Path, named: Path, run: str, arguments: list[str], message: str
 ) -> None:
-    words = [str(named / "navy-jar.png") if word == "PHOTO" else word for word in arguments]
+    words = [str(named / "the-old-navy-jar.png") if word == "PHOTO" else word for word in arguments]
     outcome = waste_edge("classify", "--run", fused_run / run, *words)
     assert (outcome.exit_code, outcome.stdout) == (2, "")
     assert message in outcome.stderr

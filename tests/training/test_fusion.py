@@ -25,7 +25,7 @@ from waste_edge.training.recipe import read_recipe
 from waste_edge.training.runs import Run, RunInfo, open_run
 from waste_edge.training.schedule import make_optimizer
 from waste_edge.training.teachers import Teachers
-from waste_edge.training.weighted_fusion import Sweep, SweepPoint, best_point
+from waste_edge.training.weighted_fusion import Sweep, SweepPoint, best_point, fused_logits, sweep_point
 
 
 def test_the_published_shapes() -> None:
@@ -170,6 +170,15 @@ def test_the_logits_are_weighed(fused_run: Path, talking_photos: Path) -> None:
     assert features.shape[1] == feature_count(network)
     assert isinstance(run.network, WeightedLogits)
     assert run.network.alpha == run.info.alpha
+
+
+def test_alpha_0_is_the_image_and_1_the_text() -> None:
+    truth = np.array([0, 0, 0, 1])
+    of = {"image": 2 * np.eye(2, dtype=np.float32)[[0, 0, 0, 0]], "text": np.eye(2, dtype=np.float32)[[0, 1, 1, 1]]}
+    np.testing.assert_array_equal(fused_logits(0.25, of)[1], [0.75 * 2, 0.25])
+    assert [sweep_point(alpha, of, truth).accuracy for alpha in (0.0, 0.25, 0.75, 1.0)] == [0.75, 0.75, 0.5, 0.5]
+    assert sweep_point(0.0, of, truth).weighted_f1 == pytest.approx(0.75 * 6 / 7), "support 3 and 1, F1 6/7 and 0"
+    assert sweep_point(1.0, of, truth).weighted_f1 == pytest.approx(0.75 * 1 / 2 + 0.25 * 1 / 2)
 
 
 def test_the_best_alpha_is_the_most_accurate_and_among_equals_the_most_even() -> None:

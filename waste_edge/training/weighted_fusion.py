@@ -139,32 +139,33 @@ def _weigh(
                 answers = predict(run.as_trained(), run.reader(), parts[part], progress)[0]
             logits.setdefault(part, {})[name] = answers
     truth = {part: truth_of(parts[part], dataset.labels) for part in logits}
-    points = [_point(step / steps, logits["val"], truth["val"]) for step in range(steps + 1)]
+    points = [sweep_point(step / steps, logits["val"], truth["val"]) for step in range(steps + 1)]
     best = best_point(points)
     alphas = {"image": 0.0, "text": 1.0, "fused": best.alpha}
     sweep = Sweep(
         alpha=best.alpha,
         points=points,
         pictures={part: len(photos) for part, photos in parts.items()},
-        test={name: _point(alpha, logits["test"], truth["test"]) for name, alpha in alphas.items()},
+        test={name: sweep_point(alpha, logits["test"], truth["test"]) for name, alpha in alphas.items()},
     )
     tested = {
-        name: score(softmax(_fused(alpha, logits["test"])), truth["test"], dataset.labels)
+        name: score(softmax(fused_logits(alpha, logits["test"])), truth["test"], dataset.labels)
         for name, alpha in alphas.items()
     }
-    validated = score(softmax(_fused(best.alpha, logits["val"])), truth["val"], dataset.labels)
+    validated = score(softmax(fused_logits(best.alpha, logits["val"])), truth["val"], dataset.labels)
     columns = [(one.alpha, one.accuracy, one.weighted_f1) for one in points]
     plot_sweep(order.out / "sweep.png", order.recipe.name, columns, best.alpha)
     plot_confusions(order.out / "confusion.png", tested)
     return sweep, {"val": validated, "test": tested["fused"]}
 
 
-def _fused(alpha: float, logits: dict[str, _Logits]) -> _Logits:
-    """As `WeightedLogits` does it."""
+def fused_logits(alpha: float, logits: dict[str, _Logits]) -> _Logits:
+    """`alpha * text + (1 - alpha) * image`, as `WeightedLogits` does it; (N, C) each."""
     return np.float32(alpha) * logits["text"] + np.float32(1 - alpha) * logits["image"]
 
 
-def _point(alpha: float, logits: dict[str, _Logits], truth: NDArray[np.int64]) -> SweepPoint:
-    said = _fused(alpha, logits).argmax(axis=1)
+def sweep_point(alpha: float, logits: dict[str, _Logits], truth: NDArray[np.int64]) -> SweepPoint:
+    """How well a weight does, given both models' logits (N, C) and the true labels (N,)."""
+    said = fused_logits(alpha, logits).argmax(axis=1)
     f1 = f1_score(truth, said, labels=np.unique(truth), average="weighted", zero_division=0)
     return SweepPoint(alpha=alpha, accuracy=float((said == truth).mean()), weighted_f1=float(f1))
