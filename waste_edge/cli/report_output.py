@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from msgspec.structs import replace
 
 from waste_edge.cli.common import host_only, opened_bundle, progress_bar
 from waste_edge.errors import UserError
@@ -108,6 +107,8 @@ def report_on(
 
         report = build_report(models, dataset, pictures, asking, strange, leaks, _machine() if full else "")
     if full and any(model.run and model.run.info.recipe.cascade for model in models):
+        from msgspec.structs import replace
+
         report = replace(report, stages=_stages(models, pictures))
     return report
 
