@@ -57,7 +57,9 @@ def read_picture(path: Path) -> Pixels:
             f"{path}: at most {MAX_MEGAPIXELS} megapixels are accepted ({error}); make it smaller"
         ) from error
     except Exception as error:  # a damaged file makes Pillow's decoders raise nearly anything
-        raise PictureError(f"{path}: damaged picture ({_first_line(error)}); make or copy it again") from error
+        raise PictureError(
+            f"{path}: damaged picture ({_first_line(error)}); make or copy it again, or remove it"
+        ) from error
 
 
 def find_pictures(folder: Path) -> Iterator[Path]:

@@ -20,9 +20,9 @@ def test_what_becomes_of_each_label() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('drop = ["a"]\n[merge]\nb = ["a"]', "labels.drop and labels.merge name a twice"),
-        ('[merge]\nb = ["a"]\nc = ["a"]', "name a twice"),
-        ('drop = ["a", "a"]', "name a twice"),
+        ('drop = ["a"]\n[merge]\nb = ["a"]', "a: named twice in labels.drop and labels.merge"),
+        ('[merge]\nb = ["a"]\nc = ["a"]', "a: named twice"),
+        ('drop = ["a", "a"]', "a: named twice"),
         ("[merge]\nb = []", "labels.merge.b is empty"),
         ('dropp = ["a"]', "unknown key `dropp`"),
         ('drop = "a"', "drop"),

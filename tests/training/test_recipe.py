@@ -50,7 +50,7 @@ def test_the_quantization_aware_recipe_goes_on_where_the_student_ended() -> None
 @pytest.mark.parametrize(
     ("change", "names"),
     [
-        ("[fit]\nepochs = 1\nlearning_rat = 1", "learning_rat"),
+        ("[fit]\nepochs = 1\nlearning_rat = 1", "learning_rat`, in `fit`; did you mean learning_rate\\?"),
         ("[fit]\nepochs = 0", "fit.epochs"),
         ("[fit]\nepochs = 'many'", "fit.epochs"),
         ("[fit]\nepochs = 1\nlabel_smoothing = 1.5", "label_smoothing"),

@@ -106,7 +106,7 @@ def _print(report: Report, out: Path | None) -> None:
                 screen.print(f"          {suspect.file}: {suspect.says}", markup=False, soft_wrap=True)
             if len(finding.suspects) > 3:
                 screen.print(f"          and {len(finding.suspects) - 3:,} more", markup=False)
-    screen.print(f"wrong labels: judged by {report.mislabels_by}", markup=False, soft_wrap=True)
+    screen.print(f"wrong labels were judged by: {report.mislabels_by}", markup=False, soft_wrap=True)
     if out:
         screen.print(f"contact sheets and check.json: {out}", markup=False, soft_wrap=True)
     errors, warnings = (sum(one.severity == level for one in report.findings) for level in ("error", "warning"))

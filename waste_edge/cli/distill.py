@@ -49,5 +49,6 @@ def command(
     [dim]waste-edge distill student_mobilenet_v1_025 --teacher runs/teacher --data photos --out runs/student[/]
     """
     if control == bool(teachers):
-        raise UserError("distill needs either --teacher RUN or --control; give one of them")
+        what = "--teacher and --control were both given" if control else "distill needs --teacher RUN or --control"
+        raise UserError(f"{what}; give one of them")
     fit_and_report(recipe, data, out, weights, teachers or (), start, changes or (), (), resume, as_json, seeds, folds)

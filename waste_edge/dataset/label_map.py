@@ -26,7 +26,7 @@ class LabelMap(Strict, frozen=True):
         counts = Counter([*self.drop, *(label for labels in self.merge.values() for label in labels)])
         if twice := sorted(label for label, count in counts.items() if count > 1):
             raise ValueError(
-                f"labels.drop and labels.merge name {', '.join(twice)} twice; a label of the data has one place"
+                f"{', '.join(twice)}: named twice in labels.drop and labels.merge; a label of the data has one place"
             )
         for new, labels in self.merge.items():
             if not labels:

@@ -102,7 +102,7 @@ def _photo(where: str, folder: Path, number: int, row: Mapping[str | None, str |
             raise DataError(f"{where}: {name} is empty; fill it in, or remove the row")
     part = PART_NAMES.get(cells["part"].casefold()) if "part" in cells else None
     if "part" in cells and part is None:
-        raise DataError(f"{where}: part {cells['part']!r} is none of train, val, test")
+        raise DataError(f"{where}: part {cells['part']!r} is none of train, val, test; write one of them, or nothing")
     picture, key = _picture(where, folder, cells["path"]) if "path" in cells else (None, f"row {number}")
     group = group_name(cells["group"]) if cells.get("group") else key
     return Photo(picture, key, cells["label"], group, cells.get("text", ""), part)

@@ -157,7 +157,7 @@ def read_recipe(given: str, changes: Sequence[str] = ()) -> Recipe:
         return msgspec.convert(raw, Recipe)
     except (msgspec.ValidationError, ValueError) as error:
         where = f"{path} with --set {' '.join(changes)}" if changes else str(path)
-        raise ConfigError(f"{where}: {readable(error)}") from error
+        raise ConfigError(f"{where}: {readable(error, Recipe)}") from error
 
 
 def shipped_recipes() -> list[Path]:

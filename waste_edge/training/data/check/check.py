@@ -63,7 +63,7 @@ def check_folder(folder: Path, weights: Path | None, unknown_ok: bool, watch: Wa
     groups = near_groups(seen.pictures)
     findings += find_duplicates(seen.pictures, groups)
     findings += find_outliers(seen.pictures)
-    by = "not looked for: it takes two labels with pictures"
+    by = "nothing, since it takes two labels with pictures"
     if len({one.label for one in known}) > 1:
         chosen = np.array([not (unknown_ok and one.label == UNKNOWN) for one in seen.pictures])
         doubts, by = _mislabels(folder, known, groups[chosen], weights, watch)
@@ -126,7 +126,7 @@ def _unusable(folder: Path, why: str) -> Report:
         pictures=0,
         labels={},
         spreads={},
-        mislabels_by="not looked for",
+        mislabels_by="nothing",
         findings=[finding],
     )
 
@@ -192,7 +192,7 @@ def _mislabels(
     answer = find_doubts(features, labels, _joined(folder, known, groups))
     progress(1, 1)
     if answer is None:
-        return [], "not looked for: a label has too few different pictures"
+        return [], "nothing, since a label has too few different pictures"
     doubts, accuracy = answer
     by = f"{by}; right about {accuracy:.0%} of pictures it was not fitted on"
     if not doubts:

@@ -123,7 +123,9 @@ def find_imbalance(scan: Scan, labels: Sequence[str]) -> list[Finding]:
         _told(
             "classes",
             "warning" if ratio > MAX_IMBALANCE else "note",
-            f"{most} has {ratio:.1f} times as many pictures as {least} ({have[most]:,} to {have[least]:,})",
+            f"{most} has {ratio:.1f} times as many pictures as {least} ({have[most]:,} to {have[least]:,})"
+            if ratio > 1
+            else f"every label has {have[most]:,} pictures",
             "add pictures of the rare ones, or give classes weights in the recipe" if ratio > 2 else "nothing to do",
             samples(scan.pictures, list(have)),
         )
