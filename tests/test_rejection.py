@@ -120,3 +120,11 @@ def test_results_are_scikit_learns() -> None:
     assert result.kept == pytest.approx((known["max_logit"] >= result.threshold).mean())
     (without,) = judge_scores(known, np.ones(200, bool), fitting)  # type: ignore[arg-type]
     assert (without.auroc, without.auroc_wrong, without.rejected, without.fpr_at_95) == (None, None, None, None)
+
+
+def test_more_features_than_pictures_need_no_square_of_them() -> None:
+    generator = np.random.default_rng(0)
+    features, truth = generator.normal(size=(12, 40_000)), np.arange(12) % 3  # (F, F) would take 13 GB
+    space = fit_feature_space(features, truth)
+    assert space.directions.shape == (40_000, 12)
+    assert mahalanobis(features, space).min() > mahalanobis(10 * generator.normal(size=(12, 40_000)), space).max()

@@ -34,11 +34,15 @@ class FeatureSpace:
 
     Attributes:
         means: float64 (K, F), of the classes that had pictures.
-        whitening: float64 (F, F); a difference of features times it has unit covariance within the classes.
+        directions: float64 (F, R), orthonormal, at most as many as pictures: in which features vary within a class.
+        variances: float64 (R,), along these.
+        rest: variance in every other direction. Nothing here is F by F: VGG16 has 25,088 features.
     """
 
     means: NDArray[np.float64]
-    whitening: NDArray[np.float64]
+    directions: NDArray[np.float64]
+    variances: NDArray[np.float64]
+    rest: float
 
 
 class RejectionResult(Strict, frozen=True):
@@ -96,18 +100,27 @@ def fit_feature_space(features: Floats, truth: Integers, shrinkage: float = 0.1)
     present = np.unique(truth)
     means = np.stack([wide[truth == index].mean(axis=0) for index in present])
     inner = wide - means[np.searchsorted(present, truth)]
-    covariance = inner.T @ inner / len(wide)
-    scale = float(np.trace(covariance)) / wide.shape[1] or 1.0  # features that never vary within a class
-    eigenvalues, vectors = np.linalg.eigh((1 - shrinkage) * covariance + shrinkage * scale * np.eye(wide.shape[1]))
-    return FeatureSpace(means, vectors / np.sqrt(eigenvalues))
+    _, lengths, directions = np.linalg.svd(inner / np.sqrt(len(wide)), full_matrices=False)
+    mean_variance = float((lengths**2).sum()) / wide.shape[1] or 1.0  # features that never vary within a class
+    rest = shrinkage * mean_variance
+    return FeatureSpace(means, directions.T, (1 - shrinkage) * lengths**2 + rest, rest)
 
 
 def mahalanobis(features: Floats, space: FeatureSpace) -> NDArray[np.float64]:
     """(N,): minus the distance to the nearest class mean, in the classes' own spread."""
-    points = np.asarray(features, np.float64) @ space.whitening
-    centres = space.means @ space.whitening
-    squared = (points**2).sum(axis=1)[:, None] - 2 * points @ centres.T + (centres**2).sum(axis=1)
+    points = np.asarray(features, np.float64)
+    along, centres = points @ space.directions, space.means @ space.directions
+    spread = np.sqrt(space.variances)
+    squared = _squared_distances(along / spread, centres / spread)
+    if space.directions.shape[0] > space.directions.shape[1]:  # else no direction is left
+        across = _squared_distances(points, space.means) - _squared_distances(along, centres)
+        squared = squared + np.maximum(across, 0.0) / space.rest
     return np.asarray(-np.sqrt(np.maximum(squared, 0.0)).min(axis=1))
+
+
+def _squared_distances(points: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, K) of points (N, F) from centres (K, F)."""
+    return np.asarray((points**2).sum(axis=1)[:, None] - 2 * points @ centres.T + (centres**2).sum(axis=1))
 
 
 def cosine(features: Floats, space: FeatureSpace) -> NDArray[np.float64]:
