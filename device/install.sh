@@ -28,7 +28,7 @@ read_arguments() {
     while [ $# -gt 0 ]; do
         case $1 in
         --wheels | --config)
-            [ $# -ge 2 ] || mend "$1: expected a path after it"
+            case ${2:-} in '' | -*) mend "$1: expected a path after it" ;; esac
             case $1 in --wheels) wheels=$(absolute "$2") ;; --config) config=$(absolute "$2") ;; esac
             shift
             ;;

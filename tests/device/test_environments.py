@@ -134,10 +134,8 @@ def test_a_command_that_fails_is_told_by_its_own_error(tmp_path):
 def test_it_needs_nothing_but_pythons_own_library():
     """The installer runs it before anything is installed: -S leaves site-packages out."""
     root = Path(room.__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(root)!r}); import waste_edge.device.environments"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    code = f"import sys; sys.path.insert(0, {str(root)!r}); import waste_edge.device.environments"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 

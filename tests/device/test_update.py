@@ -35,7 +35,8 @@ def systemctl(tmp_path) -> Path:
     program = tmp_path / "systemctl"
     program.write_text(
         f'#!/bin/sh\necho "$*" >>{tmp_path}/asked\n'
-        f'for bad in $(cat {tmp_path}/bad); do case $3 in *$bad/*) echo "waste-edge: not ready: no" >&2; exit 1 ;; esac; done\n'
+        f"for bad in $(cat {tmp_path}/bad); do\n"
+        'case $3 in *$bad/*) echo "waste-edge: not ready: no" >&2; exit 1 ;; esac\ndone\n'
     )
     program.chmod(0o755)
     (tmp_path / "bad").touch()
@@ -102,7 +103,9 @@ def test_a_version_that_is_not_ready_is_left_again(station, wheels, tmp_path):
 def test_if_neither_is_ready_both_reasons_are_told(station, wheels, tmp_path):
     places, environments = station
     (tmp_path / "bad").write_text("venv-1 venv-2")
-    with pytest.raises(WasteEdgeError, match=r"neither the new version .* nor, gone back to, the old one .* service logs"):
+    with pytest.raises(
+        WasteEdgeError, match=r"neither the new version .* nor, gone back to, the old one .* service logs"
+    ):
         update.update(Source(wheels), places, environments)
     assert environments.in_use() == environments.home / "venv-1"
 

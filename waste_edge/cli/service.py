@@ -40,11 +40,14 @@ def install(
     """
     from waste_edge.device import service
 
+    places = service.Places()
     if config is not None:
+        import dataclasses
+
         from waste_edge.device.config import read_config
 
         read_config(config)
-    places = service.Places(template=config)
+        places = dataclasses.replace(places, template=config)
     if dry_run:
         _print_steps(service.install_steps(places))
         service.check(places)  # last, so that the steps are seen in any case

@@ -47,7 +47,9 @@ class Source:
 
     def __post_init__(self) -> None:
         if (self.wheels is None) != bool(self.version):
-            raise UserError("expected either --wheels DIR or --version X: a folder of wheels, or a version of the index")
+            raise UserError(
+                "expected either --wheels DIR or --version X: a folder of wheels, or a version of the index"
+            )
 
     @property
     def wheel(self) -> Path | None:
@@ -62,7 +64,7 @@ class Source:
         if len(found) != 1:
             names = ", ".join(path.name for path in found) or "none"
             raise UserError(
-                f"{self.wheels}: expected one waste_edge-*.whl, got {names}; device/gather_wheels.sh makes such a folder"
+                f"{self.wheels}: expected one waste_edge-*.whl, got {names}; device/gather_wheels.sh makes one"
             )
         return found[0].resolve()
 
