@@ -7,7 +7,7 @@ RUNTIME := .venv/.installed
 WORKSHOP := .venv-dev/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: run demo test lint test-long test-faults clip clean help
+.PHONY: run demo test lint test-long test-faults test-arm64 test-boot clip clean help
 .DEFAULT_GOAL := help
 
 run: $(RUNTIME)
@@ -38,6 +38,17 @@ test-long: $(WORKSHOP)
 test-faults: $(WORKSHOP)
 	.venv-dev/bin/pytest -m faults tests/faults
 
+# Needs root, debootstrap and qemu-user-static; what it makes is kept in ~/.cache/waste-edge/arm64.
+# SUITE=trixie tries Python 3.13.
+SUITE ?= bookworm
+test-arm64: $(WORKSHOP)
+	.venv-dev/bin/python tests/arm64/try_out.py --suite $(SUITE)
+
+# Needs root, systemd-container and debootstrap; what it makes is kept in /var/tmp.
+test-boot: $(WORKSHOP)
+	.venv-dev/bin/python tests/systemd/boot.py
+	.venv-dev/bin/python tests/systemd/first_boot.py
+
 clip: $(WORKSHOP)
 	.venv-dev/bin/python -m waste_edge.rendering.clip --out waste_edge/demo
 
@@ -51,6 +62,8 @@ help:
 	@echo "make lint       style, types and the layers of the house"
 	@echo "make test-long  the tests that take minutes"
 	@echo "make test-faults  the faults a station must survive (needs root and mosquitto)"
+	@echo "make test-arm64 the wheel on an emulated arm64 Debian (needs root and debootstrap)"
+	@echo "make test-boot  the service under a systemd that is booted for it (the same)"
 	@echo "make clip       render the demo clip again"
 	@echo "make clean      remove the environments and builds"
 

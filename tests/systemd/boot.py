@@ -16,6 +16,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from altered import altered_wheel
@@ -31,7 +32,7 @@ LEFT = (
 )  # fmt: skip
 HANGS = '\nimport sys, time\nif "run" in sys.argv:\n    time.sleep(3600)\n'
 TRIAL_UNIT = """[Unit]
-After=multi-user.target
+After=@AFTER@
 [Service]
 Type=oneshot
 ExecStart=/usr/bin/python3 /trial/trial.py
@@ -48,29 +49,36 @@ def main() -> int:
     parser.add_argument("--root", type=Path, default=Path("/var/tmp/waste-edge-boot"))
     parser.add_argument("--log", type=Path, help="write the lines to this file, too")
     given = parser.parse_args()
-    missing = [tool for tool in ("systemd-nspawn", "debootstrap") if shutil.which(tool) is None]
-    if missing or os.geteuid() != 0:
-        print("needs root, and: apt-get install systemd-container debootstrap", *missing, file=sys.stderr)
+    if missing := what_is_missing():
+        print(missing, file=sys.stderr)
         return 2
-    make_root(given.root)
+    make_root(given.root, "bookworm", PACKAGES, LEFT)
     lay_out_trial(given.root)
     reports = [boot(given.root) for _ in range(2)]  # the second is the reboot
     return judge(given.root, reports, given.log)
 
 
-def make_root(root: Path) -> None:
-    """A minimal Debian 12 with systemd and Python, on which nothing of ours is installed."""
+def what_is_missing() -> str:
+    """One line with the remedy; empty if nothing is."""
+    missing = [tool for tool in ("systemd-nspawn", "debootstrap") if shutil.which(tool) is None]
+    if missing or os.geteuid() != 0:
+        return f"needs root, and: apt-get install systemd-container debootstrap {' '.join(missing)}".rstrip()
+    return ""
+
+
+def make_root(root: Path, suite: str, packages: str, left: Sequence[str]) -> None:
+    """A minimal Debian with systemd and Python, made once; what an earlier trial left in it is removed."""
     if not (root / "usr/bin/systemctl").exists():
-        subprocess.run(["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", root], check=True)
-    subprocess.run(["rm", "-rf", *(root / left for left in LEFT)], check=True)
+        subprocess.run(["debootstrap", "--variant=minbase", f"--include={packages}", suite, root], check=True)
+    subprocess.run(["rm", "-rf", *(root / path for path in left)], check=True)
     shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
     shutil.copy(Path("/") / CERTIFICATES, root / CERTIFICATES)  # a proxy's own, where there is one
 
 
 def lay_out_trial(root: Path) -> None:
     """What somebody brings to the board, and what runs inside at boot."""
+    enable_trial(root, HERE / "trial.py", after="multi-user.target")
     trial = root / "trial"
-    shutil.rmtree(trial, ignore_errors=True)
     wheels = gather(root, trial / "wheels")
     (ours,) = wheels.glob("waste_edge-*.whl")
     for folder in ("newer", "hangs"):
@@ -81,10 +89,17 @@ def lay_out_trial(root: Path) -> None:
     altered_wheel(ours, trial / "hangs", "9.9.2", {"waste_edge/cli/run.py": HANGS})
     altered_wheel(ours, trial / "incomplete", "9.9.3", {})  # nothing of what it needs is there
     shutil.copy(CHECKOUT / "device/install.sh", trial)
-    shutil.copy(HERE / "trial.py", trial)
     station = (CHECKOUT / "device/station.toml").read_text()
     (trial / "station.toml").write_text(station.replace('camera = "auto"', 'camera = "synthetic"'))
-    (root / "etc/systemd/system/trial.service").write_text(TRIAL_UNIT)
+
+
+def enable_trial(root: Path, script: Path, after: str) -> None:
+    """Run `script` inside at each boot, in a folder /trial of its own, and power off when it ends."""
+    trial = root / "trial"
+    shutil.rmtree(trial, ignore_errors=True)
+    trial.mkdir()
+    shutil.copy(script, trial / "trial.py")
+    (root / "etc/systemd/system/trial.service").write_text(TRIAL_UNIT.replace("@AFTER@", after))
     subprocess.run(["chroot", root, "systemctl", "enable", "--quiet", "trial.service"], check=True)
 
 
@@ -98,11 +113,21 @@ def gather(root: Path, folder: Path) -> Path:
     return Path(shutil.copytree(kept, folder))
 
 
-def boot(root: Path) -> list[dict[str, object]] | None:
+def boot(root: Path, *options: str) -> list[dict[str, object]] | None:
     """One boot, until the trial powers it off; what it reported, or None if it did not end."""
     report = root / "trial/report.json"
     report.unlink(missing_ok=True)
-    command = ["systemd-nspawn", "--register=no", "--keep-unit", "--quiet", "--console=pipe", "-b", "-D", root]
+    command = [
+        "systemd-nspawn",
+        "--register=no",
+        "--keep-unit",
+        "--quiet",
+        "--console=pipe",
+        *options,
+        "-b",
+        "-D",
+        root,
+    ]
     with (root / "trial/console").open("ab") as console:
         subprocess.run(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, check=False, timeout=1800)
     return json.loads(report.read_text()) if report.exists() else None

@@ -144,7 +144,13 @@ class Environments:
             self.home.mkdir(parents=True, exist_ok=True)
             self.home.chmod(0o755)
             self.call([self.python, "-m", "venv", "--system-site-packages", folder])
-            pip = [folder / "bin/pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
+            pip: list[str | Path] = [
+                folder / "bin/pip",
+                "install",
+                "--quiet",
+                "--no-input",
+                "--disable-pip-version-check",
+            ]
             self.call([*pip, *arguments, *self._held_back(folder)])
             self.call([folder / "bin/waste-edge", "--version"])
             (folder / MARK).write_text(mark, encoding="utf-8")
