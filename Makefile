@@ -42,7 +42,7 @@ test-faults: $(WORKSHOP)
 # SUITE=trixie tries Python 3.13.
 SUITE ?= bookworm
 test-arm64: $(WORKSHOP)
-	.venv-dev/bin/python tests/arm64/try_out.py --suite $(SUITE)
+	.venv-dev/bin/python -m tests.arm64.try_out --suite $(SUITE)
 
 # Needs root, systemd-container and debootstrap; what it makes is kept in /var/tmp.
 test-boot: $(WORKSHOP)

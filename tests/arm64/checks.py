@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from emulated import inside
+
+from tests.arm64.emulated import inside
 
 PROGRAM = "/opt/waste-edge/current/bin/waste-edge"
 INSTALL = ("sh", "/trial/install.sh", "--wheels", "/trial/wheels")

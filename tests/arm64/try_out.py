@@ -1,6 +1,6 @@
 """Install the project on an emulated arm64 Debian as the README says, use it there, and compare it with this machine.
 
-    make test-arm64            (or: sudo .venv-dev/bin/python tests/arm64/try_out.py [--suite bookworm] [--qemu FILE])
+    make test-arm64            (or: sudo .venv-dev/bin/python -m tests.arm64.try_out [--suite bookworm] [--qemu FILE])
 
 Needs root, debootstrap and qemu-user-static. The first run makes the Debian under ~/.cache/waste-edge/arm64 (about five
 minutes on an idle machine); later ones begin with it as it was made. Prints one line a check, writes all of it to
@@ -19,10 +19,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from checks import Check, compare, use
-from emulated import CACHE, emulation, fresh, inside, make_root, newer_qemu, what_is_missing
 from PIL import Image
 
+from tests.arm64.checks import Check, compare, use
+from tests.arm64.emulated import CACHE, emulation, fresh, inside, make_root, newer_qemu, what_is_missing
 from waste_edge.files import write_atomically
 from waste_edge.resources import BUNDLES, DEFAULT_BUNDLE
 
