@@ -50,7 +50,7 @@ def main() -> int:
     make_root(given.root, "trixie", f"{PACKAGES},cloud-init", (*LEFT, *LEFT_BY_CLOUD_INIT))
     lay_out_card(given.root)
     enable_trial(given.root, HERE / "first_boot_trial.py", after="cloud-final.service")
-    return judge(given.root, [boot(given.root, "--private-network")], given.log)
+    return judge(given.root, [boot(given.root, "--private-network")], 1, given.log)
 
 
 def lay_out_card(root: Path) -> None:

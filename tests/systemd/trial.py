@@ -126,7 +126,8 @@ def runs_from(environment: str) -> bool:
 
 
 def event_ids() -> list[str]:
-    return [json.loads(line)["id"] for line in EVENTS.read_text().splitlines()] if EVENTS.exists() else []
+    told = [json.loads(line) for line in EVENTS.read_text().splitlines()] if EVENTS.exists() else []
+    return [one["id"] for one in told if one["kind"] == "event"]
 
 
 def wait_for_events(count: int) -> list[str]:
@@ -218,7 +219,7 @@ def of_a_program_that_fails() -> None:
     check(
         "status has the remedy",
         status.returncode == 1 and "service logs" in status.stdout,
-        status.stdout.split("  ")[-1],
+        status.stdout.split("  ")[-1].strip(),
     )
     logs = run(PROGRAM, "service", "logs")
     check(
