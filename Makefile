@@ -7,7 +7,7 @@ RUNTIME := .venv/.installed
 WORKSHOP := .venv-dev/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: tables run demo test lint test-long test-faults clip clean help
+.PHONY: run demo test lint tables test-long test-faults test-arm64 test-boot clip clean help
 .DEFAULT_GOAL := help
 
 run: $(RUNTIME)
@@ -42,6 +42,17 @@ test-faults: $(WORKSHOP)
 tables: $(WORKSHOP)
 	.venv-dev/bin/python -m waste_edge.benchmarks.tables
 
+# Needs root, debootstrap and qemu-user-static; what it makes is kept in ~/.cache/waste-edge/arm64.
+# SUITE=trixie tries Python 3.13.
+SUITE ?= bookworm
+test-arm64: $(WORKSHOP)
+	.venv-dev/bin/python -m tests.arm64.try_out --suite $(SUITE)
+
+# Needs root, systemd-container and debootstrap; what it makes is kept in /var/tmp.
+test-boot: $(WORKSHOP)
+	.venv-dev/bin/python tests/systemd/boot.py
+	.venv-dev/bin/python tests/systemd/first_boot.py
+
 clip: $(WORKSHOP)
 	.venv-dev/bin/python -m waste_edge.rendering.clip --out waste_edge/demo
 
@@ -56,6 +67,8 @@ help:
 	@echo "make test-long  the tests that take minutes"
 	@echo "make test-faults  the faults a station must survive (needs root and mosquitto)"
 	@echo "make tables     make the READMEs' benchmark tables from the recorded runs"
+	@echo "make test-arm64 the wheel on an emulated arm64 Debian (needs root and debootstrap)"
+	@echo "make test-boot  the service under a systemd that is booted for it (the same)"
 	@echo "make clip       render the demo clip again"
 	@echo "make clean      remove the environments and builds"
 

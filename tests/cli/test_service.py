@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from waste_edge.cli.service import app
-from waste_edge.device import service
+from waste_edge.device import environments, service
 from waste_edge.errors import UserError
 
 runner = CliRunner()
@@ -165,3 +165,36 @@ def test_help_names_all():
     result = runner.invoke(app, [])
     for verb in ("install", "status", "logs", "uninstall"):
         assert verb in result.output
+
+
+def test_install_begins_with_the_given_settings_if_they_are_right(places, tmp_path):
+    config = tmp_path / "station.toml"
+    config.write_text('name = "bin 7"\n')
+    result = runner.invoke(app, ["install", "--dry-run", "--config", str(config)])
+    assert 'name = "bin 7"' in result.output
+    config.write_text("nmae = 7\n")
+    error = runner.invoke(app, ["install", "--dry-run", "--config", str(config)]).exception
+    assert isinstance(error, UserError)
+    assert "nmae" in str(error)
+
+
+def test_a_dry_update_names_the_way_and_the_way_back(monkeypatch, tmp_path):
+    (tmp_path / "waste_edge-1.0-py3-none-any.whl").touch()
+    home = tmp_path / "home"
+    (home / "venv-1").mkdir(parents=True)
+    (home / "venv-1" / environments.MARK).touch()
+    monkeypatch.setattr(environments.Environments.__init__, "__defaults__", (home, Path("python3"), environments.call))
+    environments.Environments().use(home / "venv-1")
+    result = runner.invoke(app, ["update", "--dry-run", "--wheels", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert f"$ python3 -m venv --system-site-packages {home}/venv-2" in result.output
+    assert "--no-index" in result.output
+    assert "leads back to venv-1" in result.output
+    assert not (home / "venv-2").exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["--wheels", ".", "--version", "1"]])
+def test_an_update_wants_to_know_from_what(arguments):
+    error = runner.invoke(app, ["update", *arguments]).exception
+    assert isinstance(error, UserError)
+    assert "either --wheels DIR or --version X" in str(error)

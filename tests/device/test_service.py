@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from waste_edge.device import service
+from waste_edge.device.environments import MARK, Environments
 from waste_edge.device.steps import run_command
 from waste_edge.errors import UserError, WasteEdgeError
 
@@ -300,3 +301,18 @@ def test_the_program_of_this_environment_is_found_or_asked_for(monkeypatch, tmp_
         service.this_executable()
     (tmp_path / "waste-edge").touch()
     assert service.this_executable() == tmp_path / "waste-edge"
+
+
+def test_the_unit_goes_through_the_link_where_updates_switch_it(monkeypatch, tmp_path):
+    environment = tmp_path / "venv-3"
+    (environment / "bin").mkdir(parents=True)
+    for name in ("python", "waste-edge"):
+        (environment / "bin" / name).touch()
+    monkeypatch.setattr(sys, "executable", str(environment / "bin/python"))
+    assert service.this_executable() == environment / "bin/waste-edge"
+    (environment / MARK).touch()
+    Environments(tmp_path).use(environment)
+    assert service.this_executable() == tmp_path / "current/bin/waste-edge"
+    (tmp_path / "venv-4").mkdir()
+    Environments(tmp_path).use(tmp_path / "venv-4")
+    assert service.this_executable() == environment / "bin/waste-edge"

@@ -1,12 +1,13 @@
 """The wheel carries everything, brings no torch, and works away from the checkout."""
 
 import json
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from tests.packaging.conftest import Environment
+from tests.packaging.conftest import Environment, call
 from waste_edge.manifest import ARTIFACT_NAMES
 
 HEAVY = ("torch", "torchvision", "onnx", "timm", "transformers", "matplotlib", "sklearn", "safetensors")
@@ -23,6 +24,8 @@ def test_the_wheel_holds_recipes_units_sites_and_the_default_bundle(wheel: Path)
         f"{shipped}export/static_wi8_ai8.toml",
         f"{shipped}systemd/waste-edge.service",
         f"{shipped}device/station.toml",
+        f"{shipped}device/install.sh",
+        f"{shipped}device/cloud-init/vendor-data",
         f"{shipped}device/sites/six_materials.toml",
         f"{shipped}device/sites/four_bins.toml",
         "waste_edge/bundles/small/manifest.json",
@@ -34,6 +37,16 @@ def test_the_wheel_holds_recipes_units_sites_and_the_default_bundle(wheel: Path)
     assert sum(name.startswith("waste_edge/bundles/small/model-") for name in names) == 4
     tops = {name.partition("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"waste_edge"}
+
+
+def test_the_installer_finds_the_layout_of_environments_in_the_wheels_file(wheel: Path, tmp_path: Path) -> None:
+    """Before anything is installed: Python imports from the file, without any site-packages."""
+    program = (
+        f"import sys; sys.path.insert(0, {str(wheel)!r}); from waste_edge.device.environments import main; main(['-h'])"
+    )
+    done = call(sys.executable, "-I", "-S", "-c", program, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "--wheels" in done.stdout
 
 
 @pytest.mark.parametrize("package", HEAVY)

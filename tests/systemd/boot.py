@@ -1,11 +1,11 @@
-"""Boot a Debian with systemd in it, install the service there, and see what systemd does with it. Minutes; needs root.
+"""Boot a Debian with systemd in it, install a station there from nothing, and see what systemd does with it.
 
     sudo apt-get install -y systemd-container debootstrap
-    sudo .venv-dev/bin/python tests/systemd/boot.py [--root DIR] [--config station.toml] [--stand-in]
+    sudo .venv-dev/bin/python tests/systemd/boot.py [--root DIR] [--log FILE]        or: make test-boot
 
-Makes a Debian 12 under DIR (once), installs the wheel of this checkout into /opt/waste-edge there, boots it with
-systemd-nspawn, and runs `trial.py` inside as root. Prints what was found, one line a check, and ends with 1 if one
-failed. `--stand-in` runs `stand_in.py` in place of `waste-edge run`.
+Makes a Debian 12 under DIR (once), gathers the wheels of this checkout beside it, and boots it with systemd-nspawn,
+twice: `trial.py` runs inside as root, first from `device/install.sh` on, then after the reboot. Prints what was found,
+one line a check, and ends with 1 if one failed. Two of its minutes are an update that hangs.
 """
 
 from __future__ import annotations
@@ -16,21 +16,30 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+
+from altered import altered_wheel
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
 PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-venv,ca-certificates,procps"
 CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
+# What an installation leaves: the next trial begins without it.
+LEFT = (
+    "opt/waste-edge", "etc/waste-edge", "var/lib/waste-edge", "var/log/journal", "usr/local/bin/waste-edge",
+    "etc/systemd/system/waste-edge.service", "etc/systemd/system/multi-user.target.wants/waste-edge.service",
+)  # fmt: skip
+HANGS = '\nimport sys, time\nif "run" in sys.argv:\n    time.sleep(3600)\n'
+Report = list[dict[str, object]]
 TRIAL_UNIT = """[Unit]
-After=multi-user.target
+After=@AFTER@
 [Service]
 Type=oneshot
 ExecStart=/usr/bin/python3 /trial/trial.py
 ExecStopPost=/usr/bin/systemctl --no-block poweroff
-StandardOutput=file:/trial/log
-StandardError=file:/trial/log
+StandardOutput=append:/trial/log
+StandardError=append:/trial/log
 [Install]
 WantedBy=graphical.target
 """
@@ -39,76 +48,109 @@ WantedBy=graphical.target
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", type=Path, default=Path("/var/tmp/waste-edge-boot"))
-    parser.add_argument("--config", type=Path, help="a station.toml in place of the shipped one")
-    parser.add_argument("--stand-in", action="store_true", help="a small loop in place of `waste-edge run`")
+    parser.add_argument("--log", type=Path, help="write the lines to this file, too")
     given = parser.parse_args()
+    if missing := what_is_missing():
+        print(missing, file=sys.stderr)
+        return 2
+    make_root(given.root, "bookworm", PACKAGES, LEFT)
+    lay_out_trial(given.root)
+    reports = [boot(given.root)]
+    if (given.root / "trial/before-the-reboot.json").exists():
+        reports.append(boot(given.root))
+    return judge(given.root, reports, 2, given.log)
+
+
+def what_is_missing() -> str:
+    """One line with the remedy; empty if nothing is."""
     missing = [tool for tool in ("systemd-nspawn", "debootstrap") if shutil.which(tool) is None]
     if missing or os.geteuid() != 0:
-        print("needs root, and: apt-get install systemd-container debootstrap", *missing, file=sys.stderr)
-        return 2
-    make_root(given.root)
-    install_wheel(given.root)
-    lay_out_trial(given.root, given.stand_in, given.config)
-    return judge(given.root, boot(given.root))
+        return f"needs root, and: apt-get install systemd-container debootstrap {' '.join(missing)}".rstrip()
+    return ""
 
 
-def make_root(root: Path) -> None:
-    """A minimal Debian 12 with systemd and Python."""
+def make_root(root: Path, suite: str, packages: str, left: Sequence[str]) -> None:
+    """A minimal Debian with systemd and Python, made once; what an earlier trial left in it is removed."""
     if not (root / "usr/bin/systemctl").exists():
-        subprocess.run(["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", root], check=True)
+        subprocess.run(["debootstrap", "--variant=minbase", f"--include={packages}", suite, root], check=True)
+    subprocess.run(["rm", "-rf", *(root / path for path in left)], check=True)
     shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
     shutil.copy(Path("/") / CERTIFICATES, root / CERTIFICATES)  # a proxy's own, where there is one
 
 
-def install_wheel(root: Path) -> None:
-    """This checkout's wheel, in /opt/waste-edge of the root, as the README has it."""
-    pip = ["chroot", root, "/opt/waste-edge/bin/pip", "install", "--quiet", "--cert", f"/{CERTIFICATES}"]
-    with tempfile.TemporaryDirectory(dir=root / "opt") as folder:
-        subprocess.run([sys.executable, "-m", "build", "--wheel", "--outdir", folder, CHECKOUT], check=True)
-        (wheel,) = Path(folder).glob("*.whl")
-        inside = f"/opt/{Path(folder).name}/{wheel.name}"
-        os.chmod(folder, 0o755)
-        if not (root / "opt/waste-edge/bin/waste-edge").exists():
-            subprocess.run(["chroot", root, "python3", "-m", "venv", "/opt/waste-edge"], check=True)
-            subprocess.run([*pip, inside], check=True)
-        subprocess.run([*pip, "--force-reinstall", "--no-deps", inside], check=True)
+def lay_out_trial(root: Path) -> None:
+    """What somebody brings to the board, and what runs inside at boot."""
+    enable_trial(root, HERE / "trial.py", after="multi-user.target")
+    trial = root / "trial"
+    wheels = gather(root, trial / "wheels")
+    (ours,) = wheels.glob("waste_edge-*.whl")
+    for folder in ("newer", "hangs"):
+        shutil.copytree(wheels, trial / folder, copy_function=os.link)
+        (trial / folder / ours.name).unlink()
+    (trial / "incomplete").mkdir()
+    altered_wheel(ours, trial / "newer", "9.9.1", {})
+    altered_wheel(ours, trial / "hangs", "9.9.2", {"waste_edge/cli/run.py": HANGS})
+    altered_wheel(ours, trial / "incomplete", "9.9.3", {})  # nothing of what it needs is there
+    shutil.copy(CHECKOUT / "device/install.sh", trial)
+    station = (CHECKOUT / "device/station.toml").read_text()
+    (trial / "station.toml").write_text(station.replace('camera = "auto"', 'camera = "synthetic"'))
 
 
-def lay_out_trial(root: Path, stand_in: bool, config: Path | None) -> None:
-    """What runs inside, at boot."""
+def enable_trial(root: Path, script: Path, after: str) -> None:
+    """Run `script` inside at each boot, in a folder /trial of its own, and power off when it ends."""
     trial = root / "trial"
     shutil.rmtree(trial, ignore_errors=True)
     trial.mkdir()
-    shutil.copy(HERE / "trial.py", trial)
-    (root / "etc/systemd/system/trial.service").write_text(TRIAL_UNIT)
+    shutil.copy(script, trial / "trial.py")
+    (root / "etc/systemd/system/trial.service").write_text(TRIAL_UNIT.replace("@AFTER@", after))
     subprocess.run(["chroot", root, "systemctl", "enable", "--quiet", "trial.service"], check=True)
-    (package,) = (root / "opt/waste-edge/lib").glob("python3*/site-packages/waste_edge")
-    if config is not None:
-        shutil.copy(config, package / "_shipped/device/station.toml")
-    if stand_in:
-        shutil.copy(HERE / "stand_in.py", package.parent / "waste_edge_stand_in.py")
-        program = root / "opt/waste-edge/bin/waste-edge"
-        program.write_text("#!/opt/waste-edge/bin/python3\nfrom waste_edge_stand_in import main\n\nmain()\n")
-        (package / "_shipped/device/station.toml").write_text("# nothing to configure in a stand-in\n")
 
 
-def boot(root: Path) -> int:
-    command = ["systemd-nspawn", "--register=no", "--keep-unit", "--quiet", "--console=pipe", "-b", "-D", root]
-    with (root / "trial/console").open("wb") as console:
-        return subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, check=False, timeout=900
-        ).returncode
+def gather(root: Path, folder: Path) -> Path:
+    """This checkout's wheel and all that it needs, for the root's own Python; what was downloaded is kept beside it."""
+    kept = root.with_name(f"{root.name}-wheels")
+    asked = ["chroot", root, "python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    python = subprocess.run(asked, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    command = [CHECKOUT / "device/gather_wheels.sh", kept, python, os.uname().machine]
+    subprocess.run(command, check=True, env={**os.environ, "PIP": f"{sys.executable} -m pip"})
+    return Path(shutil.copytree(kept, folder))
 
 
-def judge(root: Path, returncode: int) -> int:
+def boot(root: Path, *options: str) -> Report | None:
+    """One boot, until the trial powers it off; what it reported, or None if it did not end."""
     report = root / "trial/report.json"
-    if not report.exists():
-        print(f"the trial did not end (nspawn: {returncode}); see {root}/trial/console and {root}/trial/log")
-        return 1
-    checks = json.loads(report.read_text())
-    for check in checks:
-        print(f"{'ok ' if check['ok'] else 'BAD'} {check['name']}: {check['found']}")
-    return 0 if checks and all(check["ok"] for check in checks) else 1
+    report.unlink(missing_ok=True)
+    command = [
+        "systemd-nspawn",
+        "--register=no",
+        "--keep-unit",
+        "--quiet",
+        "--console=pipe",
+        *options,
+        "-b",
+        "-D",
+        root,
+    ]
+    with (root / "trial/console").open("ab") as console:
+        subprocess.run(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, check=False, timeout=1800)
+    return json.loads(report.read_text()) if report.exists() else None
+
+
+def judge(root: Path, reports: list[Report | None], boots: int, log: Path | None) -> int:
+    """Print a line a check; returns the exit code."""
+    lines, right = [], len(reports) == boots
+    for number, checks in enumerate(reports, 1):
+        lines.append(f"boot {number}")
+        if not checks:
+            lines.append(f"BAD the trial did not end; see {root}/trial/console and {root}/trial/log")
+            right = False
+            continue
+        lines += [f"{'ok ' if check['ok'] else 'BAD'} {check['name']}: {check['found']}" for check in checks]
+        right &= all(bool(check["ok"]) for check in checks)
+    print("\n".join(lines))
+    if log is not None:
+        log.write_text("\n".join(lines) + "\n")
+    return 0 if right else 1
 
 
 if __name__ == "__main__":

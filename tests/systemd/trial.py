@@ -12,7 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 UNIT = "waste-edge.service"
-PROGRAM = "/opt/waste-edge/bin/waste-edge"
+PROGRAM = "/opt/waste-edge/current/bin/waste-edge"
+LINK = Path("/opt/waste-edge/current")
+EVENTS = Path("/var/lib/waste-edge/events.jsonl")
+REBOOTED = Path("/trial/before-the-reboot.json")
 DROP_IN = Path(f"/run/systemd/system/{UNIT}.d/trial.conf")
 # Shared memory in both kinds, another interpreter, udev's netlink, the network, C that calls Python back; nothing else.
 NEEDS = """
@@ -69,15 +72,86 @@ def active_again_after(restarts: int) -> bool:
 
 
 def main() -> None:
+    if REBOOTED.exists():
+        of_the_reboot()
+        of_reload_stop_and_removal()
+        return
+    check("nothing of ours is here", not LINK.parent.exists() and not Path(f"/etc/systemd/system/{UNIT}").exists(), "")
     started = time.monotonic()
-    installed = run(PROGRAM, "service", "install")
-    check("install ends when systemd has heard READY", installed.returncode == 0, f"{time.monotonic() - started:.1f} s")
+    installed = run("sh", "/trial/install.sh", "--wheels", "/trial/wheels", "--config", "/trial/station.toml")
+    seconds = time.monotonic() - started
+    check("install.sh ends when systemd has heard READY", installed.returncode == 0, f"{seconds:.1f} s, from nothing")
     check("it is active", show("ActiveState") == "active", show("SubState"))
     if installed.returncode == 0:
+        of_installing_again()
         of_the_running_service()
         of_its_end_by_others()
         of_a_program_that_fails()
-        of_reload_stop_and_removal()
+        of_updates()
+        of_what_the_reboot_must_keep()
+
+
+def of_installing_again() -> None:
+    again = run("sh", "/trial/install.sh", "--wheels", "/trial/wheels")
+    same = again.returncode == 0 and LINK.resolve().name == "venv-1" and show("ActiveState") == "active"
+    check("install.sh again changes nothing", same and "nothing was to be done" in again.stdout, LINK.resolve().name)
+
+
+def of_updates() -> None:
+    config, events = Path("/etc/waste-edge/station.toml").read_text(), wait_for_events(1)
+    updated = run(PROGRAM, "service", "update", "--wheels", "/trial/newer")
+    there = f"{version()}, {LINK.resolve().name}"
+    check("an update", updated.returncode == 0 and there == "9.9.1, venv-2" and runs_from("venv-2"), there)
+    pid = show("MainPID")
+    failed = run(PROGRAM, "service", "update", "--wheels", "/trial/incomplete")
+    untouched = failed.returncode == 1 and show("MainPID") == pid and LINK.resolve().name == "venv-2"
+    check("one that cannot be installed touches nothing", untouched, failed.stdout.splitlines()[-1:])
+    started = time.monotonic()
+    failed = run(PROGRAM, "service", "update", "--wheels", "/trial/hangs")
+    back = failed.returncode == 1 and "the old one runs again" in failed.stdout and version() == "9.9.1"
+    back &= runs_from("venv-2") and not Path("/opt/waste-edge/venv-3").exists()
+    check(
+        "one that is never ready is left again", back, f"back on {version()} after {time.monotonic() - started:.0f} s"
+    )
+    kept = Path("/etc/waste-edge/station.toml").read_text() == config and event_ids()[: len(events)] == events
+    check("settings and events are as they were", kept, f"{len(events)} events")
+
+
+def version() -> str:
+    return run(PROGRAM, "--version").stdout.split()[-1]
+
+
+def runs_from(environment: str) -> bool:
+    return show("ActiveState") == "active" and environment in Path(f"/proc/{show('MainPID')}/cmdline").read_text()
+
+
+def event_ids() -> list[str]:
+    told = [json.loads(line) for line in EVENTS.read_text().splitlines()] if EVENTS.exists() else []
+    return [one["id"] for one in told if one["kind"] == "event"]
+
+
+def wait_for_events(count: int) -> list[str]:
+    wait(lambda: len(event_ids()) >= count, 90)
+    return event_ids()
+
+
+def of_what_the_reboot_must_keep() -> None:
+    events = wait_for_events(1)
+    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text()
+    REBOOTED.write_text(json.dumps({"events": events, "started": show("ExecMainStartTimestamp"), "boot": boot_id}))
+    check("events before the reboot", bool(events), len(events))
+
+
+def of_the_reboot() -> None:
+    before = json.loads(REBOOTED.read_text())
+    seconds = wait(lambda: show("ActiveState") == "active", 120)
+    check("nobody started it, and it is there after the reboot", seconds < 120, show("ExecMainStartTimestamp"))
+    check("it is another start", show("ExecMainStartTimestamp") != before["started"], f"was {before['started']}")
+    known = len(before["events"])
+    events = wait_for_events(known + 1)
+    right = events[:known] == before["events"] and len(events) > known and len(set(events)) == len(events)
+    check("the events of before are there, once, and it goes on", right, f"{known}, then {len(events)}")
+    check("on the version of before", version() == "9.9.1" and runs_from("venv-2"), LINK.resolve().name)
 
 
 def of_the_running_service() -> None:
@@ -145,7 +219,7 @@ def of_a_program_that_fails() -> None:
     check(
         "status has the remedy",
         status.returncode == 1 and "service logs" in status.stdout,
-        status.stdout.split("  ")[-1],
+        status.stdout.split("  ")[-1].strip(),
     )
     logs = run(PROGRAM, "service", "logs")
     check(

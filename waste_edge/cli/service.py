@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,16 +25,29 @@ SinceOption = Annotated[
 
 
 @app.command()
-def install(dry_run: DryRunOption = False) -> None:
+def install(
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="TOML", help="Begin with this station.toml in place of the shipped one."),
+    ] = None,
+    dry_run: DryRunOption = False,
+) -> None:
     """Write the unit and, unless there is one, /etc/waste-edge/station.toml; start now and at every boot. Needs root.
 
     Installing again renews the unit and leaves the configuration as it is.
 
-    Example: [bold]sudo /opt/waste-edge/bin/waste-edge service install[/]
+    Example: [bold]sudo /opt/waste-edge/current/bin/waste-edge service install[/]
     """
     from waste_edge.device import service
 
     places = service.Places()
+    if config is not None:
+        import dataclasses
+
+        from waste_edge.device.config import read_config
+
+        read_config(config)
+        places = dataclasses.replace(places, template=config)
     if dry_run:
         _print_steps(service.install_steps(places))
         service.check(places)  # last, so that the steps are seen in any case
@@ -83,10 +97,46 @@ def logs(follow: FollowOption = False, since: SinceOption = None) -> None:
 
 
 @app.command()
+def update(
+    wheels: Annotated[
+        Path | None,
+        typer.Option("--wheels", metavar="DIR", help="A folder that device/gather_wheels.sh made; needs no network."),
+    ] = None,
+    online: Annotated[
+        bool, typer.Option("--online", help="With --wheels: what the folder lacks may be downloaded.")
+    ] = False,
+    version: Annotated[
+        str, typer.Option("--version", metavar="X", help="This version, from the package index that pip is set to.")
+    ] = "",
+    dry_run: DryRunOption = False,
+) -> None:
+    """Put the service on another version, and back if it is not ready within 120 s. Needs root.
+
+    The new version is installed beside the old one, which works on meanwhile;
+    then the service is started from it. Settings and data stay as they are. The
+    old version is kept until the next update.
+
+    Example: [bold]sudo waste-edge service update --wheels /media/stick/wheels[/]
+    """
+    from waste_edge.device import service
+    from waste_edge.device.environments import Environments, Source
+    from waste_edge.device.update import plan
+    from waste_edge.device.update import update as update_service
+
+    source, environments = Source(wheels, version, online), Environments()
+    if dry_run:
+        typer.echo("\n".join(plan(source, environments)))
+    elif update_service(source, service.Places(), environments, tell=typer.echo):
+        typer.echo(f"{service.UNIT} runs the new version; the one before is kept until the next update")
+    else:
+        typer.echo(f"{environments.link}: made from this very source; nothing was to be done")
+
+
+@app.command()
 def uninstall(dry_run: DryRunOption = False) -> None:
     """Stop the service and remove the unit; settings and data stay. Needs root.
 
-    Example: [bold]sudo /opt/waste-edge/bin/waste-edge service uninstall[/]
+    Example: [bold]sudo /opt/waste-edge/current/bin/waste-edge service uninstall[/]
     """
     from waste_edge.device import service
 

@@ -19,5 +19,6 @@ Stay up
   health.py, condition.py, camera_condition.py   how each part fares
   board.py, shedding.py, disk.py, ask.py   heat, power, disk, and what follows
   service.py, service_status.py, steps.py, notify.py   the same under systemd
+  environments.py, update.py   where its environments lie, and how a newer version takes over
   doctor/        is this board fit to be a station?
 """

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from waste_edge.device.environments import Environments
 from waste_edge.device.steps import Command, Run, Step, Tell, carry_out, command_step, command_title, run_command
 from waste_edge.errors import UserError, WasteEdgeError
 from waste_edge.files import write_atomically
@@ -63,7 +64,7 @@ class Places:
 
 
 def this_executable() -> Path:
-    """The `waste-edge` of the environment that runs now.
+    """The `waste-edge` of the environment that runs now; through the link to it, where updates switch one.
 
     Raises:
         UserError: there is none beside the Python that runs.
@@ -71,7 +72,9 @@ def this_executable() -> Path:
     path = Path(sys.executable).parent / "waste-edge"  # not resolved: a venv's Python is a link out of it
     if not path.is_file():
         raise UserError(f"{path}: no such file; install waste-edge into this Python's environment with pip first")
-    return path
+    environment = path.parents[1]
+    environments = Environments(environment.parent)
+    return environments.program if environments.in_use() == environment.resolve() else path
 
 
 def render_unit(executable: Path) -> str:

@@ -1,0 +1,36 @@
+"""What every artifact of the default bundle answers to the golden pictures, as JSON; two Pythons run it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import platform
+from importlib.metadata import version
+
+from waste_edge.bundle import find_bundle, open_bundle
+from waste_edge.engines.engine import load_engine
+from waste_edge.engines.verify import read_golden
+from waste_edge.errors import WasteEdgeError
+from waste_edge.metrics import softmax
+from waste_edge.resources import DEFAULT_BUNDLE
+
+answers: dict[str, list[list[float]]] = {}
+with contextlib.closing(open_bundle(find_bundle(DEFAULT_BUNDLE), None)) as bundle:
+    golden = read_golden(bundle)
+    for artifact in bundle.manifest.artifacts:
+        with contextlib.suppress(WasteEdgeError):  # `verify` says why
+            engine = load_engine(bundle.artifact_path(artifact), artifact, bundle.manifest)
+            logits = [engine.infer(picture).logits for picture in golden.pixels]
+            answers[artifact] = [softmax(row, bundle.manifest.calibration.temperature).tolist() for row in logits]
+libraries = ("numpy", "onnxruntime", "ai-edge-litert", "opencv-python-headless")
+print(
+    json.dumps(
+        {
+            "machine": platform.machine(),
+            "python": platform.python_version(),
+            "libraries": {name: version(name) for name in libraries},
+            "labels": list(bundle.manifest.labels),
+            "probabilities": answers,
+        }
+    )
+)

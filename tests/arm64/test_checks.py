@@ -1,0 +1,78 @@
+"""How the emulated board's answers are judged; the emulation itself is `make test-arm64`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from tests.arm64 import checks, emulated, try_out
+from tests.arm64.checks import NETWORKS, TOLERANCE, Check, all_four_replayed, compare, four_rows, tried
+
+LIBRARIES = {"numpy": "1"}
+
+
+def answers(machine: str, off: float = 0.0, without: str = "") -> dict[str, object]:
+    rows = [[0.5 - off, 0.3 + off, 0.2], [0.2, 0.2, 0.6]]
+    networks = {name: rows for name in sorted(NETWORKS) if name != without}
+    return {"machine": machine, "libraries": LIBRARIES, "probabilities": networks}
+
+
+def test_answers_that_agree_are_right_and_say_by_how_much():
+    found = compare(answers("aarch64", 5e-5), answers("x86_64"))
+    assert [check.ok for check in found] == [True] * 4
+    assert found[0].found.startswith("0 of 2 labels differ; probabilities by at most 5e-05")
+
+
+def test_int8_may_differ_more_than_fp32():
+    found = {check.name.split()[0]: check.ok for check in compare(answers("aarch64", 0.04), answers("x86_64"))}
+    assert found == {name: name.endswith("int8") for name in NETWORKS}
+    assert TOLERANCE["fp32"] < 0.04 < TOLERANCE["int8"]
+
+
+def test_a_label_that_differs_is_wrong_however_close():
+    found = compare(answers("aarch64", 0.11), answers("x86_64", 0.09))
+    assert [check.ok for check in found] == [False] * 4
+    assert "1 of 2 labels differ" in found[0].found
+
+
+def test_a_network_that_does_not_run_there_is_wrong():
+    found = compare(answers("aarch64", without="onnx-int8"), answers("x86_64"))
+    assert {check.name.split()[0] for check in found if not check.ok} == {"onnx-int8"}
+
+
+def ended(code: int, stdout: str = "", stderr: str = ""):
+    return lambda root, command: subprocess.CompletedProcess(command, code, stdout, stderr)
+
+
+def test_a_command_is_right_if_it_ends_well_and_says_what_it_must(monkeypatch, tmp_path):
+    monkeypatch.setattr(checks, "inside", ended(0, "words"))
+    assert tried(tmp_path, ["a"], str.strip) == Check("a", True, "words", {"exit_code": 0})
+    assert not tried(tmp_path, ["a"], lambda out: "").ok
+    assert not tried(tmp_path, ["a"], json.loads).ok
+    monkeypatch.setattr(checks, "inside", ended(-11, "", "one\nSegmentation fault"))
+    found = tried(tmp_path, ["a"], str.strip)
+    assert (found.ok, found.found) == (False, "exit code -11: Segmentation fault")
+
+
+def test_all_four_networks_must_be_replayed_and_timed():
+    rows = [{"artifact": name, "status": "ok", "reason": "", "logits_difference": 0.1} for name in NETWORKS]
+    assert "onnx-int8 ok, logits off 0.1" in all_four_replayed(json.dumps({"artifacts": rows}))
+    rows[0] |= {"status": "failed", "reason": "it differs"}
+    with pytest.raises(ValueError, match="failed it differs"):
+        all_four_replayed(json.dumps({"artifacts": rows}))
+    timed = [{"artifact": name, "status": "measured"} for name in NETWORKS]
+    assert four_rows(json.dumps({"rows": timed})).count(",") == 3
+    assert four_rows(json.dumps({"rows": timed[1:]})) == ""
+
+
+def test_what_is_missing_is_named_with_its_package(monkeypatch):
+    monkeypatch.setattr(emulated.shutil, "which", lambda tool: None if tool == "debootstrap" else f"/bin/{tool}")
+    assert emulated.what_is_missing() == "not on this machine; sudo apt-get install -y debootstrap"
+    monkeypatch.setattr(emulated.shutil, "which", lambda tool: f"/bin/{tool}")
+    monkeypatch.setattr(emulated.os, "geteuid", lambda: 1000)
+    assert "needs root" in emulated.what_is_missing()
+    monkeypatch.setattr(try_out, "what_is_missing", lambda: "no tool")
+    monkeypatch.setattr("sys.argv", ["try_out"])
+    assert try_out.main() == 2

@@ -1,0 +1,129 @@
+"""The shell files of `device/`: what they would do, what they refuse, and that shellcheck finds nothing in them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from waste_edge.device.environments import HOME, LINK
+from waste_edge.resources import shipped
+
+INSTALL, GATHER, FIRST_BOOT = (
+    shipped(f"device/{name}") for name in ("install.sh", "gather_wheels.sh", "cloud-init/vendor-data")
+)
+needs_systemctl = pytest.mark.skipif(shutil.which("systemctl") is None, reason="needs systemctl (Debian: systemd)")
+
+
+def said(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["sh", *command], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def wheels(tmp_path) -> Path:
+    (tmp_path / "waste_edge-1.0-py3-none-any.whl").touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize("script", [INSTALL, GATHER, FIRST_BOOT], ids=lambda path: path.name)
+def test_shellcheck_finds_nothing(script):
+    if shutil.which("shellcheck") is None:
+        pytest.skip("needs shellcheck (Debian: shellcheck)")
+    done = subprocess.run(["shellcheck", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@needs_systemctl
+def test_a_dry_run_shows_every_step_in_order_and_does_none(wheels):
+    done = said(INSTALL, "--wheels", wheels, "--config", shipped("device/station.toml"), "--dry-run")
+    assert done.returncode == 0, done.stderr
+    program = f"{HOME / LINK}/bin/waste-edge"
+    steps = [
+        f"waste_edge.device.environments --home {HOME} --wheels {wheels}",
+        f"$ {program} service install --config {shipped('device/station.toml')}",
+        f"$ {program} doctor",
+    ]
+    places = [done.stdout.index(step) for step in steps]
+    assert places == sorted(places)
+    assert "--online" not in done.stdout
+    assert all(line.startswith("$ ") for line in done.stdout.splitlines())
+
+
+@needs_systemctl
+def test_from_a_checkout_its_wheel_is_built_and_the_rest_downloaded():
+    done = said(INSTALL, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert f"pip wheel --quiet --no-deps --wheel-dir /tmp/waste-edge-install/wheels {INSTALL.parents[1]}" in done.stdout
+    assert "--wheels /tmp/waste-edge-install/wheels --online" in done.stdout
+    assert not Path("/tmp/waste-edge-install").exists()
+
+
+@needs_systemctl
+def test_where_a_service_runs_from_there_it_is_updated(wheels, tmp_path):
+    """The one condition that the dry run decides by: both files must be there."""
+    text = INSTALL.read_text()
+    condition = '[ -x "$program" ] && [ -f /etc/systemd/system/waste-edge.service ]'
+    assert text.count(condition) == 1
+    copy = tmp_path / "install.sh"
+    copy.write_text(text.replace(condition, "true"))
+    done = said(copy, "--wheels", wheels, "--dry-run")
+    assert f"$ {HOME / LINK}/bin/waste-edge service update --wheels {wheels}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--wheel", "x"], "--wheel: unknown; expected --wheels DIR"),
+        (["--wheels"], "--wheels: expected a path after it"),
+        (["--wheels", "/no/such"], "/no/such: no such folder; device/gather_wheels.sh makes one"),
+        (["--config", "/no/such"], "/no/such: no such file"),
+    ],
+)
+def test_what_it_cannot_use_is_named_with_the_remedy(arguments, reason):
+    done = said(INSTALL, *arguments, "--dry-run")
+    assert done.returncode == 2
+    assert reason in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_folder_without_our_wheel_is_refused_and_so_is_a_copy_that_is_alone(tmp_path):
+    done = said(INSTALL, "--wheels", tmp_path, "--dry-run")
+    assert (done.returncode, "expected one waste_edge-*.whl" in done.stderr) == (2, True)
+    alone = tmp_path / "device" / "install.sh"
+    alone.parent.mkdir()
+    shutil.copy(INSTALL, alone)
+    done = said(alone, "--dry-run")
+    assert (done.returncode, "not in a checkout: say --wheels DIR" in done.stderr) == (2, True)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may install")
+@needs_systemctl
+def test_it_asks_for_root(wheels):
+    done = said(INSTALL, "--wheels", wheels)
+    assert (done.returncode, "needs root: sudo" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("arguments", [[], ["-h"], ["a", "b", "c", "d"], ["folder", "3.9"]])
+def test_gathering_says_how_it_is_used(arguments):
+    done = said(GATHER, *arguments)
+    assert done.returncode == 2
+    assert "3.13" in done.stderr
+
+
+@pytest.mark.parametrize("config", [False, True])
+def test_the_first_boot_installs_from_the_card(tmp_path, config):
+    card = tmp_path / "waste-edge"
+    card.mkdir()
+    (card / "install.sh").write_text('echo "$@"\n')
+    if config:
+        (card / "station.toml").touch()
+    text = FIRST_BOOT.read_text()
+    assert text.startswith("#!/bin/sh\n")  # by this cloud-init knows a script
+    assert text.count("card=/boot/firmware/waste-edge\n") == 1
+    copy = tmp_path / "vendor-data"
+    copy.write_text(text.replace("card=/boot/firmware/waste-edge", f"card={card}"))
+    expected = f"--wheels {card}/wheels" + (f" --config {card}/station.toml" if config else "")
+    assert said(copy).stdout == expected + "\n"

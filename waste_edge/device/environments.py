@@ -1,0 +1,218 @@
+"""Where the service's Python environments lie, and how a new one is made beside the one in use.
+
+    /opt/waste-edge/venv-1, venv-2, …   one environment each; never changed once it is made
+    /opt/waste-edge/current             a link to the one in use; renamed into place, so it always leads to a whole one
+
+Numbered, not named by version: the same version may come again, from another checkout. Needs nothing but Python's own
+library: `device/install.sh` runs it from a checkout, or out of the wheel's file, before anything is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from waste_edge.errors import UserError, WasteEdgeError
+
+HOME = Path("/opt/waste-edge")
+LINK = "current"
+PYTHON = Path("/usr/bin/python3")  # the system's: picamera2 is built for it
+EXTRAS = "[mqtt,sign]"  # what a station.toml or a drop-in may ask for; an update must not lose it
+MARK = "waste-edge-source"  # written last: an environment without it is half made
+
+Call = Callable[[Sequence[str | Path]], str]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What an environment is filled with.
+
+    Attributes:
+        wheels: a folder with one wheel of ours and, unless `online`, the wheels of all that it needs.
+        version: of ours, from the package index that pip is set to; where there is no folder.
+        online: what the folder lacks may be downloaded.
+    """
+
+    wheels: Path | None = None
+    version: str = ""
+    online: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.wheels is None) != bool(self.version):
+            raise UserError(
+                "expected either --wheels DIR or --version X: a folder of wheels, or a version of the index"
+            )
+
+    @property
+    def wheel(self) -> Path | None:
+        """Ours, of the folder.
+
+        Raises:
+            UserError: there is none, or more than one.
+        """
+        if self.wheels is None:
+            return None
+        found = sorted(self.wheels.glob("waste_edge-*.whl"))
+        if len(found) != 1:
+            names = ", ".join(path.name for path in found) or "none"
+            raise UserError(
+                f"{self.wheels}: expected one waste_edge-*.whl, got {names}; device/gather_wheels.sh makes one"
+            )
+        return found[0].resolve()
+
+    @property
+    def mark(self) -> str:
+        """The same for the same source, and for no other."""
+        wheel = self.wheel
+        return hashlib.sha256(wheel.read_bytes()).hexdigest() if wheel else f"waste-edge=={self.version}"
+
+    @property
+    def pip_arguments(self) -> list[str]:
+        """By its path, so that nothing of that name is ever taken from an index in its place."""
+        wheel = self.wheel
+        if wheel is None:
+            return [f"waste-edge{EXTRAS}=={self.version}"]
+        index = [] if self.online else ["--no-index"]
+        return [*index, f"--find-links={wheel.parent}", f"{wheel}{EXTRAS}"]
+
+
+def call(command: Sequence[str | Path]) -> str:
+    """Run one command to its end, with files open to all; returns what it printed.
+
+    Raises:
+        WasteEdgeError: it failed, with the line it said last; UserError if it is not on this machine.
+    """
+    words = [str(word) for word in command]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=False, umask=0o022)
+    except FileNotFoundError as error:
+        raise UserError(f"{words[0]}: not on this machine") from error
+    if done.returncode:
+        said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        errors = [line for line in said if line.startswith("ERROR")]  # pip ends with advice
+        reason = (errors or said or [f"exit code {done.returncode}"])[-1]
+        raise WasteEdgeError(f"{' '.join(words[:4])} … failed: {reason}")
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Environments:
+    """The environments below one folder. Tests bring a folder, a Python and a `call` of their own."""
+
+    home: Path = HOME
+    python: Path = PYTHON
+    call: Call = call
+
+    @property
+    def link(self) -> Path:
+        return self.home / LINK
+
+    @property
+    def program(self) -> Path:
+        """What the unit starts, whichever environment is in use."""
+        return self.link / "bin" / "waste-edge"
+
+    def in_use(self) -> Path | None:
+        """The environment that the link leads to; None before the first."""
+        return self.link.resolve() if (self.link / MARK).is_file() else None
+
+    def holds(self, source: Source) -> bool:
+        """Whether the one in use was made from this very source."""
+        return self.in_use() is not None and (self.link / MARK).read_text(encoding="utf-8") == source.mark
+
+    def next(self) -> Path:
+        """Where the next one goes."""
+        return self.home / f"venv-{max((number for number, _ in self._all()), default=0) + 1}"
+
+    def make(self, source: Source) -> Path:
+        """Make the next one, whole, or nothing at all; the one in use goes on.
+
+        Raises:
+            UserError: no folder of wheels, or Python is missing.
+            WasteEdgeError: pip failed, or what it installed does not start.
+        """
+        mark, arguments, folder = source.mark, source.pip_arguments, self.next()
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            self.home.chmod(0o755)
+            self.call([self.python, "-m", "venv", "--system-site-packages", folder])
+            pip: list[str | Path] = [
+                folder / "bin/pip",
+                "install",
+                "--quiet",
+                "--no-input",
+                "--disable-pip-version-check",
+            ]
+            self.call([*pip, *arguments, *self._held_back(folder)])
+            self.call([folder / "bin/waste-edge", "--version"])
+            (folder / MARK).write_text(mark, encoding="utf-8")
+            _flush(self.home)
+        except BaseException as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise UserError(f"{folder}: cannot be made ({error.strerror}); say it with sudo") from error
+            raise
+        return folder
+
+    def use(self, folder: Path) -> None:
+        """Let the link lead to `folder`, in one step."""
+        beside = self.home / f".{LINK}"
+        beside.unlink(missing_ok=True)
+        beside.symlink_to(folder.name)
+        os.replace(beside, self.link)
+        _flush(self.home)
+
+    def remove_all_but(self, *kept: Path) -> None:
+        """Delete the environments that nobody will go back to, and halves that a power cut left."""
+        for _, folder in self._all():
+            if folder not in kept:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _all(self) -> list[tuple[int, Path]]:
+        found = ((re.fullmatch(r"venv-(\d+)", path.name), path) for path in self.home.glob("venv-*"))
+        return sorted((int(match[1]), path) for match, path in found if match)
+
+    def _held_back(self, folder: Path) -> list[str]:
+        """On Bookworm picamera2 is built against the system's numpy 1: then ours must be one, too."""
+        ask = "from importlib.metadata import distributions as d; print(*(x.version for x in d(name='numpy')))"
+        return ["numpy<2"] if self.call([folder / "bin/python", "-c", ask]).startswith("1.") else []
+
+
+def _flush(folder: Path) -> None:
+    """Onto the disk: a board loses power whenever it likes."""
+    os.sync()
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """For `device/install.sh`: make the first environment and print where its program is."""
+    parser = argparse.ArgumentParser(prog="environments", description=main.__doc__)
+    parser.add_argument("--wheels", type=Path, required=True, help="the folder with our wheel")
+    parser.add_argument("--online", action="store_true", help="what the folder lacks may be downloaded")
+    parser.add_argument("--home", type=Path, default=HOME)
+    given = parser.parse_args(arguments)
+    environments, source = Environments(given.home), Source(given.wheels, online=given.online)
+    try:
+        if not environments.holds(source):
+            environments.use(environments.make(source))
+    except WasteEdgeError as error:
+        print(f"waste-edge: {error}", file=sys.stderr)
+        return error.exit_code
+    print(environments.program)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
