@@ -62,8 +62,10 @@ class MobileNetV2(nn.Module):
         super().__init__()
         network = torchvision.models.mobilenet_v2(num_classes=classes, width_mult=spec.width, dropout=spec.dropout)
         self.features = network.features
-        features = network.classifier[1].in_features
-        self.classifier = nn.Sequential(nn.Dropout(spec.dropout), classifier_head(features, classes, spec))
+        self.classifier = network.classifier  # torchvision's: dropout and a linear layer
+        if spec.hidden:
+            features = network.classifier[1].in_features
+            self.classifier = nn.Sequential(nn.Dropout(spec.dropout), classifier_head(features, classes, spec))
         _pad_like_tensorflow(self.features)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
