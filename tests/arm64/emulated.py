@@ -66,8 +66,8 @@ def emulation(qemu: Path) -> Iterator[None]:
     if not (BINFMT / "register").exists():
         run("mount", "-t", "binfmt_misc", "binfmt_misc", BINFMT)
     _, _, kind, offset, magic, mask, _, flags = BINFMT_CONF.read_text().strip().split(":")
-    with contextlib.suppress(FileNotFoundError):
-        (BINFMT / ENTRY).write_text("-1")  # left by a run that was killed
+    if (BINFMT / ENTRY).exists():  # left by a run that was killed
+        (BINFMT / ENTRY).write_text("-1")
     (BINFMT / "register").write_text(":".join(("", ENTRY, kind, offset, magic, mask, str(qemu), flags)))
     try:
         yield
@@ -110,11 +110,14 @@ def run(*command: str | Path, cwd: Path | None = None) -> None:
     subprocess.run([str(word) for word in command], check=True, cwd=cwd)
 
 
-def inside(root: Path, command: Sequence[str], seconds: float = 1800) -> subprocess.CompletedProcess[str]:
-    """One command in the root, without this machine's settings; its output is returned."""
+def inside(
+    root: Path, command: Sequence[str], cpu: str = "max", seconds: float = 1800
+) -> subprocess.CompletedProcess[str]:
+    """One command in the root, on a processor of that kind, without this machine's settings; its output is returned."""
     environment = [
         "env",
         "-i",
+        f"QEMU_CPU={cpu}",
         "HOME=/root",
         "LANG=C.UTF-8",
         "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

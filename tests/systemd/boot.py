@@ -24,6 +24,7 @@ from altered import altered_wheel
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
 PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-venv,ca-certificates,procps"
+NSPAWN = ("systemd-nspawn", "--register=no", "--keep-unit", "--quiet")
 CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
 # What an installation leaves: the next trial begins without it.
 LEFT = (
@@ -53,7 +54,7 @@ def main() -> int:
     if missing := what_is_missing():
         print(missing, file=sys.stderr)
         return 2
-    make_root(given.root, "bookworm", PACKAGES, LEFT)
+    make_root(given.root, "bookworm", LEFT)
     lay_out_trial(given.root)
     reports = [boot(given.root)]
     if (given.root / "trial/before-the-reboot.json").exists():
@@ -69,10 +70,22 @@ def what_is_missing() -> str:
     return ""
 
 
-def make_root(root: Path, suite: str, packages: str, left: Sequence[str]) -> None:
-    """A minimal Debian with systemd and Python, made once; what an earlier trial left in it is removed."""
-    if not (root / "usr/bin/systemctl").exists():
-        subprocess.run(["debootstrap", "--variant=minbase", f"--include={packages}", suite, root], check=True)
+def make_root(root: Path, suite: str, left: Sequence[str], later: Sequence[str] = ()) -> None:
+    """A minimal Debian with systemd and Python, made once; what an earlier trial left in it is removed.
+
+    Args:
+        root: where.
+        suite: of Debian.
+        left: paths that a trial leaves.
+        later: packages that debootstrap cannot configure by itself.
+    """
+    if not (root / "made").exists():
+        subprocess.run(["rm", "-rf", root], check=True)
+        subprocess.run(["debootstrap", "--variant=minbase", f"--include={PACKAGES}", suite, root], check=True)
+        if later:
+            install = ["apt-get", "-qy", "--no-install-recommends", "install", *later]
+            subprocess.run([*NSPAWN, "--setenv=DEBIAN_FRONTEND=noninteractive", "-D", root, *install], check=True)
+        (root / "made").touch()
     subprocess.run(["rm", "-rf", *(root / path for path in left)], check=True)
     shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
     shutil.copy(Path("/") / CERTIFICATES, root / CERTIFICATES)  # a proxy's own, where there is one
@@ -120,17 +133,7 @@ def boot(root: Path, *options: str) -> Report | None:
     """One boot, until the trial powers it off; what it reported, or None if it did not end."""
     report = root / "trial/report.json"
     report.unlink(missing_ok=True)
-    command = [
-        "systemd-nspawn",
-        "--register=no",
-        "--keep-unit",
-        "--quiet",
-        "--console=pipe",
-        *options,
-        "-b",
-        "-D",
-        root,
-    ]
+    command = [*NSPAWN, "--console=pipe", *options, "-b", "-D", root]
     with (root / "trial/console").open("ab") as console:
         subprocess.run(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, check=False, timeout=1800)
     return json.loads(report.read_text()) if report.exists() else None

@@ -13,7 +13,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from boot import CHECKOUT, HERE, LEFT, PACKAGES, boot, enable_trial, gather, judge, make_root, what_is_missing
+from boot import CHECKOUT, HERE, LEFT, boot, enable_trial, gather, judge, make_root, what_is_missing
 
 # Where Raspberry Pi OS has cloud-init look; and nothing of this machine's network is its business.
 CLOUD = """datasource_list: [NoCloud, None]
@@ -47,7 +47,7 @@ def main() -> int:
     if missing := what_is_missing():
         print(missing, file=sys.stderr)
         return 2
-    make_root(given.root, "trixie", f"{PACKAGES},cloud-init", (*LEFT, *LEFT_BY_CLOUD_INIT))
+    make_root(given.root, "trixie", (*LEFT, *LEFT_BY_CLOUD_INIT), ["cloud-init"])
     lay_out_card(given.root)
     enable_trial(given.root, HERE / "first_boot_trial.py", after="cloud-final.service")
     return judge(given.root, [boot(given.root, "--private-network")], 1, given.log)
