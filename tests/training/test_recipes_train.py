@@ -68,7 +68,7 @@ def order(name: str, size_px: int, data: Path, out: Path) -> Order:
 @pytest.mark.parametrize(("name", "size_px"), BINARY.items())
 def test_the_zoo_learns_biodegradable_or_not(materials: Path, tmp_path: Path, name: str, size_px: int) -> None:
     info = train(order(name, size_px, materials, tmp_path / "run"))
-    assert info.labels == ["biodegradable", "not biodegradable"]
+    assert info.labels == ["biodegradable", "non_biodegradable"]
     assert info.scores is not None
     assert sum(row.support for row in info.scores.labels) == info.pictures["val"] > 0
     assert open_run(tmp_path / "run").info == info

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import random
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
+import torch
 
 from tests.training import processes
 from tests.training.test_fit import Silent
@@ -176,6 +178,16 @@ def test_what_cannot_be_resumed_is_told(colour_photos: Path, tmp_path: Path) -> 
         fit(TINY, colour_photos, tmp_path / "run", Silent(), resume=True)
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As the children have: sums are taken in another order by two threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_killed_again_and_again_it_is_still_the_uninterrupted_one(colour_photos: Path, tmp_path: Path) -> None:
     recipe = changed(TINY, {"fit.ema_decay": 0.9, "augment.mixup": 0.2, "fit.epochs": 4})
     raw, out = msgspec.json.encode(recipe), tmp_path / "run"
