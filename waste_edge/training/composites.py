@@ -12,8 +12,9 @@ import msgspec
 from waste_edge.dataset import Dataset, Part, Photo
 from waste_edge.errors import ConfigError, DataError
 from waste_edge.metrics import Scores
+from waste_edge.resources import commit_of_code
 from waste_edge.training.recipe import Recipe
-from waste_edge.training.runs import RunInfo, commit_of_code, library_versions
+from waste_edge.training.runs import RunInfo, library_versions
 
 
 def refuse_parts(recipe: Recipe, names: Sequence[str], remedy: str) -> None:

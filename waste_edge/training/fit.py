@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open_dataset, split
 from waste_edge.files import sha256_of
+from waste_edge.resources import commit_of_code
 from waste_edge.strict import to_json
 from waste_edge.training.chances import seed_epoch
 from waste_edge.training.checkpoint import CHECKPOINT_NAME
@@ -30,7 +31,6 @@ from waste_edge.training.runs import (
     WEIGHTS_NAME,
     Run,
     RunInfo,
-    commit_of_code,
     library_versions,
     open_run,
     reader_of,

@@ -6,7 +6,6 @@ import csv
 import hashlib
 import importlib.metadata
 import io
-import subprocess
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -233,18 +232,6 @@ def library_versions(names: tuple[str, ...] = _LIBRARIES) -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return versions
-
-
-def commit_of_code() -> str:
-    """The checkout's commit, `-dirty` if it has changes; empty for an installed package."""
-    root = Path(__file__).resolve().parents[2]
-    if not (root / ".git").exists():
-        return ""
-    try:
-        command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""
 
 
 def reader_of(recipe: Recipe, tokenize: Tokenize | None) -> Reader:

@@ -15,11 +15,12 @@ from waste_edge.dataset import Photo
 from waste_edge.engines.evaluate import Progress, truth_of, without_progress
 from waste_edge.errors import RunError
 from waste_edge.metrics import confusion_matrix, paired_interval, wilson_interval
+from waste_edge.significance import Interval
 from waste_edge.training.evaluate import predict
 from waste_edge.training.networks import count_parameters
 from waste_edge.training.networks.cascade import Cascade
 from waste_edge.training.recipe import TreeSpec
-from waste_edge.training.report.stages import Share, Stages, TwoStages
+from waste_edge.training.report.stages import Stages, TwoStages
 from waste_edge.training.runs import Run
 
 _WARM_UP = 3
@@ -157,6 +158,6 @@ def _latencies_ms(
     return [statistics.median(some) for some in taken_ms]
 
 
-def _share(hits: NDArray[np.bool_]) -> Share:
+def _share(hits: NDArray[np.bool_]) -> Interval:
     low, high = wilson_interval(int(hits.sum()), len(hits))
-    return Share(value=float(hits.mean()), low=low, high=high)
+    return Interval(value=float(hits.mean()), low=low, high=high)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import f1_score
 
 from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open_dataset, split
 from waste_edge.engines.evaluate import truth_of
@@ -166,6 +165,7 @@ def fused_logits(alpha: float, logits: dict[str, _Logits]) -> _Logits:
 
 def sweep_point(alpha: float, logits: dict[str, _Logits], truth: NDArray[np.int64]) -> SweepPoint:
     """How well a weight does, given both models' logits (N, C) and the true labels (N,)."""
-    said = fused_logits(alpha, logits).argmax(axis=1)
-    f1 = f1_score(truth, said, labels=np.unique(truth), average="weighted", zero_division=0)
-    return SweepPoint(alpha=alpha, accuracy=float((said == truth).mean()), weighted_f1=float(f1))
+    fused = fused_logits(alpha, logits)
+    scores = score(softmax(fused), truth, [str(index) for index in range(fused.shape[1])])
+    assert scores.weighted_f1 is not None  # only in old files it may be
+    return SweepPoint(alpha=alpha, accuracy=scores.accuracy, weighted_f1=scores.weighted_f1)

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
+from waste_edge.significance import Interval
 from waste_edge.strict import Strict
-
-
-class Share(Strict, frozen=True):
-    """A share of pictures and its 95 % Wilson interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 class Stages(Strict, frozen=True):
@@ -22,7 +15,7 @@ class Stages(Strict, frozen=True):
         parameters: of all its networks.
         latency_ms: median of one picture in torch on one thread; a cascade's is the first stage's and that of the
             second one that it chose.
-        leaf: share of pictures with the right label.
+        leaf: share of pictures with the right label; all shares with their 95 % Wilson interval.
         parent: share with a label of the right parent.
         wrong_parent: pictures lost at the first stage: the label given is another parent's.
         wrong_leaf: pictures lost at the second: another label of the right parent.
@@ -34,8 +27,8 @@ class Stages(Strict, frozen=True):
     recipe: str
     parameters: int
     latency_ms: float
-    leaf: Share
-    parent: Share
+    leaf: Interval
+    parent: Interval
     wrong_parent: int
     wrong_leaf: int
     parents: list[list[int]]
@@ -60,7 +53,7 @@ class TwoStages(Strict, frozen=True):
     tree: dict[str, list[str]]
     one: Stages
     cascade: Stages
-    greedy: Share
+    greedy: Interval
     cascade_gain_points: float
     cascade_gain_low_points: float
     cascade_gain_high_points: float

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from waste_edge.rejection import IN_WORDS, KNOWN_SCORES, RejectionResult
 from waste_edge.significance import Interval, Spread
 from waste_edge.training.report.content import ModelReport, Report
-from waste_edge.training.report.stages import Share, Stages, TwoStages
+from waste_edge.training.report.stages import Stages, TwoStages
 
 
 @dataclass(frozen=True)
@@ -242,7 +242,7 @@ def stages_tables(result: TwoStages) -> list[Table]:
     both = (result.one, result.cascade)
     rows: list[tuple[str, ...]] = [
         (
-            *(one.name, _share(one.leaf), _share(one.parent), str(one.wrong_parent), str(one.wrong_leaf)),
+            *(one.name, share_in(one.leaf), share_in(one.parent), str(one.wrong_parent), str(one.wrong_leaf)),
             *(f"{one.latency_ms:.2f}", f"{one.parameters:,}"),
         )
         for one in both
@@ -253,7 +253,8 @@ def stages_tables(result: TwoStages) -> list[Table]:
     note = (
         f"The cascade's share of right labels is {result.cascade_gain_points:+.1f} points from the one network's "
         f"({low:+.1f} to {high:+.1f}, Newcombe). If only the second network that the first one chose is asked, it is "
-        f"{_share(result.greedy)}; its ms are of that. Milliseconds are medians in torch on one thread, taken in turns."
+        f"{share_in(result.greedy)}; its ms are of that. "
+        "Milliseconds are medians in torch on one thread, taken in turns."
     )
     return [Table("Two stages", headings, rows, note), *(_parents_table(result, one) for one in both)]
 
@@ -264,7 +265,3 @@ def _parents_table(result: TwoStages, one: Stages) -> Table:
         for name, counts, below in zip(result.tree, one.parents, one.right_below, strict=True)
     ]
     return Table(f"Parents, {one.name}", ("true parent", *result.tree, "right label below it"), rows)
-
-
-def _share(share: Share) -> str:
-    return f"{share.value:.1%} ({share.low:.1%} to {share.high:.1%})"
