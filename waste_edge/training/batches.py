@@ -8,7 +8,8 @@ from typing import Any
 
 import cv2
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 from torch.utils.data import DataLoader
 from torch.utils.data.distributed import DistributedSampler
 from torchvision.transforms import v2
@@ -62,6 +63,27 @@ def mixing(spec: AugmentSpec, classes: int) -> nn.Module | None:
     if spec.cutmix:
         kinds.append(v2.CutMix(alpha=spec.cutmix, num_classes=classes))
     return v2.RandomChoice(kinds) if kinds else None
+
+
+def mixed(pixels: Tensor, truth: Tensor, classes: int, mixing: nn.Module | None) -> tuple[Tensor, Tensor]:
+    """A batch with shares of labels (B, C): mixed where there is a label, equal shares where there is none.
+
+    Args:
+        pixels: (B, 3, H, W).
+        truth: label indices (B,), -1 for no label.
+        classes: C.
+        mixing: see `mixing`; None mixes nothing.
+    """
+    known = truth >= 0
+    shares = torch.full((len(truth), classes), 1 / classes, device=truth.device)
+    if not known.any():
+        return pixels, shares
+    shares[known] = functional.one_hot(truth[known], classes).to(shares.dtype)
+    if mixing:
+        seen, shares[known] = mixing(pixels[known], truth[known])
+        pixels = pixels.clone(memory_format=torch.channels_last)
+        pixels[known] = seen
+    return pixels, shares
 
 
 def cores() -> int:

@@ -41,7 +41,14 @@ from waste_edge.training.runs import (
 from waste_edge.training.start import Start, check_start, starting_network
 from waste_edge.training.teachers import Teachers, check_teachers
 from waste_edge.training.troubles import troubles_in_words
-from waste_edge.training.views import TrainingViews, augmentation, no_augmentation, render_views
+from waste_edge.training.views import (
+    Grounds,
+    TrainingViews,
+    augmentation,
+    no_augmentation,
+    render_strangers,
+    render_views,
+)
 
 
 def fit(
@@ -125,10 +132,12 @@ def _gather(
     torch.backends.cudnn.deterministic = True  # a resumed training is the uninterrupted one on a GPU too
     reader = reader_of(recipe, begun.tokenize)
     wise = Teachers(teachers, device) if teachers else None
-    rendered = render_views(recipe.rendered, dataset.labels, _view_size(recipe))
+    size_px = _view_size(recipe)
+    rendered = render_views(recipe.rendered, dataset.labels, size_px) + render_strangers(recipe.strangers, size_px)
+    grounds = Grounds(recipe.backgrounds, size_px) if recipe.backgrounds.share else None
     seed = recipe.trained.seed
     read_in_training = wise.reading_for(reader) if wise else reader
-    views = TrainingViews(dataset, parts["train"], rendered, _augmentation(recipe), read_in_training, seed)
+    views = TrainingViews(dataset, parts["train"], rendered, _augmentation(recipe), read_in_training, seed, grounds)
     network = channels_last(begun.network.to(device))
     return Job(
         recipe=recipe,
@@ -164,8 +173,8 @@ def _objective(
 
 def _balanced(labels: Sequence[int], classes: int) -> Tensor:
     """Weights (C,) that make every label count alike: pictures / (labels * pictures of the label)."""
-    counts = torch.bincount(torch.tensor(labels), minlength=classes)
-    return len(labels) / (classes * counts.clamp(min=1).to(torch.float32))
+    counts = torch.bincount(torch.tensor([label for label in labels if label >= 0]), minlength=classes)
+    return int(counts.sum()) / (classes * counts.clamp(min=1).to(torch.float32))
 
 
 def _augmentation(recipe: Recipe) -> Callable[[Tensor], Tensor] | None:

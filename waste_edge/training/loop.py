@@ -20,7 +20,7 @@ from waste_edge.dataset import Dataset, Photo
 from waste_edge.errors import UserError
 from waste_edge.files import write_atomically
 from waste_edge.metrics import Scores
-from waste_edge.training.batches import make_batches, mixing
+from waste_edge.training.batches import make_batches, mixed, mixing
 from waste_edge.training.chances import seed_epoch
 from waste_edge.training.checkpoint import CHECKPOINT_NAME, EpochLine, Progress, load_checkpoint, save_checkpoint
 from waste_edge.training.crew import Crew, OtherProcessError
@@ -159,8 +159,8 @@ class Loop:
     def _loss(self, batch: Batch) -> Tensor:
         job = self._job
         inputs, truth = self._inputs(batch), batch.truth.to(job.device)
-        if self._mixing:
-            pixels, truth = self._mixing(inputs.pixels, truth)
+        if self._mixing or (truth < 0).any():
+            pixels, truth = mixed(inputs.pixels, truth, len(job.dataset.labels), self._mixing)
             inputs = inputs._replace(pixels=pixels)
         with torch.autocast(job.device.type, torch.bfloat16, enabled=job.fit.precision == "bf16"):
             wisdom = job.teachers.answer(inputs) if job.teachers else None

@@ -11,15 +11,19 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torchvision.transforms import v2
 
+from waste_edge.corruptions import bad_camera
 from waste_edge.dataset import Dataset, Photo
 from waste_edge.errors import ConfigError
 from waste_edge.frames import Pixels
 from waste_edge.preprocess import InputSpec, blur, prepare
 from waste_edge.rendering.items import ITEM_LABELS
 from waste_edge.rendering.scene import render_view
+from waste_edge.rendering.strangers import render_stranger
+from waste_edge.rendering.textures import paint_texture
 from waste_edge.training.chances import mixed_seed
+from waste_edge.training.cutouts import Cutout, cut_out, put_down
 from waste_edge.training.inputs import Reader, nothing
-from waste_edge.training.recipe import AugmentSpec, RenderedSpec
+from waste_edge.training.recipe import AugmentSpec, BackgroundSpec, RenderedSpec, StrangerSpec
 
 _SMOOTH = v2.InterpolationMode.BILINEAR
 
@@ -61,6 +65,7 @@ class TrainingViews(TorchDataset[View]):
         augment: Callable[[Tensor], Tensor] | None,
         reader: Reader,
         seed: int = 0,
+        grounds: Grounds | None = None,
         cache_bytes: int = 2_000_000_000,
     ) -> None:
         self._dataset = dataset
@@ -69,6 +74,7 @@ class TrainingViews(TorchDataset[View]):
         self._augment = augment
         self._reader = reader
         self._seed = seed
+        self._grounds = grounds
         self._cache: dict[int, Pixels] = {}
         self._room_bytes = cache_bytes
 
@@ -82,7 +88,7 @@ class TrainingViews(TorchDataset[View]):
             pixels, label = self._rendered[number - len(self._photos)]
             return View(self._augmented(pixels, epoch, number), "", label, number)
         photo = self._photos[number]
-        view = self._augmented(self._pixels(number), epoch, number) if self._augment else nothing(0)
+        view = self._augmented(self._somewhere(epoch, number), epoch, number) if self._augment else nothing(0)
         return View(view, self._reader.text_of(photo), self._dataset.label_index(photo), number)
 
     def share_room(self, among: int) -> None:
@@ -94,7 +100,7 @@ class TrainingViews(TorchDataset[View]):
         return self._photos[index].key if index < len(self._photos) else f"rendered view {index - len(self._photos)}"
 
     def labels(self) -> list[int]:
-        """Every view's label index."""
+        """Every view's label index; -1 of what has no label."""
         return [self._dataset.label_index(photo) for photo in self._photos] + [label for _, label in self._rendered]
 
     def collate(self, views: Sequence[View]) -> Batch:
@@ -110,6 +116,13 @@ class TrainingViews(TorchDataset[View]):
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(mixed_seed(self._seed, epoch, number, 1))
             return self._augment(torch.from_numpy(pixels).permute(2, 0, 1))
+
+    def _somewhere(self, epoch: int, number: int) -> Pixels:
+        """The photograph, or its item on another background."""
+        pixels = self._pixels(number)
+        if self._grounds is None:
+            return pixels
+        return self._grounds.perhaps(pixels, number, np.random.default_rng(mixed_seed(self._seed, epoch, number, 2)))
 
     def _pixels(self, index: int) -> Pixels:
         if index in self._cache:
@@ -140,6 +153,41 @@ def render_views(spec: RenderedSpec, labels: Sequence[str], size_px: int) -> lis
     return views
 
 
+def render_strangers(spec: StrangerSpec, size_px: int) -> list[tuple[Pixels, int]]:
+    """The recipe's views of what has no label, each with -1 for a label; the same for the same seed."""
+    return [
+        (render_stranger(np.random.default_rng([spec.seed, 1, index]), size_px, size_px), -1)
+        for index in range(spec.views)
+    ]
+
+
+class Grounds:
+    """Other backgrounds for photographs: painted once, and items cut out once."""
+
+    def __init__(self, spec: BackgroundSpec, size_px: int) -> None:
+        self._share = spec.share
+        self._surfaces = [
+            paint_texture(np.random.default_rng([spec.seed, 0, index]), size_px, size_px)
+            for index in range(spec.surfaces)
+        ]
+        self._cutouts: dict[int, Cutout | None] = {}
+
+    def perhaps(self, pixels: Pixels, number: int, rng: np.random.Generator) -> Pixels:
+        """The item of photograph `number` on another background, or by chance, or if it cannot be cut out, as it is."""
+        if rng.random() >= self._share:
+            return pixels
+        if number not in self._cutouts:
+            self._cutouts[number] = cut_out(pixels)
+        cutout = self._cutouts[number]
+        if cutout is None:
+            return pixels
+        surface = self._surfaces[int(rng.integers(len(self._surfaces)))]
+        turned = np.rot90(surface, int(rng.integers(4)))
+        tint = rng.uniform(0.85, 1.15, 3) * rng.uniform(0.7, 1.15)
+        ground = np.clip(turned * tint, 0, 255).astype(np.uint8)
+        return put_down(pixels, cutout, ground, rng)
+
+
 def augmentation(spec: AugmentSpec, target: InputSpec) -> v2.Compose:
     """uint8 (3, H, W) of any size to uint8 (3, target.height_px, target.width_px)."""
     shape = target.width_px / target.height_px
@@ -157,6 +205,8 @@ def augmentation(spec: AugmentSpec, target: InputSpec) -> v2.Compose:
     if spec.colour_jitter:
         share = spec.colour_jitter
         steps.append(v2.ColorJitter(share, share, share, share / 10))
+    if spec.bad_camera:
+        steps.append(BadCamera(spec.bad_camera))
     if target.blur_sigma_px:  # what the device will do to every picture is done to these too
         steps.append(Blur(target.blur_sigma_px))
     if spec.erase_probability:
@@ -190,6 +240,21 @@ class Letterbox(torch.nn.Module):
         sides = [left, top, missing_width - left, missing_height - top]
         padded: Tensor = v2.functional.pad(pixels, sides, fill=self._fill)
         return padded
+
+
+class BadCamera(torch.nn.Module):
+    """Faults of the camera and of the light, as `corruptions` defines them."""
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self._probability = probability
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        rng = np.random.default_rng(int(torch.randint(2**31, (1,))))
+        if rng.random() >= self._probability:
+            return pixels
+        seen = bad_camera(np.ascontiguousarray(pixels.permute(1, 2, 0).numpy()), rng)
+        return torch.from_numpy(seen).permute(2, 0, 1)
 
 
 class Blur(torch.nn.Module):

@@ -10,8 +10,9 @@ from torch.nn import functional
 
 from waste_edge.training.networks.layers import SameConv2d, classifier_head, pool
 from waste_edge.training.recipe import ModelSpec
+from waste_edge.training.recipe.models import V1_BLOCKS
 
-_V1_STAGES = ((64, 1), (128, 2), (256, 2), (512, 6), (1024, 2))  # output channels at width 1, blocks
+_V1_CHANNELS = (64, 128, 256, 512, 1024)  # of each stage at width 1
 
 
 class _SeparableBlock(nn.Module):
@@ -38,7 +39,7 @@ class MobileNetV1(nn.Module):
         self.conv_stem = SameConv2d(3, channels, 3, 2, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
         stages: list[nn.Module] = []
-        for index, (wide, depth) in enumerate(_V1_STAGES):
+        for index, (wide, depth) in enumerate(zip(_V1_CHANNELS, spec.blocks or V1_BLOCKS, strict=True)):
             blocks: list[nn.Module] = []
             for position in range(depth):
                 out, stride = max(8, round(wide * spec.width)), 2 if index and not position else 1

@@ -17,10 +17,11 @@ from waste_edge.strict import Strict, read_text, readable
 from waste_edge.training.recipe.composites import CascadeSpec, ProbeSpec, TreeSpec, WeightedFusionSpec
 from waste_edge.training.recipe.fitting import DistillSpec, FitSpec, QuantizeAwareSpec
 from waste_edge.training.recipe.models import FusionSpec, ModelSpec, TextSpec
-from waste_edge.training.recipe.views import AugmentSpec, RenderedSpec
+from waste_edge.training.recipe.views import AugmentSpec, BackgroundSpec, RenderedSpec, StrangerSpec
 
 __all__ = [
     "AugmentSpec",
+    "BackgroundSpec",
     "CascadeSpec",
     "DistillSpec",
     "FitSpec",
@@ -31,6 +32,7 @@ __all__ = [
     "QuantizeAwareSpec",
     "Recipe",
     "RenderedSpec",
+    "StrangerSpec",
     "TextSpec",
     "TreeSpec",
     "WeightedFusionSpec",
@@ -58,6 +60,8 @@ class Recipe(Strict, frozen=True):
     tree: TreeSpec | None = None
     augment: AugmentSpec = msgspec.field(default_factory=AugmentSpec)
     rendered: RenderedSpec = msgspec.field(default_factory=RenderedSpec)
+    backgrounds: BackgroundSpec = msgspec.field(default_factory=BackgroundSpec)
+    strangers: StrangerSpec = msgspec.field(default_factory=StrangerSpec)
     distill: DistillSpec | None = None
     quantize_aware: QuantizeAwareSpec | None = None
 
@@ -128,8 +132,8 @@ class Recipe(Strict, frozen=True):
             raise ValueError("fit.ema_decay and [quantize_aware] exclude each other: the average was not rounded")
         if self.text and (self.augment.mixup or self.augment.cutmix):
             raise ValueError("augment.mixup and augment.cutmix are for pictures alone: texts cannot be mixed")
-        if self.text and self.rendered.views_per_label:
-            raise ValueError("rendered.views_per_label must be 0 for a recipe with [text]: rendered views have none")
+        if self.text and (self.rendered.views_per_label or self.strangers.views):
+            raise ValueError("rendered.views_per_label and strangers.views must be 0 with [text]: they have no texts")
 
 
 def read_recipe(given: str, changes: Sequence[str] = ()) -> Recipe:

@@ -9,6 +9,7 @@ import msgspec
 from waste_edge.strict import Strict
 
 OWN = ("mobilenet_v1", "mobilenet_v2", "cnn4")  # the networks of this project, made to be deployed
+V1_BLOCKS = (1, 2, 2, 6, 2)  # of MobileNetV1's five stages
 LIBRARIES = ("torchvision", "timm")
 
 
@@ -19,6 +20,8 @@ class ModelSpec(Strict, frozen=True):
         architecture: `mobilenet_v1` (the deployable student), `mobilenet_v2`, `cnn4` (the students' four-block
             network), or a library's own by name: `torchvision:NAME` or `timm:NAME`.
         width: channel multiplier of this project's networks.
+        blocks: of `mobilenet_v1`: how many blocks of each stage are there, at most all of them (1, 2, 2, 6, 2), 0 for
+            none; empty: all. The last stage holds two thirds of the parameters.
         dropout: before the classifier, while training.
         hidden: layers between the pooled features and the logits, each with batch norm and ReLU.
         hidden_dropout: after each of them, while training; as long as `hidden`.
@@ -31,6 +34,7 @@ class ModelSpec(Strict, frozen=True):
 
     architecture: str
     width: float = 1.0
+    blocks: list[int] = msgspec.field(default_factory=list)
     dropout: float = 0.2
     hidden: list[int] = msgspec.field(default_factory=list)
     hidden_dropout: list[float] = msgspec.field(default_factory=list)
@@ -46,6 +50,7 @@ class ModelSpec(Strict, frozen=True):
             )
         if not 0.1 <= self.width <= 2.0:
             raise ValueError(f"model.width must be 0.1 to 2, got {self.width}")
+        self._check_blocks()
         check_dropout("model.dropout", self.dropout)
         if len(self.hidden) != len(self.hidden_dropout):
             raise ValueError(f"model.hidden_dropout must have {len(self.hidden)} entries, one for each hidden layer")
@@ -54,6 +59,21 @@ class ModelSpec(Strict, frozen=True):
         if any(units < 1 for units in self.hidden):
             raise ValueError(f"model.hidden must hold positive numbers, got {self.hidden}")
         self._check_library()
+
+    def _check_blocks(self) -> None:
+        if not self.blocks:
+            return
+        if self.architecture != "mobilenet_v1":
+            raise ValueError("model.blocks is for mobilenet_v1")
+        most = len(self.blocks) == len(V1_BLOCKS) and all(
+            0 <= n <= m for n, m in zip(self.blocks, V1_BLOCKS, strict=True)
+        )
+        kept = [count > 0 for count in self.blocks]
+        if not most or kept != sorted(kept, reverse=True) or not kept[0]:
+            raise ValueError(
+                f"model.blocks must hold five counts, at most {list(V1_BLOCKS)}, none empty before a full one, "
+                f"got {self.blocks}"
+            )
 
     def _check_library(self) -> None:
         if self.library:
