@@ -52,6 +52,20 @@ def test_a_recorded_run_is_shown_and_drawn_again(waste_edge: Call, tmp_path: Pat
     assert "| tflite-int8" in waste_edge("bench", "--recorded", EXAMPLE, "--markdown").stdout
 
 
+def test_two_recorded_runs_are_compared(waste_edge: Call, tmp_path: Path) -> None:
+    slower = tmp_path / "slower.json"
+    document = json.loads(EXAMPLE.read_text(encoding="utf-8"))
+    for row in document["rows"]:
+        if row["latency"]:
+            row["latency"]["p50_ms"] *= 2
+    slower.write_text(json.dumps(document), encoding="utf-8")
+    outcome = waste_edge("bench", "--recorded", slower, "--compare", EXAMPLE)
+    assert outcome.exit_code == 0
+    assert "differ by more than 5 % between the two runs" in outcome.stdout
+    assert "within 5 %" in waste_edge("bench", "--recorded", EXAMPLE, "--compare", EXAMPLE).stdout
+    assert "within 5 %" in waste_edge("bench", "--recorded", EXAMPLE, "--compare", EXAMPLE, "--markdown").stderr
+
+
 def test_a_recorded_run_that_was_disturbed_still_ends_with_3(waste_edge: Call, tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     document = json.loads(EXAMPLE.read_text(encoding="utf-8"))

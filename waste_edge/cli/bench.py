@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from waste_edge.cli.bench_plots import check_plots, draw, read_recorded
-from waste_edge.cli.common import DEFAULT_BUNDLE, REQUIRE_KEY_VARIABLE, JsonOption, console, opened_bundle
-from waste_edge.errors import BundleError, UserError
+from waste_edge.cli.bench_modes import Form, Wish, measure, replay
+from waste_edge.cli.bench_modes import soak as run_soak
+from waste_edge.cli.bench_plots import check_plots
+from waste_edge.cli.common import DEFAULT_BUNDLE, JsonOption
+from waste_edge.errors import UserError
 
 if TYPE_CHECKING:
-    from waste_edge.benchmarks.candidates import Given
     from waste_edge.benchmarks.scenario import Scenario
-    from waste_edge.benchmarks.schema import BenchReport, SoakReport
-    from waste_edge.device.board import Board
 
-INVALID = 3  # the exit code of a run that was disturbed
 MAX_THREADS = 64
-Progress = Callable[[str, int, int], None]
-Form = Literal["table", "json", "markdown"]
-
-
-@dataclass(frozen=True)
-class _Wish:
-    """What was asked for beyond what to measure."""
-
-    out: Path | None
-    form: Form
-    board: Board
-    roofline: bool
-    plots: Path | None
 
 
 def command(
@@ -107,7 +88,7 @@ def command(
     board is watched all along; if it throttles, swaps, changes its clock or
     does other work, the run is marked invalid, says why and ends with 3.
 
-    With --recorded a report that --out wrote is shown or drawn again.
+    With --recorded a report that --out wrote is shown, drawn or compared again.
 
     With --soak the station's loop runs for some minutes, and a trend test says
     whether it slows down or grows.
@@ -125,110 +106,27 @@ def command(
     if plots is not None:
         check_plots(plots)
     form: Form = "json" if json else "markdown" if markdown else "table"
-    wish = _Wish(out, form, Board(fake_board or Path("/")), roofline, plots)
+    wish = Wish(compare, out, form, Board(fake_board or Path("/")), roofline, plots)
     first = [bundle] if bundle is not None else [] if subjects else [DEFAULT_BUNDLE]
     named = [*first, *(subjects or []), *(against or [])]
     if recorded is not None:
         others = {
             "bundles or files": subjects or bundle or against, "--data": data, "--rigorous": rigorous,
             "--seconds": seconds,
-            "--cpu-time": cpu_time, "--engine-only": engine_only, "--compare": compare, "--threads": threads != "1",
+            "--cpu-time": cpu_time, "--engine-only": engine_only, "--threads": threads != "1",
             "--soak": soak, "--roofline": roofline, "--out": out,
         }  # fmt: skip
-        _replay(recorded, [name for name, value in others.items() if value], wish)
+        replay(recorded, [name for name, value in others.items() if value], wish)
     elif soak is not None:
         others = {
             "--data": data, "--rigorous": rigorous, "--seconds": seconds, "--cpu-time": cpu_time,
             "--engine-only": engine_only, "--compare": compare, "--markdown": markdown, "--threads": threads != "1",
             "--roofline": roofline,
         }  # fmt: skip
-        _soak(named, soak, [name for name, value in others.items() if value], wish)
+        run_soak(named, soak, [name for name, value in others.items() if value], wish)
     else:
         scenario = _scenario(rigorous, seconds, threads, cpu_time, engine_only)
-        _bench(named, scenario, data, compare, wish)
-
-
-def _bench(named: Sequence[str], scenario: Scenario, data: Path | None, compare: Path | None, wish: _Wish) -> None:
-    from waste_edge.benchmarks.compare import compare as hold_against
-    from waste_edge.benchmarks.compare import print_comparison
-    from waste_edge.benchmarks.compare import sentences as changes_in_words
-    from waste_edge.benchmarks.report import benchmark
-    from waste_edge.benchmarks.roofline_report import with_roofline
-    from waste_edge.benchmarks.schema import BenchReport
-    from waste_edge.benchmarks.show import markdown, print_report
-    from waste_edge.strict import read_json
-
-    old = read_json(compare, BenchReport) if compare else None
-    with _opened(named) as given, _progress() as progress:
-        report = benchmark(given, scenario, progress, wish.board, data)
-        if wish.roofline:
-            report = with_roofline(report, given, progress)
-    comparison = hold_against(old, report) if old else None
-    if wish.form == "table":
-        print_report(report, console())
-        if comparison:
-            print_comparison(comparison, console())
-    elif wish.form == "markdown":
-        typer.echo(markdown(report), nl=False)
-    if comparison and wish.form != "table":
-        for sentence in changes_in_words(comparison):
-            typer.echo(sentence, err=True)
-    _end(report, wish)
-
-
-def _soak(named: Sequence[str], minutes: float, superfluous: Sequence[str], wish: _Wish) -> None:
-    from waste_edge.benchmarks.endurance import endure, print_soak
-
-    if superfluous or len(named) != 1 or named[0].endswith((".onnx", ".tflite")):
-        what = ", ".join(superfluous) or " ".join(named)
-        raise UserError(f"--soak runs one bundle's INT8 network in the station's loop; got {what}; leave that out")
-    with opened_bundle(named[0]) as bundle, _progress() as progress:
-        report = endure(bundle, minutes, progress, wish.board)
-    if wish.form == "table":
-        print_soak(report, console())
-    _end(report, wish)
-    raise typer.Exit(0 if report.steady else 1)
-
-
-def _replay(path: Path, superfluous: Sequence[str], wish: _Wish) -> None:
-    """Show a recorded run as if it had just been measured."""
-    from waste_edge.benchmarks.endurance import print_soak
-    from waste_edge.benchmarks.schema import SoakReport
-    from waste_edge.benchmarks.show import markdown, print_report
-
-    if superfluous:
-        raise UserError(f"--recorded measures nothing; got {', '.join(superfluous)} as well; leave that out")
-    report = read_recorded(path)
-    if isinstance(report, SoakReport):
-        if wish.form == "markdown":
-            raise UserError(f"{path}: is a soak, which has no tables; leave --markdown out")
-        if wish.form == "table":
-            print_soak(report, console())
-    elif wish.form == "table":
-        print_report(report, console())
-    elif wish.form == "markdown":
-        typer.echo(markdown(report), nl=False)
-    _end(report, wish)
-
-
-def _end(report: BenchReport | SoakReport, wish: _Wish) -> None:
-    """Write the JSON and the pictures, and end with 3 if the run was disturbed."""
-    from waste_edge.files import write_atomically
-    from waste_edge.strict import to_json
-
-    text = to_json(report)
-    if wish.form == "json":
-        typer.echo(text, nl=False)
-    if wish.out is not None:
-        write_atomically(wish.out, text)
-    if wish.plots is not None:
-        for drawn in draw(report, wish.plots):
-            typer.echo(f"drawn: {drawn}", err=True)
-    if not report.valid:
-        if wish.form != "table":
-            reasons = "; ".join(f"{one.what}: {one.text}" for one in report.disturbances)
-            typer.echo(f"waste-edge: this run is invalid ({reasons})", err=True)
-        raise typer.Exit(INVALID)
+        measure(named, scenario, data, wish)
 
 
 def _scenario(rigorous: bool, seconds: float | None, threads: str, cpu_time: bool, engine_only: bool) -> Scenario:
@@ -253,35 +151,3 @@ def _counts(given: str) -> list[int]:
     if not counts or min(counts) < 1 or max(counts) > MAX_THREADS or len(set(counts)) < len(counts):
         raise UserError(f"--threads {given}: expected numbers from 1 to {MAX_THREADS}, such as 4, 1,2,4 or 1..4")
     return counts
-
-
-@contextlib.contextmanager
-def _opened(named: Sequence[str]) -> Iterator[list[Given]]:
-    """Bundles and files, the bundles closed afterwards."""
-    from waste_edge.benchmarks.bare import SUFFIXES
-
-    unsigned = [name for name in named if Path(name).suffix in SUFFIXES]
-    if unsigned and os.environ.get(REQUIRE_KEY_VARIABLE):
-        raise UserError(f"{unsigned[0]}: a lone file is not signed, and {REQUIRE_KEY_VARIABLE} is set; give a bundle")
-    with contextlib.ExitStack() as stack:
-        given: list[Given] = []
-        for name in named:
-            path = Path(name)
-            if path.suffix not in SUFFIXES:
-                given.append(stack.enter_context(opened_bundle(name)))
-                continue
-            if not path.is_file():
-                raise BundleError(f"{path}: no such file; check the path")
-            given.append(path)
-        yield given
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Progress]:
-    """A bar on stderr that says what is being done, if stderr is a terminal."""
-    from rich.progress import Progress as Bar
-
-    screen = console(stderr=True)
-    with Bar(console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        task = bar.add_task("loading", total=None)
-        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
