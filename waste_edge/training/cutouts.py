@@ -67,7 +67,7 @@ def put_down(pixels: Pixels, cutout: Cutout, ground: Bytes, rng: Rng) -> Bytes:
     size = (ground.shape[1], ground.shape[0])
     matrix = _place(pixels, cutout, size, rng)
     across = pixels.shape[1] / cutout.cover.shape[1]
-    cover = _warped(cutout.cover, matrix @ np.diag([across, across, 1.0]), size) / 255
+    cover: Floats = _warped(cutout.cover, matrix @ np.diag([across, across, 1.0]), size) * np.float32(1 / 255)
     item = _warped(pixels, matrix, size, cv2.BORDER_REPLICATE)
     below = ground.astype(np.float32)
     if cutout.board is not None and rng.random() < 0.6:
