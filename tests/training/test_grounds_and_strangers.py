@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -208,7 +206,9 @@ def test_a_bad_camera_comes_by_its_chance_and_by_the_views_seed(boards: Dataset)
     assert [type(step) for step in steps][-1] is BadCamera
 
 
-def test_grounds_have_the_asked_size_and_are_turned_and_lit_anew_each_time(boards: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_grounds_have_the_asked_size_and_are_turned_and_lit_anew_each_time(
+    boards: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from waste_edge.training import views
 
     used: list[Pixels] = []
