@@ -204,7 +204,12 @@ class _Judge:
             found = Interval(value=float((first - second).mean()), low=low, high=high)
         else:
             found = group_bootstrap_mean(first - second, self._groups[there].tolist())
-        return Interval(value=100 * found.value, low=100 * found.low, high=100 * found.high)
+        return Interval(value=_points(found.value), low=_points(found.low), high=_points(found.high))
+
+
+def _points(share: float) -> float:
+    """Without the dust of binary fractions, which would write nothing as -0.0."""
+    return round(100 * share, 9) + 0.0
 
 
 def _mean_of(row: _Row, right: Values) -> tuple[Values, NDArray[np.bool_]]:
