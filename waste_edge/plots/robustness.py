@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ def _draw_grounds(axes: Axes, report: RobustnessReport) -> None:
         chosen = [_cell(model, name) for name in order]
         _draw(axes, report, number, chosen, list(range(len(order))), linestyle="")
     pictures = _cell(report.models[0], BACKGROUND).pictures
+    axes.margins(x=0.12)
     axes.set_xticks(range(len(order)), ["clean", "same colour", "painted"])
     caption(axes, f"another ground ({pictures} of {report.pictures} pictures)")
 
@@ -78,4 +80,4 @@ def _look(number: int) -> dict[str, Any]:
 
 
 def _sentence(protocol: str) -> str:
-    return f"scored on {protocol}; bars: 95 % intervals"
+    return textwrap.fill(f"scored on {protocol}; bars: 95 % intervals", 115)
