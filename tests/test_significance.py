@@ -8,6 +8,7 @@ from sklearn.metrics import f1_score
 from waste_edge.significance import (
     group_bootstrap,
     group_bootstrap_difference,
+    group_bootstrap_mean,
     holm,
     mcnemar,
     spread,
@@ -94,3 +95,22 @@ def test_a_paired_difference_over_groups() -> None:
     assert (found.low, found.high) == (pytest.approx(0.1 - margin, abs=0.006), pytest.approx(0.1 + margin, abs=0.006))
     none = group_bootstrap_difference(first, first, [str(index // 4) for index in range(400)])
     assert (none.value, none.low, none.high) == (0.0, 0.0, 0.0)
+
+
+def test_a_mean_of_right_and_wrong_is_the_accuracy() -> None:
+    truth, predicted, groups = answers(40, 3, 0)
+    right = truth == predicted
+    found = group_bootstrap_mean(right.astype(float), groups)
+    assert found == group_bootstrap(truth, predicted, groups, 3).accuracy
+    assert group_bootstrap_difference(right, ~right, groups) == group_bootstrap_mean(
+        right.astype(float) - (~right).astype(float), groups
+    )
+
+
+def test_a_mean_over_groups_is_less_certain_than_over_pictures() -> None:
+    values = np.repeat(np.random.default_rng(1).random(30), 4)
+    together = group_bootstrap_mean(values, [str(index // 4) for index in range(120)])
+    alone = group_bootstrap_mean(values, [str(index) for index in range(120)])
+    assert together.value == alone.value == pytest.approx(values.mean())
+    assert together.high - together.low > 1.6 * (alone.high - alone.low)
+    assert alone.low < alone.value < alone.high

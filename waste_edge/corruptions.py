@@ -23,12 +23,8 @@ def blurred(pixels: Pixels, strength: float, rng: Rng) -> Pixels:
     short = min(pixels.shape[:2])
     if rng.random() < 0.5:
         return np.asarray(cv2.GaussianBlur(pixels, (0, 0), 0.004 * strength * short), np.uint8)
-    length = max(2, round(0.015 * strength * short))
-    line = np.zeros((length, length), np.float32)
-    line[length // 2] = 1 / length
-    turn = cv2.getRotationMatrix2D(((length - 1) / 2, (length - 1) / 2), float(rng.uniform(0, 180)), 1)
-    kernel = np.asarray(cv2.warpAffine(line, turn, (length, length)), np.float32)
-    return np.asarray(cv2.filter2D(pixels, -1, kernel / np.float32(max(kernel.sum(), 1e-6))), np.uint8)
+    kernel = _smear(0.015 * strength * short, float(rng.uniform(0, np.pi)))
+    return np.asarray(cv2.filter2D(pixels, -1, kernel), np.uint8)
 
 
 def noisy(pixels: Pixels, strength: float, rng: Rng) -> Pixels:
@@ -57,7 +53,7 @@ def tinted(pixels: Pixels, strength: float, rng: Rng) -> Pixels:
 
 def jpeg(pixels: Pixels, strength: float, rng: Rng) -> Pixels:
     """Compressed hard, as cheap network cameras do."""
-    quality = round({1: 40, 2: 20, 3: 10}.get(round(strength), 20) * rng.uniform(0.8, 1.2))
+    quality = round(float(np.interp(strength, (0, *STRENGTHS), (80, 40, 20, 10))) * rng.uniform(0.8, 1.2))
     _, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
     return np.ascontiguousarray(decoded[..., ::-1])
@@ -99,6 +95,19 @@ def bad_camera(pixels: Pixels, rng: Rng) -> Pixels:
     for name in rng.choice(_OF_THE_CAMERA, int(rng.integers(1, 4)), replace=False):
         pixels = CORRUPTIONS[name](pixels, float(rng.uniform(0.3, 2.2)), rng)
     return pixels
+
+
+def _smear(length_px: float, angle: float) -> NDArray[np.float32]:
+    """A line of any length through the middle, as a filter that leaves the brightness and shifts nothing."""
+    reach = max(1, int(np.ceil(length_px / 2)))
+    along = np.linspace(-0.5, 0.5, 16 * reach + 1) * length_px
+    x, y = reach + np.cos(angle) * along, reach + np.sin(angle) * along
+    kernel = np.zeros((2 * reach + 2, 2 * reach + 2), np.float32)
+    for right in (0, 1):
+        for down in (0, 1):
+            share = (1 - abs(x - np.floor(x) - right)) * (1 - abs(y - np.floor(y) - down))
+            np.add.at(kernel, (np.floor(y).astype(int) + down, np.floor(x).astype(int) + right), share)
+    return kernel[:-1, :-1] / np.float32(len(along))
 
 
 def _bytes(values: NDArray[Any]) -> Pixels:

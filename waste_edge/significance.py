@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,12 +98,17 @@ def group_bootstrap_difference(
     first_right: Flags, second_right: Flags, groups: Sequence[str], resamples: int = 2000, seed: int = 0
 ) -> Interval:
     """First accuracy minus second, on the same pictures, with an interval over groups drawn anew."""
+    return group_bootstrap_mean(first_right.astype(float) - second_right.astype(float), groups, resamples, seed)
+
+
+def group_bootstrap_mean(values: Floats, groups: Sequence[str], resamples: int = 2000, seed: int = 0) -> Interval:
+    """Mean of one value a picture (N,), N at least 1, with a percentile interval over groups drawn anew."""
     number_of = _numbered(groups)
     total = int(number_of.max()) + 1
-    gains = np.bincount(number_of, first_right.astype(float) - second_right.astype(float), total)
+    sums = np.bincount(number_of, values, total)
     sizes = np.bincount(number_of, minlength=total).astype(np.float64)
     draws = _draws(total, resamples, seed)
-    return _interval(float(gains.sum() / sizes.sum()), (draws @ gains) / (draws @ sizes))
+    return _interval(float(sums.sum() / sizes.sum()), (draws @ sums) / (draws @ sizes))
 
 
 def spread(values: Sequence[float]) -> Spread:
@@ -145,10 +151,13 @@ def _numbered(groups: Sequence[str]) -> NDArray[np.int64]:
     return np.array([numbers.setdefault(group, len(numbers)) for group in groups], np.int64)
 
 
+@lru_cache(maxsize=2)  # a table of many cells draws the same groups for each
 def _draws(groups: int, resamples: int, seed: int) -> NDArray[np.float64]:
     """How often each group is drawn in each resample, (resamples, groups)."""
     generator = np.random.default_rng(seed)
-    return generator.multinomial(groups, np.full(groups, 1 / groups), resamples).astype(np.float64)
+    draws = generator.multinomial(groups, np.full(groups, 1 / groups), resamples).astype(np.float64)
+    draws.setflags(write=False)
+    return draws
 
 
 def _of_confusions(confusions: Floats) -> tuple[Floats, Floats, Floats]:

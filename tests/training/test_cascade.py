@@ -237,6 +237,8 @@ def test_a_cascade_with_a_foreign_stage_is_refused(runs: dict[str, Run], tmp_pat
     ("change", "names"),
     [
         ("fit.epochs=3", r"\[fit\]"),
+        ("strangers.views=3", r"\[strangers\] means nothing to a cascade"),
+        ("backgrounds.surfaces=9", r"\[backgrounds\] means nothing to a cascade"),
         ("tree.weight=0.7", "tree.weight"),
         ("input.width_px=64", r"the same \[input\]"),
         ("cascade.second=tree", r"\[split\], \[labels\] and \[tree\] of a stage"),

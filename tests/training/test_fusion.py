@@ -246,6 +246,8 @@ def test_what_a_fusion_would_ignore_is_refused(
     hidden, members = ("model.hidden=[8]", "model.hidden_dropout=[0.0]"), {"image": fused_run / "image"}
     with pytest.raises(ConfigError, match=r"\[fit\] means nothing"):
         train_miniature(recipe, talking_photos, tmp_path / "a", "fit.epochs=3")
+    with pytest.raises(ConfigError, match=r"\[strangers\] means nothing"):
+        train_miniature(recipe, talking_photos, tmp_path / "a", "strangers.views=3")
     with pytest.raises(ConfigError, match="--weights"):
         train_miniature(recipe, talking_photos, tmp_path / "b", weights=tmp_path / "w.safetensors")
     with pytest.raises(ConfigError, match="not a model of pictures alone"):

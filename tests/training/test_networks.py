@@ -104,7 +104,35 @@ def test_everything_but_the_classifier_is_taken_over(tmp_path: Path) -> None:
             torch.testing.assert_close(tensor, expected)
 
 
+def test_a_truncated_network_is_the_beginning_of_the_whole_one(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    whole = build_network(V1, 3).eval()
+    save_file(whole.state_dict(), tmp_path / "w.safetensors")
+    shorter = ModelSpec(architecture="mobilenet_v1", width=0.25, blocks=[1, 2, 2, 4, 0])
+    network = build_network(shorter, 3).eval()
+    assert feature_count(network) == 128
+    assert count_parameters(network) < 0.4 * count_parameters(whole)
+    assert load_initial_weights(network, shorter, tmp_path / "w.safetensors") == "w.safetensors"
+    x = torch.rand(1, 3, 64, 64)
+    for at in range(3):
+        torch.testing.assert_close(network.blocks[: at + 1](stem(network, x)), whole.blocks[: at + 1](stem(whole, x)))
+    assert network(x)[1].shape == (1, 128)
+
+
+def stem(network: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    return functional.relu6(network.bn1(network.conv_stem(x)))
+
+
+def test_all_blocks_named_are_the_network_of_none_named() -> None:
+    named = ModelSpec(architecture="mobilenet_v1", width=0.25, blocks=[1, 2, 2, 6, 2])
+    assert build_network(named, 6).state_dict().keys() == build_network(V1, 6).state_dict().keys()
+    assert named.shape == V1.shape
+
+
 def test_the_given_weights_fit(shared: Path) -> None:
     for spec, name in ((V1, "mobilenetv1_025-imagenet"), (V2, "mobilenet_v2-100-imagenet")):
         path = shared / "weights" / f"{name}.safetensors"
         assert load_initial_weights(build_network(spec, 6), spec, path) == path.name
+    shorter = ModelSpec(architecture="mobilenet_v1", width=0.25, blocks=[1, 2, 2, 6, 0])
+    path = shared / "weights" / "mobilenetv1_025-imagenet.safetensors"
+    assert load_initial_weights(build_network(shorter, 6), shorter, path) == path.name

@@ -27,7 +27,7 @@ from waste_edge.training.networks.clip import ClipProbe, identity, load_encoder
 from waste_edge.training.networks.hub import quiet_transformers
 from waste_edge.training.order import Order
 from waste_edge.training.probe import fit_probe, linear_layer_of
-from waste_edge.training.recipe import FitSpec, ProbeSpec, Recipe, read_recipe
+from waste_edge.training.recipe import BackgroundSpec, FitSpec, ProbeSpec, Recipe, StrangerSpec, read_recipe
 from waste_edge.training.runs import open_run
 from waste_edge.training.train import train
 
@@ -233,6 +233,9 @@ def test_what_a_probe_would_ignore_is_refused(colour_photos: Path, encoder: Path
     fitted = msgspec.structs.replace(recipe(encoder), fit=FitSpec(epochs=1))
     with pytest.raises(ConfigError, match=r"\[fit\]"):
         train(order(fitted, colour_photos, tmp_path / "run"))
+    for part, given in (("backgrounds", BackgroundSpec(share=0.5)), ("strangers", StrangerSpec(views=2))):
+        with pytest.raises(ConfigError, match=rf"\[{part}\] means nothing to a probe"):
+            train(order(msgspec.structs.replace(recipe(encoder), **{part: given}), colour_photos, tmp_path / "run"))
     with pytest.raises(ConfigError, match="--weights"):
         train(replace(order(recipe(encoder), colour_photos, tmp_path / "run"), weights=tmp_path / "w.safetensors"))
     wide = msgspec.structs.replace(recipe(encoder), input=InputSpec(width_px=64, height_px=32))

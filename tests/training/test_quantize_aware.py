@@ -67,7 +67,13 @@ def test_it_needs_a_finished_run_and_nothing_beside(started: Run, colour_photos:
     [
         (
             msgspec.structs.replace(QUANTIZE_AWARE, model=ModelSpec(architecture="mobilenet_v2")),
-            "mobilenet_v2 of width",
+            "its network is mobilenet_v1 of width 0.25, the recipe's is mobilenet_v2 of width 1.0;",
+        ),
+        (
+            msgspec.structs.replace(
+                QUANTIZE_AWARE, model=msgspec.structs.replace(RECIPE.model, blocks=[1, 2, 2, 6, 1])
+            ),
+            r"the recipe's is mobilenet_v1 of width 0.25, blocks \[1, 2, 2, 6, 1\]; give a run of the same network",
         ),
         (msgspec.structs.replace(QUANTIZE_AWARE, split=SplitSpec(seed=5)), r"another \[split\]"),
     ],

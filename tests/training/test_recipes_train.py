@@ -27,6 +27,7 @@ SIX_LABELS = {
     "student_cnn4": 32,
     "student_mobilenet_v1_025": 32,
     "student_mobilenet_v1_035": 32,
+    "teacher_edgetpu": 32,
     "teacher_inception_resnet_v2": 75,
     "teacher_mobilenet_v2": 32,
     "two_stage_first": 32,
@@ -61,6 +62,8 @@ def order(name: str, size_px: int, data: Path, out: Path) -> Order:
         changes.append("model.options.init_weights=false")
     if "[rendered]" in raw:
         changes.append("rendered.views_per_label=0")
+    if "[strangers]" in raw:
+        changes += ["strangers.views=3", "backgrounds.surfaces=2"]
     recipe = read_recipe(name, [one for one in changes if "pretrained" not in one or 'pretrained = "' in raw])
     return Order(recipe, data, out, watch=lambda _: nullcontext(Silent()))
 

@@ -36,6 +36,8 @@ CHANGES = {
     "mixing": {"augment.mixup": 0.4, "augment.cutmix": 1.0, "fit.clip_norm": 0.5, "fit.class_weights": True},
     "bf16": {"fit.precision": "bf16"},
     "workers": {"fit.workers": 2},
+    "elsewhere": {"backgrounds.share": 0.7, "backgrounds.surfaces": 5, "strangers.views": 7, "augment.bad_camera": 0.5},
+    "strangers, mixed": {"strangers.views": 9, "augment.mixup": 0.4, "backgrounds.share": 0.5, "fit.workers": 1},
 }
 
 

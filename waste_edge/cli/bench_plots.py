@@ -19,13 +19,18 @@ def check_plots(folder: Path) -> None:
         MissingPackageError: matplotlib is not installed, as on a board.
         UserError: the folder is a file.
     """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise MissingPackageError(
-            "--plots: matplotlib is not installed here; pip install matplotlib, or write --out report.json and draw it "
-            "on a workstation: waste-edge bench --recorded report.json --plots DIR"
-        )
+    check_matplotlib(
+        "--plots",
+        "or write --out report.json and draw it on a workstation: waste-edge bench --recorded report.json --plots DIR",
+    )
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--plots {folder}: expected a folder; it is a file")
+
+
+def check_matplotlib(option: str, otherwise: str) -> None:
+    """Raise MissingPackageError, saying what else can be done, where no picture can be drawn."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MissingPackageError(f"{option}: matplotlib is not installed here; pip install matplotlib, {otherwise}")
 
 
 def draw(report: BenchReport | SoakReport, folder: Path) -> list[Path]:

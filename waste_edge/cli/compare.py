@@ -13,16 +13,15 @@ from waste_edge.cli.report_output import (
     check_outputs,
     grouped_dataset,
     opened_models,
+    print_table,
     report_on,
     write_page,
 )
+from waste_edge.cli.robustness_output import PlotOption, RobustnessOption, check_robustness, measured, tell
 from waste_edge.errors import UserError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from waste_edge.training.report.content import Report
-    from waste_edge.training.report.tables import Table
 
 
 def command(
@@ -42,6 +41,8 @@ def command(
         Path | None, typer.Option("--markdown", metavar="FILE", help="Write the tables as Markdown, without pictures.")
     ] = None,
     unknown: UnknownOption = None,
+    robustness: RobustnessOption = False,
+    plot: PlotOption = None,
     json: JsonOption = False,
 ) -> None:
     """Hold models against each other on pictures that none of them was trained on.
@@ -63,12 +64,16 @@ def command(
 
     if len(models) < 2 and not models[0].endswith(":all"):
         raise UserError(f"{models[0]}: one model alone cannot be compared; name another, or use waste-edge evaluate")
+    check_robustness(robustness, {"--out": out, "--unknown": unknown}, markdown, plot)
     check_outputs(out, markdown)
     with opened_models(models) as opened:
         check_labels_agree(opened)
         dataset = grouped_dataset(data, opened[0])
         gathered = gather_folds(opened, dataset)
         pictures = pictures_for_all(gathered, dataset)
+        if robustness:
+            tell(measured(gathered, dataset, pictures.scored, pictures.protocol), markdown, plot, json)
+            return
         report = report_on(gathered, dataset, pictures, unknown, full=True)
     if out is not None:
         write_page(report, pictures.scored, out)
@@ -87,29 +92,15 @@ def _print(report: Report, out: Path | None) -> None:
     for leak in report.leaks:
         screen.print(f"leak: {leak}", markup=False, soft_wrap=True, style="bold")
     screen.print(f"scored on {report.protocol}", markup=False, soft_wrap=True)
-    _print_table(screen, tables.models_table(report).columns("model", "size", "accuracy", "macro", "ms"))
+    print_table(screen, tables.models_table(report).columns("model", "size", "accuracy", "macro", "ms"))
     if report.folded:
-        _print_table(screen, tables.folded_table(report))
+        print_table(screen, tables.folded_table(report))
     if report.pairs:
         by = "points, by group" if report.grouped else "points"
-        _print_table(screen, tables.pairs_table(report).columns("pair", by, "p, Holm"))
+        print_table(screen, tables.pairs_table(report).columns("pair", by, "p, Holm"))
     for stages in report.stages:
-        _print_table(screen, tables.stages_tables(stages)[0].columns("model", "right", "lost", "ms"))
+        print_table(screen, tables.stages_tables(stages)[0].columns("model", "right", "lost", "ms"))
     if report.unknown:
-        _print_table(screen, tables.unknown_table(report))
+        print_table(screen, tables.unknown_table(report))
     if out is not None:
         screen.print(f"the page: {out}", markup=False, soft_wrap=True)
-
-
-def _print_table(screen: Console, table: Table) -> None:
-    from rich.markup import escape
-    from rich.table import Table as Drawn
-
-    drawn = Drawn(title=table.title, title_justify="left", title_style="bold")
-    for index, heading in enumerate(table.headings):
-        drawn.add_column(escape(heading), justify="right" if index else "left")
-    for row in table.rows:
-        drawn.add_row(*map(escape, row))
-    screen.print(drawn)
-    if table.note:
-        screen.print(table.note, markup=False, soft_wrap=True)

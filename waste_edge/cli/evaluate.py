@@ -18,6 +18,7 @@ from waste_edge.cli.report_output import (
     report_on,
     write_page,
 )
+from waste_edge.cli.robustness_output import PlotOption, RobustnessOption, check_robustness, measured, tell
 from waste_edge.errors import MissingPackageError, UserError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from waste_edge.engines.evaluate import Evaluation
     from waste_edge.metrics import Scores
     from waste_edge.rejection import RejectionResult
+    from waste_edge.robustness.report import RobustnessReport
 
 # The manifest's own names, written again because importing it would bring OpenCV into --help; a test compares.
 ArtifactChoice = Literal["onnx-fp32", "onnx-int8", "tflite-fp32", "tflite-int8"]
@@ -52,6 +54,11 @@ def command(
         ),
     ] = None,
     unknown: UnknownOption = None,
+    robustness: RobustnessOption = False,
+    markdown: Annotated[
+        Path | None, typer.Option("--markdown", metavar="FILE", help="With --robustness: write the tables as Markdown.")
+    ] = None,
+    plot: PlotOption = None,
     json: JsonOption = False,
 ) -> None:
     """Score a model on labelled pictures: accuracy with a 95 % interval, per-class
@@ -66,6 +73,10 @@ def command(
     With --unknown the output says how well pictures of nothing known can be told
     from known ones, by each of several scores.
 
+    With --robustness the same pictures are blurred, darkened, turned, covered and
+    more, three strengths each, and their items put on other grounds; the output
+    says what each costs. compare --robustness does so with several models.
+
     Example: [bold]waste-edge evaluate small --data photos --split all[/]
     """
     from waste_edge.strict import to_json
@@ -73,6 +84,12 @@ def command(
     run = Path(model)
     if is_run(model) and artifact is not None:
         raise UserError(f"{run}: is a training run, which has no artifacts; leave out --artifact {artifact}")
+    check_robustness(robustness, {"--report": report, "--unknown": unknown}, markdown, plot)
+    if markdown is not None and not robustness:
+        raise UserError(f"--markdown {markdown}: is of --robustness; add that, or write a page with --report")
+    if robustness:
+        tell(_robustness(f"{model}:{artifact}" if artifact else model, data, split), markdown, plot, json)
+        return
     if report is not None or unknown is not None:
         result = _with_report(f"{model}:{artifact}" if artifact else model, data, split, report, unknown)
     elif is_run(model):
@@ -111,7 +128,10 @@ def _with_report(model: str, data: Path, split: SplitChoice, page: Path | None, 
     from waste_edge.training.report.held_out import pictures_for_one
 
     check_outputs(page)
-    with opened_models([model]) as (opened,):
+    with opened_models([model]) as found:
+        if len(found) > 1:
+            raise UserError(f"{model}: means {len(found)} networks; name one, or use waste-edge compare")
+        opened = found[0]
         dataset = grouped_dataset(data, opened)
         pictures = pictures_for_one(opened, dataset, split)
         report = report_on([opened], dataset, pictures, unknown, full=page is not None)
@@ -125,6 +145,15 @@ def _with_report(model: str, data: Path, split: SplitChoice, page: Path | None, 
             scores=report.models[0].scores,
             rejection=report.models[0].rejection.results,
         )
+
+
+def _robustness(model: str, data: Path, split: SplitChoice) -> RobustnessReport:
+    from waste_edge.training.report.held_out import pictures_for_one
+
+    with opened_models([model]) as opened:
+        dataset = grouped_dataset(data, opened[0])
+        pictures = pictures_for_one(opened[0], dataset, split)
+        return measured(opened, dataset, pictures.scored, pictures.protocol)
 
 
 def _print(result: Evaluation) -> None:

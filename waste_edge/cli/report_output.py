@@ -14,12 +14,15 @@ from waste_edge.cli.common import host_only, opened_bundle, progress_bar
 from waste_edge.errors import UserError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from waste_edge.dataset import Dataset, Photo
     from waste_edge.training.report.build import Leak
     from waste_edge.training.report.content import Report
     from waste_edge.training.report.held_out import Pictures
     from waste_edge.training.report.models import Model
     from waste_edge.training.report.stages import TwoStages
+    from waste_edge.training.report.tables import Table
 
 UnknownOption = Annotated[
     Path | None,
@@ -156,6 +159,21 @@ def write_page(report: Report, photos: Sequence[Photo], path: Path) -> None:
 
     write_atomically(path, to_html(report, thumbnails_for(report, photos)))
     write_atomically(path.with_suffix(".json"), to_json(report))
+
+
+def print_table(screen: Console, table: Table) -> None:
+    """One of a report's tables, as the terminal draws it."""
+    from rich.markup import escape
+    from rich.table import Table as Drawn
+
+    drawn = Drawn(title=table.title, title_justify="left", title_style="bold")
+    for index, heading in enumerate(table.headings):
+        drawn.add_column(escape(heading), justify="right" if index else "left")
+    for row in table.rows:
+        drawn.add_row(*map(escape, row))
+    screen.print(drawn)
+    if table.note:
+        screen.print(table.note, markup=False, soft_wrap=True)
 
 
 def _machine() -> str:

@@ -70,6 +70,11 @@ class Dataset:
     grouped: bool
 
     @property
+    def name(self) -> str:
+        """What to call it: its folder's name."""
+        return self.root.name if self.root.name != "images" else self.root.parent.name
+
+    @property
     def has_pictures(self) -> bool:
         """Whether every photo has a picture."""
         return all(photo.path is not None for photo in self.photos)

@@ -63,9 +63,9 @@ def _leaves(rng: Rng, width_px: int, height_px: int) -> Floats:
         spots += rng.uniform(0, 1, 2) * (width_px, height_px)
         colour = palette[int(rng.integers(len(palette)))] * rng.uniform(0.8, 1.15)
         cv2.fillPoly(picture, [np.round(spots * 16).astype(np.int32)], colour.tolist(), cv2.LINE_8, 4)
-    grain = noise_field(rng, width_px, height_px, 100) * np.float32(rng.uniform(0, 0.06))
+    specks = noise_field(rng, width_px, height_px, 100) * np.float32(rng.uniform(0, 0.06))
     soft = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.4, 3.0)))
-    return np.asarray(soft + grain[..., None], np.float32)
+    return np.asarray(soft + specks[..., None], np.float32)
 
 
 def _stripes(rng: Rng, width_px: int, height_px: int) -> Floats:
@@ -127,7 +127,8 @@ def crumbs(rng: Rng, width_px: int, height_px: int) -> Floats:
         cv2.fillPoly(picture, [np.round(spots * 16).astype(np.int32)], colour.tolist(), cv2.LINE_8, 4)
     soft = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.5, 2.0)))
     gloss = np.clip(noise_field(rng, width_px, height_px, 40) - rng.uniform(1.0, 2.5), 0, 1)
-    return np.asarray(soft * (1 + 0.1 * noise_field(rng, width_px, height_px, 12)[..., None]) + gloss[..., None])
+    damp = 1 + 0.1 * noise_field(rng, width_px, height_px, 12)
+    return np.asarray(soft * damp[..., None] + gloss[..., None], np.float32)
 
 
 def outline(rng: Rng, size: float, corners: int) -> Floats:

@@ -26,7 +26,7 @@ from waste_edge.errors import ConfigError, RunError
 from waste_edge.files import sha256_of
 from waste_edge.metrics import Scores
 from waste_edge.training.checkpoint import CHECKPOINT_NAME
-from waste_edge.training.composites import alone, check_pictures, info_of, refuse_parts
+from waste_edge.training.composites import OF_VIEWS, alone, check_pictures, info_of, refuse_parts
 from waste_edge.training.evaluate import validate
 from waste_edge.training.fit import fit
 from waste_edge.training.losses import check_tree
@@ -47,7 +47,7 @@ from waste_edge.training.runs import (
 
 DATA_NAME = "data.csv"  # what all stages are trained on: the leaves' labels, groups and parts
 FIRST = "first"
-_UNUSED = ("fit", "augment", "rendered", "distill", "quantize_aware")
+_UNUSED = ("fit", *OF_VIEWS, "distill", "quantize_aware")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,9 @@ from waste_edge.resources import commit_of_code
 from waste_edge.training.recipe import Recipe
 from waste_edge.training.runs import RunInfo, library_versions
 
+# The parts of a recipe that change or add training views, which nothing but a network is trained on.
+OF_VIEWS = ("augment", "rendered", "backgrounds", "strangers")
+
 
 def refuse_parts(recipe: Recipe, names: Sequence[str], remedy: str) -> None:
     """Raise ConfigError if a recipe has one of these parts, which its kind of model would ignore."""

@@ -20,7 +20,7 @@ from waste_edge.errors import ConfigError, DataError, UserError
 from waste_edge.files import folder_in_one_piece
 from waste_edge.metrics import Scores, score, softmax
 from waste_edge.preprocess import InputSpec
-from waste_edge.training.composites import alone, check_pictures, info_of, refuse_parts
+from waste_edge.training.composites import OF_VIEWS, alone, check_pictures, info_of, refuse_parts
 from waste_edge.training.embeddings import embed_photos
 from waste_edge.training.inputs import Reader
 from waste_edge.training.networks.clip import ClipProbe, identity, load_encoder, save_encoder_config
@@ -28,7 +28,7 @@ from waste_edge.training.order import Order
 from waste_edge.training.recipe import ProbeSpec
 from waste_edge.training.runs import RunInfo, save_info, save_split, save_weights
 
-_UNUSED = ("fit", "tree", "augment", "rendered", "distill", "quantize_aware")
+_UNUSED = ("fit", "tree", *OF_VIEWS, "distill", "quantize_aware")
 _PARTS: tuple[Part, ...] = ("train", "val", "test")
 
 

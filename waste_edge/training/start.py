@@ -33,10 +33,10 @@ def check_start(recipe: Recipe, start: Run | None, weights: Path | None, dataset
     model, other = recipe.model, before.recipe.model
     if model is None or other is None or recipe.text or before.recipe.text:
         raise ConfigError("--from goes on from a network of pictures alone; give --weights or start anew")
-    if (model.architecture, model.width, model.hidden) != (other.architecture, other.width, other.hidden):
+    if model.shape != other.shape:
         raise RunError(
-            f"{start.folder}: a {other.architecture} of width {other.width}, the recipe's network is a "
-            f"{model.architecture} of width {model.width}; give a run of the same network to --from"
+            f"{start.folder}: its network is {other.shape}, the recipe's is {model.shape}; give a run of the same "
+            "network to --from"
         )
     if tuple(before.labels) != dataset.labels:
         raise RunError(

@@ -16,12 +16,12 @@ from waste_edge.dataset import Dataset, Photo
 from waste_edge.errors import ConfigError
 from waste_edge.frames import Pixels
 from waste_edge.preprocess import InputSpec, blur, prepare
+from waste_edge.rendering.cutouts import Cutout, cut_out, put_down
 from waste_edge.rendering.items import ITEM_LABELS
 from waste_edge.rendering.scene import render_view
 from waste_edge.rendering.strangers import render_stranger
 from waste_edge.rendering.textures import paint_texture
 from waste_edge.training.chances import mixed_seed
-from waste_edge.training.cutouts import Cutout, cut_out, put_down
 from waste_edge.training.inputs import Reader, nothing
 from waste_edge.training.recipe import AugmentSpec, BackgroundSpec, RenderedSpec, StrangerSpec
 

@@ -15,7 +15,7 @@ from waste_edge.errors import ConfigError
 from waste_edge.files import write_atomically
 from waste_edge.metrics import Scores, score, softmax
 from waste_edge.strict import Strict, to_json
-from waste_edge.training.composites import alone, check_pictures, info_of, refuse_parts
+from waste_edge.training.composites import OF_VIEWS, alone, check_pictures, info_of, refuse_parts
 from waste_edge.training.evaluate import predict
 from waste_edge.training.members import check_out, member
 from waste_edge.training.order import Order
@@ -102,7 +102,7 @@ def _check(order: Order) -> None:
     order.check_of_others(("image", "text"))
     alone(order.recipe)
     remedy = "write it in the recipes of the two models"
-    refuse_parts(order.recipe, ("input", "fit", "tree", "augment", "rendered", "distill", "quantize_aware"), remedy)
+    refuse_parts(order.recipe, ("input", "fit", "tree", *OF_VIEWS, "distill", "quantize_aware"), remedy)
     check_out(order)
 
 

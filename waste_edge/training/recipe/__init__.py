@@ -68,6 +68,7 @@ class Recipe(Strict, frozen=True):
     def __post_init__(self) -> None:
         self._check_parts()
         self._check_training()
+        self._check_views()
 
     @property
     def kind(self) -> Kind:
@@ -130,10 +131,22 @@ class Recipe(Strict, frozen=True):
             )
         if qat and fit and fit.ema_decay:
             raise ValueError("fit.ema_decay and [quantize_aware] exclude each other: the average was not rounded")
+
+    def _check_views(self) -> None:
         if self.text and (self.augment.mixup or self.augment.cutmix):
             raise ValueError("augment.mixup and augment.cutmix are for pictures alone: texts cannot be mixed")
         if self.text and (self.rendered.views_per_label or self.strangers.views):
             raise ValueError("rendered.views_per_label and strangers.views must be 0 with [text]: they have no texts")
+        if self.backgrounds.share and not (self.input and self.augment.enabled):
+            raise ValueError(
+                f"backgrounds.share must be 0 without [input] or with augment.enabled = false, got "
+                f"{self.backgrounds.share}: pictures are then not looked at, or shown as they are"
+            )
+        if self.strangers.views and self.fit and self.fit.class_weights:
+            raise ValueError(
+                "fit.class_weights and strangers.views exclude each other: what has no label is taught with equal "
+                "shares of all, and weights would make them unequal"
+            )
 
 
 def read_recipe(given: str, changes: Sequence[str] = ()) -> Recipe:

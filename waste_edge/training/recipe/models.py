@@ -21,7 +21,7 @@ class ModelSpec(Strict, frozen=True):
             network), or a library's own by name: `torchvision:NAME` or `timm:NAME`.
         width: channel multiplier of this project's networks.
         blocks: of `mobilenet_v1`: how many blocks of each stage are there, at most all of them (1, 2, 2, 6, 2), 0 for
-            none; empty: all. The last stage holds two thirds of the parameters.
+            none; empty: all. The last stage holds half of the parameters.
         dropout: before the classifier, while training.
         hidden: layers between the pooled features and the logits, each with batch norm and ReLU.
         hidden_dropout: after each of them, while training; as long as `hidden`.
@@ -64,14 +64,12 @@ class ModelSpec(Strict, frozen=True):
         if not self.blocks:
             return
         if self.architecture != "mobilenet_v1":
-            raise ValueError("model.blocks is for mobilenet_v1")
-        most = len(self.blocks) == len(V1_BLOCKS) and all(
-            0 <= n <= m for n, m in zip(self.blocks, V1_BLOCKS, strict=True)
-        )
-        kept = [count > 0 for count in self.blocks]
-        if not most or kept != sorted(kept, reverse=True) or not kept[0]:
+            raise ValueError(f"model.blocks is for mobilenet_v1 only, got {self.architecture!r}; remove it")
+        most, filled = list(V1_BLOCKS), [count > 0 for count in self.blocks]
+        fits = len(self.blocks) == len(most) and all(0 <= n <= m for n, m in zip(self.blocks, most, strict=True))
+        if not fits or not filled[0] or filled != sorted(filled, reverse=True):
             raise ValueError(
-                f"model.blocks must hold five counts, at most {list(V1_BLOCKS)}, none empty before a full one, "
+                f"model.blocks must hold five counts, at most {most}, the first not 0 and none after a 0 but 0, "
                 f"got {self.blocks}"
             )
 
@@ -87,6 +85,18 @@ class ModelSpec(Strict, frozen=True):
             )
         if self.normalization != "half" or self.options:
             raise ValueError("model.normalization and model.options are for torchvision: and timm: networks only")
+
+    @property
+    def shape(self) -> str:
+        """The network whose weights these are, in words: equal exactly where they fit and mean the same."""
+        words = [self.architecture if self.library else f"{self.architecture} of width {self.width}"]
+        if self.blocks and tuple(self.blocks) != V1_BLOCKS:
+            words.append(f"blocks {self.blocks}")
+        if self.hidden:
+            words.append(f"hidden {self.hidden}")
+        if self.normalization != "half":
+            words.append(f"normalization {self.normalization}")
+        return ", ".join(words)
 
     @property
     def library(self) -> str:

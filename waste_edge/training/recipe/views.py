@@ -58,7 +58,7 @@ class RenderedSpec(Strict, frozen=True):
 
 
 class BackgroundSpec(Strict, frozen=True):
-    """Items of the photographs on other backgrounds; for photographs on a plain board, see `cutouts`.
+    """Items of the photographs on other backgrounds; for photographs on a plain board, see `rendering.cutouts`.
 
     Attributes:
         share: of the photographs' views that get another background.

@@ -80,7 +80,7 @@ def build_report(
         schema=SCHEMA,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         waste_edge=__version__,
-        data=dataset.root.name if dataset.root.name != "images" else dataset.root.parent.name,
+        data=dataset.name,
         protocol=pictures.protocol,
         pictures=len(pictures.scored),
         groups=groups,

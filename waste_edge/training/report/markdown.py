@@ -39,11 +39,12 @@ def to_markdown(report: Report) -> str:
     elif report.unknown:
         tables.append(unknown_table(report))
     for table in tables:
-        lines += _lines(table)
+        lines += table_lines(table)
     return "\n".join(lines)
 
 
-def _lines(table: Table) -> list[str]:
+def table_lines(table: Table) -> list[str]:
+    """One table under its title, and its note."""
     rule = ("---", *("---:" for _ in table.headings[1:]))
     rows = [f"| {' | '.join(_plain(cell) for cell in row)} |" for row in (table.headings, rule, *table.rows)]
     note = [table.note, ""] if table.note else []

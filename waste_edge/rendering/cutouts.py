@@ -56,7 +56,7 @@ def cut_out(pixels: Pixels) -> Cutout | None:
 
 
 def put_down(pixels: Pixels, cutout: Cutout, ground: Bytes, rng: Rng) -> Bytes:
-    """The item on another ground, turned, mirrored, larger or smaller, with the shade it threw on the board.
+    """The item on another ground, turned, mirrored, larger or smaller, perhaps with the shade it threw on the board.
 
     Args:
         pixels: the photograph, uint8 (H, W, 3).
@@ -64,16 +64,53 @@ def put_down(pixels: Pixels, cutout: Cutout, ground: Bytes, rng: Rng) -> Bytes:
         ground: what it is put on, uint8 (h, w, 3); the result has this size.
         rng: source of every chance.
     """
+    matrix = _place(pixels, cutout, (ground.shape[1], ground.shape[0]), rng)
+    shaded = cutout.board is not None and rng.random() < 0.6
+    return _laid(pixels, cutout, ground, matrix, shaded, float(rng.uniform(0.5, 1.2)))
+
+
+def change_ground(pixels: Pixels, cutout: Cutout, ground: Bytes) -> Bytes:
+    """The item where it lay, with the shade it threw, and nothing but the ground another one.
+
+    Args:
+        pixels: the photograph, uint8 (H, W, 3).
+        cutout: see `cut_out`.
+        ground: of the photograph's size.
+    """
+    soft_px = 0.8 * min(pixels.shape[:2]) / 256
+    return _laid(pixels, cutout, ground, np.eye(3), cutout.board is not None, soft_px)
+
+
+def _laid(
+    pixels: Pixels, cutout: Cutout, ground: Bytes, matrix: NDArray[np.float64], shaded: bool, soft_px: float
+) -> Bytes:
+    """The item on the ground, where `matrix` (3, 3) takes the photograph's pixels, its edge softened."""
     size = (ground.shape[1], ground.shape[0])
-    matrix = _place(pixels, cutout, size, rng)
-    across = pixels.shape[1] / cutout.cover.shape[1]
-    cover: Floats = _warped(cutout.cover, matrix @ np.diag([across, across, 1.0]), size) * np.float32(1 / 255)
+    onto_ground = matrix @ _enlarging(cutout.cover, pixels)
+    cover: Floats = _warped(cutout.cover, onto_ground, size) * np.float32(1 / 255)
+    pixels, matrix = _shrunk(pixels, matrix)
     item = _warped(pixels, matrix, size, cv2.BORDER_REPLICATE)
     below = ground.astype(np.float32)
-    if cutout.board is not None and rng.random() < 0.6:
+    if shaded and cutout.board is not None:
         below *= _shade(item, _warped(np.ones(pixels.shape[:2], np.float32), matrix, size), cutout.board)
-    cover = blur(cover, float(rng.uniform(0.5, 1.2)))[..., None]
+    cover = blur(cover, soft_px)[..., None]
     return np.asarray(np.clip(item * cover + below * (1 - cover) + 0.5, 0, 255), np.uint8)
+
+
+def _shrunk(pixels: Pixels, matrix: NDArray[np.float64]) -> tuple[Pixels, NDArray[np.float64]]:
+    """A photograph that is to become much smaller, made so by averages: bilinear sampling alone would skip pixels."""
+    zoom = float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
+    if zoom >= 0.7:
+        return pixels, matrix
+    size = (max(1, round(pixels.shape[1] * zoom)), max(1, round(pixels.shape[0] * zoom)))
+    small = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return small, matrix @ _enlarging(small, pixels)
+
+
+def _enlarging(small: NDArray[Any], large: NDArray[Any]) -> NDArray[np.float64]:
+    """Pixels of a reduced picture to those of the whole one, (3, 3), middles to middles."""
+    down, across = large.shape[0] / small.shape[0], large.shape[1] / small.shape[1]
+    return np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2], [0, 0, 1]])
 
 
 def _shade(item: Floats, inside: Floats, board: Floats) -> Floats:
@@ -144,11 +181,8 @@ def _divided(small: Bytes, distance: Floats, limit: float, board: NDArray[np.boo
     if not 20 < item.sum() < item.size - 20:
         return None
     cv2.setRNGSeed(0)
-    box, models = (
-        (0, 0, 0, 0),
-        (np.zeros((1, 65)), np.zeros((1, 65))),
-    )  # the box is not looked at, the models are its own
-    cv2.grabCut(small, marks, box, *models, 2, cv2.GC_INIT_WITH_MASK)
+    no_box, models = (0, 0, 0, 0), (np.zeros((1, 65)), np.zeros((1, 65)))  # these are written to, and not asked for
+    cv2.grabCut(small, marks, no_box, *models, 2, cv2.GC_INIT_WITH_MASK)
     item = np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD))
     closed = cv2.morphologyEx(item.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
     return _solid(np.asarray(closed, np.uint8))
