@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,6 +38,9 @@ from waste_edge.resources import BUNDLES, DEFAULT_BUNDLE
 from waste_edge.strict import to_json
 
 __all__ = ["fused_run", "reading_recipes", "talking_photos", "tiny_encoder"]  # fixtures of models that read
+
+# A shell that starts the suite in the background lets it ignore Ctrl-C, and so would every process that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 COLOURS = {"blue": (30, 30, 220), "green": (30, 220, 30), "red": (220, 30, 30)}
 SIZE_PX = 16

@@ -359,10 +359,13 @@ def test_ctrl_c_at_the_terminal_goes_past_the_child(do):
     command = [sys.executable, "-c", PARENT.format(then=then)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment, start_new_session=True) as parent:
-        pid = int(parent.stdout.readline())
-        time.sleep(0.2)
-        os.killpg(parent.pid, signal.SIGINT)  # what a terminal does
-        _, complaints = parent.communicate(timeout=LONG_S)
+        try:
+            pid = int(parent.stdout.readline())
+            time.sleep(0.2)
+            os.killpg(parent.pid, signal.SIGINT)  # what a terminal does
+            _, complaints = parent.communicate(timeout=LONG_S)
+        finally:
+            parent.kill()  # else a failure would be waited for
     assert (parent.returncode, complaints) == (0, b"")
     assert b"child.py" not in command_line(pid)
 

@@ -52,7 +52,7 @@ def draw_latency(report: BenchReport, rows: list[Row], path: Path) -> Path:
     shown_ms = _shown([(row.latency.p50_ms, row.latency.p99_ms) for row in rows if row.latency])
     for place, row in enumerate(rows):
         assert row.latency is not None
-        points, colour = row.latency.percentiles_ms, colour_of(row)
+        points, colour = row.latency.percentiles_ms, colour_of(row, report)
         drawn = [min(point, shown_ms) for point in points]
         alpha = 0.5 if row.kind == "bare" else 1.0
         axes.plot(drawn[1::98], [place] * 2, color=colour, linewidth=1.2, alpha=alpha)
@@ -90,9 +90,9 @@ def draw_accuracy(report: BenchReport, rows: list[Row], path: Path) -> Path:
     left, right = figure.subplots(1, 2, sharey=True)
     for row in rows:
         assert row.latency is not None
-        _point(left, row.latency.p50_ms, row)
+        _point(left, row.latency.p50_ms, row, report)
         if row.size_bytes is not None:
-            _point(right, row.size_bytes / 1024, row)
+            _point(right, row.size_bytes / 1024, row, report)
     said = "accuracy, %" if has_accuracy else "golden inputs that get FP32's label, %"
     left.set(xlabel="median latency, ms", ylabel=said)
     right.set(xlabel="file, KiB")
@@ -104,9 +104,9 @@ def draw_accuracy(report: BenchReport, rows: list[Row], path: Path) -> Path:
             [],
             [],
             linestyle="",
-            color=colour_of(row),
+            color=colour_of(row, report),
             marker=MARKERS[engine_key(row)],
-            markerfacecolor=_face(row),
+            markerfacecolor=_face(row, report),
             label=name_of(row, report),
         )
         for row in rows
@@ -116,7 +116,7 @@ def draw_accuracy(report: BenchReport, rows: list[Row], path: Path) -> Path:
     return save(figure, path)
 
 
-def _point(axes: Axes, x: float, row: Row) -> None:
+def _point(axes: Axes, x: float, row: Row, report: BenchReport) -> None:
     if row.accuracy is not None:
         value, low, high = row.accuracy.accuracy, row.accuracy.low, row.accuracy.high
     else:
@@ -124,14 +124,14 @@ def _point(axes: Axes, x: float, row: Row) -> None:
         value, low, high = row.agreement.agreement, row.agreement.low, row.agreement.high
     spread = [[100 * max(0.0, value - low)], [100 * max(0.0, high - value)]]
     marker = MARKERS[engine_key(row)]
-    colour = colour_of(row)
+    colour = colour_of(row, report)
     size = 9 if marker == MARKERS["onnx"] else 6  # one must be seen behind another
     axes.errorbar(x, 100 * value, yerr=spread, capsize=3, linewidth=1, color=colour)
-    axes.plot(x, 100 * value, marker=marker, markersize=size, color=colour, markerfacecolor=_face(row))
+    axes.plot(x, 100 * value, marker=marker, markersize=size, color=colour, markerfacecolor=_face(row, report))
 
 
-def _face(row: Row) -> str:
-    return "white" if engine_key(row) == "onnx" else colour_of(row)
+def _face(row: Row, report: BenchReport) -> tuple[float, float, float]:
+    return (1.0, 1.0, 1.0) if engine_key(row) == "onnx" else colour_of(row, report)
 
 
 def draw_stages(report: BenchReport, path: Path) -> Path:
@@ -180,7 +180,13 @@ def draw_time(report: BenchReport, rows: list[Row], path: Path) -> Path:
         times, medians = zip(*((block.at_s, block.p50_ms) for block in row.latency.blocks), strict=True)
         marker = "." if len(times) < 20 else ""
         above.plot(
-            times, medians, style, marker=marker, color=colour_of(row), linewidth=1.2, label=name_of(row, report)
+            times,
+            medians,
+            style,
+            marker=marker,
+            color=colour_of(row, report),
+            linewidth=1.2,
+            label=name_of(row, report),
         )
     end_s = max(block.at_s for row in ours if row.latency for block in row.latency.blocks)
     above.set(ylabel="median of a block, ms", ylim=(0, None), xlim=(-0.02 * end_s, max(1.0, 1.02 * end_s)))

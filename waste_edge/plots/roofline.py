@@ -24,10 +24,14 @@ def draw_roofline(report: BenchReport, path: Path) -> Path:
         row = report.row(roof.key)
         reached = roof.macs / roof.measured_ms / 1e6
         line = np.minimum(roof.peak_gmacs_per_s, span * roof.memory_gb_per_s)
-        axes.plot(span, line, "--" if engine_key(row) == "onnx" else "-", color=colour_of(row), linewidth=1, alpha=0.7)
+        axes.plot(
+            span, line, "--" if engine_key(row) == "onnx" else "-", color=colour_of(row, report), linewidth=1, alpha=0.7
+        )
         label = f"{name_of(row, report)}: {roof.peak_share:.0%} of the peak"
         marker = MARKERS[engine_key(row)]
-        axes.plot(intensity, reached, linestyle="", marker=marker, color=colour_of(row), markersize=8, label=label)
+        axes.plot(
+            intensity, reached, linestyle="", marker=marker, color=colour_of(row, report), markersize=8, label=label
+        )
     axes.set(
         xscale="log",
         yscale="log",

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from waste_edge.benchmarks.schema import BenchReport, Row, SoakReport
@@ -78,6 +79,9 @@ def name_of(row: Row, report: BenchReport, kind: bool = True) -> str:
     return ", ".join(words)
 
 
-def colour_of(row: Row) -> str:
-    """One for each precision."""
-    return COLOURS[row.precision]
+def colour_of(row: Row, report: BenchReport) -> tuple[float, float, float]:
+    """One for each precision, as RGB in 0..1, paler the more threads there are."""
+    counts = sorted({other.threads for other in report.rows})
+    pale = 0.6 * counts.index(row.threads) / max(1, len(counts) - 1)
+    red, green, blue = (part + (1 - part) * pale for part in to_rgb(COLOURS[row.precision]))
+    return red, green, blue
