@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from scipy.special import logsumexp
@@ -7,11 +9,17 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from waste_edge.rejection import (
     KNOWN_SCORES,
+    DeviceScore,
+    Direction,
+    Prototypes,
+    Scorer,
     cosine,
     energy,
     fit_feature_space,
+    fit_prototypes,
     judge_scores,
     known_scores,
+    linear,
     mahalanobis,
     max_logit,
     max_probability,
@@ -73,23 +81,85 @@ def test_a_class_without_pictures_is_no_mean() -> None:
 
 
 def test_cosine_is_one_towards_a_class_and_falls_away() -> None:
-    space = fit_feature_space(np.array([[1.0, 0], [1, 0], [0, 1], [0, 1]]), np.array([0, 0, 1, 1]))
-    scores = cosine(np.array([[1.0, 0], [10, -9], [1, 1]]), space)
-    assert scores == pytest.approx([1.0, 1.0, 0.0], abs=1e-9)
+    prototypes = fit_prototypes(np.array([[1.0, 0], [9, 0], [0, 2], [0, 5]]), np.array([0, 0, 4, 4]))
+    assert prototypes.units.tolist() == [[1, 0], [0, 1]], "a class without pictures has no direction"
+    scores = cosine(np.array([[0.1, 0], [10, -10], [1, 1], [-3, 0], [0, 0]]), prototypes)
+    assert scores == pytest.approx([1.0, 0.5**0.5, 0.5**0.5, 0.0, 0.0])
+
+
+def test_a_class_mean_is_that_of_directions_not_of_lengths() -> None:
+    features = np.array([[1.0, 0.0], [0.0, 1000.0]])
+    assert fit_prototypes(features, np.array([0, 0])).units[0] == pytest.approx([0.5**0.5, 0.5**0.5])
 
 
 def test_all_scores_are_higher_for_the_known() -> None:
     logits, features, truth = clusters(3)
-    generator = np.random.default_rng(4)
-    strange = generator.normal(0, 1, (80, 8))
+    features = features[:, :7]  # without what varies for nothing, which only a covariance sees through
+    strange = np.random.default_rng(4).normal(0, 1, (80, 7))
     strange[:, 3:6] += 5
-    space = fit_feature_space(features, truth)
-    known, unknown = known_scores(logits, features, space), known_scores(strange[:, :3], strange, space)
+    direction = Direction(np.array([1.0, 1, 1, -1, -1, -1, 0]), 0.5)
+    fitted = (1.0, direction, fit_prototypes(features, truth), fit_feature_space(features, truth))
+    known, unknown = known_scores(logits, features, *fitted), known_scores(strange[:, :3], strange, *fitted)
     assert tuple(known) == KNOWN_SCORES
     for result in judge_scores(known, logits.argmax(axis=1) == truth, known, unknown):
         assert result.auroc is not None
         assert result.auroc > 0.8, result.score
-    assert tuple(known_scores(logits, features, None)) == ("max_probability", "max_logit", "energy")
+    assert tuple(known_scores(logits, features)) == ("max_probability", "max_logit", "energy")
+
+
+def test_a_direction_is_a_dot_product_and_a_bias() -> None:
+    direction = Direction(np.array([2.0, -1.0]), 0.25)
+    assert linear(np.array([[1.0, 1.0], [0.0, 3.0]], np.float32), direction).tolist() == [1.25, -2.75]
+
+
+@pytest.mark.parametrize("name", get_args(DeviceScore))
+def test_a_bundles_score_is_the_hosts(name: DeviceScore) -> None:
+    logits, features, truth = clusters(6)
+    learnt = {
+        "linear": Direction(np.random.default_rng(7).normal(size=8), -0.5),
+        "cosine": fit_prototypes(features, truth),
+    }
+    scorer = Scorer(name, 1.7, learnt.get(name))  # type: ignore[arg-type]
+    expected = known_scores(logits, features, 1.7, learnt["linear"], learnt["cosine"])[name]  # type: ignore[arg-type]
+    assert scorer(logits, features).tolist() == expected.tolist()
+    alone = [float(scorer(logits[[index]], features[[index]])[0]) for index in range(len(logits))]
+    assert alone == pytest.approx(expected.tolist(), rel=1e-9), "one picture at a time, as a device asks"
+
+
+@pytest.mark.parametrize(
+    ("name", "learnt"),
+    [
+        ("linear", None),
+        ("cosine", Direction(np.ones(2), 0.0)),
+        ("linear", Prototypes(np.ones((1, 2)))),
+        ("energy", Direction(np.ones(2), 0.0)),
+    ],
+)
+def test_a_score_has_what_it_learnt_and_nothing_else(name: DeviceScore, learnt: Direction | Prototypes | None) -> None:
+    with pytest.raises(ValueError, match=f"score {name} needs a"):
+        Scorer(name, 1.0, learnt)
+
+
+def test_the_shipped_threshold_is_judged_first_and_as_it_is() -> None:
+    known, unknown = {"energy": np.arange(10.0)}, {"energy": np.arange(-5.0, 5.0)}
+    elsewhere = {"energy": np.arange(2.0, 12.0)}
+    right = np.ones(10, bool)
+    shipped, fitted = judge_scores(
+        known,
+        right,
+        known,
+        unknown,
+        elsewhere=elsewhere,
+        shipped=("energy", 3.0),  # type: ignore[arg-type]
+    )
+    assert (shipped.keep, shipped.threshold, shipped.kept, shipped.rejected) == (None, 3.0, 0.7, 0.8)
+    assert (shipped.in_words, fitted.in_words) == ("energy, as shipped", "energy")
+    assert (fitted.keep, fitted.threshold, fitted.kept) == (0.95, 0.0, 1.0)
+    assert (
+        shipped.auroc == fitted.auroc == pytest.approx(roc_auc_score([1] * 10 + [0] * 10, [*range(10), *range(-5, 5)]))
+    )
+    assert shipped.kept_elsewhere == 0.9
+    assert shipped.auroc_elsewhere == pytest.approx(roc_auc_score([1] * 10 + [0] * 10, [*range(2, 12), *range(-5, 5)]))
 
 
 @pytest.mark.parametrize(("keep", "expected"), [(0.95, 5.0), (1.0, 0.0), (0.5, 50.0), (0.951, 4.0)])

@@ -9,6 +9,7 @@ import typer
 
 from waste_edge.cli.common import DataOption, JsonOption, console
 from waste_edge.cli.report_output import (
+    ElsewhereOption,
     UnknownOption,
     check_outputs,
     grouped_dataset,
@@ -42,6 +43,7 @@ def command(
         Path | None, typer.Option("--markdown", metavar="FILE", help="Write the tables as Markdown, without pictures.")
     ] = None,
     unknown: UnknownOption = None,
+    elsewhere: ElsewhereOption = False,
     json: JsonOption = False,
 ) -> None:
     """Hold models against each other on pictures that none of them was trained on.
@@ -69,7 +71,7 @@ def command(
         dataset = grouped_dataset(data, opened[0])
         gathered = gather_folds(opened, dataset)
         pictures = pictures_for_all(gathered, dataset)
-        report = report_on(gathered, dataset, pictures, unknown, full=True)
+        report = report_on(gathered, dataset, pictures, unknown, elsewhere, full=True)
     if out is not None:
         write_page(report, pictures.scored, out)
     if markdown is not None:
@@ -81,7 +83,7 @@ def command(
 
 
 def _print(report: Report, out: Path | None) -> None:
-    from waste_edge.training.report import tables
+    from waste_edge.training.report import tables, unknown_tables
 
     screen = console()
     for leak in report.leaks:
@@ -96,7 +98,10 @@ def _print(report: Report, out: Path | None) -> None:
     for stages in report.stages:
         _print_table(screen, tables.stages_tables(stages)[0].columns("model", "right", "lost", "ms"))
     if report.unknown:
-        _print_table(screen, tables.unknown_table(report))
+        screen.print(f"unknown: {report.unknown.in_words}", markup=False, soft_wrap=True)
+        _print_table(screen, unknown_tables.unknown_table(report))
+    if report.elsewhere:
+        _print_table(screen, unknown_tables.elsewhere_table(report))
     if out is not None:
         screen.print(f"the page: {out}", markup=False, soft_wrap=True)
 
