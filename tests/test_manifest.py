@@ -70,7 +70,7 @@ def test_the_names_are_the_types() -> None:
         ("artifacts.onnx-int8.file", "sub\\a.onnx", "plain name"),
         ("calibration.temperature", 0, "temperature must be positive"),
         ("calibration.min_confidence", 1.0, "min_confidence"),
-        ("calibration.known_score", "mahalanobis", r"Invalid enum value 'mahalanobis', in `calibration\.known_score`"),
+        ("calibration.known_score", "margin", r"Invalid enum value 'margin', in `calibration\.known_score`"),
         ("calibration.known_score", "linear", "known_score linear has a file for known_parameters"),
         ("calibration.known_score", "cosine", "known_score cosine has a file for known_parameters"),
         ("calibration.known_parameters", {"file": "a", "size_bytes": 1, "sha256": ""}, "max_logit has none for"),

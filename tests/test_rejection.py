@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import get_args
-
 import numpy as np
 import pytest
 from scipy.special import logsumexp
@@ -9,8 +7,9 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from waste_edge.rejection import (
     KNOWN_SCORES,
-    DeviceScore,
     Direction,
+    KnownScore,
+    Learnt,
     Prototypes,
     Scorer,
     cosine,
@@ -23,6 +22,7 @@ from waste_edge.rejection import (
     mahalanobis,
     max_logit,
     max_probability,
+    narrowed,
     threshold_keeping,
 )
 
@@ -97,9 +97,12 @@ def test_all_scores_are_higher_for_the_known() -> None:
     features = features[:, :7]  # without what varies for nothing, which only a covariance sees through
     strange = np.random.default_rng(4).normal(0, 1, (80, 7))
     strange[:, 3:6] += 5
-    direction = Direction(np.array([1.0, 1, 1, -1, -1, -1, 0]), 0.5)
-    fitted = (1.0, direction, fit_prototypes(features, truth), fit_feature_space(features, truth))
-    known, unknown = known_scores(logits, features, *fitted), known_scores(strange[:, :3], strange, *fitted)
+    learnt: dict[KnownScore, Learnt] = {
+        "linear": Direction(np.array([1.0, 1, 1, -1, -1, -1, 0]), 0.5),
+        "cosine": fit_prototypes(features, truth),
+        "mahalanobis": fit_feature_space(features, truth),
+    }
+    known, unknown = known_scores(logits, features, 1.0, learnt), known_scores(strange[:, :3], strange, 1.0, learnt)
     assert tuple(known) == KNOWN_SCORES
     for result in judge_scores(known, logits.argmax(axis=1) == truth, known, unknown):
         assert result.auroc is not None
@@ -112,18 +115,39 @@ def test_a_direction_is_a_dot_product_and_a_bias() -> None:
     assert linear(np.array([[1.0, 1.0], [0.0, 3.0]], np.float32), direction).tolist() == [1.25, -2.75]
 
 
-@pytest.mark.parametrize("name", get_args(DeviceScore))
-def test_a_bundles_score_is_the_hosts(name: DeviceScore) -> None:
+@pytest.mark.parametrize("name", KNOWN_SCORES)
+def test_a_bundles_score_is_the_hosts(name: KnownScore) -> None:
     logits, features, truth = clusters(6)
-    learnt = {
+    learnt: dict[KnownScore, Learnt] = {
         "linear": Direction(np.random.default_rng(7).normal(size=8), -0.5),
         "cosine": fit_prototypes(features, truth),
+        "mahalanobis": fit_feature_space(features, truth),
     }
-    scorer = Scorer(name, 1.7, learnt.get(name))  # type: ignore[arg-type]
-    expected = known_scores(logits, features, 1.7, learnt["linear"], learnt["cosine"])[name]  # type: ignore[arg-type]
+    scorer = Scorer(name, 1.7, learnt.get(name))
+    expected = known_scores(logits, features, 1.7, learnt)[name]
     assert scorer(logits, features).tolist() == expected.tolist()
     alone = [float(scorer(logits[[index]], features[[index]])[0]) for index in range(len(logits))]
     assert alone == pytest.approx(expected.tolist(), rel=1e-9), "one picture at a time, as a device asks"
+
+
+def test_a_narrowed_space_keeps_the_widest_directions_and_the_variance_of_the_rest() -> None:
+    _, features, truth = clusters(0)
+    space = fit_feature_space(features, truth)
+    few = narrowed(space, 3)
+    assert few.variances.tolist() == sorted(space.variances, reverse=True)[:3]
+    assert few.variances.sum() + 5 * few.rest == pytest.approx(space.variances.sum())
+    assert np.abs(few.directions[7]).max() == pytest.approx(1, abs=0.01), "the one that varies most"
+    everything = narrowed(space, 8)
+    assert mahalanobis(features, everything) == pytest.approx(mahalanobis(features, space))
+
+
+def test_directions_that_no_picture_spans_count_in_the_rest() -> None:
+    generator = np.random.default_rng(0)
+    features = np.hstack([generator.normal(size=(6, 5)), np.zeros((6, 15))])
+    space = fit_feature_space(features, np.zeros(6, int))
+    total = space.variances.sum() + (20 - len(space.variances)) * space.rest
+    few = narrowed(space, 2)
+    assert few.variances.sum() + 18 * few.rest == pytest.approx(total)
 
 
 @pytest.mark.parametrize(
@@ -132,10 +156,11 @@ def test_a_bundles_score_is_the_hosts(name: DeviceScore) -> None:
         ("linear", None),
         ("cosine", Direction(np.ones(2), 0.0)),
         ("linear", Prototypes(np.ones((1, 2)))),
+        ("mahalanobis", Prototypes(np.ones((1, 2)))),
         ("energy", Direction(np.ones(2), 0.0)),
     ],
 )
-def test_a_score_has_what_it_learnt_and_nothing_else(name: DeviceScore, learnt: Direction | Prototypes | None) -> None:
+def test_a_score_has_what_it_learnt_and_nothing_else(name: KnownScore, learnt: Learnt | None) -> None:
     with pytest.raises(ValueError, match=f"score {name} needs a"):
         Scorer(name, 1.0, learnt)
 

@@ -14,7 +14,7 @@ from waste_edge.arrays import Arrays
 from waste_edge.errors import BundleError, ConfigError
 from waste_edge.files import is_full, sha256_of, write_atomically
 from waste_edge.manifest import MANIFEST_NAME, ArtifactName, FileEntry, Manifest
-from waste_edge.rejection import DeviceScore, Direction, Prototypes, Scorer
+from waste_edge.rejection import Direction, FeatureSpace, KnownScore, Learnt, Prototypes, Scorer
 from waste_edge.resources import BUNDLES
 from waste_edge.signing import SIGNATURE_NAME, RequiredKey
 from waste_edge.strict import read_json
@@ -72,11 +72,19 @@ class Bundle:
             learnt = self._learnt(calibration.known_score, arrays)
         return Scorer(calibration.known_score, calibration.temperature, learnt)
 
-    def _learnt(self, score: DeviceScore, arrays: Arrays) -> Direction | Prototypes:
-        features, classes = self.manifest.features, len(self.manifest.labels)
+    def _learnt(self, score: KnownScore, arrays: Arrays) -> Learnt:
+        features = self.manifest.features
         if score == "linear":
-            return Direction(arrays.numbers("weights", (features,)), float(arrays.numbers("bias", ())))
-        return Prototypes(arrays.numbers("units", (classes, features)))
+            return Direction(arrays.numbers("weights", features), float(arrays.numbers("bias")))
+        if score == "cosine":
+            return Prototypes(arrays.numbers("units", None, features))
+        variances = arrays.numbers("variances", None, positive=True)
+        return FeatureSpace(
+            means=arrays.numbers("means", None, features),
+            directions=arrays.numbers("directions", features, len(variances)),
+            variances=variances,
+            rest=float(arrays.numbers("rest", positive=True)),
+        )
 
     def verify_checksums(self) -> None:
         """Raise BundleError naming the first file whose content is not what the manifest vouches for."""

@@ -13,7 +13,7 @@ import msgspec
 from waste_edge.dataset import LabelMap, SplitSpec
 from waste_edge.metrics import Comparison, Scores
 from waste_edge.preprocess import InputSpec
-from waste_edge.rejection import DeviceScore
+from waste_edge.rejection import SCORES_OF_FEATURES, KnownScore
 from waste_edge.strict import Strict
 from waste_edge.taxonomy import check_labels, check_tree
 
@@ -81,15 +81,16 @@ class Calibration(Strict, frozen=True):
         min_known_score: a known score below it means "unknown".
         fitted_on: which pictures, in words.
         known_score: how known a picture looks; see `rejection`. Bundles made before there was a choice have none.
-        known_parameters: the file of what `linear` and `cosine` learnt, a NumPy `.npz` without pickle; None for every
-            other score. `linear` has `weights` float32 (F,) and `bias` float32 (); `cosine` has `units` float32 (K, F).
+        known_parameters: the file of what the score learnt in feature space, a NumPy `.npz` without pickle that holds
+            float32; None for a score of logits. `linear`: `weights` (F,) and `bias` (). `cosine`: `units` (P, F).
+            `mahalanobis`: `means` (K, F), `directions` (F, R), `variances` (R,), `rest` ().
     """
 
     temperature: float
     min_confidence: float
     min_known_score: float
     fitted_on: str
-    known_score: DeviceScore = "max_logit"
+    known_score: KnownScore = "max_logit"
     known_parameters: FileEntry | None = None
 
     def __post_init__(self) -> None:
@@ -99,7 +100,7 @@ class Calibration(Strict, frozen=True):
             raise ValueError(f"min_confidence must be 0 to 1, got {self.min_confidence}")
         if not math.isfinite(self.min_known_score):
             raise ValueError(f"min_known_score must be a finite number, got {self.min_known_score}")
-        if (self.known_score in ("linear", "cosine")) != (self.known_parameters is not None):
+        if (self.known_score in SCORES_OF_FEATURES) != (self.known_parameters is not None):
             expected = "none" if self.known_parameters is not None else "a file"
             raise ValueError(f"known_score {self.known_score} has {expected} for known_parameters; export again")
 

@@ -16,7 +16,7 @@ from waste_edge.manifest import Calibration
 from waste_edge.metrics import softmax
 from waste_edge.pictures import read_picture
 from waste_edge.preprocess import Region
-from waste_edge.rejection import DeviceScore, Prototypes, cosine, known_scores
+from waste_edge.rejection import KnownScore, Prototypes, cosine, known_scores
 
 Give = Callable[..., None]
 
@@ -79,7 +79,7 @@ def test_the_shipped_bundle_is_judged_as_it_always_was(default_bundle: Path) -> 
 
 @pytest.mark.parametrize("score", ["max_probability", "max_logit", "energy"])
 def test_the_manifest_says_which_score_and_its_threshold_decides(
-    bundle_copy: Path, edit_manifest: Callable[[Path, str, Any], None], score: DeviceScore
+    bundle_copy: Path, edit_manifest: Callable[[Path, str, Any], None], score: KnownScore
 ) -> None:
     pixels = np.full((16, 16, 3), (200, 100, 20), np.uint8)
     edit_manifest(bundle_copy, "calibration.known_score", score)
@@ -94,6 +94,9 @@ def test_the_manifest_says_which_score_and_its_threshold_decides(
         with open_bundle(bundle_copy) as bundle:
             prediction = load_classifier(bundle).classify(pixels)
         assert (prediction.known_score, prediction.label, prediction.best) == (expected, label, "red")
+
+
+SPACE = {"means": np.zeros((2, 3)), "directions": np.ones((3, 1)), "variances": [1.0], "rest": 1.0}
 
 
 def coloured(blue: int, green: int, red: int) -> Pixels:
@@ -127,6 +130,22 @@ def test_the_angle_to_the_class_means_decides_on_the_device(bundle_copy: Path, g
     assert said[3].known_score == pytest.approx(-1 / 3, abs=0.01)
 
 
+def test_the_distance_to_the_class_means_decides_on_the_device(bundle_copy: Path, give_known_score: Give) -> None:
+    """Two means on the line of greys; along it the classes spread widely, across it hardly."""
+    grey = np.ones((3, 1)) / np.sqrt(3)
+    space = {"means": [[-0.5] * 3, [0.5] * 3], "directions": grey, "variances": [4.0], "rest": 0.01}
+    give_known_score(bundle_copy, "mahalanobis", -1.0, **space)
+    with open_bundle(bundle_copy) as bundle:
+        classifier = load_classifier(bundle, artifact="onnx-fp32")
+        black, red = classifier.classify(coloured(0, 0, 0)), classifier.classify(coloured(128, 128, 255))
+    assert black.known_score == pytest.approx(-0.5 * 3**0.5 / 2, rel=1e-4)
+    difference = np.array([127 / 128, 0, 0])[:, None] - np.array([[-0.5] * 3, [0.5] * 3]).T
+    along = (grey.T @ difference)[0]
+    across = (difference**2).sum(axis=0) - along**2
+    assert red.known_score == pytest.approx(-np.sqrt(along**2 / 4 + across / 0.01).min(), rel=1e-4)
+    assert (red.label, red.best) == ("unknown", "red")
+
+
 @pytest.mark.parametrize(
     ("score", "arrays", "message"),
     [
@@ -136,7 +155,16 @@ def test_the_angle_to_the_class_means_decides_on_the_device(bundle_copy: Path, g
         ("linear", {"weights": [1, 2, 3]}, "lacks the array bias"),
         ("linear", {"weights": [1, 2, 3], "bias": [0]}, "bias is float32 (1,), expected float32 ()"),
         ("cosine", {"weights": [1, 2, 3], "bias": 0}, "lacks the array units"),
-        ("cosine", {"units": np.ones((2, 3))}, "units is float32 (2, 3), expected float32 (3, 3)"),
+        ("cosine", {"units": np.ones((2, 4))}, "units is float32 (2, 4), expected float32 (any, 3)"),
+        ("cosine", {"units": np.ones((0, 3))}, "units is float32 (0, 3), expected float32 (any, 3)"),
+        ("cosine", {"units": np.ones(3)}, "units is float32 (3,), expected float32 (any, 3)"),
+        (
+            "mahalanobis",
+            {**SPACE, "directions": np.ones((3, 2))},
+            "directions is float32 (3, 2), expected float32 (3, 1)",
+        ),
+        ("mahalanobis", {**SPACE, "variances": [-1]}, "variances holds numbers that are not finite and above 0"),
+        ("mahalanobis", {**SPACE, "rest": 0}, "rest holds numbers that are not finite and above 0"),
     ],
 )
 def test_what_a_score_learnt_must_fit_the_network(

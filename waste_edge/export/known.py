@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,18 @@ from waste_edge.export.recipe import KnownChoice
 from waste_edge.export.work import Work
 from waste_edge.files import write_atomically
 from waste_edge.preprocess import prepare
-from waste_edge.rejection import IN_WORDS, DeviceScore, Direction, Prototypes, Scorer, area_between, fit_prototypes
+from waste_edge.rejection import (
+    IN_WORDS,
+    SCORES_OF_FEATURES,
+    Direction,
+    KnownScore,
+    Learnt,
+    Scorer,
+    area_between,
+    fit_feature_space,
+    fit_prototypes,
+    narrowed,
+)
 from waste_edge.rendering.held_out import CHOOSING
 from waste_edge.rendering.strangers import render_held_out_stranger, render_stranger
 from waste_edge.rendering.textures import paint_texture
@@ -33,7 +45,7 @@ from waste_edge.training.drawn import elsewhere, strangers
 
 PARAMETERS_NAME = "known_score.npz"
 # Not `linear`: what it learns from drawn strangers is in part that they are drawn, which drawn ones cannot tell.
-CANDIDATES: tuple[DeviceScore, ...] = ("max_probability", "max_logit", "energy", "cosine")
+CANDIDATES: tuple[KnownScore, ...] = ("max_probability", "max_logit", "energy", "cosine", "mahalanobis")
 _PHOTOGRAPHS = 600  # of the training part; more hardly move a mean or a direction
 _STRANGERS_TO_FIT, _STRANGERS_TO_CHOOSE = 600, 300
 _INVERSE_PENALTY = 0.01  # of the logistic regression, for standardized features
@@ -53,7 +65,7 @@ class _Asker:
     def __init__(self, work: Work, engine: Engine) -> None:
         self._work = work
         self._engine = engine
-        self._taught: tuple[Outputs, NDArray[np.int64], str] | None = None
+        self._taught: _Taught | None = None
 
     def ask(self, photos: Sequence[Photo]) -> Outputs:
         """Its answers, the pictures read and prepared as a device would."""
@@ -63,22 +75,34 @@ class _Asker:
             self._work.progress(index + 1, len(photos))
         return Outputs(np.stack([row.logits for row in rows]), np.stack([row.features for row in rows]))
 
-    def taught(self) -> tuple[Outputs, NDArray[np.int64], str]:
-        """Answers to training photographs, plain and with the items elsewhere, their labels, and which in words."""
+    def taught(self) -> _Taught:
+        """Its features of training photographs, and of their items on other backgrounds."""
         if self._taught is None:
-            work = self._work
+            work, labels = self._work, self._work.run.info.labels
             plain = stratified(work.dataset, work.parts["train"], _PHOTOGRAPHS, seed=0)
-            if unseen := set(work.run.info.labels) - {photo.label for photo in plain}:
+            if unseen := set(labels) - {photo.label for photo in plain}:
                 raise DataError(
-                    f"{work.dataset.root}: no training picture of {', '.join(sorted(unseen))}; add some, or set "
-                    'known_score = "max_logit" in the export recipe, which needs none'
+                    f"{work.dataset.root}: no training picture of {', '.join(sorted(unseen))}; add some, or leave "
+                    "known_score out of the export recipe"
                 )
             work.step("asking about training photographs, and their items on other backgrounds")
             moved = elsewhere(plain, paint_texture, work.progress)
-            photos = [*plain, *moved]
-            words = f"{len(plain)} training pictures, {len(moved)} of them on other backgrounds too"
-            self._taught = self.ask(photos), truth_of(photos, work.run.info.labels), words
+            features = self.ask([*plain, *moved]).features
+            self._taught = _Taught(features, truth_of([*plain, *moved], labels), len(plain))
         return self._taught
+
+
+@dataclass(frozen=True, eq=False)
+class _Taught:
+    """Features (N, F) and labels (N,) of training photographs: first `plain` ones as they are, then items elsewhere."""
+
+    features: NDArray[np.float32]
+    truth: NDArray[np.int64]
+    plain: int
+
+    @property
+    def in_words(self) -> str:
+        return f"{self.plain} training pictures, {len(self.truth) - self.plain} of them on other backgrounds too"
 
 
 def choose_known(work: Work, engine: Engine, validation: Outputs, temperature: float, wanted: KnownChoice) -> Known:
@@ -98,16 +122,12 @@ def choose_known(work: Work, engine: Engine, validation: Outputs, temperature: f
     return _fitted(asker, wanted, temperature)
 
 
-def write_parameters(path: Path, learnt: Direction | Prototypes) -> None:
+def write_parameters(path: Path, learnt: Learnt) -> None:
     """Write what a score learnt, as `manifest.Calibration` describes the file."""
-    arrays: dict[str, NDArray[np.float64]] = {}
-    if isinstance(learnt, Direction):
-        arrays = {"weights": learnt.weights, "bias": np.array(learnt.bias)}
-    else:
-        arrays = {"units": learnt.units}
+    arrays = {field.name: np.asarray(getattr(learnt, field.name), np.float32) for field in fields(learnt)}
     packed = io.BytesIO()
     # numpy 2 has a keyword before the arrays, which its type stub takes them for.
-    np.savez(packed, **{key: array.astype(np.float32) for key, array in arrays.items()})  # type: ignore[arg-type]
+    np.savez(packed, **arrays)  # type: ignore[arg-type]
     write_atomically(path, packed.getvalue())
 
 
@@ -128,16 +148,22 @@ def _best(work: Work, asker: _Asker, validation: Outputs, temperature: float) ->
     return Known(chosen.scorer, f"{chosen.fitted_on}; chosen by {_STRANGERS_TO_CHOOSE} rendered strangers")
 
 
-def _fitted(asker: _Asker, name: DeviceScore, temperature: float) -> Known:
-    if name not in ("linear", "cosine"):
+def _fitted(asker: _Asker, name: KnownScore, temperature: float) -> Known:
+    if name not in SCORES_OF_FEATURES:
         return Known(Scorer(name, temperature))
-    outputs, truth, words = asker.taught()
-    if name == "cosine":
-        prototypes = fit_prototypes(outputs.features, truth)
-        return Known(Scorer(name, temperature, Prototypes(_as_written(prototypes.units))), f"; class means of {words}")
-    strange = asker.ask(strangers(render_stranger, _STRANGERS_TO_FIT))
-    direction = _direction(outputs.features, strange.features)
-    return Known(Scorer(name, temperature, direction), f"; direction from {len(strange.logits)} strangers to {words}")
+    taught, words = asker.taught(), f"; {IN_WORDS[name]}: of {asker.taught().in_words}"
+    learnt: Learnt
+    if name == "cosine":  # a class elsewhere is a group of its own
+        elsewhere_or_not = np.arange(len(taught.truth)) >= taught.plain
+        learnt = fit_prototypes(taught.features, 2 * taught.truth + elsewhere_or_not)
+    elif name == "mahalanobis":  # items elsewhere would widen the space until strangers fit in
+        learnt = narrowed(fit_feature_space(taught.features[: taught.plain], taught.truth[: taught.plain]))
+        words = f"; {IN_WORDS[name]}: of {taught.plain} training pictures"
+    else:
+        strange = asker.ask(strangers(render_stranger, _STRANGERS_TO_FIT))
+        learnt = _direction(taught.features, strange.features)
+        words += f", and {len(strange.features)} rendered strangers"
+    return Known(Scorer(name, temperature, _as_written(learnt)), words)
 
 
 def _direction(known: NDArray[np.float32], unknown: NDArray[np.float32]) -> Direction:
@@ -148,10 +174,12 @@ def _direction(known: NDArray[np.float32], unknown: NDArray[np.float32]) -> Dire
     fit = LogisticRegression(C=_INVERSE_PENALTY, class_weight="balanced", max_iter=3000)
     fit.fit(scaler.transform(features), is_known)
     weights = fit.coef_[0] / scaler.scale_
-    bias = float(fit.intercept_[0] - weights @ scaler.mean_)
-    return Direction(_as_written(weights), float(np.float32(bias)))
+    return Direction(weights, float(fit.intercept_[0] - weights @ scaler.mean_))
 
 
-def _as_written(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rounded as the bundle's file will hold them, so that thresholds are fitted to what a device computes."""
-    return values.astype(np.float32).astype(np.float64)
+def _as_written(learnt: Learnt) -> Learnt:
+    """Rounded as the bundle's file will hold it, so that thresholds are fitted to what a device computes."""
+    rounded: dict[str, Any] = {
+        field.name: np.float32(getattr(learnt, field.name)).astype(np.float64) for field in fields(learnt)
+    }
+    return replace(learnt, **rounded)

@@ -6,12 +6,12 @@ from typing import Literal
 
 import msgspec
 
-from waste_edge.rejection import DeviceScore
+from waste_edge.rejection import KnownScore
 from waste_edge.resources import find
 from waste_edge.strict import Strict, read_toml
 
 RangeMethod = Literal["minmax", "percentile", "mse", "entropy"]
-KnownChoice = DeviceScore | Literal["best"]
+KnownChoice = KnownScore | Literal["best"]
 
 # In the order `--best` tries them: the plainest first, so that it wins a tie.
 SHIPPED = (

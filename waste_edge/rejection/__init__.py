@@ -3,15 +3,16 @@
 In the core, because the device judges every picture by them. Numpy only.
 """
 
-from waste_edge.rejection.fitting import fit_feature_space, fit_prototypes
+from waste_edge.rejection.fitting import fit_feature_space, fit_prototypes, narrowed
 from waste_edge.rejection.judging import RejectionResult, area_between, judge_scores, threshold_keeping
 from waste_edge.rejection.scores import (
     IN_WORDS,
     KNOWN_SCORES,
-    DeviceScore,
+    SCORES_OF_FEATURES,
     Direction,
     FeatureSpace,
     KnownScore,
+    Learnt,
     Prototypes,
     Scorer,
     cosine,
@@ -26,10 +27,11 @@ from waste_edge.rejection.scores import (
 __all__ = [
     "IN_WORDS",
     "KNOWN_SCORES",
-    "DeviceScore",
+    "SCORES_OF_FEATURES",
     "Direction",
     "FeatureSpace",
     "KnownScore",
+    "Learnt",
     "Prototypes",
     "RejectionResult",
     "Scorer",
@@ -44,5 +46,6 @@ __all__ = [
     "mahalanobis",
     "max_logit",
     "max_probability",
+    "narrowed",
     "threshold_keeping",
 ]

@@ -28,14 +28,25 @@ def fit_feature_space(features: Floats, truth: Integers, shrinkage: float = 0.1)
     return FeatureSpace(means, directions.T, (1 - shrinkage) * lengths**2 + rest, rest)
 
 
-def fit_prototypes(features: Floats, truth: Integers) -> Prototypes:
-    """One direction a class: the mean of its pictures', whatever their features' lengths.
+def narrowed(space: FeatureSpace, directions: int = 32) -> FeatureSpace:
+    """The same space by its widest directions alone, as a bundle carries it; all others share their mean variance."""
+    features = space.directions.shape[0]
+    order = np.argsort(-space.variances, kind="stable")
+    kept, left = order[:directions], order[directions:]
+    unspanned = features - len(order)  # of these every variance is `rest`
+    total = float(space.variances[left].sum()) + unspanned * space.rest
+    rest = total / (len(left) + unspanned) if len(left) + unspanned else space.rest
+    return FeatureSpace(space.means, space.directions[:, kept], space.variances[kept], rest)
 
-    Several a class were tried; they follow single odd pictures, and tell strangers no better.
+
+def fit_prototypes(features: Floats, group: Integers) -> Prototypes:
+    """One direction a group of pictures, as a class on plain boards is one: the mean of theirs.
+
+    k-means within the classes was tried; it follows single odd pictures, and tells strangers no better.
 
     Args:
         features: (N, F), N at least 1, of training pictures.
-        truth: (N,) label indices; a class without pictures has no direction.
+        group: (N,) numbers; one without pictures has no direction.
     """
     directions = unit(features)
-    return Prototypes(unit(np.stack([directions[truth == index].mean(axis=0) for index in np.unique(truth)])))
+    return Prototypes(unit(np.stack([directions[group == index].mean(axis=0) for index in np.unique(group)])))

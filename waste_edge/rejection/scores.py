@@ -6,6 +6,7 @@ means unknown.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -15,8 +16,8 @@ from numpy.typing import NDArray
 from waste_edge.metrics import Floats, softmax
 
 KnownScore = Literal["max_probability", "max_logit", "energy", "linear", "cosine", "mahalanobis"]
-DeviceScore = Literal["max_probability", "max_logit", "energy", "linear", "cosine"]  # those that a bundle may carry
 KNOWN_SCORES: tuple[KnownScore, ...] = get_args(KnownScore)
+SCORES_OF_FEATURES: tuple[KnownScore, ...] = ("linear", "cosine", "mahalanobis")  # the others need logits alone
 IN_WORDS: dict[KnownScore, str] = {
     "max_probability": "largest probability",
     "max_logit": "largest logit",
@@ -37,7 +38,7 @@ class Direction:
 
 @dataclass(frozen=True, eq=False)
 class Prototypes:
-    """Where the features of known pictures point to: `units` float64 (K, F), each of length 1, one a class."""
+    """Where the features of known pictures point to: `units` float64 (P, F), each of length 1."""
 
     units: NDArray[np.float64]
 
@@ -59,6 +60,9 @@ class FeatureSpace:
     rest: float
 
 
+Learnt = Direction | Prototypes | FeatureSpace
+
+
 @dataclass(frozen=True, eq=False)
 class Scorer:
     """The one score that a bundle judges by, defined here for export, evaluation and the device.
@@ -66,24 +70,27 @@ class Scorer:
     Attributes:
         name: which.
         temperature: of the probabilities; only `max_probability` looks at it.
-        learnt: the direction of `linear`, the prototypes of `cosine`; None for every other score.
+        learnt: the direction of `linear`, the prototypes of `cosine`, the space of `mahalanobis`; None of the others.
     """
 
-    name: DeviceScore
+    name: KnownScore
     temperature: float = 1.0
-    learnt: Direction | Prototypes | None = None
+    learnt: Learnt | None = None
 
     def __post_init__(self) -> None:
-        needed = {"linear": Direction, "cosine": Prototypes}.get(self.name, type(None))
+        needed = {"linear": Direction, "cosine": Prototypes, "mahalanobis": FeatureSpace}.get(self.name, type(None))
         if not isinstance(self.learnt, needed):
             raise ValueError(f"score {self.name} needs a {needed.__name__}, got a {type(self.learnt).__name__}")
 
     def __call__(self, logits: Floats, features: Floats) -> NDArray[np.float64]:
         """(N,) of logits (N, C) and pooled features (N, F)."""
-        if isinstance(self.learnt, Direction):
-            return linear(features, self.learnt)
-        if isinstance(self.learnt, Prototypes):
-            return cosine(features, self.learnt)
+        match self.learnt:
+            case Direction():
+                return linear(features, self.learnt)
+            case Prototypes():
+                return cosine(features, self.learnt)
+            case FeatureSpace():
+                return mahalanobis(features, self.learnt)
         if self.name == "max_probability":
             return max_probability(logits, self.temperature)
         return energy(logits) if self.name == "energy" else max_logit(logits)
@@ -148,23 +155,9 @@ def _squared_distances(points: NDArray[np.float64], centres: NDArray[np.float64]
 
 
 def known_scores(
-    logits: Floats,
-    features: Floats,
-    temperature: float = 1.0,
-    direction: Direction | None = None,
-    prototypes: Prototypes | None = None,
-    space: FeatureSpace | None = None,
+    logits: Floats, features: Floats, temperature: float = 1.0, learnt: Mapping[KnownScore, Learnt] | None = None
 ) -> dict[KnownScore, NDArray[np.float64]]:
-    """Every score of N pictures that can be had; those of features need what was fitted for them."""
-    found: dict[KnownScore, NDArray[np.float64]] = {
-        "max_probability": max_probability(logits, temperature),
-        "max_logit": max_logit(logits),
-        "energy": energy(logits),
-    }
-    if direction is not None:
-        found["linear"] = linear(features, direction)
-    if prototypes is not None:
-        found["cosine"] = cosine(features, prototypes)
-    if space is not None:
-        found["mahalanobis"] = mahalanobis(features, space)
-    return found
+    """Every score of N pictures: those of logits, and those of features that `learnt` has something for."""
+    given = learnt or {}
+    names = [name for name in KNOWN_SCORES if name in given or name not in SCORES_OF_FEATURES]
+    return {name: Scorer(name, temperature, given.get(name))(logits, features) for name in names}

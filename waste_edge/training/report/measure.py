@@ -15,9 +15,8 @@ from waste_edge.engines.evaluate import Outputs, Progress, rejected_by, score_lo
 from waste_edge.engines.latency import Taken
 from waste_edge.metrics import Scores, expected_calibration_error, fit_temperature, score, softmax
 from waste_edge.rejection import (
-    Direction,
     KnownScore,
-    Prototypes,
+    Learnt,
     fit_feature_space,
     fit_prototypes,
     judge_scores,
@@ -153,17 +152,16 @@ def _rejection(
     answered: Answered, truth: NDArray[np.int64], labels: Sequence[str], pictures: Pictures
 ) -> RejectionReport:
     calibration, scorer = answered.model.calibration, answered.model.scorer
-    learnt = scorer.learnt if scorer else None
-    direction = learnt if isinstance(learnt, Direction) else None
-    prototypes = learnt if isinstance(learnt, Prototypes) else None
-    space = None
+    learnt: dict[KnownScore, Learnt] = {}
     if answered.training is not None:
-        trained_on = truth_of(pictures.training[answered.model.name], labels)
-        space = fit_feature_space(answered.training.features, trained_on)
-        prototypes = prototypes or fit_prototypes(answered.training.features, trained_on)
+        features, trained_on = answered.training.features, truth_of(pictures.training[answered.model.name], labels)
+        learnt["cosine"] = fit_prototypes(features, trained_on)
+        learnt["mahalanobis"] = fit_feature_space(features, trained_on)
+    if scorer and scorer.learnt:
+        learnt[scorer.name] = scorer.learnt
 
     def scores(outputs: Outputs) -> dict[KnownScore, NDArray[np.float64]]:
-        return known_scores(*outputs, answered.temperature, direction, prototypes, space)
+        return known_scores(*outputs, answered.temperature, learnt)
 
     known = scores(answered.scored)
     unknown = scores(answered.unknown) if answered.unknown else None
