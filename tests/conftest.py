@@ -153,6 +153,20 @@ def edit_manifest() -> Callable[[Path, str, Any], None]:
 
 
 @pytest.fixture
+def give_known_score(edit_manifest: Callable[[Path, str, Any], None]) -> Callable[..., None]:
+    """Makes a bundle judge by what a file holds: `give_known_score(folder, "linear", threshold, weights=…, bias=…)`."""
+
+    def give(folder: Path, score_name: str, threshold: float, **arrays: Any) -> None:
+        path = folder / "known_score.npz"
+        np.savez(path, **{key: np.asarray(values, np.float32) for key, values in arrays.items()})
+        entry = {"file": path.name, "size_bytes": path.stat().st_size, "sha256": sha256_of(path)}
+        for key, value in (("known_score", score_name), ("known_parameters", entry), ("min_known_score", threshold)):
+            edit_manifest(folder, f"calibration.{key}", value)
+
+    return give
+
+
+@pytest.fixture
 def replace_file(edit_manifest: Callable[[Path, str, Any], None]) -> Callable[[Path, str, bytes], None]:
     """Gives one of a bundle's files another content that the manifest vouches for, e.g. `golden`."""
 

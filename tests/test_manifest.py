@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 
 from waste_edge.bundle import open_bundle
@@ -29,6 +30,17 @@ def test_a_bundle_that_does_not_say_what_it_was_held_against_was_held_against_fl
     metrics = open_bundle(bundle_copy).manifest.metrics
     assert {measured.reference for measured in metrics.artifacts.values()} == {"float"}
     assert metrics.reference_in_words() == "The torch network is the one in float."
+
+
+def test_a_bundle_that_does_not_say_by_what_it_knows_goes_by_the_largest_logit(bundle_copy: Path) -> None:
+    path = bundle_copy / MANIFEST_NAME
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    del facts["calibration"]["known_score"], facts["calibration"]["known_parameters"]
+    path.write_text(json.dumps(facts), encoding="utf-8")
+    with open_bundle(bundle_copy) as bundle:
+        assert bundle.manifest.calibration.known_score == "max_logit"
+        logits = np.array([[-3.0, 0.1, 2.0]], np.float32)
+        assert bundle.known_scorer()(logits, np.zeros((1, 3), np.float32))[0] == logits.max()
 
 
 def test_the_names_are_the_types() -> None:
@@ -58,6 +70,12 @@ def test_the_names_are_the_types() -> None:
         ("artifacts.onnx-int8.file", "sub\\a.onnx", "plain name"),
         ("calibration.temperature", 0, "temperature must be positive"),
         ("calibration.min_confidence", 1.0, "min_confidence"),
+        ("calibration.known_score", "margin", r"Invalid enum value 'margin', in `calibration\.known_score`"),
+        ("calibration.known_score", "linear", "known_score linear has a file for known_parameters"),
+        ("calibration.known_score", "cosine", "known_score cosine has a file for known_parameters"),
+        ("calibration.known_parameters", {"file": "a", "size_bytes": 1, "sha256": ""}, "max_logit has none for"),
+        ("calibration.known_parameters", {"file": "../a", "size_bytes": 1, "sha256": ""}, "plain name"),
+        ("calibration.known_parameters", [1.0, 2.0], r"`calibration\.known_parameters`"),
         ("provenance.split.val_fraction", 1.0, "fraction"),
     ],
 )

@@ -22,6 +22,7 @@ from waste_edge.engines.engine import Output
 from waste_edge.frames import Frame, Pixels, rgb_from_bgr, rgb_from_yuv420
 from waste_edge.manifest import Manifest
 from waste_edge.preprocess import InputSpec
+from waste_edge.rejection import Scorer
 
 Bytes = NDArray[np.uint8]
 FRAMES = frames()
@@ -84,7 +85,7 @@ def test_the_device_gives_the_network_the_stored_tensor(
     name: str, spec: str, tensors: dict[str, Bytes], manifest: Manifest
 ) -> None:
     eye, changed = _Eye(), msgspec.structs.replace(manifest, input=SPECS[spec])
-    Classifier(eye, changed, "onnx-int8").classify(captured(FRAMES[name]).pixels)
+    Classifier(eye, changed, "onnx-int8", Scorer("max_logit")).classify(captured(FRAMES[name]).pixels)
     (seen,) = eye.seen
     assert seen.dtype == np.uint8
     assert_close(seen, tensors[f"{name}.{spec}"])
@@ -145,7 +146,7 @@ def test_another_manifest_gives_another_tensor(
     change: dict[str, object], tensors: dict[str, Bytes], manifest: Manifest
 ) -> None:
     eye, other = _Eye(), msgspec.structs.replace(SPECS["crop"], **change)
-    Classifier(eye, msgspec.structs.replace(manifest, input=other), "onnx-int8").classify(
+    Classifier(eye, msgspec.structs.replace(manifest, input=other), "onnx-int8", Scorer("max_logit")).classify(
         captured(FRAMES["portrait"]).pixels
     )
     assert isinstance(other, InputSpec)

@@ -7,14 +7,22 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from waste_edge.rejection import (
     KNOWN_SCORES,
+    Direction,
+    KnownScore,
+    Learnt,
+    Prototypes,
+    Scorer,
     cosine,
     energy,
     fit_feature_space,
+    fit_prototypes,
     judge_scores,
     known_scores,
+    linear,
     mahalanobis,
     max_logit,
     max_probability,
+    narrowed,
     threshold_keeping,
 )
 
@@ -73,23 +81,110 @@ def test_a_class_without_pictures_is_no_mean() -> None:
 
 
 def test_cosine_is_one_towards_a_class_and_falls_away() -> None:
-    space = fit_feature_space(np.array([[1.0, 0], [1, 0], [0, 1], [0, 1]]), np.array([0, 0, 1, 1]))
-    scores = cosine(np.array([[1.0, 0], [10, -9], [1, 1]]), space)
-    assert scores == pytest.approx([1.0, 1.0, 0.0], abs=1e-9)
+    prototypes = fit_prototypes(np.array([[1.0, 0], [9, 0], [0, 2], [0, 5]]), np.array([0, 0, 4, 4]))
+    assert prototypes.units.tolist() == [[1, 0], [0, 1]], "a class without pictures has no direction"
+    scores = cosine(np.array([[0.1, 0], [10, -10], [1, 1], [-3, 0], [0, 0]]), prototypes)
+    assert scores == pytest.approx([1.0, 0.5**0.5, 0.5**0.5, 0.0, 0.0])
+
+
+def test_a_class_mean_is_that_of_directions_not_of_lengths() -> None:
+    features = np.array([[1.0, 0.0], [0.0, 1000.0]])
+    assert fit_prototypes(features, np.array([0, 0])).units[0] == pytest.approx([0.5**0.5, 0.5**0.5])
 
 
 def test_all_scores_are_higher_for_the_known() -> None:
     logits, features, truth = clusters(3)
-    generator = np.random.default_rng(4)
-    strange = generator.normal(0, 1, (80, 8))
+    features = features[:, :7]  # without what varies for nothing, which only a covariance sees through
+    strange = np.random.default_rng(4).normal(0, 1, (80, 7))
     strange[:, 3:6] += 5
-    space = fit_feature_space(features, truth)
-    known, unknown = known_scores(logits, features, space), known_scores(strange[:, :3], strange, space)
+    learnt: dict[KnownScore, Learnt] = {
+        "linear": Direction(np.array([1.0, 1, 1, -1, -1, -1, 0]), 0.5),
+        "cosine": fit_prototypes(features, truth),
+        "mahalanobis": fit_feature_space(features, truth),
+    }
+    known, unknown = known_scores(logits, features, 1.0, learnt), known_scores(strange[:, :3], strange, 1.0, learnt)
     assert tuple(known) == KNOWN_SCORES
     for result in judge_scores(known, logits.argmax(axis=1) == truth, known, unknown):
         assert result.auroc is not None
         assert result.auroc > 0.8, result.score
-    assert tuple(known_scores(logits, features, None)) == ("max_probability", "max_logit", "energy")
+    assert tuple(known_scores(logits, features)) == ("max_probability", "max_logit", "energy")
+
+
+def test_a_direction_is_a_dot_product_and_a_bias() -> None:
+    direction = Direction(np.array([2.0, -1.0]), 0.25)
+    assert linear(np.array([[1.0, 1.0], [0.0, 3.0]], np.float32), direction).tolist() == [1.25, -2.75]
+
+
+@pytest.mark.parametrize("name", KNOWN_SCORES)
+def test_a_bundles_score_is_the_hosts(name: KnownScore) -> None:
+    logits, features, truth = clusters(6)
+    learnt: dict[KnownScore, Learnt] = {
+        "linear": Direction(np.random.default_rng(7).normal(size=8), -0.5),
+        "cosine": fit_prototypes(features, truth),
+        "mahalanobis": fit_feature_space(features, truth),
+    }
+    scorer = Scorer(name, 1.7, learnt.get(name))
+    expected = known_scores(logits, features, 1.7, learnt)[name]
+    assert scorer(logits, features).tolist() == expected.tolist()
+    alone = [float(scorer(logits[[index]], features[[index]])[0]) for index in range(len(logits))]
+    assert alone == pytest.approx(expected.tolist(), rel=1e-9), "one picture at a time, as a device asks"
+
+
+def test_a_narrowed_space_keeps_the_widest_directions_and_the_variance_of_the_rest() -> None:
+    _, features, truth = clusters(0)
+    space = fit_feature_space(features, truth)
+    few = narrowed(space, 3)
+    assert few.variances.tolist() == sorted(space.variances, reverse=True)[:3]
+    assert few.variances.sum() + 5 * few.rest == pytest.approx(space.variances.sum())
+    assert np.abs(few.directions[7]).max() == pytest.approx(1, abs=0.01), "the one that varies most"
+    everything = narrowed(space, 8)
+    assert mahalanobis(features, everything) == pytest.approx(mahalanobis(features, space))
+
+
+def test_directions_that_no_picture_spans_count_in_the_rest() -> None:
+    generator = np.random.default_rng(0)
+    features = np.hstack([generator.normal(size=(6, 5)), np.zeros((6, 15))])
+    space = fit_feature_space(features, np.zeros(6, int))
+    total = space.variances.sum() + (20 - len(space.variances)) * space.rest
+    few = narrowed(space, 2)
+    assert few.variances.sum() + 18 * few.rest == pytest.approx(total)
+
+
+@pytest.mark.parametrize(
+    ("name", "learnt"),
+    [
+        ("linear", None),
+        ("cosine", Direction(np.ones(2), 0.0)),
+        ("linear", Prototypes(np.ones((1, 2)))),
+        ("mahalanobis", Prototypes(np.ones((1, 2)))),
+        ("energy", Direction(np.ones(2), 0.0)),
+    ],
+)
+def test_a_score_has_what_it_learnt_and_nothing_else(name: KnownScore, learnt: Learnt | None) -> None:
+    with pytest.raises(ValueError, match=f"score {name} needs a"):
+        Scorer(name, 1.0, learnt)
+
+
+def test_the_shipped_threshold_is_judged_first_and_as_it_is() -> None:
+    known, unknown = {"energy": np.arange(10.0)}, {"energy": np.arange(-5.0, 5.0)}
+    elsewhere = {"energy": np.arange(2.0, 12.0)}
+    right = np.ones(10, bool)
+    shipped, fitted = judge_scores(
+        known,
+        right,
+        known,
+        unknown,
+        elsewhere=elsewhere,
+        shipped=("energy", 3.0),  # type: ignore[arg-type]
+    )
+    assert (shipped.keep, shipped.threshold, shipped.kept, shipped.rejected) == (None, 3.0, 0.7, 0.8)
+    assert (shipped.in_words, fitted.in_words) == ("energy, as shipped", "energy")
+    assert (fitted.keep, fitted.threshold, fitted.kept) == (0.95, 0.0, 1.0)
+    assert (
+        shipped.auroc == fitted.auroc == pytest.approx(roc_auc_score([1] * 10 + [0] * 10, [*range(10), *range(-5, 5)]))
+    )
+    assert shipped.kept_elsewhere == 0.9
+    assert shipped.auroc_elsewhere == pytest.approx(roc_auc_score([1] * 10 + [0] * 10, [*range(2, 12), *range(-5, 5)]))
 
 
 @pytest.mark.parametrize(("keep", "expected"), [(0.95, 5.0), (1.0, 0.0), (0.5, 50.0), (0.951, 4.0)])

@@ -10,9 +10,11 @@ import zlib
 from pathlib import Path
 from types import TracebackType
 
+from waste_edge.arrays import Arrays
 from waste_edge.errors import BundleError, ConfigError
 from waste_edge.files import is_full, sha256_of, write_atomically
 from waste_edge.manifest import MANIFEST_NAME, ArtifactName, FileEntry, Manifest
+from waste_edge.rejection import Direction, FeatureSpace, KnownScore, Learnt, Prototypes, Scorer
 from waste_edge.resources import BUNDLES
 from waste_edge.signing import SIGNATURE_NAME, RequiredKey
 from waste_edge.strict import read_json
@@ -57,6 +59,32 @@ class Bundle:
     def golden_path(self) -> Path:
         """The path of the golden inputs and outputs, checksum verified."""
         return self._checked(self.manifest.golden)
+
+    def known_scorer(self) -> Scorer:
+        """What tells how known a picture looks, for `calibration.min_known_score` to be held against.
+
+        Raises:
+            BundleError: the file with what it learnt is damaged, or belongs to another network.
+        """
+        calibration, learnt = self.manifest.calibration, None
+        if calibration.known_parameters is not None:
+            arrays = Arrays(self._checked(calibration.known_parameters), self.source)
+            learnt = self._learnt(calibration.known_score, arrays)
+        return Scorer(calibration.known_score, calibration.temperature, learnt)
+
+    def _learnt(self, score: KnownScore, arrays: Arrays) -> Learnt:
+        features = self.manifest.features
+        if score == "linear":
+            return Direction(arrays.numbers("weights", features), float(arrays.numbers("bias")))
+        if score == "cosine":
+            return Prototypes(arrays.numbers("units", None, features))
+        variances = arrays.numbers("variances", None, positive=True)
+        return FeatureSpace(
+            means=arrays.numbers("means", None, features),
+            directions=arrays.numbers("directions", features, len(variances)),
+            variances=variances,
+            rest=float(arrays.numbers("rest", positive=True)),
+        )
 
     def verify_checksums(self) -> None:
         """Raise BundleError naming the first file whose content is not what the manifest vouches for."""

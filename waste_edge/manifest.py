@@ -5,6 +5,7 @@ Unknown keys, wrong types and impossible values are errors that name the key; no
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import msgspec
@@ -12,6 +13,7 @@ import msgspec
 from waste_edge.dataset import LabelMap, SplitSpec
 from waste_edge.metrics import Comparison, Scores
 from waste_edge.preprocess import InputSpec
+from waste_edge.rejection import SCORES_OF_FEATURES, KnownScore
 from waste_edge.strict import Strict
 from waste_edge.taxonomy import check_labels, check_tree
 
@@ -76,20 +78,31 @@ class Calibration(Strict, frozen=True):
     Attributes:
         temperature: logits are divided by it before softmax.
         min_confidence: below it the answer is "unknown".
-        min_known_score: a largest logit below it means "unknown".
+        min_known_score: a known score below it means "unknown".
         fitted_on: which pictures, in words.
+        known_score: how known a picture looks; see `rejection`. Bundles made before there was a choice have none.
+        known_parameters: the file of what the score learnt in feature space, a NumPy `.npz` without pickle that holds
+            float32; None for a score of logits. `linear`: `weights` (F,) and `bias` (). `cosine`: `units` (P, F).
+            `mahalanobis`: `means` (K, F), `directions` (F, R), `variances` (R,), `rest` ().
     """
 
     temperature: float
     min_confidence: float
     min_known_score: float
     fitted_on: str
+    known_score: KnownScore = "max_logit"
+    known_parameters: FileEntry | None = None
 
     def __post_init__(self) -> None:
         if self.temperature <= 0:
             raise ValueError(f"temperature must be positive, got {self.temperature}")
         if not 0 <= self.min_confidence < 1:
             raise ValueError(f"min_confidence must be 0 to 1, got {self.min_confidence}")
+        if not math.isfinite(self.min_known_score):
+            raise ValueError(f"min_known_score must be a finite number, got {self.min_known_score}")
+        if (self.known_score in SCORES_OF_FEATURES) != (self.known_parameters is not None):
+            expected = "none" if self.known_parameters is not None else "a file"
+            raise ValueError(f"known_score {self.known_score} has {expected} for known_parameters; export again")
 
 
 class ArtifactScores(Strict, frozen=True):
@@ -179,4 +192,5 @@ class Manifest(Strict, frozen=True):
 
     def files(self) -> list[FileEntry]:
         """Every file the manifest vouches for."""
-        return [*self.artifacts.values(), self.golden, *self.extra_files]
+        learnt = self.calibration.known_parameters
+        return [*self.artifacts.values(), self.golden, *([learnt] if learnt else []), *self.extra_files]

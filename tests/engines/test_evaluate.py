@@ -14,6 +14,7 @@ from waste_edge.engines.classifier import load_classifier
 from waste_edge.engines.evaluate import choose_photos, evaluate_bundle, predict_photos, score_logits, truth_of
 from waste_edge.errors import BundleError, DataError, PictureError
 from waste_edge.manifest import Calibration
+from waste_edge.rejection import max_logit
 
 
 def test_answers_are_those_of_the_classifier(opened_tiny: Bundle, colour_photos: Path) -> None:
@@ -45,7 +46,7 @@ def test_truth_follows_the_models_order(colour_photos: Path) -> None:
 def test_the_share_rejected_is_that_of_both_thresholds() -> None:
     logits = np.array([[9.0, 0.0], [9.0, 8.9], [0.5, -9.0], [0.0, 9.0]], np.float32)
     thresholds = Calibration(temperature=1.0, min_confidence=0.9, min_known_score=1.0, fitted_on="")
-    scores = score_logits(logits, np.array([0, 0, 0, 0]), ["a", "b"], thresholds)
+    scores = score_logits(logits, max_logit(logits), np.array([0, 0, 0, 0]), ["a", "b"], thresholds)
     assert (scores.accuracy, scores.rejected) == (0.75, 0.5)
 
 

@@ -9,6 +9,7 @@ import typer
 
 from waste_edge.cli.common import DataOption, JsonOption, console
 from waste_edge.cli.report_output import (
+    ElsewhereOption,
     UnknownOption,
     check_outputs,
     grouped_dataset,
@@ -41,6 +42,7 @@ def command(
         Path | None, typer.Option("--markdown", metavar="FILE", help="Write the tables as Markdown, without pictures.")
     ] = None,
     unknown: UnknownOption = None,
+    elsewhere: ElsewhereOption = False,
     robustness: RobustnessOption = False,
     plot: PlotOption = None,
     json: JsonOption = False,
@@ -64,7 +66,7 @@ def command(
 
     if len(models) < 2 and not models[0].endswith(":all"):
         raise UserError(f"{models[0]}: one model alone cannot be compared; name another, or use waste-edge evaluate")
-    check_robustness(robustness, {"--out": out, "--unknown": unknown}, markdown, plot)
+    check_robustness(robustness, {"--out": out, "--unknown": unknown, "--elsewhere": elsewhere}, markdown, plot)
     check_outputs(out, markdown)
     with opened_models(models) as opened:
         check_labels_agree(opened)
@@ -74,7 +76,7 @@ def command(
         if robustness:
             tell(measured(gathered, dataset, pictures.scored, pictures.protocol), markdown, plot, json)
             return
-        report = report_on(gathered, dataset, pictures, unknown, full=True)
+        report = report_on(gathered, dataset, pictures, unknown, elsewhere, full=True)
     if out is not None:
         write_page(report, pictures.scored, out)
     if markdown is not None:
@@ -86,7 +88,7 @@ def command(
 
 
 def _print(report: Report, out: Path | None) -> None:
-    from waste_edge.training.report import tables
+    from waste_edge.training.report import tables, unknown_tables
 
     screen = console()
     for leak in report.leaks:
@@ -101,6 +103,9 @@ def _print(report: Report, out: Path | None) -> None:
     for stages in report.stages:
         print_table(screen, tables.stages_tables(stages)[0].columns("model", "right", "lost", "ms"))
     if report.unknown:
-        print_table(screen, tables.unknown_table(report))
+        screen.print(f"unknown: {report.unknown.in_words}", markup=False, soft_wrap=True)
+        print_table(screen, unknown_tables.unknown_table(report))
+    if report.elsewhere:
+        print_table(screen, unknown_tables.elsewhere_table(report))
     if out is not None:
         screen.print(f"the page: {out}", markup=False, soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,6 +11,7 @@ import typer
 
 from waste_edge.cli.common import DataOption, JsonOption, console, opened_bundle, progress_bar
 from waste_edge.cli.report_output import (
+    ElsewhereOption,
     UnknownOption,
     check_outputs,
     grouped_dataset,
@@ -54,6 +56,7 @@ def command(
         ),
     ] = None,
     unknown: UnknownOption = None,
+    elsewhere: ElsewhereOption = False,
     robustness: RobustnessOption = False,
     markdown: Annotated[
         Path | None, typer.Option("--markdown", metavar="FILE", help="With --robustness: write the tables as Markdown.")
@@ -71,27 +74,32 @@ def command(
     only the runtime.
 
     With --unknown the output says how well pictures of nothing known can be told
-    from known ones, by each of several scores.
+    from known ones, by the bundle's own score at its own threshold and by each of
+    several. With --elsewhere it says how right the model is where the pictures'
+    items lie on other surfaces, and whether it tells unknown things from these or
+    merely knows a strange place. What is rendered stands in for photographs and
+    is no substitute for them.
 
     With --robustness the same pictures are blurred, darkened, turned, covered and
     more, three strengths each, and their items put on other grounds; the output
     says what each costs. compare --robustness does so with several models.
 
     Example: [bold]waste-edge evaluate small --data photos --split all[/]
+    Example: [bold]waste-edge evaluate small --data photos --unknown rendered --elsewhere[/]
     """
     from waste_edge.strict import to_json
 
     run = Path(model)
     if is_run(model) and artifact is not None:
         raise UserError(f"{run}: is a training run, which has no artifacts; leave out --artifact {artifact}")
-    check_robustness(robustness, {"--report": report, "--unknown": unknown}, markdown, plot)
+    check_robustness(robustness, {"--report": report, "--unknown": unknown, "--elsewhere": elsewhere}, markdown, plot)
     if markdown is not None and not robustness:
         raise UserError(f"--markdown {markdown}: is of --robustness; add that, or write a page with --report")
     if robustness:
         tell(_robustness(f"{model}:{artifact}" if artifact else model, data, split), markdown, plot, json)
         return
-    if report is not None or unknown is not None:
-        result = _with_report(f"{model}:{artifact}" if artifact else model, data, split, report, unknown)
+    if report is not None or unknown is not None or elsewhere:
+        result = _with_report(f"{model}:{artifact}" if artifact else model, data, split, report, unknown, elsewhere)
     elif is_run(model):
         result = _of_run(run, data, split)
     else:
@@ -122,7 +130,9 @@ def _of_bundle(given: str, data: Path, artifact: ArtifactChoice | None, split: S
         return evaluate_bundle(bundle, data, artifact, split, progress)
 
 
-def _with_report(model: str, data: Path, split: SplitChoice, page: Path | None, unknown: Path | None) -> Evaluation:
+def _with_report(
+    model: str, data: Path, split: SplitChoice, page: Path | None, unknown: str | None, elsewhere: bool
+) -> Evaluation:
     """The same numbers by way of a report, which is written if there is a place for it."""
     from waste_edge.engines.evaluate import Evaluation
     from waste_edge.training.report.held_out import pictures_for_one
@@ -134,7 +144,7 @@ def _with_report(model: str, data: Path, split: SplitChoice, page: Path | None, 
         opened = found[0]
         dataset = grouped_dataset(data, opened)
         pictures = pictures_for_one(opened, dataset, split)
-        report = report_on([opened], dataset, pictures, unknown, full=page is not None)
+        report = report_on([opened], dataset, pictures, unknown, elsewhere, full=page is not None)
         if page is not None:
             write_page(report, pictures.scored, page)
         return Evaluation(
@@ -142,8 +152,12 @@ def _with_report(model: str, data: Path, split: SplitChoice, page: Path | None, 
             artifact=opened.artifact,
             engine=opened.engine,
             protocol=report.protocol,
-            scores=report.models[0].scores,
-            rejection=report.models[0].rejection.results,
+            scores=(measured := report.models[0]).scores,
+            rejection=measured.rejection.results,
+            unknown=report.unknown.in_words if report.unknown else "",
+            called_unknown=measured.rejection.called_unknown,
+            elsewhere=measured.elsewhere,
+            place=report.elsewhere.in_words if report.elsewhere else "",
         )
 
 
@@ -171,25 +185,56 @@ def _print(result: Evaluation) -> None:
         screen.print(line, markup=False, soft_wrap=True)
     screen.print(_per_class(scores))
     screen.print(_confusion(scores))
+    for line in _of_stand_ins(result):
+        screen.print(line, markup=False, soft_wrap=True)
     if result.rejection:
         screen.print(_rejection(result.rejection))
+    if any(one.auroc_elsewhere is not None for one in result.rejection):
+        screen.print(_elsewhere(result.rejection))
+
+
+def _of_stand_ins(result: Evaluation) -> Iterator[str]:
+    """What the tables of the unknown are about."""
+    if result.unknown:
+        called = "" if result.called_unknown is None else f"; both thresholds call {result.called_unknown:.1%} unknown"
+        yield f"unknown: {result.unknown}{called}"
+    if (scores := result.elsewhere) is not None:
+        rejected = f"; the thresholds would call {scores.rejected:.1%} unknown" if result.artifact else ""
+        yield f"elsewhere: {result.place}"
+        yield (
+            f"accuracy there {scores.accuracy:.1%}, 95 % interval {scores.accuracy_low:.1%} to "
+            f"{scores.accuracy_high:.1%}; macro F1 {scores.macro_f1:.3f}{rejected}"
+        )
 
 
 def _rejection(results: list[RejectionResult]) -> Table:
-    from rich.table import Table
-
-    from waste_edge.rejection import IN_WORDS
-
     strange = results[0].auroc is not None
     headings = ("AUROC, unknown", "let through", "rejected") if strange else ()
-    table = Table(title="none of these", title_justify="left", title_style="bold")
+    rows = [
+        (
+            one.in_words,
+            *((one.auroc, one.fpr_at_95, one.rejected) if strange else ()),
+            *(one.auroc_wrong, one.threshold, one.kept),
+        )
+        for one in results
+    ]
+    return _scores_table("none of these", (*headings, "AUROC, wrong", "threshold", "kept"), rows)
+
+
+def _elsewhere(results: list[RejectionResult]) -> Table:
+    rows = [(one.in_words, one.auroc_elsewhere, one.kept_elsewhere) for one in results]
+    return _scores_table("none of these, against the items elsewhere", ("AUROC, unknown", "kept"), rows)
+
+
+def _scores_table(title: str, headings: Sequence[str], rows: Sequence[tuple[str | float | None, ...]]) -> Table:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("score", no_wrap=True)
-    for heading in (*headings, "AUROC, wrong", "threshold", "kept"):
+    for heading in headings:
         table.add_column(heading, justify="right")
-    for one in results:
-        numbers = [one.auroc, one.fpr_at_95, one.rejected] if strange else []
-        cells = [*numbers, one.auroc_wrong, one.threshold, one.kept]
-        table.add_row(IN_WORDS[one.score], *("" if cell is None else f"{cell:.3f}" for cell in cells))
+    for name, *numbers in rows:
+        table.add_row(str(name), *("" if number is None else f"{number:.3f}" for number in numbers))
     return table
 
 

@@ -74,6 +74,8 @@ def _inspect_graphs(bundle: str, target: str, json: bool) -> int:
 
 
 def _sections(manifest: Manifest, source: str) -> dict[str, dict[str, str]]:
+    from waste_edge.rejection import IN_WORDS
+
     calibration, origin = manifest.calibration, manifest.provenance
     tree = ", ".join(f"{child} is {parent}" for child, parent in manifest.tree.items())
     return {
@@ -92,7 +94,7 @@ def _sections(manifest: Manifest, source: str) -> dict[str, dict[str, str]]:
         "thresholds": {
             "temperature": f"{calibration.temperature:.3f}",
             "unknown below": f"confidence {calibration.min_confidence:.3f} or "
-            f"largest logit {calibration.min_known_score:.3f}",
+            f"{IN_WORDS[calibration.known_score]} {calibration.min_known_score:.3f}",
             "fitted on": calibration.fitted_on,
         },
         "provenance": {

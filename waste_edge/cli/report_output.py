@@ -25,8 +25,16 @@ if TYPE_CHECKING:
     from waste_edge.training.report.tables import Table
 
 UnknownOption = Annotated[
-    Path | None,
-    typer.Option("--unknown", metavar="DIR", help="Pictures that show none of the labels, to measure rejection with."),
+    str | None,
+    typer.Option(
+        "--unknown",
+        metavar="DIR|rendered",
+        help="Pictures that show none of the labels, to measure rejection with; rendered: stand-ins that we draw.",
+    ),
+]
+ElsewhereOption = Annotated[
+    bool,
+    typer.Option("--elsewhere", help="Also put the pictures' items on surfaces that training never paints."),
 ]
 
 
@@ -84,17 +92,24 @@ def grouped_dataset(data: Path, model: Model) -> Dataset:
 
 
 def report_on(
-    models: Sequence[Model], dataset: Dataset, pictures: Pictures, unknown: Path | None, full: bool
+    models: Sequence[Model],
+    dataset: Dataset,
+    pictures: Pictures,
+    unknown: str | None,
+    elsewhere: bool,
+    full: bool,
 ) -> Report:
     """Build the report under a progress bar for each model.
 
     Args:
+        unknown, elsewhere: what the options of these names were given.
         full: look for leaks and measure latencies too, for a report that is shown and not for its numbers alone.
 
     Raises:
         MissingPackageError: a full report needs the packages of a workstation.
     """
-    from waste_edge.training.report.build import build_report, open_unknown
+    from waste_edge.training.report.build import build_report
+    from waste_edge.training.report.stand_ins import open_unknown, put_elsewhere
 
     leaks: Sequence[Leak] = ()
     if full:
@@ -102,13 +117,15 @@ def report_on(
             from waste_edge.training.leakage import find_leaks
 
             leaks = find_leaks(dataset)
-    strange = (unknown, open_unknown(unknown)) if unknown else None
+    strange = open_unknown(unknown) if unknown else None
     with contextlib.ExitStack() as stack:
 
         def asking(name: str) -> Callable[[int, int], None]:
             return stack.enter_context(progress_bar(name))
 
-        report = build_report(models, dataset, pictures, asking, strange, leaks, _machine() if full else "")
+        moved = put_elsewhere(pictures.scored, asking("cutting items out")) if elsewhere else None
+        machine = _machine() if full else ""
+        report = build_report(models, dataset, pictures, asking, strange, moved, leaks, machine)
     if full and any(model.run and model.run.info.recipe.cascade for model in models):
         from msgspec.structs import replace
 

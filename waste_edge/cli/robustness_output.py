@@ -31,9 +31,7 @@ PlotOption = Annotated[
 ]
 
 
-def check_robustness(
-    robustness: bool, others: dict[str, Path | None], markdown: Path | None, plot: Path | None
-) -> None:
+def check_robustness(robustness: bool, others: dict[str, object], markdown: Path | None, plot: Path | None) -> None:
     """Say before anything is measured what does not go together, or cannot be written.
 
     Args:
@@ -47,7 +45,7 @@ def check_robustness(
         if plot is not None:
             raise UserError(f"--plot {plot}: is of --robustness; add that")
         return
-    if given := [name for name, value in others.items() if value is not None]:
+    if given := [name for name, value in others.items() if value]:
         raise UserError(f"--robustness and {given[0]} are two reports; ask for one at a time")
     check_outputs(None, markdown)
     if plot is None:

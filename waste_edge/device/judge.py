@@ -146,7 +146,7 @@ class Judge:
     def _why_unknown(self, seen: _Seen) -> str:
         return (
             f"like none of the known labels ({self._labels[seen.best]} comes nearest): "
-            f"known score {seen.known_score:.1f}, at least {self._min_known_score:.1f} is asked for"
+            f"known score {seen.known_score:.2f}, at least {self._min_known_score:.2f} is asked for"
         )
 
     def _why_asked(self, seen: _Seen, choice: Choice) -> str:

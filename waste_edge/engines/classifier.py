@@ -25,6 +25,7 @@ from waste_edge.frames import Pixels
 from waste_edge.manifest import ArtifactName, Calibration, Manifest
 from waste_edge.metrics import softmax
 from waste_edge.preprocess import WHOLE, Region, prepare
+from waste_edge.rejection import Scorer
 from waste_edge.taxonomy import UNKNOWN
 
 
@@ -37,7 +38,7 @@ class Prediction:
         best: the most probable label, whatever the thresholds say.
         confidence: its calibrated probability.
         probabilities: float64 (C,), calibrated, in label order.
-        known_score: larger means more like the known classes; the largest logit.
+        known_score: larger means more like the known classes; by the bundle's own score.
         features: float32 (F,), pooled.
         latency_ms: preprocessing and inference, on this machine.
     """
@@ -54,10 +55,11 @@ class Prediction:
 class Classifier:
     """A loaded bundle. Not thread-safe: one thread owns it."""
 
-    def __init__(self, engine: Engine, manifest: Manifest, artifact: ArtifactName) -> None:
+    def __init__(self, engine: Engine, manifest: Manifest, artifact: ArtifactName, scorer: Scorer) -> None:
         self.engine = engine
         self.manifest = manifest
         self.artifact = artifact
+        self.scorer = scorer
         self.labels: tuple[str, ...] = tuple(manifest.labels)
 
     def classify(self, pixels: Pixels, region: Region = WHOLE) -> Prediction:
@@ -70,7 +72,8 @@ class Classifier:
     def predict(self, output: Output, latency_ms: float) -> Prediction:
         probabilities = softmax(output.logits, self.manifest.calibration.temperature)
         best = int(probabilities.argmax())
-        confidence, known_score = float(probabilities[best]), float(output.logits.max())
+        confidence = float(probabilities[best])
+        known_score = float(self.scorer(output.logits[None], output.features[None])[0])
         label = judge(self.labels[best], confidence, known_score, self.manifest.calibration)
         return Prediction(label, self.labels[best], confidence, probabilities, known_score, output.features, latency_ms)
 
@@ -98,12 +101,13 @@ def load_classifier(
         artifact: names the artifact outright; engine and precision are then not looked at.
 
     Raises:
-        BundleError, MissingPackageError, EngineError: see `load_engine` and `Bundle.artifact_path`.
+        BundleError, MissingPackageError, EngineError: see `load_engine`, `Bundle.artifact_path`, `Bundle.known_scorer`.
     """
     if artifact is None:
         artifact = artifact_of(_preferred(bundle, precision) if engine == "auto" else engine, precision)
     path = bundle.artifact_path(artifact)
-    return Classifier(load_engine(path, artifact, bundle.manifest, threads), bundle.manifest, artifact)
+    loaded = load_engine(path, artifact, bundle.manifest, threads)
+    return Classifier(loaded, bundle.manifest, artifact, bundle.known_scorer())
 
 
 def _preferred(bundle: Bundle, precision: Precision) -> EngineName:

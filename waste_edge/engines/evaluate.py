@@ -67,6 +67,9 @@ class Evaluation(Strict, frozen=True):
         protocol: which pictures were scored, in words.
         scores: the numbers.
         rejection: how well known and unknown pictures can be told apart, if that was asked for.
+        unknown: which pictures were held to be unknown, in words; empty if there were none.
+        called_unknown: share of these that the bundle's two thresholds together call unknown; None for a run.
+        elsewhere: the scores on the same items in strange places, if that was asked for; `place` says which.
     """
 
     model: str
@@ -75,6 +78,10 @@ class Evaluation(Strict, frozen=True):
     protocol: str
     scores: Scores
     rejection: list[RejectionResult] = msgspec.field(default_factory=list)
+    unknown: str = ""
+    called_unknown: float | None = None
+    elsewhere: Scores | None = None
+    place: str = ""
 
 
 def evaluate_bundle(
@@ -100,7 +107,8 @@ def evaluate_bundle(
     dataset = open_dataset(data, manifest.labels, manifest.provenance.label_map)
     photos, protocol = choose_photos(dataset, part, manifest.provenance.split, manifest.provenance.data_fingerprint)
     answers = predict_photos(classifier, photos, progress)
-    scores = score_logits(answers.logits, truth_of(photos, manifest.labels), manifest.labels, manifest.calibration)
+    truth, known = truth_of(photos, manifest.labels), classifier.scorer(answers.logits, answers.features)
+    scores = score_logits(answers.logits, known, truth, manifest.labels, manifest.calibration)
     return Evaluation(
         model=str(bundle.source),
         artifact=classifier.artifact,
@@ -147,20 +155,29 @@ def truth_of(photos: Sequence[Photo], labels: Sequence[str]) -> NDArray[np.int64
 
 
 def score_logits(
-    logits: NDArray[np.float32], truth: NDArray[np.int64], labels: Sequence[str], calibration: Calibration
+    logits: NDArray[np.float32],
+    known: NDArray[np.float64],
+    truth: NDArray[np.int64],
+    labels: Sequence[str],
+    calibration: Calibration,
 ) -> Scores:
-    """All scores of (N, C) logits under a calibration, with the share that its thresholds reject.
+    """All scores of (N, C) logits and (N,) known scores under a calibration, with the share that it rejects.
 
     Takes logits, not probabilities, since export scores the same answers again once it has fitted a temperature.
     """
-    probabilities = softmax(logits, calibration.temperature)
-    rejected = np.array(
+    rejected = rejected_by(calibration, logits, known)
+    return score(softmax(logits, calibration.temperature), truth, list(labels), rejected)
+
+
+def rejected_by(calibration: Calibration, logits: NDArray[np.float32], known: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of N pictures are called unknown, by either threshold, given logits (N, C) and known scores (N,)."""
+    confidences = softmax(logits, calibration.temperature).max(axis=1)
+    return np.array(
         [
-            judge("", float(row.max()), float(raw.max()), calibration) == UNKNOWN
-            for row, raw in zip(probabilities, logits, strict=True)
+            judge("", float(confidence), float(one), calibration) == UNKNOWN
+            for confidence, one in zip(confidences, known, strict=True)
         ]
     )
-    return score(probabilities, truth, list(labels), rejected)
 
 
 def choose_photos(dataset: Dataset, part: PartChoice, spec: SplitSpec, fingerprint: str) -> tuple[list[Photo], str]:

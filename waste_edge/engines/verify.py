@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from waste_edge.arrays import Arrays
 from waste_edge.bundle import Bundle
 from waste_edge.engines.engine import EngineName, Output, engine_of, installed_engines, load_engine, require_engine
 from waste_edge.errors import BundleError, EngineError, MissingPackageError
@@ -72,10 +71,11 @@ def verify_bundle(bundle: Bundle) -> Verification:
     """Check every file's SHA-256 and replay the golden outputs of every artifact whose engine is installed.
 
     Raises:
-        BundleError: a file is damaged, or the golden file is not what the manifest describes.
+        BundleError: a file is damaged, or the golden file, or the known score's, is not what the manifest describes.
         MissingPackageError: no engine is installed, so nothing can be replayed.
     """
     bundle.verify_checksums()
+    bundle.known_scorer()
     golden = read_golden(bundle)
     if not installed_engines():
         require_engine("litert")
@@ -96,44 +96,17 @@ def read_golden(bundle: Bundle) -> GoldenSet:
     Raises:
         BundleError: damaged, an array is missing, or one is not of the expected type and shape.
     """
-    path, manifest = bundle.golden_path(), bundle.manifest
-    arrays = _load_arrays(path, bundle.source)
+    manifest = bundle.manifest
+    arrays = Arrays(bundle.golden_path(), bundle.source)
     count, spec = manifest.golden.pictures, manifest.input
+    shapes = {"logits": (count, len(manifest.labels)), "features": (count, manifest.features)}
 
-    def take(key: str, shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[np.generic]:
-        if key not in arrays:
-            raise BundleError(f"{bundle.source}: {path.name} lacks the array {key}; export the bundle again")
-        array = arrays[key]
-        if array.shape != shape or array.dtype != dtype:
-            raise BundleError(
-                f"{bundle.source}: {path.name}: {key} is {array.dtype} {array.shape}, "
-                f"expected {np.dtype(dtype)} {shape}; export the bundle again"
-            )
-        return array
+    def take(name: ArtifactName, kind: str) -> NDArray[np.float32]:
+        return np.asarray(arrays.take(f"{name}.{kind}", shapes[kind], np.float32), np.float32)
 
-    pixels = np.asarray(take("pixels", (count, spec.height_px, spec.width_px, 3), np.uint8), np.uint8)
-    outputs = {
-        name: Output(
-            np.asarray(take(f"{name}.logits", (count, len(manifest.labels)), np.float32), np.float32),
-            np.asarray(take(f"{name}.features", (count, manifest.features), np.float32), np.float32),
-        )
-        for name in manifest.artifacts
-    }
+    pixels = np.asarray(arrays.take("pixels", (count, spec.height_px, spec.width_px, 3), np.uint8), np.uint8)
+    outputs = {name: Output(take(name, "logits"), take(name, "features")) for name in manifest.artifacts}
     return GoldenSet(pixels, outputs)
-
-
-def _load_arrays(path: Path, source: Path) -> dict[str, NDArray[np.generic]]:
-    """Every array of an `.npz`, never unpickling."""
-    try:
-        with zipfile.ZipFile(path):  # NumPy would take a lone array or a pickle too
-            pass
-        with np.load(path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except Exception as error:  # damaged, it makes zipfile, its decompressors and NumPy raise nearly anything
-        message = (str(error) or type(error).__name__).splitlines()[0]
-        raise BundleError(
-            f"{source}: {path.name} is not a readable .npz ({message}); export the bundle again"
-        ) from error
 
 
 def _replay(bundle: Bundle, artifact: ArtifactName, golden: GoldenSet) -> Replay:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from waste_edge.dataset import Photo
-from waste_edge.engines.engine import open_engine
+from waste_edge.engines.engine import Output, open_engine
+from waste_edge.engines.evaluate import Outputs
 from waste_edge.errors import ConfigError
 from waste_edge.export import calibrate, gate, onnx, tflite, trained
 from waste_edge.export.activations import layers_of_network
@@ -29,7 +30,7 @@ from waste_edge.preprocess import prepare
 from waste_edge.training.evaluate import predict_logits
 from waste_edge.training.networks import count_macs
 
-Logits = dict[ArtifactName, NDArray[np.float32]]  # (N, C) each, N validation pictures
+Answers = dict[ArtifactName, Outputs]  # to the N validation pictures
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,11 +38,12 @@ class Floating:
     """The FP32 artifacts and what torch and they answered.
 
     Attributes:
+        answers: of the artifacts.
         references: (N, C) of the torch network, in float, and rounded too if it was trained so.
     """
 
     artifacts: dict[ArtifactName, Artifact]
-    logits: Logits
+    answers: Answers
     references: dict[Reference, NDArray[np.float32]]
 
 
@@ -51,7 +53,7 @@ class Attempt:
 
     Attributes:
         folder: holds the files of `artifacts`.
-        logits: of the INT8 artifacts.
+        answers: of the INT8 artifacts.
         comparisons: each of them against FP32.
         complaint: what the accuracy gate objects to; empty if it opens.
         graphs: what was quantized and what came of it, for `debug`.
@@ -61,7 +63,7 @@ class Attempt:
     calibration: list[Photo]
     folder: Path
     artifacts: dict[ArtifactName, Artifact]
-    logits: Logits
+    answers: Answers
     comparisons: dict[ArtifactName, Comparison]
     complaint: str
     graphs: dict[ArtifactName, Graphs]
@@ -79,7 +81,7 @@ def write_floating(folder: Path, work: Work) -> Floating:
         "tflite-fp32": _artifact(folder / "model-fp32.tflite", "float32", work),
     }
     _refuse_foreign_graphs(folder, artifacts)
-    logits = _measure(folder, artifacts, work)
+    answers = _measure(folder, artifacts, work)
     networks: dict[Reference, nn.Module] = {"float": work.run.network}
     if work.run.info.ranges:
         networks["rounded"] = work.run.as_trained()
@@ -87,7 +89,7 @@ def write_floating(folder: Path, work: Work) -> Floating:
     for kind, network in networks.items():
         work.step(f"measuring the torch network ({kind})")
         references[kind] = predict_logits(network, work.validation, work.spec, work.progress)
-    return Floating(artifacts, logits, references)
+    return Floating(artifacts, answers, references)
 
 
 def quantize(folder: Path, work: Work, floating: Floating, recipe: ExportRecipe) -> Attempt:
@@ -118,10 +120,11 @@ def quantize(folder: Path, work: Work, floating: Floating, recipe: ExportRecipe)
         "onnx-int8": _artifact(folder / "model-int8.onnx", f"{onnx.scheme(recipe)}{details}", work),
         "tflite-int8": _artifact(folder / "model-int8.tflite", f"{tflite.SCHEME}{details}", work),
     }
-    logits = _measure(folder, artifacts, work)
-    comparisons = gate.compare_quantized({**floating.logits, **logits}, work.validation, work.run.info.labels)
+    answers = _measure(folder, artifacts, work)
+    logits = {name: one.logits for name, one in {**floating.answers, **answers}.items()}
+    comparisons = gate.compare_quantized(logits, work.validation, work.run.info.labels)
     complaint = gate.complaint(comparisons, recipe)
-    return Attempt(recipe, photos, folder, artifacts, logits, comparisons, complaint, graphs)
+    return Attempt(recipe, photos, folder, artifacts, answers, comparisons, complaint, graphs)
 
 
 def best_of(attempts: Sequence[Attempt]) -> tuple[Attempt | None, str]:
@@ -204,14 +207,14 @@ def _artifact(path: Path, scheme: str, work: Work) -> Artifact:
     return Artifact(file=entry.file, size_bytes=entry.size_bytes, sha256=entry.sha256, macs=macs, scheme=scheme)
 
 
-def _measure(folder: Path, artifacts: dict[ArtifactName, Artifact], work: Work) -> Logits:
+def _measure(folder: Path, artifacts: dict[ArtifactName, Artifact], work: Work) -> Answers:
     """What each artifact answers to the validation pictures, read and prepared as a device would."""
     engines = {name: open_engine(folder / artifact.file, name) for name, artifact in artifacts.items()}
-    answers: dict[ArtifactName, list[NDArray[np.float32]]] = {name: [] for name in engines}
+    answers: dict[ArtifactName, list[Output]] = {name: [] for name in engines}
     work.step(f"measuring {' and '.join(engines)} on {len(work.validation)} validation pictures")
     for index, photo in enumerate(work.validation):
         pixels = prepare(photo.pixels(), work.spec)
         for name, engine in engines.items():
-            answers[name].append(engine.infer(pixels).logits)
+            answers[name].append(engine.infer(pixels))
         work.progress(index + 1, len(work.validation))
-    return {name: np.stack(rows) for name, rows in answers.items()}
+    return {name: Outputs(*map(np.stack, zip(*rows, strict=True))) for name, rows in answers.items()}

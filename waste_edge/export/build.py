@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from waste_edge.bundle import open_bundle, pack
 from waste_edge.engines.engine import open_engine
-from waste_edge.engines.evaluate import Progress, score_logits, truth_of
+from waste_edge.engines.evaluate import Progress
 from waste_edge.engines.graph import read_graph
 from waste_edge.engines.latency import median_latencies_ms
 from waste_edge.engines.verify import verify_bundle
@@ -23,22 +21,21 @@ from waste_edge.export.attempts import Attempt, Floating, best_of, file_entry, m
 from waste_edge.export.card import CARD_NAME, model_card
 from waste_edge.export.golden import write_golden
 from waste_edge.export.recipe import ExportRecipe
+from waste_edge.export.scoring import score_artifacts
 from waste_edge.export.work import Work, open_work
 from waste_edge.files import folder_in_one_piece, write_atomically
 from waste_edge.manifest import (
     ARTIFACT_NAMES,
     MANIFEST_NAME,
     SCHEMA,
+    Artifact,
     ArtifactName,
-    ArtifactScores,
     Calibration,
     Golden,
     Manifest,
     Metrics,
     Provenance,
-    Reference,
 )
-from waste_edge.metrics import fit_temperature
 from waste_edge.signing import SIGNATURE_NAME, Signer
 from waste_edge.strict import to_json
 from waste_edge.training.networks import count_parameters, feature_count
@@ -133,7 +130,8 @@ def _fill(
     engines = {name: open_engine(folder / artifacts[name].file, name) for name in ARTIFACT_NAMES}
     work.step("recording golden outputs")
     golden = write_golden(folder, engines, work.spec)
-    manifest = _manifest(work, naming, floating, attempt, golden)
+    measured = score_artifacts(folder, work, floating, attempt, engines["tflite-int8"])
+    manifest = _manifest(work, naming, artifacts, attempt, measured, golden)
     write_atomically(folder / CARD_NAME, model_card(manifest))
     manifest = msgspec.structs.replace(manifest, extra_files=[file_entry(folder / CARD_NAME)])
     write_atomically(folder / MANIFEST_NAME, to_json(manifest))
@@ -188,10 +186,16 @@ def _verify(folder: Path) -> None:
         raise WasteEdgeError(f"the new bundle does not verify: {failed[0].artifact} {failed[0].reason}")
 
 
-def _manifest(work: Work, naming: Naming, floating: Floating, attempt: Attempt, golden: Golden) -> Manifest:
+def _manifest(
+    work: Work,
+    naming: Naming,
+    artifacts: Mapping[ArtifactName, Artifact],
+    attempt: Attempt,
+    measured: tuple[Calibration, Metrics],
+    golden: Golden,
+) -> Manifest:
     info = work.run.info
-    artifacts = {**floating.artifacts, **attempt.artifacts}
-    calibration, metrics = _score(work, floating, attempt)
+    calibration, metrics = measured
     return Manifest(
         schema=SCHEMA,
         name=naming.name,
@@ -228,43 +232,4 @@ def _provenance(work: Work, attempt: Attempt) -> Provenance:
         calibration_fingerprint=calibrate.fingerprint(attempt.calibration) if attempt.calibration else "",
         libraries=library_versions(_LIBRARIES),
         commit=info.commit,
-    )
-
-
-def _score(work: Work, floating: Floating, attempt: Attempt) -> tuple[Calibration, Metrics]:
-    """Fit temperature and thresholds, score every artifact and hold it against the torch network."""
-    info, labels = work.run.info, work.run.info.labels
-    truth = truth_of(work.validation, labels)
-    protocol = (
-        f"{len(work.validation)} validation pictures of {info.data}, "
-        f"{'grouped by object' if work.dataset.grouped else 'near-duplicates grouped'}, seed {info.recipe.split.seed}; "
-        "temperature and thresholds were fitted on these same pictures, weights were not"
-    )
-    calibration = _calibrate(attempt.logits["tflite-int8"], truth, attempt.recipe, protocol)
-    logits = {**floating.logits, **attempt.logits}
-    scores: dict[ArtifactName, ArtifactScores] = {}
-    for name in ARTIFACT_NAMES:
-        kind: Reference = "rounded" if name.endswith("int8") and "rounded" in floating.references else "float"
-        reference = floating.references[kind]
-        difference = np.abs(logits[name] - reference)
-        same = logits[name].argmax(axis=1) == reference.argmax(axis=1)
-        scores[name] = ArtifactScores(
-            scores=score_logits(logits[name], truth, labels, calibration),
-            agreement=float(same.mean()),
-            max_logit_difference=float(difference.max()),
-            mean_logit_difference=float(difference.mean()),
-            reference=kind,
-        )
-    return calibration, Metrics(protocol=protocol, artifacts=scores, quantization=attempt.comparisons)
-
-
-def _calibrate(
-    logits: NDArray[np.float32], truth: NDArray[np.int64], recipe: ExportRecipe, protocol: str
-) -> Calibration:
-    """Thresholds from the artifact that boards run, INT8 TFLite."""
-    return Calibration(
-        temperature=round(fit_temperature(logits, truth), 4),
-        min_confidence=recipe.min_confidence,
-        min_known_score=round(float(np.quantile(logits.max(axis=1), 1 - recipe.known_share)), 4),
-        fitted_on=f"tflite-int8 on {protocol.partition(';')[0]}",
     )

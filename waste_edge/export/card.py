@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from waste_edge.export.gate import describe_drop
 from waste_edge.manifest import ArtifactName, ArtifactScores, Manifest
+from waste_edge.rejection import IN_WORDS
 
 CARD_NAME = "MODEL_CARD.md"
 _HEADLINE: ArtifactName = "tflite-int8"
@@ -73,8 +74,9 @@ Measured on {manifest.metrics.protocol}. Intervals are 95 % (Wilson).
 
 {manifest.metrics.reference_in_words()}
 {_against_fp32(manifest)}Accuracy counts the most probable label.
-At the shipped thresholds (confidence {calibration.min_confidence:g}, known score {calibration.min_known_score:g},
-temperature {calibration.temperature:g}) {scores.rejected:.1%} of these pictures would be called unknown.
+At the shipped thresholds (confidence {calibration.min_confidence:g}, {IN_WORDS[calibration.known_score]}
+{calibration.min_known_score:g}, temperature {calibration.temperature:g})
+{scores.rejected:.1%} of these pictures would be called unknown.
 Calibration error (ECE, 15 bins) {scores.ece:.1%}: optimistic,
 since the temperature was fitted here."""
 

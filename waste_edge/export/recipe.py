@@ -6,10 +6,12 @@ from typing import Literal
 
 import msgspec
 
+from waste_edge.rejection import KnownScore
 from waste_edge.resources import find
 from waste_edge.strict import Strict, read_toml
 
 RangeMethod = Literal["minmax", "percentile", "mse", "entropy"]
+KnownChoice = KnownScore | Literal["best"]
 
 # In the order `--best` tries them: the plainest first, so that it wins a tie.
 SHIPPED = (
@@ -47,6 +49,7 @@ class ExportRecipe(Strict, frozen=True):
         max_drop_points: how many points of validation accuracy INT8 may lie below FP32.
         calibration_pictures: how many training pictures set the activations' ranges.
         calibration_seed: which ones.
+        known_score: by what the bundle tells the known from the unknown; see `rejection` and, for `best`, `known`.
         min_confidence: written into the manifest; below it the answer is "unknown".
         known_share: the share of validation pictures whose known score must pass the threshold.
     """
@@ -60,6 +63,7 @@ class ExportRecipe(Strict, frozen=True):
     max_drop_points: float = 1.0
     calibration_pictures: int = 200
     calibration_seed: int = 0
+    known_score: KnownChoice = "max_logit"
     min_confidence: float = 0.4
     known_share: float = 0.99
 

@@ -9,7 +9,15 @@ from waste_edge.rendering.backgrounds import Background, noise_field, paint_back
 from waste_edge.rendering.canvas import Bytes, Floats, Point
 from waste_edge.rendering.items import check_label, render_item
 
-__all__ = ["Background", "camera_effects", "compose", "extent", "paint_background", "render_view"]
+__all__ = [
+    "Background",
+    "camera_effects",
+    "compose",
+    "extent",
+    "paint_background",
+    "random_camera",
+    "render_view",
+]
 
 _STYLES = (
     (Background.POSTER, 0.36), (Background.TRAY, 0.24), (Background.GRADIENT, 0.08), (Background.WOOD, 0.08),
@@ -128,8 +136,8 @@ def camera_effects(
     return np.asarray(np.clip(picture + 0.5, 0, 255), dtype=np.uint8)
 
 
-def _random_camera(rgb: Bytes, rng: np.random.Generator) -> Bytes:
-    """Camera effects as they may come: dim or bright, warm or cool, sharp or soft."""
+def random_camera(rgb: Bytes, rng: np.random.Generator) -> Bytes:
+    """Camera effects as they may come, on a view (H, W, 3): dim or bright, warm or cool, sharp or soft."""
     warmth, green = rng.normal(0, 0.05), rng.normal(0, 0.015)
     short = min(rgb.shape[:2])
     return camera_effects(
@@ -172,7 +180,7 @@ def render_view(label: str, rng: np.random.Generator, width_px: int, height_px: 
     room_x, room_y = (1 - fill * short / width_px) / 2, (1 - fill * short / height_px) / 2
     centre = (0.5 + rng.uniform(-room_x, room_x), 0.5 + rng.uniform(-room_y, room_y))
     view = compose(background, _relit(sprite, rng), centre, float(scale), angle, rng)
-    return _random_camera(view, rng)
+    return random_camera(view, rng)
 
 
 def _backdrop(style: Background, rng: np.random.Generator, width_px: int, height_px: int) -> Bytes:

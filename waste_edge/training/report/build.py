@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Protocol
 
 from waste_edge import __version__
-from waste_edge.dataset import Dataset, Photo
+from waste_edge.dataset import Dataset
 from waste_edge.engines.evaluate import Progress
 from waste_edge.engines.latency import times_in_turn
-from waste_edge.errors import DataError
-from waste_edge.pictures import find_pictures
-from waste_edge.taxonomy import UNKNOWN
 from waste_edge.training.report.against import disputed_photos, folded_rows, pairs_of
-from waste_edge.training.report.content import SCHEMA, Report, Unknown
+from waste_edge.training.report.content import SCHEMA, Report
 from waste_edge.training.report.held_out import Pictures
 from waste_edge.training.report.measure import ask, measure, with_latency
 from waste_edge.training.report.models import Model
+from waste_edge.training.report.stand_ins import Moved, Strange
 
 Asking = Callable[[str], Progress]  # from a model's name to who is told how far its answers are
 
@@ -31,29 +28,13 @@ class Leak(Protocol):
     def sentence(self) -> str: ...
 
 
-def open_unknown(folder: Path) -> list[Photo]:
-    """Every picture below a folder, as pictures of nothing that is known.
-
-    Raises:
-        DataError: no such folder, or no picture in it.
-    """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; --unknown takes a folder of pictures that show none of the labels")
-    paths = list(find_pictures(folder))
-    if not paths:
-        raise DataError(
-            f"{folder}: holds no pictures; --unknown takes a folder of pictures that show none of the labels"
-        )
-    keys = [f"{UNKNOWN}:{path.relative_to(folder).as_posix()}" for path in paths]
-    return [Photo(path, key, UNKNOWN, key) for path, key in zip(paths, keys, strict=True)]
-
-
 def build_report(
     models: Sequence[Model],
     dataset: Dataset,
     pictures: Pictures,
     asking: Asking,
-    unknown: tuple[Path, Sequence[Photo]] | None = None,
+    unknown: Strange | None = None,
+    elsewhere: Moved | None = None,
     leaks: Sequence[Leak] = (),
     machine: str = "",
 ) -> Report:
@@ -64,14 +45,16 @@ def build_report(
         dataset: that the pictures are from.
         pictures: see `held_out`.
         asking: told how far each model is.
-        unknown: a folder and its pictures.
+        unknown: pictures that none of the labels fits.
+        elsewhere: the scored items in strange places.
         leaks: what the data give away, said before any number.
         machine: where latencies are measured, in words; if empty they are not.
     """
     labels = models[0].labels
     named = _with_teachers(models)
-    answered = [ask(model, labels, pictures, unknown[1] if unknown else (), asking(model.name)) for model in named]
-    reports = [measure(one, labels, dataset, pictures) for one in answered]
+    strange, moved = (unknown.photos if unknown else ()), (elsewhere.photos if elsewhere else ())
+    answered = [ask(model, labels, pictures, strange, moved, asking(model.name)) for model in named]
+    reports = [measure(one, labels, dataset, pictures, moved) for one in answered]
     if machine:
         taken = times_in_turn({model.name: model.timed(pictures.scored[0]) for model in named}, rounds=30)
         reports = [with_latency(report, taken[report.name]) for report in reports]
@@ -88,7 +71,8 @@ def build_report(
         labels=list(labels),
         leaks=[leak.sentence for leak in leaks],
         machine=machine,
-        unknown=Unknown(folder=unknown[0].name, pictures=len(unknown[1])) if unknown else None,
+        unknown=unknown.said if unknown else None,
+        elsewhere=elsewhere.said if elsewhere else None,
         models=reports,
         pairs=pairs_of(answered, labels, pictures.scored),
         folded=folded_rows(answered, labels, dataset, pictures.scored),

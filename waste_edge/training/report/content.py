@@ -67,19 +67,26 @@ class CalibrationReport(Strict, frozen=True):
 
 
 class Histogram(Strict, frozen=True):
-    """Counts of known and unknown pictures between `edges`."""
+    """Counts of known and unknown pictures, and of known items elsewhere, between `edges`; zeros if there are none."""
 
     edges: list[float]
     known: list[int]
     unknown: list[int]
+    elsewhere: list[int] = msgspec.field(default_factory=list)
 
 
 class RejectionReport(Strict, frozen=True):
-    """Each score of the known, and how it lies; `fitted_on` says where the thresholds come from."""
+    """Each score of the known, and how it lies.
+
+    Attributes:
+        fitted_on: where the thresholds come from, but those of a bundle.
+        called_unknown: share of the unknown pictures that a bundle's two thresholds together call unknown.
+    """
 
     fitted_on: str
     results: list[RejectionResult]
     histograms: dict[KnownScore, Histogram]
+    called_unknown: float | None = None
 
 
 class Shown(Strict, frozen=True):
@@ -119,6 +126,7 @@ class ModelReport(Strict, frozen=True):
         macro_roc: false and true positive rates of the labels' mean curve.
         mistakes: surest first.
         right: a sample of the rightly named, the same for the same pictures.
+        elsewhere: scores on the items in strange places; None if that was not asked for.
     """
 
     name: str
@@ -138,6 +146,7 @@ class ModelReport(Strict, frozen=True):
     rejection: RejectionReport
     mistakes: list[Shown]
     right: list[Shown]
+    elsewhere: Scores | None = None
 
 
 class Pair(Strict, frozen=True):
@@ -172,10 +181,35 @@ class Folded(Strict, frozen=True):
 
 
 class Unknown(Strict, frozen=True):
-    """The folder of pictures given as unknown."""
+    """The pictures of what no label fits: of a folder, or drawn by us."""
 
     folder: str
     pictures: int
+    rendered: bool = False
+
+    @property
+    def in_words(self) -> str:
+        """Which they are; that stand-ins are no photographs is said wherever their numbers are."""
+        if not self.rendered:
+            return f"{self.pictures} pictures of {self.folder}, given as unknown"
+        return (
+            f"{self.pictures} rendered stand-ins for the unknown (no photographs), of kinds that training never draws"
+        )
+
+
+class Elsewhere(Strict, frozen=True):
+    """How many of the scored photographs' items were put down in strange places."""
+
+    pictures: int
+    of: int
+
+    @property
+    def in_words(self) -> str:
+        """Which they are."""
+        return (
+            f"{self.pictures} of the {self.of} items, cut out and put down on rendered surfaces that training never "
+            "paints (stand-ins for photographs from elsewhere)"
+        )
 
 
 class Report(Strict, frozen=True):
@@ -188,6 +222,7 @@ class Report(Strict, frozen=True):
         leaks: a sentence for each way in which the data give their labels away.
         machine: where latencies were measured, in words; empty if they were not.
         stages: each label tree among the models against each cascade of the same tree.
+        elsewhere: which of the pictures' items were also shown in strange places.
     """
 
     schema: Literal[1]
@@ -207,3 +242,4 @@ class Report(Strict, frozen=True):
     folded: list[Folded]
     disputed: list[Disputed]
     stages: list[TwoStages] = msgspec.field(default_factory=list)
+    elsewhere: Elsewhere | None = None

@@ -11,10 +11,9 @@ from waste_edge.training.report.tables import (
     labels_table,
     models_table,
     pairs_table,
-    rejection_table,
     stages_tables,
-    unknown_table,
 )
+from waste_edge.training.report.unknown_tables import elsewhere_table, rejection_table, unknown_table
 
 
 def to_markdown(report: Report) -> str:
@@ -23,7 +22,7 @@ def to_markdown(report: Report) -> str:
     lines = [f"# {names} on {report.data}", ""]
     for leak in report.leaks:
         lines += [f"> **Leak:** {leak}", ""]
-    unknown = f" Unknown: {report.unknown.pictures} pictures of {report.unknown.folder}." if report.unknown else ""
+    unknown = f" Unknown: {report.unknown.in_words}." if report.unknown else ""
     lines += [f"Scored on {report.protocol}.{unknown}", ""]
     tables = [models_table(report)]
     if report.folded:
@@ -38,6 +37,8 @@ def to_markdown(report: Report) -> str:
         tables.append(rejection_table(report.models[0]))
     elif report.unknown:
         tables.append(unknown_table(report))
+    if report.elsewhere:
+        tables.append(elsewhere_table(report))
     for table in tables:
         lines += table_lines(table)
     return "\n".join(lines)

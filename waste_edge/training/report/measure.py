@@ -11,10 +11,17 @@ from numpy.typing import NDArray
 
 from waste_edge.curves import macro_roc, one_against_rest, reliability_bins
 from waste_edge.dataset import Dataset, Photo, stratified
-from waste_edge.engines.evaluate import Outputs, Progress, score_logits, truth_of
+from waste_edge.engines.evaluate import Outputs, Progress, rejected_by, score_logits, truth_of
 from waste_edge.engines.latency import Taken
-from waste_edge.metrics import expected_calibration_error, fit_temperature, score, softmax
-from waste_edge.rejection import KnownScore, fit_feature_space, judge_scores, known_scores
+from waste_edge.metrics import Scores, expected_calibration_error, fit_temperature, score, softmax
+from waste_edge.rejection import (
+    KnownScore,
+    Learnt,
+    fit_feature_space,
+    fit_prototypes,
+    judge_scores,
+    known_scores,
+)
 from waste_edge.significance import group_bootstrap
 from waste_edge.training.report.content import CalibrationReport, Histogram, ModelReport, RejectionReport, Shown
 from waste_edge.training.report.held_out import Pictures
@@ -33,6 +40,7 @@ class Answered:
     fitting: Outputs
     training: Outputs | None
     unknown: Outputs | None
+    elsewhere: Outputs | None = None
 
     @property
     def temperature(self) -> float:
@@ -44,13 +52,18 @@ class Answered:
 
 
 def ask(
-    model: Model, labels: Sequence[str], pictures: Pictures, unknown: Sequence[Photo], progress: Progress
+    model: Model,
+    labels: Sequence[str],
+    pictures: Pictures,
+    unknown: Sequence[Photo],
+    elsewhere: Sequence[Photo],
+    progress: Progress,
 ) -> Answered:
     """Ask a model about every picture that the report needs of it."""
     order = [model.labels.index(label) for label in labels]
     training = pictures.training.get(model.name, [])
     apart = pictures.fitting is not pictures.scored
-    wanted = [pictures.scored, pictures.fitting if apart else [], training, unknown]
+    wanted = [pictures.scored, pictures.fitting if apart else [], training, unknown, elsewhere]
     total, done = sum(map(len, wanted)), 0
 
     def asked(photos: Sequence[Photo]) -> Outputs | None:
@@ -62,20 +75,18 @@ def ask(
         done += len(photos)
         return Outputs(outputs.logits[:, order], outputs.features)
 
-    scored, fitting, trained, strange = (asked(photos) for photos in wanted)
+    scored, fitting, trained, strange, moved = (asked(photos) for photos in wanted)
     assert scored is not None  # there are always pictures to score
-    return Answered(model, scored, fitting or scored, trained, strange)
+    return Answered(model, scored, fitting or scored, trained, strange, moved)
 
 
-def measure(answered: Answered, labels: Sequence[str], dataset: Dataset, pictures: Pictures) -> ModelReport:
+def measure(
+    answered: Answered, labels: Sequence[str], dataset: Dataset, pictures: Pictures, elsewhere: Sequence[Photo] = ()
+) -> ModelReport:
     """Everything that a report says of one model but its latency."""
     model, probabilities = answered.model, answered.probabilities
     truth = truth_of(pictures.scored, labels)
     predicted = probabilities.argmax(axis=1)
-    if model.calibration:
-        scores = score_logits(answered.scored.logits, truth, labels, model.calibration)
-    else:
-        scores = score(probabilities, truth, labels)
     curves = one_against_rest(probabilities, truth, labels)
     return ModelReport(
         name=model.name,
@@ -84,7 +95,7 @@ def measure(answered: Answered, labels: Sequence[str], dataset: Dataset, picture
         recipe=model.recipe,
         teacher=model.teacher,
         facts=model.facts,
-        scores=scores,
+        scores=_scores(model, answered.scored, truth, labels),
         intervals=group_bootstrap(truth, predicted, [photo.group for photo in pictures.scored], len(labels)),
         training=list(model.training),
         curves=curves,
@@ -95,7 +106,16 @@ def measure(answered: Answered, labels: Sequence[str], dataset: Dataset, picture
         rejection=_rejection(answered, truth, labels, pictures),
         mistakes=_mistakes(probabilities, truth, labels, pictures.scored),
         right=_right(probabilities, truth, labels, dataset, pictures.scored),
+        elsewhere=_scores(model, answered.elsewhere, truth_of(elsewhere, labels), labels)
+        if answered.elsewhere
+        else None,
     )
+
+
+def _scores(model: Model, outputs: Outputs, truth: NDArray[np.int64], labels: Sequence[str]) -> Scores:
+    if model.calibration and model.scorer:
+        return score_logits(outputs.logits, model.scorer(*outputs), truth, labels, model.calibration)
+    return score(softmax(outputs.logits), truth, labels)
 
 
 def _calibration(
@@ -131,34 +151,57 @@ def _cross_fitted(logits: NDArray[np.float32], truth: NDArray[np.int64], photos:
 def _rejection(
     answered: Answered, truth: NDArray[np.int64], labels: Sequence[str], pictures: Pictures
 ) -> RejectionReport:
-    space = None
-    trained_on = pictures.training.get(answered.model.name, [])
+    calibration, scorer = answered.model.calibration, answered.model.scorer
+    learnt: dict[KnownScore, Learnt] = {}
     if answered.training is not None:
-        space = fit_feature_space(answered.training.features, truth_of(trained_on, labels))
+        features, trained_on = answered.training.features, truth_of(pictures.training[answered.model.name], labels)
+        learnt["cosine"] = fit_prototypes(features, trained_on)
+        learnt["mahalanobis"] = fit_feature_space(features, trained_on)
+    if scorer and scorer.learnt:
+        learnt[scorer.name] = scorer.learnt
 
     def scores(outputs: Outputs) -> dict[KnownScore, NDArray[np.float64]]:
-        return known_scores(outputs.logits, outputs.features, space, answered.temperature)
+        return known_scores(*outputs, answered.temperature, learnt)
 
     known = scores(answered.scored)
-    unknown = scores(answered.unknown) if answered.unknown is not None else None
-    right = answered.scored.logits.argmax(axis=1) == truth
+    unknown = scores(answered.unknown) if answered.unknown else None
+    elsewhere = scores(answered.elsewhere) if answered.elsewhere else None
+    called = None
+    if answered.unknown and calibration and scorer:
+        called = float(rejected_by(calibration, answered.unknown.logits, scorer(*answered.unknown)).mean())
     return RejectionReport(
         fitted_on=pictures.fitted_on,
-        results=judge_scores(known, right, scores(answered.fitting), unknown),
-        histograms={name: _histogram(known[name], unknown[name] if unknown else np.empty(0)) for name in known},
+        results=judge_scores(
+            known,
+            right=answered.scored.logits.argmax(axis=1) == truth,
+            fitting=scores(answered.fitting),
+            unknown=unknown,
+            elsewhere=elsewhere,
+            shipped=(calibration.known_score, calibration.min_known_score) if calibration else None,
+        ),
+        histograms={
+            name: _histogram(known[name], unknown[name] if unknown else None, elsewhere[name] if elsewhere else None)
+            for name in known
+        },
+        called_unknown=called,
     )
 
 
-def _histogram(known: NDArray[np.float64], unknown: NDArray[np.float64], bins: int = 30) -> Histogram:
-    everything = np.concatenate([known, unknown])
+def _histogram(
+    known: NDArray[np.float64],
+    unknown: NDArray[np.float64] | None,
+    elsewhere: NDArray[np.float64] | None,
+    bins: int = 30,
+) -> Histogram:
+    kinds = [np.empty(0) if values is None else values for values in (known, unknown, elsewhere)]
+    everything = np.concatenate(kinds)
     low, high = float(everything.min()), float(everything.max())
     if high - low < 1e-6 * max(1.0, abs(low)):  # all alike: one bar in the middle
         low, high = low - 0.5, high + 0.5
     edges = np.linspace(low, high, bins + 1)
+    counts = [np.histogram(values, edges)[0].tolist() for values in kinds]
     return Histogram(
-        edges=[round(float(edge), 6) for edge in edges],
-        known=np.histogram(known, edges)[0].tolist(),
-        unknown=np.histogram(unknown, edges)[0].tolist(),
+        edges=[round(float(edge), 6) for edge in edges], known=counts[0], unknown=counts[1], elsewhere=counts[2]
     )
 
 

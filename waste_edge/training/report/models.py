@@ -18,6 +18,7 @@ from waste_edge.engines.evaluate import Outputs, Progress, predict_photos
 from waste_edge.errors import MissingPackageError, RunError
 from waste_edge.manifest import ArtifactName, Calibration
 from waste_edge.preprocess import InputSpec, prepare
+from waste_edge.rejection import Scorer
 from waste_edge.training.report.content import Epoch, Facts
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Model:
         identity: the weights' SHA-256, by which a student names its teacher.
         label_map: which labels of its data its own stand for.
         fingerprint, split: of the data that it was trained on, and how these were divided.
-        artifact, calibration: a bundle's; None for a run.
+        artifact, calibration, scorer: a bundle's; None for a run.
         ask: logits and features for photos.
         timed: from a photo to a call that answers it, read and prepared before.
         parts_of: which pictures of its own data were in which part.
@@ -62,6 +63,7 @@ class Model:
     ask: Callable[[Sequence[Photo], Progress], Outputs]
     timed: Callable[[Photo], Callable[[], object]]
     parts_of: Callable[[Dataset], Keys]
+    scorer: Scorer | None = None
     run: Run | None = None
     members: tuple[Model, ...] = ()
 
@@ -140,6 +142,7 @@ def model_of_bundle(bundle: Bundle, artifact: ArtifactName | None, name: str) ->
         ),
         artifact=chosen,
         calibration=manifest.calibration,
+        scorer=classifier.scorer,
         training=(),
         ask=partial(_ask_classifier, classifier),
         timed=partial(_timed_classifier, classifier),

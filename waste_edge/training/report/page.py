@@ -11,7 +11,7 @@ from markupsafe import Markup
 from waste_edge.curves import LabelCurves
 from waste_edge.dataset import Photo
 from waste_edge.rejection import IN_WORDS
-from waste_edge.training.report import tables
+from waste_edge.training.report import tables, unknown_tables
 from waste_edge.training.report.charts import (
     Axis,
     Line,
@@ -42,7 +42,7 @@ def to_html(report: Report, thumbnails: Mapping[str, str]) -> str:
     )
     environment.filters.update(size=tables.size, count=tables.count, number=tables.number, share=tables.share)
     template = environment.get_template("page.html.jinja")
-    words = {"tables": tables, "charts": _Charts(report), "words": IN_WORDS}
+    words = {"tables": tables, "unknown_tables": unknown_tables, "charts": _Charts(report), "words": IN_WORDS}
     return template.render(report=report, thumbnails=thumbnails, **words).lstrip()
 
 
@@ -120,7 +120,7 @@ class _Charts:
         """Shares, not counts, since there may be ten times as many known pictures as unknown ones."""
         heights = [
             [count / max(1, sum(counts)) for count in counts]
-            for counts in (histogram.known, histogram.unknown)
+            for counts in (histogram.known, histogram.unknown, histogram.elsewhere)
             if sum(counts)
         ]
         tallest = max(max(row) for row in heights)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from waste_edge.rejection import IN_WORDS, KNOWN_SCORES, RejectionResult
 from waste_edge.significance import Interval, Spread
 from waste_edge.training.report.content import ModelReport, Report
 from waste_edge.training.report.stages import Stages, TwoStages
@@ -159,39 +158,6 @@ def confusion_table(model: ModelReport) -> Table:
     labels = [row.label for row in model.scores.labels]
     rows = [(label, *map(str, counts)) for label, counts in zip(labels, model.scores.confusion, strict=True)]
     return Table(f"Confusion of {model.name}", ("true label", *labels), rows)
-
-
-def rejection_table(model: ModelReport) -> Table:
-    """Every score of the known, under one model."""
-    results = model.rejection.results
-    strange = any(one.auroc is not None for one in results)
-    rows = [
-        (
-            IN_WORDS[one.score],
-            *((number(one.auroc), share(one.fpr_at_95), share(one.rejected)) if strange else ()),
-            number(one.auroc_wrong),
-            f"{one.threshold:.3f}",
-            f"{one.kept:.1%}",
-        )
-        for one in results
-    ]
-    unknown = ("AUROC, unknown", "unknown let through at 95 %", "unknown rejected") if strange else ()
-    note = (
-        f"Thresholds keep {results[0].keep:.0%} of the fitting pictures ({model.rejection.fitted_on}). "
-        "AUROC, wrong: rightly against wrongly named."
-    )
-    return Table("None of these", ("score", *unknown, "AUROC, wrong", "threshold", "known kept"), rows, note)
-
-
-def unknown_table(report: Report) -> Table:
-    """AUROC of every model's every score against the unknown pictures."""
-
-    def cell(results: list[RejectionResult], name: str) -> str:
-        return next((number(one.auroc) for one in results if one.score == name), "")
-
-    rows = [(m.name, *(cell(m.rejection.results, name) for name in KNOWN_SCORES)) for m in report.models]
-    headings = ("model", *(IN_WORDS[name] for name in KNOWN_SCORES))
-    return Table("AUROC against unknown pictures", headings, rows)
 
 
 def size(size_bytes: int) -> str:
