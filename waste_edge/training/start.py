@@ -14,6 +14,7 @@ from waste_edge.files import sha256_of
 from waste_edge.training.fake_quantization import FakeQuantized
 from waste_edge.training.inputs import Tokenize
 from waste_edge.training.networks import build_network, starting_image_network
+from waste_edge.training.networks.balance import balance
 from waste_edge.training.recipe import Recipe, TextSpec
 from waste_edge.training.runs import Run
 
@@ -75,6 +76,13 @@ def starting_network(recipe: Recipe, labels: Sequence[str], weights: Path | None
     Raises:
         ConfigError, UserError: the weights or the encoder do not fit, or cannot be had.
     """
+    begun = _first_weights(recipe, labels, weights, start)
+    if recipe.trained.balance_weights:
+        balance(begun.network)
+    return begun
+
+
+def _first_weights(recipe: Recipe, labels: Sequence[str], weights: Path | None, start: Run | None) -> Start:
     model = recipe.model
     if recipe.text:
         return _reading_network(recipe, recipe.text, len(labels), weights)

@@ -24,6 +24,9 @@ class FitSpec(Strict, frozen=True):
         clip_norm: gradients are scaled down to this norm; 0: never.
         ema_decay: keep a moving average of the weights (Polyak and Juditsky 1992) and score that; 0: none.
         class_weights: weigh the loss of a picture by how rare its label is.
+        balance_weights: before the first step, give every convolution below a batch norm the spread of fresh weights;
+            the network computes the same, and one learning rate suits all of its layers. For weights that come from
+            TFLite or another format without batch norms.
         freeze_batch_norm: batch norms keep the statistics they start with.
         precision: `bf16` multiplies in bfloat16 and keeps weights in float32: about twice as fast for full
             convolutions where the processor has it (AVX512-BF16, tensor cores), slower for depthwise ones.
@@ -46,6 +49,7 @@ class FitSpec(Strict, frozen=True):
     clip_norm: float = 0.0
     ema_decay: float = 0.0
     class_weights: bool = False
+    balance_weights: bool = False
     freeze_batch_norm: bool = False
     precision: Literal["fp32", "bf16"] = "fp32"
     compile: bool = False
