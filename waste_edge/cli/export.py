@@ -43,6 +43,13 @@ def command(
         Path | None,
         typer.Option("--debug", help="Write here where INT8 departs from FP32, tensor by tensor: JSON and a plot."),
     ] = None,
+    last_look: Annotated[
+        bool,
+        typer.Option(
+            "--last-look",
+            help="Score the bundle on the run's test part too, spoiled, elsewhere and against unknowns; for its card.",
+        ),
+    ] = False,
     name: Annotated[str, typer.Option("--name", help="The bundle's name; --out's own if not given.")] = "",
     version: Annotated[str, typer.Option("--version", help="The bundle's version.")] = "1",
     licence: Annotated[str, typer.Option("--licence", help="The bundle's licence, written into it.")] = "unspecified",
@@ -53,6 +60,8 @@ def command(
 
     --data takes the photographs the run was trained on: training pictures set the quantization ranges, validation
     pictures the thresholds and scores. If INT8 loses more accuracy than the recipe allows, no bundle is made.
+    With --last-look the card says too how the bundle does on the test part, which nothing was chosen by: take it once,
+    when all is decided.
 
     [dim]waste-edge export runs/student --data photos --out my-bundle[/]
     """
@@ -66,7 +75,7 @@ def command(
         from waste_edge.export.quiet import quiet
 
         with quiet("loading the exporters"):
-            from waste_edge.export.build import Naming, export_bundle
+            from waste_edge.export.build import Extras, Naming, export_bundle
         from waste_edge.export.recipe import SHIPPED, read_export_recipe
         from waste_edge.export.report import write_report
         from waste_edge.training.runs import open_run
@@ -75,6 +84,7 @@ def command(
 
     signer = None if sign is None else read_signer(sign)
     recipes = [read_export_recipe(one) for one in (SHIPPED if best else [recipe or _DEFAULT])]
+    extras = Extras(debug, signer, last_look)
     naming = Naming(name or out.stem, version, licence)
     screen = console(stderr=True)
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
@@ -88,7 +98,7 @@ def command(
             bar.update(task, completed=done, total=total)
 
         with telling_a_full_disk("free some space, or choose another place by --out and the variable TMPDIR"):
-            exported = export_bundle(open_run(run), data, out, recipes, naming, step, progress, debug, signer)
+            exported = export_bundle(open_run(run), data, out, recipes, naming, step, progress, extras)
             report = write_report(exported, out)
     if as_json:
         from waste_edge.strict import to_json

@@ -20,6 +20,7 @@ from waste_edge.export import calibrate, debug, gate
 from waste_edge.export.attempts import Attempt, Floating, best_of, file_entry, move_into, quantize, write_floating
 from waste_edge.export.card import CARD_NAME, model_card
 from waste_edge.export.golden import write_golden
+from waste_edge.export.last_look import check_test_part, take_last_look
 from waste_edge.export.recipe import ExportRecipe
 from waste_edge.export.scoring import score_artifacts
 from waste_edge.export.work import Work, open_work
@@ -57,6 +58,21 @@ class Naming:
 
 
 @dataclass(frozen=True)
+class Extras:
+    """What not every export wants.
+
+    Attributes:
+        debug_folder: where to write how far each tensor is from FP32, even if the accuracy gate stays shut.
+        signer: signs the manifest; None leaves the bundle unsigned.
+        last_look: score the bundle on the run's test part too, for its card.
+    """
+
+    debug_folder: Path | None = None
+    signer: Signer | None = None
+    last_look: bool = False
+
+
+@dataclass(frozen=True)
 class Exported:
     """A new bundle's manifest, and what is true of this machine only or is no part of the bundle.
 
@@ -80,8 +96,7 @@ def export_bundle(
     naming: Naming,
     step: Callable[[str], None],
     progress: Progress,
-    debug_folder: Path | None = None,
-    signer: Signer | None = None,
+    extras: Extras | None = None,
 ) -> Exported:
     """Make a bundle folder, or a `.zip` if `out` ends so; nothing is left behind if a step fails.
 
@@ -93,11 +108,11 @@ def export_bundle(
         naming: the bundle's name, version, licence.
         step: told what is being done, in words.
         progress: pictures done and in all, while validation pictures are scored.
-        debug_folder: where to write how far each tensor is from FP32, even if the accuracy gate stays shut.
-        signer: signs the manifest; None leaves the bundle unsigned.
+        extras: what else is wanted.
 
     Raises:
-        DataError: other data than the run's, too few calibration pictures, or no validation part.
+        DataError: other data than the run's, too few calibration pictures, no validation part, or no test part for
+            the last look.
         GraphError: the network holds an operator that a target lacks.
         RunError: a weight is NaN or infinite.
         GateError: INT8 loses more accuracy than any recipe allows.
@@ -106,11 +121,14 @@ def export_bundle(
     if out.suffix == ".zip" and out.exists():
         raise UserError(f"{out}: exists already; choose another --out or remove it first")
     work = open_work(run, data, step, progress)
+    extras = extras or Extras()
+    if extras.last_look:
+        check_test_part(work)
     if out.suffix != ".zip":
         with folder_in_one_piece(out) as folder:
-            return _fill(folder, work, recipes, naming, debug_folder, signer)
+            return _fill(folder, work, recipes, naming, extras)
     with tempfile.TemporaryDirectory(prefix="waste-edge-bundle-") as name:
-        exported = _fill(Path(name), work, recipes, naming, debug_folder, signer)
+        exported = _fill(Path(name), work, recipes, naming, extras)
         pack(Path(name), out)
         return exported
 
@@ -120,23 +138,26 @@ def _fill(
     work: Work,
     recipes: Sequence[ExportRecipe],
     naming: Naming,
-    debug_folder: Path | None,
-    signer: Signer | None,
+    extras: Extras,
 ) -> Exported:
     """Write every file of the bundle into `folder`."""
     floating = write_floating(folder, work)
-    attempt, reason = _try_recipes(folder, work, floating, recipes, debug_folder)
+    attempt, reason = _try_recipes(folder, work, floating, recipes, extras.debug_folder)
     artifacts = {**floating.artifacts, **attempt.artifacts}
     engines = {name: open_engine(folder / artifacts[name].file, name) for name in ARTIFACT_NAMES}
     work.step("recording golden outputs")
     golden = write_golden(folder, engines, work.spec)
     measured = score_artifacts(folder, work, floating, attempt, engines["tflite-int8"])
     manifest = _manifest(work, naming, artifacts, attempt, measured, golden)
-    write_atomically(folder / CARD_NAME, model_card(manifest))
+    seen = None
+    if extras.last_look:
+        write_atomically(folder / MANIFEST_NAME, to_json(manifest))  # a bundle is opened by it
+        seen = take_last_look(folder, work)
+    write_atomically(folder / CARD_NAME, model_card(manifest, seen))
     manifest = msgspec.structs.replace(manifest, extra_files=[file_entry(folder / CARD_NAME)])
     write_atomically(folder / MANIFEST_NAME, to_json(manifest))
-    if signer is not None:
-        write_atomically(folder / SIGNATURE_NAME, signer.sign((folder / MANIFEST_NAME).read_bytes()))
+    if extras.signer is not None:
+        write_atomically(folder / SIGNATURE_NAME, extras.signer.sign((folder / MANIFEST_NAME).read_bytes()))
     _verify(folder)
     work.step("timing")
     latency_ms = median_latencies_ms(engines, work.prepared(work.validation[:1])[0])

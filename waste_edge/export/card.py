@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from waste_edge.export.gate import describe_drop
+from waste_edge.export.last_look import SHOWN, LastLook
 from waste_edge.manifest import ArtifactName, ArtifactScores, Manifest
 from waste_edge.rejection import IN_WORDS
+from waste_edge.training.report.markdown import rows_of
+from waste_edge.training.report.robustness import means_table, reading
+from waste_edge.training.report.tables import (
+    Table,
+    accuracy_of,
+    interval_note,
+    labels_table,
+    number,
+    points_in,
+    share,
+    share_in,
+)
+from waste_edge.training.report.unknown_tables import elsewhere_table
 
 CARD_NAME = "MODEL_CARD.md"
 _HEADLINE: ArtifactName = "tflite-int8"
 
 
-def model_card(manifest: Manifest) -> str:
-    """Markdown, ending in a newline."""
-    return (
-        "\n\n".join([_head(manifest), _data(manifest), _results(manifest), _labels(manifest), _limits(manifest)]) + "\n"
-    )
+def model_card(manifest: Manifest, seen: LastLook | None = None) -> str:
+    """Markdown, ending in a newline; with what a last look saw, if one was taken."""
+    parts = [_head(manifest), _data(manifest), _results(manifest), _labels(manifest)]
+    if seen is not None:
+        parts += [_test(seen), _elsewhere(seen), _robustness(seen)]
+    return "\n\n".join([*parts, _limits(manifest)]) + "\n"
 
 
 def _head(manifest: Manifest) -> str:
@@ -36,9 +51,9 @@ Names one waste item in a picture: {", ".join(manifest.labels)}; or says "unknow
 def _data(manifest: Manifest) -> str:
     origin = manifest.provenance
     rendered = (
-        f"{origin.rendered_pictures} views rendered by this project were added to the training part, to nothing else."
+        f"{origin.rendered_pictures} pictures that this project rendered were added to the training part alone."
         if origin.rendered_pictures
-        else "No rendered views were added."
+        else "No rendered pictures were added."
     )
     teacher = f"Distilled from the teacher `{origin.teacher}`." if origin.teacher else "Trained without a teacher."
     quantized = (
@@ -107,6 +122,58 @@ def _labels(manifest: Manifest) -> str:
 {rows}"""
 
 
+def _test(seen: LastLook) -> str:
+    report = seen.report
+    rows: list[tuple[str, ...]] = [
+        (
+            artifact,
+            share_in(accuracy_of(report, model)),
+            f"{model.scores.macro_f1:.3f}",
+            f"{model.calibration.ece:.1%}",
+            share(model.scores.rejected),
+        )
+        for artifact, model in zip(SHOWN, report.models, strict=True)
+    ]
+    table = Table("", ("artifact", "accuracy", "macro F1", "ECE", "called unknown"), rows)
+    by_label = labels_table(report.models[-1])
+    return f"""## The last look
+
+On {report.protocol}: no weight was trained and nothing was chosen on them. {interval_note(report)}
+
+{rows_of(table)}
+
+By label (INT8 TFLite):
+
+{rows_of(by_label)}"""
+
+
+def _elsewhere(seen: LastLook) -> str:
+    report = seen.report
+    assert report.unknown is not None
+    rows: list[tuple[str, ...]] = []
+    for artifact, model in zip(SHOWN, report.models, strict=True):
+        shipped = model.rejection.results[0]
+        against = (number(shipped.auroc), number(shipped.auroc_elsewhere))
+        rows.append((artifact, *against, f"{shipped.kept:.1%}", share(model.rejection.called_unknown)))
+    headings = ("artifact", "AUROC, test part", "AUROC, elsewhere", "known kept", "unknown called so")
+    moved = elsewhere_table(report) if report.elsewhere else None
+    shown = f"\n\n{rows_of(moved)}\n\n{moved.note}" if moved else ""
+    return f"""## The unknown, and other places
+
+Against {report.unknown.in_words}, by the bundle's own score and thresholds:
+
+{rows_of(Table("", headings, rows))}{shown}"""
+
+
+def _robustness(seen: LastLook) -> str:
+    table = means_table(seen.robustness, points_in)
+    return f"""## Robustness
+
+Points of accuracy that each corruption costs, in the mean of three strengths. {reading(seen.robustness)}
+
+{rows_of(table)}"""
+
+
 def _limits(manifest: Manifest) -> str:
     plain = (
         "The photographs show single items on a plain poster board, so other backgrounds, several items at once, hands "
@@ -129,7 +196,7 @@ def _data_licence(data: str) -> str:
 
 
 def _weights_licence(source: str) -> str:
-    if "mobilenetv1_025-imagenet" in source:
+    if "mobilenetv1_025-imagenet" in source or "mobilenetv1_050-imagenet" in source:
         return "ImageNet weights dequantized from a public uint8 TFLite MobileNetV1; Apache-2.0."
     return "" if source == "random" else "Their licence is not recorded here."
 

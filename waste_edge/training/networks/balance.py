@@ -47,11 +47,12 @@ def _rescale(convolution: _Convolution, norm: _BatchNorm) -> None:
     spread = weight.flatten(1).square().mean(dim=1).sqrt()
     usual = math.sqrt(2 / weight[0].numel())  # He et al. 2015, of the inputs
     factor = torch.where(spread > 0, usual / spread.clamp_min(torch.finfo(spread.dtype).tiny), torch.ones_like(spread))
-    assert norm.running_mean is not None and norm.running_var is not None
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     weight *= factor.view(-1, *[1] * (weight.ndim - 1))
     if convolution.bias is not None:
         convolution.bias *= factor
     # Batch norms add `eps` to the variance before and after alike.
-    norm.weight *= (norm.running_var * factor**2 + norm.eps).sqrt() / (factor * (norm.running_var + norm.eps).sqrt())
+    norm.weight.mul_((norm.running_var * factor**2 + norm.eps).sqrt() / (factor * (norm.running_var + norm.eps).sqrt()))
     norm.running_mean *= factor
     norm.running_var *= factor**2

@@ -46,10 +46,14 @@ def to_markdown(report: Report) -> str:
 
 def table_lines(table: Table) -> list[str]:
     """One table under its title, and its note."""
-    rule = ("---", *("---:" for _ in table.headings[1:]))
-    rows = [f"| {' | '.join(_plain(cell) for cell in row)} |" for row in (table.headings, rule, *table.rows)]
     note = [table.note, ""] if table.note else []
-    return [f"## {table.title}", "", *rows, "", *note]
+    return [f"## {table.title}", "", rows_of(table), "", *note]
+
+
+def rows_of(table: Table) -> str:
+    """A table alone."""
+    rule = ("---", *("---:" for _ in table.headings[1:]))
+    return "\n".join(f"| {' | '.join(_plain(cell) for cell in row)} |" for row in (table.headings, rule, *table.rows))
 
 
 def _plain(cell: str) -> str:
