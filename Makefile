@@ -67,6 +67,9 @@ help:
 	@echo "make test-long  the tests that take minutes"
 	@echo "make test-faults  the faults a station must survive (needs root and mosquitto)"
 	@echo "make tables     make the READMEs' benchmark tables from the recorded runs"
+	@echo "make model      train, distil, quantize and export the two shipped bundles into runs/model (hours)"
+	@echo "make model-results  measure these on the test part, for training/results/ and the README"
+	@echo "make headline   make the README's first table from training/results/"
 	@echo "make test-arm64 the wheel on an emulated arm64 Debian (needs root and debootstrap)"
 	@echo "make test-boot  the service under a systemd that is booted for it (the same)"
 	@echo "make clip       render the demo clip again"
@@ -85,3 +88,5 @@ $(WORKSHOP): pyproject.toml
 	@$(PYTHON) -m venv .venv-dev
 	@.venv-dev/bin/pip install $(PIP_FLAGS) --editable '.[host,dev]'
 	@touch $@
+
+include training/model.mk

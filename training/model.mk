@@ -1,17 +1,18 @@
-# The default model from photographs to bundle: `make model`. A step that is finished is not done again, one that was
-# stopped goes on; `make model DATA=photos WEIGHTS=folder` takes other ones.
-# On 2 cores each step takes what training/LOG.md says; on a GPU minutes.
+# The shipped bundles, from photographs: `make model`. A step that is finished is not done again, one that was stopped
+# goes on; `make model DATA=photos WEIGHTS=folder` takes other ones. training/README.md says how long each step takes.
 
 DATA ?= ../shared/data/trashnet
 WEIGHTS ?= ../shared/weights
 MADE ?= runs/model
 SAY := .venv-dev/bin/waste-edge
 GO_ON = $(if $(wildcard $(@D)/split.csv),--resume)
+COMPARED := $(MADE)/teacher $(foreach bundle,small accurate,$(MADE)/$(bundle):tflite-fp32 $(MADE)/$(bundle):tflite-int8)
+RESULTS := training/results
 
-.PHONY: model
+.PHONY: model model-results headline
 model: $(MADE)/small/manifest.json $(MADE)/accurate/manifest.json
 
-$(MADE)/teacher/run.json: $(WORKSHOP)
+$(MADE)/teacher/run.json: | $(WORKSHOP)
 	$(SAY) train teacher_edgetpu --data $(DATA) --weights $(WEIGHTS)/mobilenet_edgetpu_100-imagenet.safetensors \
 		--out $(@D) $(GO_ON)
 
@@ -23,6 +24,17 @@ $(MADE)/qat_%/run.json: $(MADE)/student_%/run.json
 	$(SAY) distill qat_$* --from $(MADE)/student_$* --teacher $(MADE)/teacher --data $(DATA) --out $(@D) $(GO_ON)
 
 $(MADE)/%/manifest.json: $(MADE)/qat_%/run.json
-	$(SAY) export $(MADE)/qat_$* --data $(DATA) --out $(@D) --name $*
+	$(SAY) export $(MADE)/qat_$* --data $(DATA) --out $(@D) --name $* --licence Apache-2.0 --last-look
+
+# What the README says of them, on the test part.
+model-results: model
+	$(SAY) compare $(COMPARED) --data $(DATA) --unknown rendered --elsewhere --json > $(MADE)/model.json
+	$(SAY) compare $(COMPARED) --data $(DATA) --robustness --markdown $(RESULTS)/robustness.md \
+		--plot $(RESULTS)/robustness.png
+	mv $(MADE)/model.json $(RESULTS)/model.json
+	$(MAKE) headline
+
+headline: $(WORKSHOP)
+	.venv-dev/bin/python -m waste_edge.training.headline
 
 .PRECIOUS: $(MADE)/teacher/run.json $(MADE)/student_%/run.json $(MADE)/qat_%/run.json
