@@ -15,9 +15,9 @@ def balance(network: nn.Module) -> int:
     """Rescale each output channel of every convolution to the spread it would have been initialized with.
 
     The batch norm above takes the factor out again (Ioffe and Szegedy 2015, section 3.3), so that the answers stay the
-    same; with a batch's own statistics all but for `eps`. Adam's steps are of one size whatever the weight's: where batch norms were folded once,
-    as in files that come from TFLite, kernels of a spread of 0.02 stand beside others of 1.3, and a rate that moves
-    these tears those apart.
+    same; with a batch's own statistics all but for `eps`. Adam's steps are of one size whatever the weight's: where
+    batch norms were folded once, as in files that come from TFLite, kernels of a spread of 0.02 stand beside others of
+    1.3, and a rate that moves these tears those apart.
 
     Returns:
         How many convolutions have been rescaled.
