@@ -48,7 +48,7 @@ def test_the_card_tells_of_the_unknown_and_of_spoiled_pictures(bundle: Path) -> 
         "| tflite-fp32",
         "| tflite-int8",
     ], "no item of these plain pictures can be put elsewhere, so there is no second table"
-    for corruption in ("blurred", "noisy", "dark", "overexposed", "jpeg", "rotated", "occluded"):
+    for corruption in ("blur", "noise", "white balance", "JPEG", "rotation", "occlusion", "all corruptions"):
         assert f"\n| {corruption} | " in card[card.index("## Robustness") :]
 
 

@@ -137,7 +137,10 @@ def _gather(
     grounds = Grounds(recipe.backgrounds, size_px) if recipe.backgrounds.share else None
     seed = recipe.trained.seed
     read_in_training = wise.reading_for(reader) if wise else reader
-    views = TrainingViews(dataset, parts["train"], rendered, _augmentation(recipe), read_in_training, seed, grounds)
+    sets = recipe.augment.view_sets
+    views = TrainingViews(
+        dataset, parts["train"], rendered, _augmentation(recipe), read_in_training, seed, grounds, sets
+    )
     network = channels_last(begun.network.to(device))
     return Job(
         recipe=recipe,

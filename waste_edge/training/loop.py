@@ -139,7 +139,7 @@ class Loop:
         for step, batch in enumerate(self._loader, start=1):
             if isinstance(job.network, FakeQuantized):
                 job.network.advance(epoch - 1 + (step - 1) / steps)
-            loss = self._loss(batch)
+            loss = self._loss(batch, epoch)
             own = float(loss.detach())
             value = self._crew.mean(own)
             if not math.isfinite(value):
@@ -156,18 +156,24 @@ class Loop:
             self._watcher.step(epoch, step, steps, value)
         return total / steps
 
-    def _loss(self, batch: Batch) -> Tensor:
+    def _loss(self, batch: Batch, epoch: int) -> Tensor:
         job = self._job
         inputs, truth = self._inputs(batch), batch.truth.to(job.device)
         if self._mixing or (truth < 0).any():
             pixels, truth = mixed(inputs.pixels, truth, len(job.dataset.labels), self._mixing)
             inputs = inputs._replace(pixels=pixels)
         with torch.autocast(job.device.type, torch.bfloat16, enabled=job.fit.precision == "bf16"):
-            wisdom = job.teachers.answer(inputs) if job.teachers else None
+            wisdom = job.teachers.answer(inputs, self._known(batch, epoch)) if job.teachers else None
             reads = getattr(job.network, "reads", ("pixels",))
             logits, features = self._trained(*(getattr(inputs, name) for name in reads))
         loss: Tensor = self._objective((logits.float(), features.float()), truth, wisdom)
         return loss
+
+    def _known(self, batch: Batch, epoch: int) -> list[tuple[int, int]]:
+        """By what a teacher knows these views again; nothing if they never come again."""
+        views = self._job.views
+        again = views.sets and not self._mixing
+        return [views.turn(epoch, number) for number in batch.numbers] if again else []
 
     def _inputs(self, batch: Batch) -> Inputs:
         pixels = normalize(batch.pixels) if batch.pixels.ndim == 4 else batch.pixels

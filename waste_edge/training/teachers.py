@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 import torch
@@ -25,10 +25,25 @@ class Teachers:
     def __init__(self, runs: Sequence[Run], device: torch.device) -> None:
         self.runs = list(runs)
         self._networks = [channels_last(run.as_trained().to(device)).eval() for run in runs]
+        self._said: dict[Hashable, tuple[Tensor, Tensor]] = {}
+
+    def answer(self, inputs: Inputs, views: Sequence[Hashable] = ()) -> tuple[Tensor, Tensor]:
+        """Logits (B, C), and the first one's features (B, F), for the student's own augmented views.
+
+        Args:
+            inputs: the views.
+            views: a name of each, if they come again: then what was said of them is remembered.
+        """
+        if views and all(view in self._said for view in views):
+            logits, features = zip(*(self._said[view] for view in views), strict=True)
+            return torch.stack(logits), torch.stack(features)
+        said = self._answer(inputs)
+        if views:
+            self._said.update(zip(views, zip(*said, strict=True), strict=True))
+        return said
 
     @torch.no_grad()
-    def answer(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
-        """Logits (B, C), and the first one's features (B, F), for the student's own augmented views."""
+    def _answer(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         answers = [
             ask(network, _at_its_size(inputs, run.info.recipe.input))
             for network, run in zip(self._networks, self.runs, strict=True)

@@ -54,7 +54,7 @@ class TrainingViews(TorchDataset[View]):
     same whoever reads it, this process or a worker, alone or on several machines, at once or after a kill.
 
     Decoded pictures are kept while they fit into `cache_bytes`: reading them again each epoch takes as long as a
-    small network's training does.
+    small network's training does. With `sets` the views themselves are kept, that many of each, and come in turn.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class TrainingViews(TorchDataset[View]):
         reader: Reader,
         seed: int = 0,
         grounds: Grounds | None = None,
+        sets: int = 0,
         cache_bytes: int = 2_000_000_000,
     ) -> None:
         self._dataset = dataset
@@ -75,6 +76,8 @@ class TrainingViews(TorchDataset[View]):
         self._reader = reader
         self._seed = seed
         self._grounds = grounds
+        self.sets = sets
+        self._kept: dict[tuple[int, int], View] = {}
         self._cache: dict[int, Pixels] = {}
         self._room_bytes = cache_bytes
 
@@ -83,7 +86,19 @@ class TrainingViews(TorchDataset[View]):
 
     def __getitem__(self, place: tuple[int, int]) -> View:
         """The view of an epoch and a number."""
-        epoch, number = place
+        place = self.turn(*place)
+        if place in self._kept:
+            return self._kept[place]
+        view = self._made(*place)
+        if self.sets:
+            self._kept[place] = view
+        return view
+
+    def turn(self, epoch: int, number: int) -> tuple[int, int]:
+        """Which view is shown: of another epoch, if it has been made for that already."""
+        return ((epoch - 1) % self.sets + 1 if self.sets else epoch), number
+
+    def _made(self, epoch: int, number: int) -> View:
         if number >= len(self._photos):
             pixels, label = self._rendered[number - len(self._photos)]
             return View(self._augmented(pixels, epoch, number), "", label, number)

@@ -142,6 +142,12 @@ class Recipe(Strict, frozen=True):
                 f"backgrounds.share must be 0 without [input] or with augment.enabled = false, got "
                 f"{self.backgrounds.share}: pictures are then not looked at, or shown as they are"
             )
+        if self.augment.view_sets and not self.augment.enabled:
+            raise ValueError("augment.view_sets must be 0 with augment.enabled = false: all views are then alike")
+        if self.augment.view_sets and self.fit and self.fit.workers > 1:
+            raise ValueError(
+                f"fit.workers must be 0 or 1 with augment.view_sets, got {self.fit.workers}: each would make all views"
+            )
         if self.strangers.views and self.fit and self.fit.class_weights:
             raise ValueError(
                 "fit.class_weights and strangers.views exclude each other: what has no label is taught with equal "

@@ -19,6 +19,9 @@ class AugmentSpec(Strict, frozen=True):
         bad_camera: chance of faults of the camera or the light: blur, noise, dark, glare, wrong white, JPEG.
         mixup: alpha of mixup (Zhang et al. 2018); 0: none. With `cutmix` too, each batch gets one of them.
         cutmix: alpha of CutMix (Yun et al. 2019); 0: none.
+        view_sets: make so many views of each picture, once, and show them in turn, epoch by epoch, with what a teacher
+            said of each; 0: new ones every epoch. Where views and a large teacher take longer than a small student
+            does. All are held in memory: 3 * width_px * height_px bytes each.
     """
 
     enabled: bool = True
@@ -32,6 +35,7 @@ class AugmentSpec(Strict, frozen=True):
     bad_camera: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
+    view_sets: int = 0
 
     def __post_init__(self) -> None:
         if not 0.0 < self.min_area <= 1.0 or not 0.0 <= self.erase_probability <= 1.0:
@@ -44,6 +48,8 @@ class AugmentSpec(Strict, frozen=True):
             raise ValueError("augment.colour_jitter must be 0 to 1, augment.rotation_deg 0 to 180")
         if self.mixup < 0 or self.cutmix < 0:
             raise ValueError("augment.mixup and augment.cutmix must not be negative")
+        if self.view_sets < 0:
+            raise ValueError(f"augment.view_sets must be 0 or more, got {self.view_sets}")
 
 
 class RenderedSpec(Strict, frozen=True):
