@@ -24,7 +24,7 @@ $(MADE)/qat_%/run.json: $(MADE)/student_%/run.json
 	$(SAY) distill qat_$* --from $(MADE)/student_$* --teacher $(MADE)/teacher --data $(DATA) --out $(@D) $(GO_ON)
 
 $(MADE)/%/manifest.json: $(MADE)/qat_%/run.json
-	$(SAY) export $(MADE)/qat_$* --data $(DATA) --out $(@D) --name $* --licence Apache-2.0 --last-look
+	$(SAY) export $(MADE)/qat_$* --data $(DATA) --out $(@D) --name $* --licence Apache-2.0 --known-score best --last-look
 
 # What the README says of them, on the test part.
 model-results: model

@@ -10,14 +10,16 @@ import pytest
 from tests.packaging.conftest import Environment, call
 from waste_edge.manifest import ARTIFACT_NAMES
 
+BUNDLES = ("small", "accurate")
 HEAVY = ("torch", "torchvision", "onnx", "timm", "transformers", "matplotlib", "sklearn", "safetensors")
 
 
-def test_the_wheel_holds_recipes_units_sites_and_the_default_bundle(wheel: Path) -> None:
+def test_the_wheel_holds_recipes_units_sites_and_bundles(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     shipped = "waste_edge/_shipped/"
     for name in (
-        f"{shipped}training/teacher_mobilenet_v2.toml",
+        f"{shipped}training/teacher_edgetpu.toml",
+        f"{shipped}training/student_small.toml",
         f"{shipped}training/student_mobilenet_v1_025.toml",
         f"{shipped}training/data/trashnet.toml",
         f"{shipped}training/taxonomies/four_bins.toml",
@@ -28,13 +30,13 @@ def test_the_wheel_holds_recipes_units_sites_and_the_default_bundle(wheel: Path)
         f"{shipped}device/cloud-init/vendor-data",
         f"{shipped}device/sites/six_materials.toml",
         f"{shipped}device/sites/four_bins.toml",
-        "waste_edge/bundles/small/manifest.json",
-        "waste_edge/bundles/small/MODEL_CARD.md",
+        *(f"waste_edge/bundles/{name}/{file}" for name in BUNDLES for file in ("manifest.json", "MODEL_CARD.md")),
         "waste_edge/demo/clip.mp4",
         "waste_edge/py.typed",
     ):
         assert name in names
-    assert sum(name.startswith("waste_edge/bundles/small/model-") for name in names) == 4
+    for bundle in BUNDLES:
+        assert sum(name.startswith(f"waste_edge/bundles/{bundle}/model-") for name in names) == 4
     tops = {name.partition("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"waste_edge"}
 
@@ -74,7 +76,8 @@ def test_the_verbs_of_a_station_work_with_the_runtime_alone(
     runtime: Environment, tmp_path: Path, colour_photos: Path
 ) -> None:
     picture = next((colour_photos / "images" / "red").glob("*.png"))
-    assert runtime.run("waste-edge", "verify", "small").returncode == 0
+    for bundle in BUNDLES:
+        assert runtime.run("waste-edge", "verify", bundle).returncode == 0
     assert "small" in runtime.run("waste-edge", "inspect", "small").stdout
     classified = runtime.run("waste-edge", "classify", picture, "--json")
     assert set(json.loads(classified.stdout)["probabilities"]) >= {"glass", "paper"}

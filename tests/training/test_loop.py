@@ -266,6 +266,40 @@ def test_several_teachers_answer_with_their_mean_probability_each_at_its_own_siz
     torch.testing.assert_close(alone, first.logits.expand(4, -1))
 
 
+def test_a_teacher_is_asked_once_about_a_view_that_comes_again() -> None:
+    class Counts(Says):
+        asked = 0
+
+        def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            self.asked += 1
+            return pixels.mean(dim=(2, 3)), pixels.mean(dim=(2, 3))
+
+    network = Counts([0.0])
+    teachers = Teachers([teacher(network, 16)], torch.device("cpu"))
+    pixels = torch.rand(4, 3, 16, 16)
+
+    def answer(rows: list[int], views: list[tuple[int, int]]) -> torch.Tensor:
+        return teachers.answer(Inputs(pixels[rows], nothing(4), nothing(4)), views)[0]
+
+    first = answer([0, 1, 2, 3], [(1, 0), (1, 1), (1, 2), (1, 3)])
+    assert torch.equal(answer([3, 1], [(1, 3), (1, 1)]), first[[3, 1]])
+    assert network.asked == 1
+    answer([0], [(2, 0)])
+    answer([1, 0], [(1, 1), (3, 0)])
+    assert network.asked == 3, "of another set, and of a batch with one that is new"
+    answer([0], [])
+    answer([0], [])
+    assert network.asked == 5, "views without a name never come again"
+
+
+def test_views_that_come_again_train_a_student_as_well(colour_photos: Path, tmp_path: Path) -> None:
+    fit(changed(TINY, {"fit.epochs": 1}), colour_photos, tmp_path / "teacher", Silent())
+    recipe = changed(TINY, {"fit.epochs": 4, "augment.view_sets": 2, "augment.flip": True})
+    wise = msgspec.structs.replace(recipe, distill=DistillSpec())
+    info = fit(wise, colour_photos, tmp_path / "student", Silent(), teachers=[open_run(tmp_path / "teacher")])
+    assert info.recipe.augment.view_sets == 2
+
+
 def test_an_ensemble_teaches_a_smaller_student(colour_photos: Path, tmp_path: Path) -> None:
     larger = changed(TINY, {"input.width_px": 24, "input.height_px": 24, "fit.epochs": 1})
     fit(larger, colour_photos, tmp_path / "a", Silent())

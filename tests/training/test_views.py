@@ -116,6 +116,27 @@ def test_a_view_is_the_same_whenever_it_is_looked_at_and_another_each_epoch(colo
     assert not torch.equal(first, views_of(colour_photos, seed=1)[1, 3].pixels)
 
 
+def test_sets_of_views_come_in_turn_and_are_made_once(colour_photos: Path) -> None:
+    dataset, made = open_dataset(colour_photos), []
+    augment = augmentation(WILD, TARGET)
+
+    def counted(pixels: torch.Tensor) -> torch.Tensor:
+        made.append(1)
+        view: torch.Tensor = augment(pixels)
+        return view
+
+    kept = TrainingViews(dataset, dataset.photos, [], counted, Reader(TARGET), sets=2)
+    shown = [kept[epoch, 3].pixels for epoch in (1, 2, 3, 4, 5)]
+    assert len(made) == 2
+    assert torch.equal(shown[0], shown[2])
+    assert torch.equal(shown[1], shown[3])
+    assert torch.equal(shown[0], shown[4])
+    assert not torch.equal(shown[0], shown[1])
+    always_new = views_of(colour_photos)
+    assert torch.equal(shown[0], always_new[1, 3].pixels), "the first of them are those of any training"
+    assert [kept.turn(epoch, 3) for epoch in (1, 2, 3)] == [(1, 3), (2, 3), (1, 3)]
+
+
 def test_workers_give_the_very_same_batches(colour_photos: Path) -> None:
     batches = []
     for workers in (0, 2):

@@ -43,6 +43,10 @@ def command(
         Path | None,
         typer.Option("--debug", help="Write here where INT8 departs from FP32, tensor by tensor: JSON and a plot."),
     ] = None,
+    known_score: Annotated[
+        str | None,
+        typer.Option("--known-score", help="By what to tell the unknown (docs/bundle.md), or best [the recipe's]."),
+    ] = None,
     last_look: Annotated[
         bool,
         typer.Option(
@@ -83,7 +87,7 @@ def command(
     from waste_edge.signing import read_signer
 
     signer = None if sign is None else read_signer(sign)
-    recipes = [read_export_recipe(one) for one in (SHIPPED if best else [recipe or _DEFAULT])]
+    recipes = [read_export_recipe(one, known_score) for one in (SHIPPED if best else [recipe or _DEFAULT])]
     extras = Extras(debug, signer, last_look)
     naming = Naming(name or out.stem, version, licence)
     screen = console(stderr=True)

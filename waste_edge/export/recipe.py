@@ -6,7 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from waste_edge.rejection import KnownScore
+from waste_edge.errors import ConfigError
+from waste_edge.rejection import KNOWN_SCORES, KnownScore
 from waste_edge.resources import find
 from waste_edge.strict import Strict, read_toml
 
@@ -92,6 +93,18 @@ def decoded_name(recipe: ExportRecipe) -> str:
     return "_".join(["static_wi8_ai8", *(part for part, chosen in parts.items() if chosen)])
 
 
-def read_export_recipe(given: str) -> ExportRecipe:
-    """Read an export recipe by path or shipped name; raises ConfigError naming what is wrong."""
-    return read_toml(find(given, "export"), ExportRecipe)
+def read_export_recipe(given: str, known_score: str | None = None) -> ExportRecipe:
+    """Read an export recipe by path or shipped name; raises ConfigError naming what is wrong.
+
+    Args:
+        given: path or name.
+        known_score: what to take instead of its own.
+    """
+    recipe = read_toml(find(given, "export"), ExportRecipe)
+    if known_score is None:
+        return recipe
+    try:
+        return msgspec.structs.replace(recipe, known_score=msgspec.convert(known_score, KnownChoice))
+    except msgspec.ValidationError as error:
+        choices = ", ".join((*KNOWN_SCORES, "best"))
+        raise ConfigError(f"--known-score {known_score}: expected one of {choices}") from error
