@@ -12,12 +12,13 @@ from waste_edge.dataset import Dataset, open_dataset
 from waste_edge.frames import Pixels
 from waste_edge.preprocess import InputSpec
 from waste_edge.rendering.scene import Background, compose, paint_background
+from waste_edge.training.augmentation import BadCamera, augmentation
 from waste_edge.training.batches import make_batches, mixed, mixing
 from waste_edge.training.chances import mixed_seed
 from waste_edge.training.crew import Crew
 from waste_edge.training.inputs import Reader
 from waste_edge.training.recipe import AugmentSpec, BackgroundSpec, FitSpec, StrangerSpec
-from waste_edge.training.views import BadCamera, Grounds, TrainingViews, augmentation, render_strangers
+from waste_edge.training.views import Grounds, TrainingViews, render_strangers
 
 TARGET = InputSpec(width_px=40, height_px=40)
 PLAIN = AugmentSpec(min_area=1.0, aspect=1.0, flip=False, colour_jitter=0.0)

@@ -9,12 +9,13 @@ import torch
 from waste_edge.dataset import open_dataset
 from waste_edge.errors import ConfigError
 from waste_edge.preprocess import InputSpec, blur, prepare
+from waste_edge.training.augmentation import augmentation, no_augmentation
 from waste_edge.training.batches import make_batches, mixing
 from waste_edge.training.crew import Crew
 from waste_edge.training.inputs import Reader
 from waste_edge.training.networks import normalize
 from waste_edge.training.recipe import AugmentSpec, FitSpec, RenderedSpec
-from waste_edge.training.views import TrainingViews, augmentation, no_augmentation, render_views
+from waste_edge.training.views import TrainingViews, render_views
 
 TARGET = InputSpec(width_px=32, height_px=24)
 PLAIN = AugmentSpec(min_area=1.0, aspect=1.0, flip=False, colour_jitter=0.0)

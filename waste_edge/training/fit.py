@@ -15,6 +15,7 @@ from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open
 from waste_edge.files import sha256_of
 from waste_edge.resources import commit_of_code
 from waste_edge.strict import to_json
+from waste_edge.training.augmentation import augmentation, no_augmentation
 from waste_edge.training.chances import seed_epoch
 from waste_edge.training.checkpoint import CHECKPOINT_NAME
 from waste_edge.training.checks import check_out, check_parts
@@ -41,14 +42,7 @@ from waste_edge.training.runs import (
 from waste_edge.training.start import Start, check_start, starting_network
 from waste_edge.training.teachers import Teachers, check_teachers
 from waste_edge.training.troubles import troubles_in_words
-from waste_edge.training.views import (
-    Grounds,
-    TrainingViews,
-    augmentation,
-    no_augmentation,
-    render_strangers,
-    render_views,
-)
+from waste_edge.training.views import Grounds, TrainingViews, render_strangers, render_views
 
 
 def fit(
