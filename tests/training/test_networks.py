@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -117,6 +118,35 @@ def test_a_truncated_network_is_the_beginning_of_the_whole_one(tmp_path: Path) -
     for at in range(3):
         torch.testing.assert_close(network.blocks[: at + 1](stem(network, x)), whole.blocks[: at + 1](stem(whole, x)))
     assert network(x)[1].shape == (1, 128)
+
+
+def test_the_last_blocks_channels_are_the_first_of_the_whole_networks(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    whole = build_network(ModelSpec(architecture="mobilenet_v1", width=0.25, blocks=[1, 2, 2, 4, 0]), 3).eval()
+    save_file(whole.state_dict(), tmp_path / "w.safetensors")
+    spec = ModelSpec(architecture="mobilenet_v1", width=0.25, blocks=[1, 2, 2, 4, 0], last_channels=50)
+    narrower = build_network(spec, 3).eval()
+    load_initial_weights(narrower, spec, tmp_path / "w.safetensors")
+    x = torch.rand(1, 3, 64, 64)
+    assert feature_count(narrower) == 50
+    torch.testing.assert_close(narrower(x)[1], whole(x)[1][:, :50])
+    assert spec.shape == "mobilenet_v1 of width 0.25, blocks [1, 2, 2, 4, 0], 50 last channels"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"last_channels": 129}, "must be 0 to 128, its stage's, got 129"),
+        ({"last_channels": -1}, "must be 0 to 128"),
+        (
+            {"architecture": "mobilenet_v2", "blocks": [], "last_channels": 8},
+            "for mobilenet_v1 only, got 'mobilenet_v2'",
+        ),
+    ],
+)
+def test_last_channels_are_at_most_their_stages(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        ModelSpec(**{"architecture": "mobilenet_v1", "width": 0.25, "blocks": [1, 2, 2, 4, 0]} | options)
 
 
 def stem(network: nn.Module, x: torch.Tensor) -> torch.Tensor:

@@ -10,9 +10,7 @@ from torch.nn import functional
 
 from waste_edge.training.networks.layers import SameConv2d, classifier_head, pool
 from waste_edge.training.recipe import ModelSpec
-from waste_edge.training.recipe.models import V1_BLOCKS
-
-_V1_CHANNELS = (64, 128, 256, 512, 1024)  # of each stage at width 1
+from waste_edge.training.recipe.models import V1_BLOCKS, v1_channels
 
 
 class _SeparableBlock(nn.Module):
@@ -39,16 +37,30 @@ class MobileNetV1(nn.Module):
         self.conv_stem = SameConv2d(3, channels, 3, 2, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
         stages: list[nn.Module] = []
-        for index, (wide, depth) in enumerate(zip(_V1_CHANNELS, spec.blocks or V1_BLOCKS, strict=True)):
+        left = sum(spec.blocks or V1_BLOCKS)
+        for index, depth in enumerate(spec.blocks or V1_BLOCKS):
             blocks: list[nn.Module] = []
             for position in range(depth):
-                out, stride = max(8, round(wide * spec.width)), 2 if index and not position else 1
+                left -= 1
+                out, stride = v1_channels(index, spec.width), 2 if index and not position else 1
+                if not left:
+                    out = spec.last_channels or out
                 blocks.append(_SeparableBlock(channels, out, stride))
                 channels = out
             stages.append(nn.Sequential(*blocks))
         self.blocks = nn.Sequential(*stages)
         self.dropout = nn.Dropout(spec.dropout)
         self.classifier = classifier_head(channels, classes, spec)
+        self.features = channels
+
+    def from_whole(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """A whole network's weights with only so many channels of the last block as this one has, the first ones."""
+        pointwise = [name for name, _ in self.named_modules() if name.endswith("conv_pw")][-1]
+        cut = (pointwise, f"{pointwise.removesuffix('conv_pw')}bn2")
+        return {
+            name: tensor[: self.features] if tensor.ndim and name.rpartition(".")[0] in cut else tensor
+            for name, tensor in state.items()
+        }
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = functional.relu6(self.bn1(self.conv_stem(x)))

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from waste_edge.errors import ConfigError, UserError
+from waste_edge.training.networks.mobilenet import MobileNetV1
 from waste_edge.training.recipe import ModelSpec
 
 
@@ -48,6 +49,8 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
 
 def _load_matching(network: nn.Module, state: dict[str, Tensor], source: str) -> None:
     network = getattr(network, "body", network)  # a library's network keeps its names below our head
+    if isinstance(network, MobileNetV1):
+        state = network.from_whole(state)
     own = network.state_dict()
     head = {name for name in own if name.startswith("classifier")}
     wrong = [name for name in own if name not in head and (name not in state or state[name].shape != own[name].shape)]

@@ -10,6 +10,7 @@ from waste_edge.strict import Strict
 
 OWN = ("mobilenet_v1", "mobilenet_v2", "cnn4")  # the networks of this project, made to be deployed
 V1_BLOCKS = (1, 2, 2, 6, 2)  # of MobileNetV1's five stages
+_V1_CHANNELS = (64, 128, 256, 512, 1024)  # of each at width 1
 LIBRARIES = ("torchvision", "timm")
 
 
@@ -22,6 +23,7 @@ class ModelSpec(Strict, frozen=True):
         width: channel multiplier of this project's networks.
         blocks: of `mobilenet_v1`: how many blocks of each stage are there, at most all of them (1, 2, 2, 6, 2), 0 for
             none; empty: all. The last stage holds half of the parameters.
+        last_channels: of `mobilenet_v1`: how many features the last block gives; 0: as many as its stage has channels.
         dropout: before the classifier, while training.
         hidden: layers between the pooled features and the logits, each with batch norm and ReLU.
         hidden_dropout: after each of them, while training; as long as `hidden`.
@@ -35,6 +37,7 @@ class ModelSpec(Strict, frozen=True):
     architecture: str
     width: float = 1.0
     blocks: list[int] = msgspec.field(default_factory=list)
+    last_channels: int = 0
     dropout: float = 0.2
     hidden: list[int] = msgspec.field(default_factory=list)
     hidden_dropout: list[float] = msgspec.field(default_factory=list)
@@ -51,6 +54,7 @@ class ModelSpec(Strict, frozen=True):
         if not 0.1 <= self.width <= 2.0:
             raise ValueError(f"model.width must be 0.1 to 2, got {self.width}")
         self._check_blocks()
+        self._check_last_channels()
         check_dropout("model.dropout", self.dropout)
         if len(self.hidden) != len(self.hidden_dropout):
             raise ValueError(f"model.hidden_dropout must have {len(self.hidden)} entries, one for each hidden layer")
@@ -73,6 +77,16 @@ class ModelSpec(Strict, frozen=True):
                 f"got {self.blocks}"
             )
 
+    def _check_last_channels(self) -> None:
+        if not self.last_channels:
+            return
+        if self.architecture != "mobilenet_v1":
+            raise ValueError(f"model.last_channels is for mobilenet_v1 only, got {self.architecture!r}; remove it")
+        stage = max(index for index, count in enumerate(self.blocks or V1_BLOCKS) if count)
+        most = v1_channels(stage, self.width)
+        if not 1 <= self.last_channels <= most:
+            raise ValueError(f"model.last_channels must be 0 to {most}, its stage's, got {self.last_channels}")
+
     def _check_library(self) -> None:
         if self.library:
             if self.width != 1.0:
@@ -92,6 +106,8 @@ class ModelSpec(Strict, frozen=True):
         words = [self.architecture if self.library else f"{self.architecture} of width {self.width}"]
         if self.blocks and tuple(self.blocks) != V1_BLOCKS:
             words.append(f"blocks {self.blocks}")
+        if self.last_channels:
+            words.append(f"{self.last_channels} last channels")
         if self.hidden:
             words.append(f"hidden {self.hidden}")
         if self.normalization != "half":
@@ -147,6 +163,11 @@ class FusionSpec(Strict, frozen=True):
         if self.projection < 1 or self.hidden < 1:
             raise ValueError("fusion.projection and fusion.hidden must be positive")
         check_dropout("fusion.dropout", self.dropout)
+
+
+def v1_channels(stage: int, width: float) -> int:
+    """Channels of a stage of MobileNetV1, from 0, at a width."""
+    return max(8, round(_V1_CHANNELS[stage] * width))
 
 
 def check_dropout(key: str, share: float) -> None:
