@@ -14,11 +14,12 @@ import numpy as np
 from waste_edge.rendering.canvas import Bytes, Floats, Rng
 from waste_edge.rendering.held_out import Family
 from waste_edge.rendering.scene import Background, compose, paint_background
+from waste_edge.rendering.stuffs import drape, heap
 from waste_edge.rendering.textures import crumbs, grain, outline, paint_texture, weave
 
 Fill = Callable[[Rng, int, int], Bytes]  # to (height_px, width_px, 3) of some stuff
 
-_FILLINGS = (weave, grain, crumbs)
+_FILLINGS = (weave, grain, crumbs, drape, heap)
 EMPTY_SHARE = 0.25
 
 

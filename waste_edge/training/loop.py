@@ -27,7 +27,7 @@ from waste_edge.training.crew import Crew, OtherProcessError
 from waste_edge.training.evaluate import scored_at_once, validate
 from waste_edge.training.fake_quantization import FakeQuantized, TrainedRange, float_network
 from waste_edge.training.inputs import Inputs, Reader
-from waste_edge.training.losses import Objective
+from waste_edge.training.losses import Objective, Outputs
 from waste_edge.training.networks import normalize
 from waste_edge.training.plots import plot_curves
 from waste_edge.training.recipe import FitSpec, Recipe
@@ -163,11 +163,19 @@ class Loop:
             pixels, truth = mixed(inputs.pixels, truth, len(job.dataset.labels), self._mixing)
             inputs = inputs._replace(pixels=pixels)
         with torch.autocast(job.device.type, torch.bfloat16, enabled=job.fit.precision == "bf16"):
-            wisdom = job.teachers.answer(inputs, self._known(batch, epoch)) if job.teachers else None
+            wisdom = self._wisdom(inputs, batch, epoch)
             reads = getattr(job.network, "reads", ("pixels",))
             logits, features = self._trained(*(getattr(inputs, name) for name in reads))
         loss: Tensor = self._objective((logits.float(), features.float()), truth, wisdom)
         return loss
+
+    def _wisdom(self, inputs: Inputs, batch: Batch, epoch: int) -> Outputs | None:
+        """What the teachers say; of strangers they know no more than chance, whatever they say."""
+        if self._job.teachers is None:
+            return None
+        logits, features = self._job.teachers.answer(inputs, self._known(batch, epoch))
+        strange = batch.truth.to(logits.device) < 0
+        return logits.masked_fill(strange[:, None], 0.0), features
 
     def _known(self, batch: Batch, epoch: int) -> list[tuple[int, int]]:
         """By what a teacher knows these views again; nothing if they never come again."""
