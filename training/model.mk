@@ -6,30 +6,35 @@ WEIGHTS ?= ../shared/weights
 MADE ?= runs/model
 SAY := .venv-dev/bin/waste-edge
 GO_ON = $(if $(wildcard $(@D)/split.csv),--resume)
-COMPARED := $(MADE)/teacher $(foreach bundle,small accurate,$(MADE)/$(bundle):tflite-fp32 $(MADE)/$(bundle):tflite-int8)
+TEACHERS := $(MADE)/teacher_edgetpu $(MADE)/teacher_mobilenet_v2_away
+TAUGHT := $(TEACHERS:%=--teacher %)
+IMAGENET_teacher_edgetpu := mobilenet_edgetpu_100
+IMAGENET_teacher_mobilenet_v2_away := mobilenet_v2-100
+NETWORKS := $(foreach bundle,small accurate,$(MADE)/$(bundle):tflite-fp32 $(MADE)/$(bundle):tflite-int8)
 RESULTS := training/results
 
 .PHONY: model model-results headline
 model: $(MADE)/small/manifest.json $(MADE)/accurate/manifest.json
 
-$(MADE)/teacher/run.json: | $(WORKSHOP)
-	$(SAY) train teacher_edgetpu --data $(DATA) --weights $(WEIGHTS)/mobilenet_edgetpu_100-imagenet.safetensors \
-		--out $(@D) $(GO_ON)
+$(TEACHERS:%=%/run.json): | $(WORKSHOP)
+	$(SAY) train $(notdir $(@D)) --data $(DATA) --out $(@D) $(GO_ON) \
+		--weights $(WEIGHTS)/$(IMAGENET_$(notdir $(@D)))-imagenet.safetensors
 
-$(MADE)/student_%/run.json: $(MADE)/teacher/run.json
-	$(SAY) distill student_$* --teacher $(MADE)/teacher --data $(DATA) \
-		--weights $(WEIGHTS)/mobilenetv1_050-imagenet.safetensors --out $(@D) $(GO_ON)
+$(MADE)/student_%/run.json: $(TEACHERS:%=%/run.json)
+	$(SAY) distill student_$* $(TAUGHT) --data $(DATA) --out $(@D) $(GO_ON) \
+		--weights $(WEIGHTS)/mobilenetv1_050-imagenet.safetensors
 
 $(MADE)/qat_%/run.json: $(MADE)/student_%/run.json
-	$(SAY) distill qat_$* --from $(MADE)/student_$* --teacher $(MADE)/teacher --data $(DATA) --out $(@D) $(GO_ON)
+	$(SAY) distill qat_$* --from $(MADE)/student_$* $(TAUGHT) --data $(DATA) --out $(@D) $(GO_ON)
 
 $(MADE)/%/manifest.json: $(MADE)/qat_%/run.json
-	$(SAY) export $(MADE)/qat_$* --data $(DATA) --out $(@D) --name $* --licence Apache-2.0 --known-score best --last-look
+	$(SAY) export $(MADE)/qat_$* --data $(DATA) --out $(@D) --name $* --licence Apache-2.0 \
+		--known-score max_probability --last-look
 
 # What the README says of them, on the test part.
 model-results: model
-	$(SAY) compare $(COMPARED) --data $(DATA) --unknown rendered --elsewhere --json > $(MADE)/model.json
-	$(SAY) compare $(COMPARED) --data $(DATA) --robustness --markdown $(RESULTS)/robustness.md \
+	$(SAY) compare $(TEACHERS) $(NETWORKS) --data $(DATA) --unknown rendered --elsewhere --json > $(MADE)/model.json
+	$(SAY) compare $(TEACHERS) $(NETWORKS) --data $(DATA) --robustness --markdown $(RESULTS)/robustness.md \
 		--plot $(RESULTS)/robustness.png
 	mv $(MADE)/model.json $(RESULTS)/model.json
 	$(MAKE) headline
@@ -37,4 +42,4 @@ model-results: model
 headline: $(WORKSHOP)
 	.venv-dev/bin/python -m waste_edge.training.headline
 
-.PRECIOUS: $(MADE)/teacher/run.json $(MADE)/student_%/run.json $(MADE)/qat_%/run.json
+.PRECIOUS: $(TEACHERS:%=%/run.json) $(MADE)/student_%/run.json $(MADE)/qat_%/run.json

@@ -19,6 +19,7 @@ from waste_edge.errors import PictureError, UserError
 from waste_edge.preprocess import InputSpec
 from waste_edge.training.fit import fit
 from waste_edge.training.inputs import Inputs, nothing
+from waste_edge.training.loop import Loop
 from waste_edge.training.networks import build_network
 from waste_edge.training.recipe import DistillSpec, FitSpec, Recipe
 from waste_edge.training.runs import open_run
@@ -290,6 +291,16 @@ def test_a_teacher_is_asked_once_about_a_view_that_comes_again() -> None:
     answer([0], [])
     answer([0], [])
     assert network.asked == 5, "views without a name never come again"
+
+
+def test_of_strangers_a_teacher_knows_no_more_than_chance() -> None:
+    sure = Teachers([teacher(Says([9.0, 0.0, 0.0]), 16)], torch.device("cpu"))
+    loop = SimpleNamespace(_job=SimpleNamespace(teachers=sure), _known=lambda batch, epoch: [])
+    truth = torch.tensor([0, -1, 2])
+    inputs = Inputs(torch.rand(3, 3, 16, 16), nothing(3), nothing(3))
+    said = Loop._wisdom(loop, inputs, SimpleNamespace(truth=truth), 1)  # type: ignore[arg-type]
+    assert said is not None
+    assert said[0].tolist() == [[9.0, 0.0, 0.0], [0.0, 0.0, 0.0], [9.0, 0.0, 0.0]]
 
 
 def test_views_that_come_again_train_a_student_as_well(colour_photos: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from waste_edge.training.report.tables import accuracy_of, number, points_in, sh
 
 RESULT = "training/results/model.json"
 PAGE = "README.md"
-TEACHER = "teacher"
+TEACHER = "teacher_edgetpu"
 BUNDLES = ("small", "accurate")
 _BLOCK = re.compile(r"(<!-- headline: made by make headline -->\n).*?(<!-- end of headline -->)", re.DOTALL)
 
