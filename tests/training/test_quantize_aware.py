@@ -15,7 +15,7 @@ from waste_edge.errors import ConfigError, RunError
 from waste_edge.training.evaluate import evaluate_run
 from waste_edge.training.fake_quantization import FakeQuantized
 from waste_edge.training.fit import fit
-from waste_edge.training.recipe import ModelSpec, QuantizeAwareSpec, Recipe
+from waste_edge.training.recipe import ModelSpec, QuantizeAwareSpec, Recipe, read_recipe
 from waste_edge.training.runs import Run, open_run
 
 QUANTIZE_AWARE = msgspec.structs.replace(
@@ -98,3 +98,24 @@ def test_a_plain_recipe_goes_on_from_a_run(started: Run, colour_photos: Path, tm
     assert not info.ranges
     after = open_run(tmp_path / "more").network.get_parameter("classifier.weight")
     torch.testing.assert_close(after, started.network.get_parameter("classifier.weight"), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("student", "fine_tuning"),
+    [
+        ("student_mobilenet_v1_025", "qat_student_mobilenet_v1_025"),
+        ("student_small", "qat_small"),
+        ("student_accurate", "qat_accurate"),
+    ],
+)
+def test_a_shipped_fine_tuning_goes_on_from_its_student(student: str, fine_tuning: str) -> None:
+    before, after = read_recipe(student), read_recipe(fine_tuning)
+    assert after.quantize_aware is not None
+    assert before.quantize_aware is None
+    assert (after.model, after.input, after.split) == (before.model, before.input, before.split)
+    assert (after.rendered, after.backgrounds, after.strangers) == (
+        before.rendered,
+        before.backgrounds,
+        before.strangers,
+    )
+    assert after.trained.learning_rate < 0.1 * before.trained.learning_rate

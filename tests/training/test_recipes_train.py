@@ -24,12 +24,15 @@ QUICK = ["fit.epochs=1", "fit.batch_size=4", "fit.precision=fp32", "model.pretra
 BINARY = {"zoo_plain_cnn": 32, "zoo_vgg16": 32, "zoo_efficientnet_b0": 32, "zoo_inception_v3": 75}
 SIX_LABELS = {
     "mobilenet_v3_large": 32,
+    "student_accurate": 32,
     "student_cnn4": 32,
     "student_mobilenet_v1_025": 32,
     "student_mobilenet_v1_035": 32,
+    "student_small": 32,
     "teacher_edgetpu": 32,
     "teacher_inception_resnet_v2": 75,
     "teacher_mobilenet_v2": 32,
+    "teacher_mobilenet_v2_away": 32,
     "two_stage_first": 32,
     "two_stage_second": 32,
     "two_stage_tree": 32,
@@ -37,6 +40,8 @@ SIX_LABELS = {
 ELSEWHERE = {  # recipes whose training is tested by the file named
     "clip_probe": "test_probe.py",
     "two_stage_cascade": "test_cascade.py",
+    "qat_accurate": "test_quantize_aware.py",
+    "qat_small": "test_quantize_aware.py",
     "qat_student_mobilenet_v1_025": "test_quantize_aware.py",
 }
 LABELS = ("cardboard", "glass", "metal", "paper", "plastic", "trash")
