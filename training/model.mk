@@ -7,7 +7,9 @@ MADE ?= runs/model
 SAY := .venv-dev/bin/waste-edge
 GO_ON = $(if $(wildcard $(@D)/split.csv),--resume)
 TEACHERS := $(MADE)/teacher_edgetpu $(MADE)/teacher_mobilenet_v2_away
-TAUGHT := $(TEACHERS:%=--teacher %)
+# The accurate student is one of the small one's teachers.
+TEACH_accurate := $(TEACHERS)
+TEACH_small := $(TEACHERS) $(MADE)/student_accurate
 IMAGENET_teacher_edgetpu := mobilenet_edgetpu_100
 IMAGENET_teacher_mobilenet_v2_away := mobilenet_v2-100
 NETWORKS := $(foreach bundle,small accurate,$(MADE)/$(bundle):tflite-fp32 $(MADE)/$(bundle):tflite-int8)
@@ -20,12 +22,13 @@ $(TEACHERS:%=%/run.json): | $(WORKSHOP)
 	$(SAY) train $(notdir $(@D)) --data $(DATA) --out $(@D) $(GO_ON) \
 		--weights $(WEIGHTS)/$(IMAGENET_$(notdir $(@D)))-imagenet.safetensors
 
+$(MADE)/student_small/run.json: $(MADE)/student_accurate/run.json
 $(MADE)/student_%/run.json: $(TEACHERS:%=%/run.json)
-	$(SAY) distill student_$* $(TAUGHT) --data $(DATA) --out $(@D) $(GO_ON) \
+	$(SAY) distill student_$* $(TEACH_$*:%=--teacher %) --data $(DATA) --out $(@D) $(GO_ON) \
 		--weights $(WEIGHTS)/mobilenetv1_050-imagenet.safetensors
 
 $(MADE)/qat_%/run.json: $(MADE)/student_%/run.json
-	$(SAY) distill qat_$* --from $(MADE)/student_$* $(TAUGHT) --data $(DATA) --out $(@D) $(GO_ON)
+	$(SAY) distill qat_$* --from $(MADE)/student_$* $(TEACH_$*:%=--teacher %) --data $(DATA) --out $(@D) $(GO_ON)
 
 $(MADE)/%/manifest.json: $(MADE)/qat_%/run.json
 	$(SAY) export $(MADE)/qat_$* --data $(DATA) --out $(@D) --name $* --licence Apache-2.0 \
