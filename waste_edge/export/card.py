@@ -169,7 +169,7 @@ def _robustness(seen: LastLook) -> str:
     table = means_table(seen.robustness, points_in)
     return f"""## Robustness
 
-Points of accuracy that each corruption costs, in the mean of three strengths. {reading(seen.robustness)}
+Change of accuracy from clean under each corruption, in points, the mean of three strengths. {reading(seen.robustness)}
 
 {rows_of(table)}"""
 
@@ -184,8 +184,9 @@ def _limits(manifest: Manifest) -> str:
     return f"""## Limits
 
 {plain}No weight was trained on the validation part, but temperature and thresholds were
-fitted on it, and recipes were compared on it (`training/LOG.md`), so these figures are somewhat optimistic. It comes
-from the same collection as the training part: expect less at a real bin until the model has seen pictures from there.
+fitted on it, and recipes were compared on it (`training/LOG.md`), so the figures under Results are somewhat
+optimistic. It comes from the same collection as the training part: expect less at a real bin until the model has seen
+pictures from there.
 Not for dangerous waste, medical waste, or any decision that nobody checks."""
 
 
