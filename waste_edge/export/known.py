@@ -82,8 +82,8 @@ class _Asker:
             plain = stratified(work.dataset, work.parts["train"], _PHOTOGRAPHS, seed=0)
             if unseen := set(labels) - {photo.label for photo in plain}:
                 raise DataError(
-                    f"{work.dataset.root}: no training picture of {', '.join(sorted(unseen))}; add some, or leave "
-                    "known_score out of the export recipe"
+                    f"{work.dataset.root}: no training picture of {', '.join(sorted(unseen))}; add some, or take a "
+                    "known score of logits (--known-score max_probability)"
                 )
             work.step("asking about training photographs, and their items on other backgrounds")
             moved = elsewhere(plain, paint_texture, work.progress)
