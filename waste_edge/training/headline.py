@@ -51,10 +51,10 @@ def headline(report: Report) -> str:
     return f"""{table}
 
 *Ours: {report.pictures} photographs ({report.protocol}) in {report.groups} groups, by which nothing was chosen, with
-intervals of 95 % over groups drawn anew; elsewhere: {report.elsewhere.in_words};
+intervals of 95 % over groups drawn anew; elsewhere, with Wilson's intervals: {report.elsewhere.in_words};
 unknown: {report.unknown.in_words}; times on {report.machine}.
-Theirs: as they reported them, on other divisions of the same collection; the last three were measured
-on plainly fine-tuned networks of ours.*
+Theirs: as they reported them, on other divisions of the same collection; those of items elsewhere
+and of the unknown were measured on plainly fine-tuned networks of ours.*
 """
 
 
