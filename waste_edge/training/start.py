@@ -77,8 +77,11 @@ def starting_network(recipe: Recipe, labels: Sequence[str], weights: Path | None
         ConfigError, UserError: the weights or the encoder do not fit, or cannot be had.
     """
     begun = _first_weights(recipe, labels, weights, start)
-    if recipe.trained.balance_weights:
-        balance(begun.network)
+    if recipe.trained.balance_weights and not balance(begun.network):
+        raise ConfigError(
+            f"recipe {recipe.name!r}: fit.balance_weights would change nothing, as no convolution of its network has a "
+            "batch norm above it; remove it"
+        )
     return begun
 
 
