@@ -56,9 +56,9 @@ def command(
     these very data are compared on their common test part, else on what all
     of them held out. A bundle named alone means its INT8 network.
 
-    --unknown and --elsewhere say how each tells the unknown from the known, and
-    does where items lie on other surfaces; --robustness, instead of all this, what
-    blur, noise, darkness and the like cost each of them.
+    --unknown says how well each tells the unknown from the known, --elsewhere how
+    right it is where items lie on other surfaces. With --robustness the report is
+    another one: what blur, noise, darkness and the like cost each of them.
 
     Example: [bold]waste-edge compare runs/teacher runs/student small:tflite-int8 --data photos --out report.html[/]
     """
