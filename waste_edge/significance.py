@@ -151,7 +151,7 @@ def _numbered(groups: Sequence[str]) -> NDArray[np.int64]:
     return np.array([numbers.setdefault(group, len(numbers)) for group in groups], np.int64)
 
 
-@lru_cache(maxsize=2)  # a table of many cells draws the same groups for each
+@lru_cache(maxsize=1)  # a table of many cells draws the same groups for each
 def _draws(groups: int, resamples: int, seed: int) -> NDArray[np.float64]:
     """How often each group is drawn in each resample, (resamples, groups)."""
     generator = np.random.default_rng(seed)

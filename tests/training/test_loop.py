@@ -303,12 +303,25 @@ def test_of_strangers_a_teacher_knows_no_more_than_chance() -> None:
     assert said[0].tolist() == [[9.0, 0.0, 0.0], [0.0, 0.0, 0.0], [9.0, 0.0, 0.0]]
 
 
-def test_views_that_come_again_train_a_student_as_well(colour_photos: Path, tmp_path: Path) -> None:
+def test_a_teacher_looks_once_at_views_that_come_again(
+    colour_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fit(changed(TINY, {"fit.epochs": 1}), colour_photos, tmp_path / "teacher", Silent())
-    recipe = changed(TINY, {"fit.epochs": 4, "augment.view_sets": 2, "augment.flip": True})
-    wise = msgspec.structs.replace(recipe, distill=DistillSpec())
-    info = fit(wise, colour_photos, tmp_path / "student", Silent(), teachers=[open_run(tmp_path / "teacher")])
-    assert info.recipe.augment.view_sets == 2
+    wise, looked = open_run(tmp_path / "teacher"), []
+    answer = Teachers._answer
+    monkeypatch.setattr(Teachers, "_answer", lambda self, inputs: (looked.append(1), answer(self, inputs))[1])
+    losses = {}
+    for sets in (0, 2):
+        recipe = changed(TINY, {"fit.epochs": 4, "augment.view_sets": sets})
+        taught: Recipe = msgspec.structs.replace(recipe, distill=DistillSpec())
+        fit(taught, colour_photos, tmp_path / f"student-{sets}", Silent(), teachers=[wise])
+        lines = (tmp_path / f"student-{sets}" / "metrics.jsonl").read_text().splitlines()
+        losses[sets] = ([json.loads(line)["loss"] for line in lines], len(looked))
+        looked.clear()
+    (each_new, always), (in_turn, at_first) = losses[0], losses[2]
+    assert at_first == always // 2, "of four epochs the teacher saw two"
+    assert in_turn[:2] == each_new[:2], "the first views are the same"
+    assert in_turn[2:] != each_new[2:]
 
 
 def test_an_ensemble_teaches_a_smaller_student(colour_photos: Path, tmp_path: Path) -> None:

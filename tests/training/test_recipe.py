@@ -72,6 +72,10 @@ def test_the_quantization_aware_recipe_goes_on_where_the_student_ended() -> None
             "[fit]\nepochs = 1\n[augment]\nenabled = false\n[backgrounds]\nshare = 0.5",
             r"backgrounds.share must be 0 without \[input\] or with augment.enabled = false, got 0.5",
         ),
+        (
+            "[fit]\nepochs = 1\n[strangers]\nviews = 3\n[distill]\nmethod = 'dist'",
+            "strangers.views must be 0 with distill.method = 'dist'",
+        ),
         ("[fit]\nepochs = 1\n[augment]\nview_sets = -1", "augment.view_sets must be 0 or more, got -1"),
         ("[fit]\nepochs = 1\n[augment]\nenabled = false\nview_sets = 2", "augment.view_sets must be 0 with"),
         ("[fit]\nepochs = 1\nworkers = 2\n[augment]\nview_sets = 2", "fit.workers must be 0 or 1 .* got 2"),

@@ -117,6 +117,8 @@ def report_on(
             from waste_edge.training.leakage import find_leaks
 
             leaks = find_leaks(dataset)
+    if elsewhere and (blind := [one.name for one in models if one.run and one.run.reader().sees is None]):
+        raise UserError(f"{blind[0]}: reads text alone, and sees no other place; leave out --elsewhere")
     strange = open_unknown(unknown) if unknown else None
     with contextlib.ExitStack() as stack:
 

@@ -177,7 +177,7 @@ Change of accuracy from clean under each corruption, in points, the mean of thre
 def _limits(manifest: Manifest) -> str:
     plain = (
         "The photographs show single items on a plain poster board, so other backgrounds, several items at once, hands "
-        "and motion are met badly. "
+        "and motion are met worse than these figures say. "
         if manifest.provenance.data == "trashnet"
         else ""
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ _PAINTED_PX = 512  # longer side at which a ground is painted: it takes long, an
 class Shown(Photo):
     """A photograph in memory, as some condition shows it; its key, label and group are the original's."""
 
-    seen: Pixels | None = None
+    seen: Pixels | None = field(default=None, compare=False)
 
     def pixels(self) -> Pixels:
         assert self.seen is not None

@@ -73,4 +73,5 @@ def _stranger(draw: Draw, index: int) -> Pixels:
 
 def _moved(photo: Photo, cutout: Cutout, paint: Draw, index: int) -> Pixels:
     rng = np.random.default_rng([_SEED, _PLACES, index])
-    return put_down(photo.pixels(), cutout, paint(rng, WIDTH_PX, HEIGHT_PX), rng)
+    # Under the same cameras as strangers: else it would be the camera that tells the two apart.
+    return random_camera(put_down(photo.pixels(), cutout, paint(rng, WIDTH_PX, HEIGHT_PX), rng), rng)

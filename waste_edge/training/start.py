@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from waste_edge.dataset import Dataset
 from waste_edge.errors import ConfigError, RunError
 from waste_edge.files import sha256_of
+from waste_edge.preprocess import InputSpec
 from waste_edge.training.fake_quantization import FakeQuantized
 from waste_edge.training.inputs import Tokenize
 from waste_edge.training.networks import build_network, starting_image_network
@@ -77,12 +79,17 @@ def starting_network(recipe: Recipe, labels: Sequence[str], weights: Path | None
         ConfigError, UserError: the weights or the encoder do not fit, or cannot be had.
     """
     begun = _first_weights(recipe, labels, weights, start)
-    if recipe.trained.balance_weights and not balance(begun.network):
+    if recipe.trained.balance_weights and not balance(begun.network, _some_pixels(recipe.sees)):
         raise ConfigError(
             f"recipe {recipe.name!r}: fit.balance_weights would change nothing, as no convolution of its network has a "
             "batch norm above it; remove it"
         )
     return begun
+
+
+def _some_pixels(spec: InputSpec) -> Tensor:
+    """Noise (2, 3, H, W) of a generator of its own, so that the training's chances stay what they are."""
+    return 2 * torch.rand(2, 3, spec.height_px, spec.width_px, generator=torch.Generator().manual_seed(0)) - 1
 
 
 def _first_weights(recipe: Recipe, labels: Sequence[str], weights: Path | None, start: Run | None) -> Start:

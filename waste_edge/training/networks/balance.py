@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from waste_edge.errors import ConfigError
+
 _Convolution = nn.Conv1d | nn.Conv2d
+_DEAD = 1e-8  # a channel of less spread gives nothing, and stays so
 
 
-def balance(network: nn.Module) -> int:
+def balance(network: nn.Module, pixels: Tensor) -> int:
     """Rescale each output channel of every convolution to the spread it would have been initialized with.
 
     The batch norm above takes the factor out again (Ioffe and Szegedy 2015, section 3.3), so that the answers stay the
@@ -19,13 +22,32 @@ def balance(network: nn.Module) -> int:
     batch norms were folded once, as in files that come from TFLite, kernels of a spread of 0.02 stand beside others of
     1.3, and a rate that moves these tears those apart.
 
+    Args:
+        network: for pictures; left in evaluation mode.
+        pixels: some input (B, 3, H, W), to see that the answers stay.
+
     Returns:
         How many convolutions have been rescaled.
+
+    Raises:
+        ConfigError: between a convolution and the batch norm after it lies something else, as in networks that
+            normalize before they convolve.
     """
     pairs = _pairs(network)
+    before = _answers(network, pixels)
     for convolution, norm in pairs:
         _rescale(convolution, norm)
+    if not torch.allclose(_answers(network, pixels), before, rtol=1e-3, atol=1e-3 * float(before.abs().max())):
+        raise ConfigError(
+            "fit.balance_weights: this network's batch norms do not stand right above its convolutions; remove the key"
+        )
     return len(pairs)
+
+
+@torch.no_grad()
+def _answers(network: nn.Module, pixels: Tensor) -> Tensor:
+    logits: Tensor = network.eval()(pixels)[0]
+    return logits
 
 
 def _pairs(network: nn.Module) -> list[tuple[_Convolution, _BatchNorm]]:
@@ -46,7 +68,7 @@ def _rescale(convolution: _Convolution, norm: _BatchNorm) -> None:
     weight = convolution.weight
     spread = weight.flatten(1).square().mean(dim=1).sqrt()
     usual = math.sqrt(2 / weight[0].numel())  # He et al. 2015, of the inputs
-    factor = torch.where(spread > 0, usual / spread.clamp_min(torch.finfo(spread.dtype).tiny), torch.ones_like(spread))
+    factor = torch.where(spread > _DEAD, usual / spread.clamp_min(_DEAD), torch.ones_like(spread))
     assert norm.running_mean is not None
     assert norm.running_var is not None
     weight *= factor.view(-1, *[1] * (weight.ndim - 1))

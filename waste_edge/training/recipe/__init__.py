@@ -142,6 +142,15 @@ class Recipe(Strict, frozen=True):
                 f"backgrounds.share must be 0 without [input] or with augment.enabled = false, got "
                 f"{self.backgrounds.share}: pictures are then not looked at, or shown as they are"
             )
+        if self.text and self.fit and self.fit.balance_weights:
+            raise ValueError("fit.balance_weights is for networks that look at pictures alone; remove it with [text]")
+        if not self.input and (self.augment.view_sets or self.augment.bad_camera):
+            raise ValueError("augment.view_sets and augment.bad_camera must be 0 without [input]: nothing is looked at")
+        if self.strangers.views and self.distill and self.distill.method in ("logit_standardization", "dist"):
+            raise ValueError(
+                f"strangers.views must be 0 with distill.method = {self.distill.method!r}, which has no notion of a "
+                "teacher without an opinion; use hinton or features"
+            )
         if self.augment.view_sets and not self.augment.enabled:
             raise ValueError("augment.view_sets must be 0 with augment.enabled = false: all views are then alike")
         if self.augment.view_sets and self.fit and self.fit.workers > 1:

@@ -110,6 +110,8 @@ class ModelSpec(Strict, frozen=True):
             words.append(f"{self.last_channels} last channels")
         if self.hidden:
             words.append(f"hidden {self.hidden}")
+        if self.options:
+            words.append("options " + ", ".join(f"{key} {value}" for key, value in sorted(self.options.items())))
         if self.normalization != "half":
             words.append(f"normalization {self.normalization}")
         return ", ".join(words)

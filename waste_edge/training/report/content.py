@@ -126,7 +126,8 @@ class ModelReport(Strict, frozen=True):
         macro_roc: false and true positive rates of the labels' mean curve.
         mistakes: surest first.
         right: a sample of the rightly named, the same for the same pictures.
-        elsewhere: scores on the items in strange places; None if that was not asked for.
+        elsewhere: scores on the items in strange places; None if that was not asked for. `elsewhere_intervals` are
+            what `intervals` are for the items where they lay.
     """
 
     name: str
@@ -147,6 +148,7 @@ class ModelReport(Strict, frozen=True):
     mistakes: list[Shown]
     right: list[Shown]
     elsewhere: Scores | None = None
+    elsewhere_intervals: GroupScores | None = None
 
 
 class Pair(Strict, frozen=True):

@@ -22,7 +22,7 @@ from waste_edge.rejection import (
     judge_scores,
     known_scores,
 )
-from waste_edge.significance import group_bootstrap
+from waste_edge.significance import GroupScores, group_bootstrap
 from waste_edge.training.report.content import CalibrationReport, Histogram, ModelReport, RejectionReport, Shown
 from waste_edge.training.report.held_out import Pictures
 from waste_edge.training.report.models import Model
@@ -84,7 +84,7 @@ def measure(
     answered: Answered, labels: Sequence[str], dataset: Dataset, pictures: Pictures, elsewhere: Sequence[Photo] = ()
 ) -> ModelReport:
     """Everything that a report says of one model but its latency."""
-    model, probabilities = answered.model, answered.probabilities
+    model, probabilities, moved = answered.model, answered.probabilities, answered.elsewhere
     truth = truth_of(pictures.scored, labels)
     predicted = probabilities.argmax(axis=1)
     curves = one_against_rest(probabilities, truth, labels)
@@ -96,7 +96,7 @@ def measure(
         teacher=model.teacher,
         facts=model.facts,
         scores=_scores(model, answered.scored, truth, labels),
-        intervals=group_bootstrap(truth, predicted, [photo.group for photo in pictures.scored], len(labels)),
+        intervals=_intervals(predicted, pictures.scored, labels),
         training=list(model.training),
         curves=curves,
         auc=float(np.mean([one.auc for one in curves])) if curves else None,
@@ -106,10 +106,13 @@ def measure(
         rejection=_rejection(answered, truth, labels, pictures),
         mistakes=_mistakes(probabilities, truth, labels, pictures.scored),
         right=_right(probabilities, truth, labels, dataset, pictures.scored),
-        elsewhere=_scores(model, answered.elsewhere, truth_of(elsewhere, labels), labels)
-        if answered.elsewhere
-        else None,
+        elsewhere=_scores(model, moved, truth_of(elsewhere, labels), labels) if moved else None,
+        elsewhere_intervals=_intervals(moved.logits.argmax(axis=1), elsewhere, labels) if moved else None,
     )
+
+
+def _intervals(predicted: NDArray[np.int64], photos: Sequence[Photo], labels: Sequence[str]) -> GroupScores:
+    return group_bootstrap(truth_of(photos, labels), predicted, [photo.group for photo in photos], len(labels))
 
 
 def _scores(model: Model, outputs: Outputs, truth: NDArray[np.int64], labels: Sequence[str]) -> Scores:

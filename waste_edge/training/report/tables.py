@@ -33,6 +33,15 @@ def accuracy_of(report: Report, model: ModelReport) -> Interval:
     return Interval(value=scores.accuracy, low=scores.accuracy_low, high=scores.accuracy_high)
 
 
+def elsewhere_of(report: Report, model: ModelReport) -> Interval:
+    """The same of the items in strange places; the model has been asked about such."""
+    scores, grouped = model.elsewhere, model.elsewhere_intervals
+    assert scores is not None
+    if report.grouped and grouped is not None:
+        return grouped.accuracy
+    return Interval(value=scores.accuracy, low=scores.accuracy_low, high=scores.accuracy_high)
+
+
 def interval_note(report: Report) -> str:
     """How the intervals were made."""
     if report.grouped:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from waste_edge.rejection import IN_WORDS, KNOWN_SCORES, RejectionResult
-from waste_edge.significance import Interval
 from waste_edge.training.report.content import ModelReport, Report
-from waste_edge.training.report.tables import Table, number, share, share_in
+from waste_edge.training.report.tables import Table, elsewhere_of, number, share, share_in
 
 
 def rejection_table(model: ModelReport) -> Table:
@@ -53,8 +52,10 @@ def unknown_table(report: Report) -> Table:
     def cell(results: list[RejectionResult], name: str) -> str:
         return next((number(one.auroc) for one in results if one.score == name), "")
 
-    rows = [(m.name, *(cell(m.rejection.results, name) for name in KNOWN_SCORES)) for m in report.models]
-    headings = ("model", *(IN_WORDS[name] for name in KNOWN_SCORES))
+    judged = {one.score for model in report.models for one in model.rejection.results}
+    names = [name for name in KNOWN_SCORES if name in judged]
+    rows = [(m.name, *(cell(m.rejection.results, name) for name in names)) for m in report.models]
+    headings = ("model", *(IN_WORDS[name] for name in names))
     return Table("AUROC against unknown pictures", headings, rows)
 
 
@@ -64,15 +65,15 @@ def elsewhere_table(report: Report) -> Table:
     for model in report.models:
         if (scores := model.elsewhere) is None:
             continue
-        accuracy = Interval(value=scores.accuracy, low=scores.accuracy_low, high=scores.accuracy_high)
-        own = next(one for one in model.rejection.results if one.keep is None or one.score == "max_logit")
+        accuracy = elsewhere_of(report, model)
+        own = model.rejection.results[0]
         rejected = share(scores.rejected) if own.keep is None else ""
         cells = (f"{scores.macro_f1:.3f}", rejected, number(own.auroc_elsewhere))
         rows.append((model.name, share_in(accuracy), *cells))
     which = report.elsewhere.in_words if report.elsewhere else ""
     headings = ("model", "accuracy (95 %)", "macro F1", "called unknown", "AUROC, unknown")
     note = (
-        f"Of {which}; Wilson's intervals. AUROC, unknown: of these items against the unknown pictures, by a bundle's "
-        "own score, by a run's largest logit."
+        f"Of {which}. AUROC, unknown: of these items against the unknown pictures, by a bundle's own score, by a run's "
+        "largest probability."
     )
     return Table("Elsewhere", headings, rows, note)
