@@ -86,7 +86,7 @@ def test_convolutions_without_a_batch_norm_are_left_alone() -> None:
 
 
 def test_a_network_that_normalizes_before_it_convolves_is_refused() -> None:
-    body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.BatchNorm2d(4))
+    body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sigmoid(), nn.BatchNorm2d(4))
     with pytest.raises(ConfigError, match="do not stand right above its convolutions"):
         balance(Pair(body), PIXELS)
 

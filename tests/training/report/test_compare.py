@@ -103,7 +103,7 @@ def test_two_runs_and_a_bundle_make_one_report(
     assert (bundle.scores.accuracy, bundle.facts.parameters, bundle.facts.macs) == (1.0, 9, 9)
     assert all(model.facts.latency_ms and model.facts.latency_ms > 0 for model in report.models)
     assert [len(model.training) for model in report.models] == [2, 1, 0]
-    assert len(bundle.rejection.results) == 5
+    assert len(bundle.rejection.results) == 6, "its own score as shipped, and five"
     assert all(one.auroc is not None for one in bundle.rejection.results)
     text = page.read_text(encoding="utf-8")
     sections = check_self_contained(text).ids
@@ -169,7 +169,7 @@ def test_a_bundle_meets_the_unknown_without_a_page(
     result = json.loads(outcome.stdout)
     plain = json.loads(waste_edge(*given, "--json").stdout)
     assert result["artifact"] == "onnx-fp32"
-    assert len(result["rejection"]) == 5
+    assert len(result["rejection"]) == 6
     assert plain["rejection"] == []
     assert (result["scores"], result["engine"]) == (plain["scores"], plain["engine"])
     assert "none of these" in waste_edge(*given, "--unknown", strange).stdout
@@ -192,7 +192,7 @@ main(sys.argv[1:])
 
     done = call("evaluate", tiny_bundle, "--unknown", strange, "--json")
     assert (done.returncode, done.stderr) == (0, "")
-    assert len(json.loads(done.stdout)["rejection"]) == 5
+    assert len(json.loads(done.stdout)["rejection"]) == 6
     done = call("compare", f"{tiny_bundle}:all")
     assert (done.returncode, done.stdout) == (2, "")
     assert "sklearn" in done.stderr
