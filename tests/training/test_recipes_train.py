@@ -67,6 +67,8 @@ def order(name: str, size_px: int, data: Path, out: Path) -> Order:
         changes.append("model.options.init_weights=false")
     if "[rendered]" in raw:
         changes.append("rendered.views_per_label=0")
+    if "test_fraction" in raw:  # a tenth of four pictures is none
+        changes += ["split.val_fraction=0.25", "split.test_fraction=0.25"]
     if "[strangers]" in raw:
         changes += ["strangers.views=3", "backgrounds.surfaces=2"]
     recipe = read_recipe(name, [one for one in changes if "pretrained" not in one or 'pretrained = "' in raw])
