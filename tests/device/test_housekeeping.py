@@ -76,8 +76,9 @@ def test_it_looks_at_once_and_ends_at_once(make_keeper, health):
     assert time.monotonic() - began < 1.0, "it does not sleep its five seconds out"
 
 
-def test_stopping_without_a_start_is_harmless(make_keeper):
+def test_stopping_without_a_start_is_harmless(make_keeper, health):
     make_keeper().stop()
+    assert levels(health) == {}, "nothing was looked at either"
 
 
 def test_a_look_that_fails_is_said_and_the_next_one_is_taken(make_keeper, health, clock):

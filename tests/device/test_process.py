@@ -297,8 +297,8 @@ def test_a_film_so_slow_that_it_seems_to_hang_is_waited_for(begin, tmp_path):
         writer.write(np.zeros((48, 64, 3), np.uint8))
     writer.release()
     capture = begin(str(path), silence=Silence(LONG_S, LONG_S, 1.8))  # less than the 2.5 s between two frames
-    until(capture, Frame)
-    until(capture, Frame)
+    first, second = until(capture, Frame), until(capture, Frame)
+    assert second.captured_ns - first.captured_ns > 2e9
 
 
 def test_pictures_stay_in_this_process(tmp_path):

@@ -159,6 +159,8 @@ def test_the_last_will_is_spoken_when_the_station_vanishes(make_broker, receive)
     wait_until(lambda: receiver.newest("waste-edge/bin-3/status") == "offline")
     sink.deliver([])  # and it comes back by itself
     wait_until(lambda: receiver.newest("waste-edge/bin-3/status") == "online")
+    said = [payload for topic, payload, _ in receiver.messages if topic == "waste-edge/bin-3/status"]
+    assert said == [b"online", b"offline", b"online"]
     sink.close()
 
 

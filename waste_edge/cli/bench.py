@@ -97,36 +97,35 @@ def command(
     """
     from waste_edge.device.board import Board
 
+    _check(out, plots, fake_board, json and markdown)
+    form: Form = "json" if json else "markdown" if markdown else "table"
+    wish = Wish(compare, out, form, Board(fake_board or Path("/")), roofline, plots)
+    first = [bundle] if bundle is not None else [] if subjects else [DEFAULT_BUNDLE]
+    named = [*first, *(subjects or []), *(against or [])]
+    of_measuring = {
+        "--data": data, "--rigorous": rigorous, "--seconds": seconds, "--cpu-time": cpu_time,
+        "--engine-only": engine_only, "--threads": threads != "1", "--roofline": roofline,
+    }  # fmt: skip
+    if recorded is not None:
+        others = {"bundles or files": subjects or bundle or against, **of_measuring, "--soak": soak, "--out": out}
+        replay(recorded, [name for name, value in others.items() if value], wish)
+    elif soak is not None:
+        others = {**of_measuring, "--compare": compare, "--markdown": markdown}
+        run_soak(named, soak, [name for name, value in others.items() if value], wish)
+    else:
+        measure(named, _scenario(rigorous, seconds, threads, cpu_time, engine_only), data, wish)
+
+
+def _check(out: Path | None, plots: Path | None, fake_board: Path | None, two_forms: bool) -> None:
+    """Say before anything is measured what cannot be written or read."""
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         raise UserError(f"--out {out}: expected a file in a folder that exists")
-    if json and markdown:
+    if two_forms:
         raise UserError("--json and --markdown: expected one of them; --out writes JSON beside either")
     if fake_board is not None and not fake_board.is_dir():
         raise UserError(f"--fake-board {fake_board}: expected a folder")
     if plots is not None:
         check_plots(plots)
-    form: Form = "json" if json else "markdown" if markdown else "table"
-    wish = Wish(compare, out, form, Board(fake_board or Path("/")), roofline, plots)
-    first = [bundle] if bundle is not None else [] if subjects else [DEFAULT_BUNDLE]
-    named = [*first, *(subjects or []), *(against or [])]
-    if recorded is not None:
-        others = {
-            "bundles or files": subjects or bundle or against, "--data": data, "--rigorous": rigorous,
-            "--seconds": seconds,
-            "--cpu-time": cpu_time, "--engine-only": engine_only, "--threads": threads != "1",
-            "--soak": soak, "--roofline": roofline, "--out": out,
-        }  # fmt: skip
-        replay(recorded, [name for name, value in others.items() if value], wish)
-    elif soak is not None:
-        others = {
-            "--data": data, "--rigorous": rigorous, "--seconds": seconds, "--cpu-time": cpu_time,
-            "--engine-only": engine_only, "--compare": compare, "--markdown": markdown, "--threads": threads != "1",
-            "--roofline": roofline,
-        }  # fmt: skip
-        run_soak(named, soak, [name for name, value in others.items() if value], wish)
-    else:
-        scenario = _scenario(rigorous, seconds, threads, cpu_time, engine_only)
-        measure(named, scenario, data, wish)
 
 
 def _scenario(rigorous: bool, seconds: float | None, threads: str, cpu_time: bool, engine_only: bool) -> Scenario:

@@ -13,7 +13,7 @@ from waste_edge.cli.common import DEFAULT_BUNDLE, BundleOption, JsonOption, Requ
 
 if TYPE_CHECKING:
     from waste_edge.device.config import StationConfig
-    from waste_edge.device.doctor import Check, Examination
+    from waste_edge.device.doctor import Check, Examination, Setting
 
 _COLOURS = {"ok": "green", "warn": "yellow", "bad": "red"}
 _VERDICTS = {
@@ -69,26 +69,11 @@ def command(
     Exit code 0: nothing is bad, warnings or not. 2: something is.
     """
     from waste_edge.device.clock import SystemClock
-    from waste_edge.device.doctor import Setting, all_checks, examine
-    from waste_edge.device.doctor.setting import STATE
+    from waste_edge.device.doctor import all_checks, examine
     from waste_edge.strict import to_json
 
     screen = console(stderr=True)
-    station = _station(config)
-    extra: list[Check] = []
-    if station is None:
-        setting = Setting(partial(opened_bundle, bundle, require_key), camera, state)
-    else:
-        from waste_edge.device.doctor.sinks import check_sinks
-
-        setting = Setting(
-            partial(opened_bundle, station.bundle if bundle == DEFAULT_BUNDLE else bundle, require_key),
-            camera or station.camera,
-            state or (Path(station.state) if station.state else None),
-            thresholds=station.load,
-            disk=station.disk,
-        )
-        extra.append(partial(check_sinks, station, setting.state or setting.root / STATE))
+    setting, extra = _setting(_station(config), bundle, require_key, camera, state)
     with screen.status("examining …"):
         examination = examine(all_checks(setting, extra), SystemClock())
     if json:
@@ -96,6 +81,27 @@ def command(
     else:
         _print(examination)
     raise typer.Exit(2 if examination.level == "bad" else 0)
+
+
+def _setting(
+    station: StationConfig | None, bundle: str, require_key: Path | None, camera: str | None, state: Path | None
+) -> tuple[Setting, list[Check]]:
+    """What to examine for, and a configured station's own checks; the options win over its configuration."""
+    from waste_edge.device.doctor import Setting
+    from waste_edge.device.doctor.setting import STATE
+
+    if station is None:
+        return Setting(partial(opened_bundle, bundle, require_key), camera, state), []
+    from waste_edge.device.doctor.sinks import check_sinks
+
+    setting = Setting(
+        partial(opened_bundle, station.bundle if bundle == DEFAULT_BUNDLE else bundle, require_key),
+        camera or station.camera,
+        state or (Path(station.state) if station.state else None),
+        thresholds=station.load,
+        disk=station.disk,
+    )
+    return setting, [partial(check_sinks, station, setting.state or setting.root / STATE)]
 
 
 def _station(given: Path | None) -> StationConfig | None:

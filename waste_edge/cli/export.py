@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,8 +71,6 @@ def command(
 
     [dim]waste-edge export runs/student --data photos --out my-bundle[/]
     """
-    from rich.progress import Progress
-
     from waste_edge.errors import UserError
 
     if best and recipe is not None:
@@ -88,8 +88,25 @@ def command(
 
     signer = None if sign is None else read_signer(sign)
     recipes = [read_export_recipe(one, known_score) for one in (SHIPPED if best else [recipe or _DEFAULT])]
-    extras = Extras(debug, signer, last_look)
-    naming = Naming(name or out.stem, version, licence)
+    extras, naming = Extras(debug, signer, last_look), Naming(name or out.stem, version, licence)
+    room = telling_a_full_disk("free some space, or choose another place by --out and the variable TMPDIR")
+    with _told() as (step, progress), room:
+        exported = export_bundle(open_run(run), data, out, recipes, naming, step, progress, extras)
+        report = write_report(exported, out)
+    if as_json:
+        from waste_edge.strict import to_json
+
+        typer.echo(to_json(exported.manifest), nl=False)
+        return
+    _print_table(console(), out, exported)
+    console().print(f"[dim]the same table is in {report}[/]")
+
+
+@contextmanager
+def _told() -> Iterator[tuple[Callable[[str], None], Callable[[int, int], None]]]:
+    """Who is told of each step, in words, and of the pictures done and in all: a bar that names the step."""
+    from rich.progress import Progress
+
     screen = console(stderr=True)
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task("exporting", total=None)
@@ -101,16 +118,7 @@ def command(
         def progress(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
 
-        with telling_a_full_disk("free some space, or choose another place by --out and the variable TMPDIR"):
-            exported = export_bundle(open_run(run), data, out, recipes, naming, step, progress, extras)
-            report = write_report(exported, out)
-    if as_json:
-        from waste_edge.strict import to_json
-
-        typer.echo(to_json(exported.manifest), nl=False)
-        return
-    _print_table(console(), out, exported)
-    console().print(f"[dim]the same table is in {report}[/]")
+        yield step, progress
 
 
 def _print_table(screen: Console, out: Path, exported: Exported) -> None:

@@ -138,7 +138,7 @@ def _test(seen: LastLook) -> str:
     by_label = labels_table(report.models[-1])
     return f"""## The last look
 
-On {report.protocol}: no weight was trained and nothing was chosen on them. {interval_note(report)}
+On {report.protocol}: no weight was trained and no threshold fitted on them. {interval_note(report)}
 
 {rows_of(table)}
 
