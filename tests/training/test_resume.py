@@ -124,6 +124,19 @@ def test_a_distillation_of_features_resumes_with_its_projection(
     same(resumed, whole)
 
 
+@pytest.mark.parametrize("at", [(1, 0), (2, 2), (3, 1)])
+def test_views_in_turn_and_what_a_teacher_said_of_them_are_the_same_after_a_stop(
+    at: tuple[int, int], teacher: Run, colour_photos: Path, tmp_path: Path
+) -> None:
+    strange = changed(TINY, {"fit.epochs": 5, "augment.view_sets": 2, "strangers.views": 3, "fit.workers": 1})
+    recipe = msgspec.structs.replace(strange, distill=DistillSpec(temperature=2.0, alpha=0.8))
+    whole = fit(recipe, colour_photos, tmp_path / "whole", Silent(), teachers=[teacher])
+    stop(recipe, colour_photos, tmp_path / "run", *at, teachers=[teacher])
+    resumed = fit(recipe, colour_photos, tmp_path / "run", Silent(), teachers=[teacher], resume=True)
+    assert weights(tmp_path / "run") == weights(tmp_path / "whole")
+    same(resumed, whole)
+
+
 @pytest.mark.parametrize("at", [(1, 0), (2, 1)])
 def test_a_quantization_aware_training_resumes_with_its_ranges(
     at: tuple[int, int], colour_photos: Path, tmp_path: Path

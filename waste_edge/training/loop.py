@@ -46,7 +46,7 @@ class Watcher(Protocol):
         """What has to be known before the first accuracy is."""
 
     def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
-        """One batch is done; `epoch` and `step` count from 1."""
+        """One batch is done, or looked at again after a stop; `epoch` and `step` count from 1."""
 
     def epoch(self, epoch: int, loss: float, scores: Scores | None) -> None:
         """One epoch is done; `scores` on the validation part if there is one."""
@@ -117,6 +117,7 @@ class Loop:
         """
         if resume and (self._out / CHECKPOINT_NAME).is_file():
             self._restore()
+            self._recall()
         elif isinstance(self._job.network, FakeQuantized):
             self._job.network.observe(self._some_pixels(self._job.network.spec.observe_batches))
         for epoch in range(len(self._state.lines) + 1, self._job.fit.epochs + 1):
@@ -162,7 +163,7 @@ class Loop:
         if self._mixing or (truth < 0).any():
             pixels, truth = mixed(inputs.pixels, truth, len(job.dataset.labels), self._mixing)
             inputs = inputs._replace(pixels=pixels)
-        with torch.autocast(job.device.type, torch.bfloat16, enabled=job.fit.precision == "bf16"):
+        with self._precision():
             wisdom = self._wisdom(inputs, batch, epoch)
             reads = getattr(job.network, "reads", ("pixels",))
             logits, features = self._trained(*(getattr(inputs, name) for name in reads))
@@ -179,9 +180,30 @@ class Loop:
 
     def _known(self, batch: Batch, epoch: int) -> list[tuple[int, int]]:
         """By what a teacher knows these views again; nothing if they never come again."""
-        views = self._job.views
-        again = views.sets and not self._mixing
-        return [views.turn(epoch, number) for number in batch.numbers] if again else []
+        return [self._job.views.turn(epoch, number) for number in batch.numbers] if self._views_come_again else []
+
+    @property
+    def _views_come_again(self) -> bool:
+        return bool(self._job.views.sets and not self._mixing)
+
+    def _recall(self) -> None:
+        """After a stop, hear again what the teachers said of views that come again, in the batches of that time.
+
+        In other batches the last bits of an answer are others, and so would the training be.
+        """
+        done = self._state.lines[: self._job.views.sets]
+        if self._job.teachers is None or not self._views_come_again:
+            return
+        self._watcher.warn(f"the teachers are asked again about the views of the first {len(done)} epochs")
+        for epoch, line in enumerate(done, start=1):
+            self._shuffle.set_epoch(epoch)
+            for step, batch in enumerate(self._loader, start=1):
+                with self._precision():
+                    self._wisdom(self._inputs(batch), batch, epoch)
+                self._watcher.step(epoch, step, len(self._loader), line.loss)
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self._job.device.type, torch.bfloat16, enabled=self._job.fit.precision == "bf16")
 
     def _inputs(self, batch: Batch) -> Inputs:
         pixels = normalize(batch.pixels) if batch.pixels.ndim == 4 else batch.pixels
