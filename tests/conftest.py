@@ -131,7 +131,7 @@ def default_bundle() -> Path:
     """The bundle that ships with the package."""
     folder = BUNDLES / DEFAULT_BUNDLE
     if not folder.is_dir():
-        pytest.fail(f"{folder} is missing; the README's train, distill and export commands make it")
+        pytest.fail(f"{folder} is missing; make model makes it")
     return folder
 
 

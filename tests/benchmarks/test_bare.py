@@ -91,7 +91,7 @@ def test_files_beside_bundles_are_rows(tmp_path: Path, opened_tiny: Bundle, defa
     files = [tmp_path / "tiny.onnx", default_bundle / "model-int8.tflite"]
     field = load_field([opened_tiny, opened_tiny, *files], QUICK)
     assert [subject.name for subject in field.subjects] == ["tiny", "tiny#2", "tiny.onnx", "model-int8.tflite"]
-    assert [subject.input_px for subject in field.subjects[2:]] == [(16, 16), (160, 160)]
+    assert [subject.input_px for subject in field.subjects[2:]] == [(16, 16), (192, 192)]
     keys = [one.key for one in field.candidates]
     assert keys[-2:] == ["tiny.onnx/tiny.onnx/onnx/1/bare", "model-int8.tflite/model-int8.tflite/litert/1/bare"]
     found = take_turns(field.candidates, QUICK, lambda: None, ignore)
@@ -126,7 +126,7 @@ def test_a_bare_row_asks_the_same_question(default_bundle: Path, name: str) -> N
     with open_bundle(default_bundle) as bundle:
         path = bundle.artifact_path(name)  # type: ignore[arg-type]
         plain = open_plain(path, 1)
-        picture = np.random.default_rng(0).integers(0, 256, (160, 160, 3), np.uint8)
+        picture = np.random.default_rng(0).integers(0, 256, (192, 192, 3), np.uint8)
         expected = load_engine(path, name, bundle.manifest).infer(picture)  # type: ignore[arg-type]
         (values,) = inputs_for(plain, 1, 0, picture[np.newaxis])
     answers = {answer.size: answer.reshape(-1) for answer in plain.infer(values)}

@@ -127,7 +127,7 @@ def test_several_bundles_take_turns_on_pictures_of_their_own_sizes(
     report = json.loads(bench("--bundle", tiny_bundle, "--against", default_bundle, "--json").stdout)
     assert [(subject["name"], subject["input_px"]) for subject in report["subjects"]] == [
         ("tiny", [16, 16]),
-        (DEFAULT_BUNDLE, [160, 160]),
+        (DEFAULT_BUNDLE, [192, 192]),
     ]
     medians = {row["key"]: row["latency"]["p50_ms"] for row in report["rows"] if row["latency"]}
     ratios = [ratio for ratio in report["ratios"] if ratio["what"] == "first over this"]
