@@ -2,8 +2,9 @@
 
 What a file by litert-torch and ai-edge-quantizer carries beyond weights, measured on MobileNetV1 at width 0.25: a zero
 point of eight bytes for every channel of every weight and every bias, all of them zero (14 % of the file), and tensor
-names that are paths through Python modules (10 %). FlatBuffers lets tables share vectors, so equal zero points become
-one vector; numbers are never touched, so every output stays the same to the bit.
+names that are paths through Python modules (10 %). FlatBuffers lets tables share vectors and one another, so equal zero
+points become one vector, and equal options of operators one table; numbers are never touched, so every output stays
+the same to the bit.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ def slim_tflite(content: bytes) -> bytes:
         _rename(graph)
         for tensor in graph.tensors:
             _drop_ranges(tensor)
+            tensor.hasRank = tensor.hasRank and len(tensor.shape) == 0  # a shape tells it otherwise
     _gather_buffers(model, content)
     _share_buffers(model)
     builder = _SharingBuilder(len(content))
@@ -45,11 +47,11 @@ def _rename(graph: Any) -> None:
     """Short names for what operators compute, none for constants."""
     computed = {int(index) for operator in graph.operators for index in operator.outputs}
     kept = {int(index) for index in [*graph.inputs, *graph.outputs]}
-    taken: set[str] = set()
+    taken: set[str | None] = set()
     for index, tensor in enumerate(graph.tensors):
         if index in kept:
             continue  # a signature's tensors have short names already, and older runtimes look them up
-        tensor.name = next(name for name in _candidates(tensor.name) if name not in taken) if index in computed else ""
+        tensor.name = next(one for one in _candidates(tensor.name) if one not in taken) if index in computed else None
         taken.add(tensor.name)
 
 
@@ -104,9 +106,9 @@ def _share_buffers(model: Any) -> None:
 
 
 class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]  # the base class is untyped
-    """Writes equal vectors of numbers once, and aligns byte vectors, which hold weights.
+    """Writes equal vectors of numbers and equal tables of numbers once, and aligns byte vectors, which hold weights.
 
-    A vector is built as usual and, if its bytes are there already, taken back: what `Builder.WriteVtable` does.
+    Each is built as usual and, if its bytes are there already, taken back: what `Builder.WriteVtable` does.
     """
 
     head: int
@@ -115,11 +117,15 @@ class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]  # the base cl
     def __init__(self, size_bytes: int) -> None:
         super().__init__(size_bytes)
         self._written: dict[tuple[int, bytes], int] = {}
-        self._open: tuple[int, int] | None = None  # where the vector's padding began, and an element's size
+        self._open: tuple[int, int] | None = None  # where the vector's padding or the table began; an element's size
 
     def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:  # noqa: N802, N803  # FlatBuffers' names
         self._open = (self.Offset(), elemSize)
         return int(super().StartVector(elemSize, numElems, _BUFFER_ALIGNMENT_BYTES if elemSize == 1 else alignment))
+
+    def StartObject(self, numfields: int) -> None:  # noqa: N802
+        super().StartObject(numfields)
+        self._open = (self.Offset(), 0)
 
     def PrependUOffsetTRelative(self, off: int) -> None:  # noqa: N802
         self._open = None  # offsets count from where they stand: equal bytes there mean different things
@@ -127,14 +133,28 @@ class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]  # the base cl
 
     def EndVector(self) -> int:  # noqa: N802
         offset, opened = int(super().EndVector()), self._open
-        self._open = None
         if opened is None:
             return offset
         begin, element_bytes = opened
-        end = self.head + 4 + int.from_bytes(self.Bytes[self.head : self.head + 4], "little") * element_bytes
-        key = (element_bytes, bytes(self.Bytes[self.head : end]))
-        if key in self._written:
-            self.head = len(self.Bytes) - begin
-            return self._written[key]
-        self._written[key] = offset
-        return offset
+        end = self.head + 4 + self._number_at(self.head) * element_bytes
+        return self._once(offset, begin, (element_bytes, bytes(self.Bytes[self.head : end])))
+
+    def EndObject(self) -> int:  # noqa: N802
+        offset, opened = int(super().EndObject()), self._open
+        if opened is None:
+            return offset
+        begin, place = opened[0], len(self.Bytes) - offset
+        vtable = offset + self._number_at(place)  # says which field each of the bytes is of; equal ones are one already
+        return self._once(offset, begin, (-vtable, bytes(self.Bytes[place + 4 : len(self.Bytes) - begin])))
+
+    def _number_at(self, place: int) -> int:
+        return int.from_bytes(self.Bytes[place : place + 4], "little", signed=True)
+
+    def _once(self, offset: int, begin: int, key: tuple[int, bytes]) -> int:
+        """Where this stands already, what was just written taken back; or `offset`, if it is the first."""
+        self._open = None
+        if key not in self._written:
+            self._written[key] = offset
+            return offset
+        self.head = len(self.Bytes) - begin
+        return self._written[key]
