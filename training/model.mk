@@ -32,7 +32,7 @@ $(MADE)/qat_%/run.json: $(MADE)/student_%/run.json
 
 $(MADE)/%/manifest.json: $(MADE)/qat_%/run.json
 	$(SAY) export $(MADE)/qat_$* --data $(DATA) --out $(@D) --name $* --licence Apache-2.0 \
-		--known-score max_probability --last-look
+		--known-score best --last-look
 
 # What the README says of them, on the test part.
 model-results: model
