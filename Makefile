@@ -69,6 +69,7 @@ help:
 	@echo "make tables     make the READMEs' benchmark tables from the recorded runs"
 	@echo "make model      train, distil, quantize and export the two shipped bundles into runs/model (hours)"
 	@echo "make model-results  measure these on the test part, for training/results/ and the README"
+	@echo "make model-seeds  train the small one with two more seeds, for training/results/"
 	@echo "make headline   make the README's first table from training/results/"
 	@echo "make test-arm64 the wheel on an emulated arm64 Debian (needs root and debootstrap)"
 	@echo "make test-boot  the service under a systemd that is booted for it (the same)"

@@ -12,10 +12,11 @@ TEACH_accurate := $(TEACHERS)
 TEACH_small := $(TEACHERS) $(MADE)/student_accurate
 IMAGENET_teacher_edgetpu := mobilenet_edgetpu_100
 IMAGENET_teacher_mobilenet_v2_away := mobilenet_v2-100
+START := $(WEIGHTS)/mobilenetv1_050-imagenet.safetensors
 NETWORKS := $(foreach bundle,small accurate,$(MADE)/$(bundle):tflite-fp32 $(MADE)/$(bundle):tflite-int8)
 RESULTS := training/results
 
-.PHONY: model model-results headline
+.PHONY: model model-results model-seeds headline
 model: $(MADE)/small/manifest.json $(MADE)/accurate/manifest.json
 
 $(TEACHERS:%=%/run.json): | $(WORKSHOP)
@@ -25,7 +26,7 @@ $(TEACHERS:%=%/run.json): | $(WORKSHOP)
 $(MADE)/student_small/run.json: $(MADE)/student_accurate/run.json
 $(MADE)/student_%/run.json: $(TEACHERS:%=%/run.json)
 	$(SAY) distill student_$* $(TEACH_$*:%=--teacher %) --data $(DATA) --out $(@D) $(GO_ON) \
-		--weights $(WEIGHTS)/mobilenetv1_050-imagenet.safetensors
+		--weights $(START)
 
 $(MADE)/qat_%/run.json: $(MADE)/student_%/run.json
 	$(SAY) distill qat_$* --from $(MADE)/student_$* $(TEACH_$*:%=--teacher %) --data $(DATA) --out $(@D) $(GO_ON)
@@ -41,6 +42,14 @@ model-results: model
 		--plot $(RESULTS)/robustness.png
 	mv $(MADE)/model.json $(RESULTS)/model.json
 	$(MAKE) headline
+
+# How much of the small one's accuracy is its training's chance: two more seeds, on the same split, by the same teachers.
+model-seeds: model
+	mkdir -p $(MADE)/seeds_small
+	cp -rT $(MADE)/student_small $(MADE)/seeds_small/seed-0
+	$(SAY) distill student_small $(TEACH_small:%=--teacher %) --data $(DATA) --out $(MADE)/seeds_small \
+		--weights $(START) --seeds 0,1,2 --resume
+	cp $(MADE)/seeds_small/summary.json $(RESULTS)/seeds_small.json
 
 headline: $(WORKSHOP)
 	.venv-dev/bin/python -m waste_edge.training.headline
