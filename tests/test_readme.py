@@ -12,6 +12,7 @@ from waste_edge.manifest import ARTIFACT_NAMES
 from waste_edge.resources import BUNDLES
 from waste_edge.strict import read_json
 from waste_edge.training.recipe import shipped_recipes
+from waste_edge.training.repeat import Summary
 from waste_edge.training.report.content import Report
 from waste_edge.training.report.tables import accuracy_of, share_in
 
@@ -44,6 +45,17 @@ def test_the_measured_bundle_is_the_shipped_one(name: str) -> None:
     for artifact in ("tflite-fp32", "tflite-int8"):
         model = next(one for one in report.models if one.name == f"{name}:{artifact}")
         assert f"| {artifact} | {share_in(accuracy_of(report, model))} | {model.scores.macro_f1:.3f} |" in card
+
+
+def test_what_the_page_says_of_several_seeds_is_what_was_recorded() -> None:
+    seeds = read_json(ROOT / "training" / "results" / "seeds_small.json", Summary)
+    says = README[README.index("Chance has a share") : README.index("make model-seeds")]
+    found = [float(number) for number in re.findall(r"\d+\.\d", says)]
+    expected: list[float] = []
+    for part in ("test", "val"):
+        over, each = seeds.accuracy[part], [run.scores[part].accuracy for run in seeds.runs]
+        expected += [over.mean, *each, *((over.low, over.high) if part == "test" else ())]
+    assert found == [round(100 * share, 1) for share in expected]
 
 
 def test_every_verb_it_names_exists() -> None:
