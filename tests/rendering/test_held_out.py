@@ -50,8 +50,8 @@ def refuse(*arguments: object) -> Bytes:
 def test_training_draws_no_held_out_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Family, "paint", refuse)
     monkeypatch.setattr(Family, "fill", refuse)
-    for seed in range(60):
-        render_stranger(np.random.default_rng(seed), 32, 32)
+    drawn = [render_stranger(np.random.default_rng(seed), 32, 32) for seed in range(60)]
+    assert all(picture.shape == (32, 32, 3) for picture in drawn), "and nothing of the other side was asked for"
 
 
 def test_judging_draws_no_kind_of_training_but_the_boards_that_known_items_lie_on(
@@ -60,8 +60,8 @@ def test_judging_draws_no_kind_of_training_but_the_boards_that_known_items_lie_o
     monkeypatch.setattr(strangers, "paint_texture", refuse)
     monkeypatch.setattr(strangers, "_FILLINGS", (refuse,))
     monkeypatch.setattr(textures, "_TEXTURES", ((refuse, 1.0),))
-    for seed in range(60):
-        strange(np.random.default_rng(seed), 48, 48)
+    drawn = [strange(np.random.default_rng(seed), 48, 48) for seed in range(60)]
+    assert all(picture.shape == (48, 48, 3) for picture in drawn), "and nothing of the other side was asked for"
 
 
 @pytest.mark.parametrize(
