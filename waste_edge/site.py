@@ -9,14 +9,13 @@ import msgspec
 
 from waste_edge.errors import ConfigError
 from waste_edge.preprocess import WHOLE, Region
-from waste_edge.resources import find, shipped
+from waste_edge.resources import SITES, find, shipped
 from waste_edge.strict import Strict, read_toml
 from waste_edge.taxonomy import check_tree, lineage
 
 ASK = "ask"  # the stream of a decision that asks a person
 USUAL_COST = 1.0  # of a wrong stream; all other costs are relative to it
 MAX_COST = 1000.0  # more is a slip of the pen: it forbids a stream for any doubt at all
-SITES = "device/sites"  # where the shipped ones are
 
 
 class Site(Strict, frozen=True):

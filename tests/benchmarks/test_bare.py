@@ -138,7 +138,7 @@ def test_a_bare_row_asks_the_same_question(default_bundle: Path, name: str) -> N
 
 
 def ten_lines_of_onnx(path: Path, values: list[np.ndarray]) -> float:
-    import onnxruntime
+    from waste_edge.engines.onnx import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

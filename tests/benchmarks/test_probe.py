@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 
 from waste_edge.benchmarks.probe import fastest_s, memory_gb_per_s, peak_gmacs_per_s
@@ -22,6 +21,7 @@ from waste_edge.engines.graph import read_graph
 from waste_edge.engines.graph_costs import count_costs
 from waste_edge.engines.litert import without_greeting
 from waste_edge.engines.names import EngineName, Precision
+from waste_edge.engines.onnx import onnxruntime
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])

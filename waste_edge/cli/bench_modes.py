@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import typer
 
 from waste_edge.cli.bench_plots import draw, read_recorded
-from waste_edge.cli.common import REQUIRE_KEY_VARIABLE, console, opened_bundle
+from waste_edge.cli.common import REQUIRE_KEY_VARIABLE, console, opened_bundle, required_key_path
 from waste_edge.errors import BundleError, UserError
 
 if TYPE_CHECKING:
@@ -138,7 +137,7 @@ def _opened(named: Sequence[str]) -> Iterator[list[Given]]:
     from waste_edge.benchmarks.bare import SUFFIXES
 
     unsigned = [name for name in named if Path(name).suffix in SUFFIXES]
-    if unsigned and os.environ.get(REQUIRE_KEY_VARIABLE):
+    if unsigned and required_key_path() is not None:
         raise UserError(f"{unsigned[0]}: a lone file is not signed, and {REQUIRE_KEY_VARIABLE} is set; give a bundle")
     with contextlib.ExitStack() as stack:
         given: list[Given] = []

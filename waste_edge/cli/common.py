@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from waste_edge.bundle import Bundle
+    from waste_edge.signing import RequiredKey
 
 EngineChoice = Literal["auto", "onnx", "litert"]
 PrecisionChoice = Literal["int8", "fp32"]
@@ -40,6 +42,13 @@ RequireKeyOption = Annotated[
         "device by the variable, which every verb heeds.",
     ),
 ]
+AllowOlderOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-older",
+        help="Where a key is required: take an older version of a bundle than this device has used, and keep to that.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 DataOption = Annotated[
     Path,
@@ -61,19 +70,61 @@ def console(stderr: bool = False) -> Console:
 
 
 @contextlib.contextmanager
-def opened_bundle(given: str, require_key: Path | None = None) -> Iterator[Bundle]:
+def opened_bundle(given: str, require_key: Path | None = None, allow_older: bool = False) -> Iterator[Bundle]:
     """The bundle a user meant, closed afterwards.
 
     Args:
         given: a path, or the name of a shipped bundle.
         require_key: the public key it must be signed by; if None, the one the environment variable names.
+        allow_older: where a key is required, take an older version than this device has used.
     """
     from waste_edge.bundle import find_bundle, open_bundle
+    from waste_edge.resources import is_shipped_bundle
+
+    if is_shipped_bundle(given) and Path(given).exists():
+        typer.echo(
+            f"waste-edge: bundle {given}: the one that ships with the package is taken; "
+            f"for the one in this folder say ./{given}",
+            err=True,
+        )
+    key = required_key(require_key)
+    with open_bundle(find_bundle(given), key) as bundle:
+        if key is not None:
+            from waste_edge.rollback import check_version, keep_version
+
+            if not allow_older:
+                check_version(bundle)
+            bundle.when_loaded = partial(keep_version, bundle)
+        yield bundle
+
+
+def required_key(given: Path | None = None) -> RequiredKey | None:
+    """The public key that bundles must be signed by, if any.
+
+    Raises:
+        ConfigError: see `required_key_path`; or the key cannot be read.
+    """
     from waste_edge.signing import read_required_key
 
-    key = require_key or os.environ.get(REQUIRE_KEY_VARIABLE)
-    with open_bundle(find_bundle(given), read_required_key(Path(key)) if key else None) as bundle:
-        yield bundle
+    path = required_key_path(given)
+    return None if path is None else read_required_key(path)
+
+
+def required_key_path(given: Path | None = None) -> Path | None:
+    """Where that key is: as given, else as the environment variable says, else None.
+
+    Raises:
+        ConfigError: the variable is set and empty.
+    """
+    from waste_edge.errors import ConfigError
+
+    named = os.environ.get(REQUIRE_KEY_VARIABLE)
+    if given is None and named == "":
+        raise ConfigError(
+            f"{REQUIRE_KEY_VARIABLE}: is set and empty, so no bundle can be trusted; name the public key's file, or "
+            "unset it to require none"
+        )
+    return given or (Path(named) if named else None)
 
 
 @contextlib.contextmanager

@@ -87,7 +87,7 @@ def _checked(plan_anew: Callable[[], Plan], health: Health, clock: Clock) -> Pla
         plan = plan_anew()
         config = plan.config
         _source(plan, clock)
-        with opened_bundle(config.bundle, _key(config)) as opened:
+        with opened_bundle(config.bundle, _key(config), config.allow_older) as opened:
             Judge(opened.manifest, _site(plan, opened.manifest))
             load_classifier(opened, config.engine, config.precision, config.threads)
         build_sinks(config, _state(plan))
@@ -118,7 +118,7 @@ def _watch_once(plan: Plan, clock: Clock, health: Health, stop: Stop, reload: Ca
         from waste_edge.engines.classifier import load_classifier
 
         state = _state(plan)
-        opened = stack.enter_context(opened_bundle(config.bundle, _key(config)))
+        opened = stack.enter_context(opened_bundle(config.bundle, _key(config), config.allow_older))
         site = _site(plan, opened.manifest)
         classifier = load_classifier(opened, config.engine, config.precision, config.threads)
         view = _view(plan.as_json, looked_at.stills, clock)

@@ -15,7 +15,7 @@ from waste_edge.device.shedding import Thresholds
 from waste_edge.device.sinks.json_lines import JsonLinesConfig
 from waste_edge.device.sinks.mqtt import MqttConfig
 from waste_edge.engines.names import EngineName, Precision
-from waste_edge.resources import DEFAULT_BUNDLE
+from waste_edge.resources import DEFAULT_BUNDLE, is_shipped_bundle, is_shipped_site
 from waste_edge.strict import Strict, read_toml
 
 STATE_VARIABLE = "STATE_DIRECTORY"  # systemd names the service's own folder by it
@@ -26,7 +26,8 @@ class StationConfig(Strict, frozen=True):
 
     Attributes:
         name: the station's, in every event.
-        camera, source, camera_python, bundle, engine, precision, threads, require_key, site: see `waste-edge run`.
+        camera, source, camera_python, bundle, engine, precision, threads, require_key, allow_older, site: see
+            `waste-edge run`.
         state: folder for the outbox and the learnt scene; empty for what systemd gives, or none.
         disk, load, outbox: limits, of the disk, of heat, of what is kept.
         json_lines, mqtt: whom to tell; a sink is there if its table is.
@@ -41,6 +42,7 @@ class StationConfig(Strict, frozen=True):
     precision: Precision = "int8"
     threads: int = 1
     require_key: str | None = None
+    allow_older: bool = False
     site: str | None = None
     state: str | None = None
     disk: DiskLimits = msgspec.field(default_factory=DiskLimits)
@@ -67,7 +69,13 @@ def read_config(path: Path) -> StationConfig:
     config = read_toml(path, StationConfig)
     folder = path.resolve().parent
     paths = {key: _below(folder, getattr(config, key)) for key in ("require_key", "state", "camera_python")}
-    named = {key: _below_if_there(folder, getattr(config, key)) for key in ("bundle", "site", "source")}
+    # A bare word that names something shipped means that, whatever lies beside the configuration.
+    is_shipped = {"bundle": is_shipped_bundle(config.bundle), "site": is_shipped_site(config.site or "")}
+    named = {
+        key: _below_if_there(folder, getattr(config, key))
+        for key in ("bundle", "site", "source")
+        if not is_shipped.get(key)
+    }
     return msgspec.structs.replace(config, **paths, **named, mqtt=_mqtt_below(folder, config.mqtt))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from waste_edge.bundle_files import NetworkFile
 from waste_edge.engines.engine import LITERT_MODULES, Output
 from waste_edge.errors import BundleError, EngineError, MissingPackageError
 from waste_edge.frames import Pixels
@@ -24,11 +25,11 @@ _PINNED_SCALE = 1 / 128  # the INT8 input's scale: its pixels are the camera's, 
 class LiteRtEngine:
     """A TFLite file: input uint8 or int8 (1, H, W, 3), outputs logits and features, float or int8."""
 
-    def __init__(self, path: Path, threads: int) -> None:
-        module, self.name = find_interpreter()
+    def __init__(self, network: NetworkFile, threads: int) -> None:
+        path, (module, self.name) = network.path, find_interpreter()
         try:
             with without_greeting():
-                self._interpreter = module.Interpreter(model_path=str(path), num_threads=threads)
+                self._interpreter = module.Interpreter(model_content=network.content, num_threads=threads)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise BundleError(f"{path}: {self.name} cannot load it ({str(error).splitlines()[0]})") from error

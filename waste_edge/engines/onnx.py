@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import onnxruntime
 
+from waste_edge.bundle_files import NetworkFile
 from waste_edge.engines.engine import Output
 from waste_edge.errors import BundleError, EngineError
 from waste_edge.frames import Pixels
@@ -15,9 +14,10 @@ from waste_edge.frames import Pixels
 class OnnxEngine:
     """An ONNX file: input uint8 (1, H, W, 3), outputs `logits` and `features` as float32."""
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, network: NetworkFile, threads: int) -> None:
+        path = network.path
         try:
-            self._session = open_session(str(path), threads)
+            self._session = open_session(network.content, threads)
         except Exception as error:  # onnxruntime raises a dozen classes that share no base but Exception
             raise BundleError(f"{path}: ONNX Runtime cannot load it ({_first_line(error)})") from error
         self.name = f"ONNX Runtime {onnxruntime.__version__}"
