@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from waste_edge.arrays import MAX_ARRAY_BYTES, Arrays
+from waste_edge.bundle.arrays import MAX_ARRAY_BYTES, Arrays
 from waste_edge.errors import BundleError
 
 

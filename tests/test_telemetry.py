@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from waste_edge.files.resources import BUNDLES, DEFAULT_BUNDLE
 from waste_edge.libraries import NO_TELEMETRY, switch_off_telemetry
-from waste_edge.resources import BUNDLES, DEFAULT_BUNDLE
 
 BARE = """
 import onnxruntime, sys, time

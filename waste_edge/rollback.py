@@ -13,10 +13,10 @@ from pathlib import Path
 
 import msgspec
 
-from waste_edge.bundle import Bundle
+from waste_edge.bundle.bundle import Bundle
 from waste_edge.errors import BundleError, UserError
-from waste_edge.files import write_atomically
-from waste_edge.strict import to_json
+from waste_edge.files.atomic import write_atomically
+from waste_edge.files.strict import to_json
 
 _MOST_NAMES, _MAX_BYTES = 1000, 1 << 20
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from tests.conftest import SIZE_PX
-from waste_edge.bundle import Bundle, open_bundle
+from waste_edge.bundle.bundle import Bundle, open_bundle
+from waste_edge.bundle.manifest import ARTIFACT_NAMES, ArtifactName
 from waste_edge.bundle_files import NetworkFile
 from waste_edge.engines.network_check import check_network
 from waste_edge.errors import BundleError
-from waste_edge.manifest import ARTIFACT_NAMES, ArtifactName
-from waste_edge.resources import BUNDLES
+from waste_edge.files.resources import BUNDLES
 
 
 @pytest.mark.parametrize("name", sorted(folder.name for folder in BUNDLES.iterdir() if folder.is_dir()))

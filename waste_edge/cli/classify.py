@@ -26,7 +26,7 @@ from waste_edge.errors import PictureError, UserError
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from waste_edge.bundle import Bundle
+    from waste_edge.bundle.bundle import Bundle
     from waste_edge.engines.classifier import Prediction
 
 
@@ -90,7 +90,7 @@ def _classify(
 ) -> int:
     """Ask a bundle; returns the exit code."""
     from waste_edge.engines.classifier import load_classifier
-    from waste_edge.pictures import read_picture
+    from waste_edge.imaging.image_files import read_picture
 
     failures = 0
     with opening as opened:
@@ -110,7 +110,7 @@ def _classify(
 
 def pictures_of(given: Path) -> Iterator[Path]:
     """The pictures below a folder, or the path itself; raises PictureError for a folder without pictures."""
-    from waste_edge.pictures import find_pictures
+    from waste_edge.imaging.image_files import find_pictures
 
     if not given.is_dir():
         yield given

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from waste_edge.resources import DEFAULT_BUNDLE
+from waste_edge.files.resources import DEFAULT_BUNDLE
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from waste_edge.bundle import Bundle
-    from waste_edge.signing import RequiredKey
+    from waste_edge.bundle.bundle import Bundle
+    from waste_edge.bundle.signing import RequiredKey
 
 EngineChoice = Literal["auto", "onnx", "litert"]
 PrecisionChoice = Literal["int8", "fp32"]
@@ -78,8 +78,8 @@ def opened_bundle(given: str, require_key: Path | None = None, allow_older: bool
         require_key: the public key it must be signed by; if None, the one the environment variable names.
         allow_older: where a key is required, take an older version than this device has used.
     """
-    from waste_edge.bundle import find_bundle, open_bundle
-    from waste_edge.resources import is_shipped_bundle
+    from waste_edge.bundle.bundle import find_bundle, open_bundle
+    from waste_edge.files.resources import is_shipped_bundle
 
     if is_shipped_bundle(given) and Path(given).exists():
         typer.echo(
@@ -104,7 +104,7 @@ def required_key(given: Path | None = None) -> RequiredKey | None:
     Raises:
         ConfigError: see `required_key_path`; or the key cannot be read.
     """
-    from waste_edge.signing import read_required_key
+    from waste_edge.bundle.signing import read_required_key
 
     path = required_key_path(given)
     return None if path is None else read_required_key(path)

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import msgspec
 
-from waste_edge.bundle import Bundle, shipped_digests
+from waste_edge.bundle.bundle import Bundle, shipped_digests
+from waste_edge.bundle.manifest import ArtifactName
 from waste_edge.engines.engine import engine_of, modules_of
 from waste_edge.errors import UserError
-from waste_edge.files import write_atomically
-from waste_edge.manifest import ArtifactName
-from waste_edge.strict import Strict, to_json
+from waste_edge.files.atomic import write_atomically
+from waste_edge.files.strict import Strict, to_json
 
 MOST_ENTRIES = 256
 _MAX_BYTES = 1 << 17

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from waste_edge.engines.graph import RefusedNetworkError
-from waste_edge.engines.graph_onnx import fields, varints
+from waste_edge.engines.graph.graph import RefusedNetworkError
+from waste_edge.engines.graph.onnx_reader import fields, varints
 
 _MODEL_GRAPH, _MODEL_TRAINING, _MODEL_FUNCTIONS = 7, 20, 25
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_VALUES, _GRAPH_SPARSE = 1, 5, 11, (11, 12, 13), 15

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 
 from waste_edge.engines.flatbuffer import FlatBuffer, Table
-from waste_edge.engines.graph import RefusedNetworkError
+from waste_edge.engines.graph.graph import RefusedNetworkError
 
 _MODEL_CODES, _MODEL_GRAPHS, _MODEL_BUFFERS, _MODEL_METADATA, _MODEL_SIGNATURES = 1, 2, 4, 6, 7
 _MODEL_EXTERNAL = (8, 9)

@@ -18,14 +18,14 @@ from pathlib import Path
 
 import msgspec
 
-from waste_edge.bundle import Bundle
+from waste_edge.bundle.bundle import Bundle
+from waste_edge.bundle.manifest import ArtifactName, Manifest
 from waste_edge.engines import known_good
 from waste_edge.engines.engine import Engine, engine_of, installed_engines, load_engine, require_engine
 from waste_edge.engines.verify import Replay, Verification, not_replayed, verify_bundle
 from waste_edge.errors import BundleError
+from waste_edge.files.strict import Strict
 from waste_edge.libraries import NO_TELEMETRY, ONE_THREAD
-from waste_edge.manifest import ArtifactName, Manifest
-from waste_edge.strict import Strict
 
 CPU_S = 8  # for each network: to load it and to answer its golden pictures, on the slowest board a second
 PATIENCE_S = 60  # for the child's next word; where cores are shared, processor time takes longer

@@ -17,14 +17,14 @@ from typing import cast
 
 import msgspec
 
-from waste_edge.bundle import Bundle, open_bundle
+from waste_edge.bundle.bundle import Bundle, open_bundle
+from waste_edge.bundle.manifest import ArtifactName
 from waste_edge.engines.engine import Engine, engine_of, import_engine, load_engine
 from waste_edge.engines.latency import median_latencies_ms
 from waste_edge.engines.network_check import check_network
 from waste_edge.engines.trial import Word
 from waste_edge.engines.verify import GoldenSet, Replay, compare, not_replayed, read_golden
 from waste_edge.errors import BundleError, EngineError, MissingPackageError
-from waste_edge.manifest import ArtifactName
 
 _WARM_UP = 2
 

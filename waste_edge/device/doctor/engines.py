@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from waste_edge.bundle import Bundle
-from waste_edge.device.condition import Condition, Level
+from waste_edge.bundle.bundle import Bundle
 from waste_edge.device.doctor.setting import Setting
+from waste_edge.device.system.condition import Condition, Level
 from waste_edge.engines.engine import (
     ENGINE_NAMES,
     EngineName,
