@@ -44,7 +44,7 @@ def release(bundle_copy: Path, edit_manifest: Edit, keys: tuple[Path, Path]) -> 
 
 def test_an_order_of_versions() -> None:
     rising = ["rc1", "", "0.9", "1-beta", "1.0-rc1", "1.0-rc2", "1.0", "1.0.1", "1.2", "1.10", "2", "2025.11.22"]
-    assert sorted(rising[::-1], key=sort_key) == rising
+    assert sorted(sorted(rising), key=sort_key) == rising
 
 
 @pytest.mark.parametrize("verb", ["verify", "classify", "run"])
@@ -135,5 +135,5 @@ def test_the_older_one_is_named(bundle_copy: Path, edit_manifest: Edit) -> None:
     with open_bundle(bundle_copy) as bundle:
         keep_version(bundle)
     edit_manifest(bundle_copy, "version", "0.9")
-    with open_bundle(bundle_copy) as bundle, pytest.raises(BundleError, match="is version 0[.]9 of tiny"):
+    with open_bundle(bundle_copy) as bundle, pytest.raises(BundleError, match=r"is version 0\.9 of tiny"):
         check_version(bundle)
