@@ -31,8 +31,8 @@ from waste_edge.bundle.manifest import (
     Tolerance,
 )
 from waste_edge.dataset import SplitSpec, open_dataset
-from waste_edge.engines import known_good
 from waste_edge.engines.engine import Output, load_engine
+from waste_edge.engines.trial import known_good
 from waste_edge.files.atomic import sha256_of
 from waste_edge.files.resources import BUNDLES, DEFAULT_BUNDLE
 from waste_edge.files.strict import to_json

@@ -179,7 +179,7 @@ def test_a_name_twice_is_refused(tiny_bundle: Path, tmp_path: Path) -> None:
 
 
 def test_a_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("waste_edge.bundle_files.MAX_BUNDLE_BYTES", 1_000)
+    monkeypatch.setattr("waste_edge.bundle.files.MAX_BUNDLE_BYTES", 1_000)
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(MANIFEST_NAME, bytes(2_000))
     with pytest.raises(BundleError, match="would unpack to more than"):

@@ -18,7 +18,7 @@ from waste_edge.bundle.bundle import Bundle
 from waste_edge.bundle.manifest import ArtifactName
 from waste_edge.dataset import open_dataset
 from waste_edge.engines.classifier import load_classifier
-from waste_edge.engines.trial import load_artifact
+from waste_edge.engines.trial.trial import load_artifact
 from waste_edge.engines.verify import GoldenSet, read_golden
 from waste_edge.evaluation.evaluate import choose_photos, predict_photos, truth_of
 from waste_edge.metrics.classification import paired_interval, wilson_interval

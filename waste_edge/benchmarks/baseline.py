@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waste_edge.benchmarks.scenario import make_pictures
-from waste_edge.bundle_files import NetworkFile, read_network
+from waste_edge.bundle.files import NetworkFile, read_network
 from waste_edge.engines.engine import require_engine
 from waste_edge.engines.names import EngineName
 from waste_edge.errors import BundleError, EngineError

@@ -18,7 +18,7 @@ from waste_edge.benchmarks.schema import Kind, Row, Status, Subject
 from waste_edge.bundle.bundle import Bundle
 from waste_edge.bundle.manifest import ARTIFACT_NAMES, ArtifactName
 from waste_edge.engines.engine import engine_of, require_engine
-from waste_edge.engines.trial import ensure_tried, load_artifact
+from waste_edge.engines.trial.trial import ensure_tried, load_artifact
 from waste_edge.errors import MissingPackageError
 from waste_edge.files.atomic import sha256_of
 

@@ -10,7 +10,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.bundle_files import open_zip
+from waste_edge.bundle.files import open_zip
 from waste_edge.errors import BundleError
 
 MAX_ARRAY_BYTES = 1 << 26  # 64 MiB: a hundred golden pictures of a large network

@@ -12,9 +12,9 @@ from types import TracebackType
 import msgspec
 
 from waste_edge.bundle.arrays import Arrays
+from waste_edge.bundle.files import BundleFiles, FolderFiles, NetworkFile, ZipFiles
 from waste_edge.bundle.manifest import MANIFEST_NAME, ArtifactName, FileEntry, Manifest
 from waste_edge.bundle.signing import SIGNATURE_BYTES, SIGNATURE_NAME, RequiredKey
-from waste_edge.bundle_files import BundleFiles, FolderFiles, NetworkFile, ZipFiles
 from waste_edge.errors import BundleError
 from waste_edge.files.atomic import write_atomically
 from waste_edge.files.resources import BUNDLES, is_shipped_bundle

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from waste_edge.bundle_files import MAX_BUNDLE_BYTES
+from waste_edge.bundle.files import MAX_BUNDLE_BYTES
 from waste_edge.dataset import LabelMap, SplitSpec
 from waste_edge.files.strict import Strict
 from waste_edge.imaging.preprocess import InputSpec

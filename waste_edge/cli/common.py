@@ -90,7 +90,7 @@ def opened_bundle(given: str, require_key: Path | None = None, allow_older: bool
     key = required_key(require_key)
     with open_bundle(find_bundle(given), key) as bundle:
         if key is not None:
-            from waste_edge.rollback import check_version, keep_version
+            from waste_edge.bundle.versions import check_version, keep_version
 
             if not allow_older:
                 check_version(bundle)

@@ -31,7 +31,7 @@ def command(
 
     Example: [bold]waste-edge verify small[/]
     """
-    from waste_edge.engines import trial
+    from waste_edge.engines.trial import trial
     from waste_edge.engines.verify import Verification
     from waste_edge.errors import UserError
     from waste_edge.files.strict import to_json

@@ -20,7 +20,7 @@ from waste_edge.engines.engine import (
     installed_engines,
     require_engine,
 )
-from waste_edge.engines.trial import load_artifact
+from waste_edge.engines.trial.trial import load_artifact
 from waste_edge.errors import BundleError
 from waste_edge.imaging.frames import Pixels
 from waste_edge.imaging.preprocess import WHOLE, Region, prepare

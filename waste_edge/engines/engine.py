@@ -9,8 +9,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from waste_edge.bundle.files import NetworkFile, read_network
 from waste_edge.bundle.manifest import ArtifactName, Manifest
-from waste_edge.bundle_files import NetworkFile, read_network
 from waste_edge.engines.names import EngineName as EngineName
 from waste_edge.engines.names import Precision as Precision
 from waste_edge.errors import BundleError, EngineError, MissingPackageError

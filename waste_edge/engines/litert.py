@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.bundle_files import NetworkFile
+from waste_edge.bundle.files import NetworkFile
 from waste_edge.engines.engine import LITERT_MODULES, Output
 from waste_edge.errors import BundleError, EngineError, MissingPackageError
 from waste_edge.imaging.frames import Pixels

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime
 
-from waste_edge.bundle_files import NetworkFile
+from waste_edge.bundle.files import NetworkFile
 from waste_edge.engines.engine import Output
 from waste_edge.errors import BundleError, EngineError
 from waste_edge.imaging.frames import Pixels

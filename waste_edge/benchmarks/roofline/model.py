@@ -13,8 +13,8 @@ from typing import Literal, NamedTuple
 
 from waste_edge.benchmarks.roofline.boards import Board, read_boards
 from waste_edge.benchmarks.roofline.probe import memory_gb_per_s, peak_gmacs_per_s
+from waste_edge.bundle.files import NetworkFile
 from waste_edge.bundle.manifest import ArtifactName
-from waste_edge.bundle_files import NetworkFile
 from waste_edge.engines.engine import engine_of
 from waste_edge.engines.graph.costs import Costs, Layer, count_costs
 from waste_edge.engines.graph.graph import read_graph

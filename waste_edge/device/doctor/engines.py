@@ -13,7 +13,7 @@ from waste_edge.engines.engine import (
     installed_engines,
     require_engine,
 )
-from waste_edge.engines.trial import Trial, try_bundle
+from waste_edge.engines.trial.trial import Trial, try_bundle
 from waste_edge.errors import WasteEdgeError
 
 _ROUNDS = 9

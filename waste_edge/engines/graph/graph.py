@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from waste_edge.bundle.files import NetworkFile, read_network
 from waste_edge.bundle.manifest import ArtifactName
-from waste_edge.bundle_files import NetworkFile, read_network
 from waste_edge.engines.engine import engine_of
 from waste_edge.files.strict import Strict
 

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from waste_edge.bundle_files import NetworkFile
+from waste_edge.bundle.files import NetworkFile
 from waste_edge.engines.graph.graph import Attribute, ByteCount, Graph, Operator, Tensor
 from waste_edge.errors import BundleError
 

@@ -9,7 +9,7 @@ from waste_edge.bundle.manifest import ArtifactName
 from waste_edge.engines.graph.graph import ByteCount, read_graph
 from waste_edge.engines.graph.rules import Finding, check_graph
 from waste_edge.engines.graph.targets import Target, default_target, read_target
-from waste_edge.engines.network_check import check_network
+from waste_edge.engines.graph.untrusted import check_network
 from waste_edge.errors import MissingPackageError, UserError
 from waste_edge.files.strict import Strict
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from waste_edge.bundle_files import NetworkFile
+from waste_edge.bundle.files import NetworkFile
 from waste_edge.engines.graph.graph import ByteCount, Graph, Operator, Tensor
 from waste_edge.errors import BundleError, MissingPackageError
 

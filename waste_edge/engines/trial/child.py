@@ -1,6 +1,6 @@
 """The process in which networks are tried.
 
-    python -m waste_edge.engines.trial_child SOURCE DIGEST BYTES CPU ROUNDS ARTIFACT...
+    python -m waste_edge.engines.trial.child SOURCE DIGEST BYTES CPU ROUNDS ARTIFACT...
 
 It opens the bundle itself, insists on the digest that its parent has seen, and writes a line of JSON (`trial.Word`)
 before each step and after each network. It ends with 0 however the networks did; that it does not end, or ends
@@ -20,9 +20,9 @@ import msgspec
 from waste_edge.bundle.bundle import Bundle, open_bundle
 from waste_edge.bundle.manifest import ArtifactName
 from waste_edge.engines.engine import Engine, engine_of, import_engine, load_engine
+from waste_edge.engines.graph.untrusted import check_network
 from waste_edge.engines.latency import median_latencies_ms
-from waste_edge.engines.network_check import check_network
-from waste_edge.engines.trial import Word
+from waste_edge.engines.trial.trial import Word
 from waste_edge.engines.verify import GoldenSet, Replay, compare, not_replayed, read_golden
 from waste_edge.errors import BundleError, EngineError, MissingPackageError
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import struct
 
+from waste_edge.bundle.files import NetworkFile
 from waste_edge.bundle.manifest import ArtifactName, Manifest
-from waste_edge.bundle_files import NetworkFile
 from waste_edge.engines.engine import engine_of
 from waste_edge.engines.graph.graph import RefusedNetworkError
-from waste_edge.engines.network_check_onnx import check_onnx
-from waste_edge.engines.network_check_tflite import check_tflite
+from waste_edge.engines.graph.untrusted_onnx import check_onnx
+from waste_edge.engines.graph.untrusted_tflite import check_tflite
 from waste_edge.errors import BundleError
 
 _LEAST_TENSOR_BYTES = 16 << 20

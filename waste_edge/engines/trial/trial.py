@@ -20,8 +20,8 @@ import msgspec
 
 from waste_edge.bundle.bundle import Bundle
 from waste_edge.bundle.manifest import ArtifactName, Manifest
-from waste_edge.engines import known_good
 from waste_edge.engines.engine import Engine, engine_of, installed_engines, load_engine, require_engine
+from waste_edge.engines.trial import known_good
 from waste_edge.engines.verify import Replay, Verification, not_replayed, verify_bundle
 from waste_edge.errors import BundleError
 from waste_edge.files.strict import Strict
@@ -131,7 +131,7 @@ def try_bundle(bundle: Bundle, artifacts: Sequence[ArtifactName], rounds: int = 
     started = time.monotonic()
     memory_bytes = memory_limit(bundle.manifest, artifacts)
     command = [
-        *(sys.executable, "-P", "-m", "waste_edge.engines.trial_child"),
+        *(sys.executable, "-P", "-m", "waste_edge.engines.trial.child"),
         *(str(bundle.source), bundle.digest, str(memory_bytes), str(CPU_S), str(rounds), *artifacts),
     ]
     child = _Child(command, memory_bytes)

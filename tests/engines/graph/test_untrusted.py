@@ -11,9 +11,9 @@ import pytest
 
 from tests.conftest import SIZE_PX
 from waste_edge.bundle.bundle import Bundle, open_bundle
+from waste_edge.bundle.files import NetworkFile
 from waste_edge.bundle.manifest import ARTIFACT_NAMES, ArtifactName
-from waste_edge.bundle_files import NetworkFile
-from waste_edge.engines.network_check import check_network
+from waste_edge.engines.graph.untrusted import check_network
 from waste_edge.errors import BundleError
 from waste_edge.files.resources import BUNDLES
 

@@ -18,10 +18,10 @@ import pytest
 from tests.conftest import SIZE_PX, tiny_network
 from waste_edge.bundle.bundle import Bundle, open_bundle, pack
 from waste_edge.bundle.manifest import ArtifactName
-from waste_edge.engines import known_good, trial
 from waste_edge.engines.classifier import load_classifier
-from waste_edge.engines.known_good import is_known_good, remember
-from waste_edge.engines.trial import Word, ensure_tried, memory_limit, try_bundle
+from waste_edge.engines.trial import known_good, trial
+from waste_edge.engines.trial.known_good import is_known_good, remember
+from waste_edge.engines.trial.trial import Word, ensure_tried, memory_limit, try_bundle
 from waste_edge.engines.verify import Verification
 from waste_edge.errors import BundleError
 

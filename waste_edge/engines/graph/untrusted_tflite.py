@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from waste_edge.engines.flatbuffer import FlatBuffer, Table
+from waste_edge.engines.graph.flatbuffer import FlatBuffer, Table
 from waste_edge.engines.graph.graph import RefusedNetworkError
 
 _MODEL_CODES, _MODEL_GRAPHS, _MODEL_BUFFERS, _MODEL_METADATA, _MODEL_SIGNATURES = 1, 2, 4, 6, 7
