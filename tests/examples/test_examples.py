@@ -77,13 +77,15 @@ def test_own_sink(tmp_path: Path) -> None:
     try:
         deadline = time.monotonic() + 60
         while not (target.is_file() and target.read_text(encoding="utf-8").endswith("\n")):
-            assert program.poll() is None and time.monotonic() < deadline, "no item was written"
+            assert program.poll() is None, "it ended"
+            assert time.monotonic() < deadline, "no item was written"
             time.sleep(0.1)
     finally:
         program.kill()
         program.communicate()
     (row,) = csv.reader(target.read_text(encoding="utf-8").splitlines()[:1])
-    assert len(row) == 3 and len(row[0]) == 32 and 0 <= float(row[2]) <= 1
+    assert [len(row), len(row[0])] == [3, 32]
+    assert 0 <= float(row[2]) <= 1
 
 
 def start(name: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
