@@ -12,7 +12,7 @@ import waste_edge
 from waste_edge import Classifier, Station
 from waste_edge.api import Picture
 from waste_edge.errors import BundleError, PictureError, UserError, WasteEdgeError
-from waste_edge.resources import DEMO_CLIP
+from waste_edge.files.resources import DEMO_CLIP
 
 HEAVY = ("numpy", "cv2", "msgspec", "PIL", "torch", "onnxruntime", "ai_edge_litert", "rich", "typer")
 

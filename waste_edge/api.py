@@ -25,16 +25,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from waste_edge.bundle import Bundle, find_bundle, open_bundle
+from waste_edge.bundle.bundle import Bundle, find_bundle, open_bundle
+from waste_edge.bundle.signing import read_required_key
 from waste_edge.cli.watch import Plan, watch
 from waste_edge.device.config import StationConfig, read_config
-from waste_edge.device.items import Event
-from waste_edge.device.judge import Decision
+from waste_edge.device.decision.item_tracker import Event
+from waste_edge.device.decision.policy import Decision
 from waste_edge.device.loop import Listener
 from waste_edge.device.signals import Stop
 from waste_edge.device.statistics import Summary
 from waste_edge.engines import classifier as engines
-from waste_edge.engines.evaluate import Evaluation, PartChoice, evaluate_bundle
 from waste_edge.engines.names import EngineName, Precision
 from waste_edge.errors import (
     BundleError,
@@ -51,10 +51,10 @@ from waste_edge.errors import (
     WasteEdgeError,
     extra_required,
 )
-from waste_edge.frames import Pixels, require_pixels
-from waste_edge.pictures import read_picture, rgb_pixels
-from waste_edge.resources import DEFAULT_BUNDLE, find
-from waste_edge.signing import read_required_key
+from waste_edge.evaluation.evaluate import Evaluation, PartChoice, evaluate_bundle
+from waste_edge.files.resources import DEFAULT_BUNDLE, find
+from waste_edge.imaging.frames import Pixels, require_pixels
+from waste_edge.imaging.image_files import read_picture, rgb_pixels
 from waste_edge.site import Site
 
 if TYPE_CHECKING:
@@ -407,7 +407,7 @@ def evaluate(model: PathLike, data: PathLike, *, split: PartChoice = "auto") -> 
     path = Path(model)
     if (path / "run.json").is_file():
         with extra_required("train"):
-            from waste_edge.training.evaluate import evaluate_run
+            from waste_edge.training.evaluation.evaluate import evaluate_run
         scores, protocol = evaluate_run(path, Path(data), split)
         return Evaluation(model=str(path), artifact=None, engine="torch", protocol=protocol, scores=scores)
     with open_bundle(find_bundle(os.fspath(model))) as bundle:
@@ -426,12 +426,12 @@ class _Options:
 
 def _train(recipe: PathLike, data: PathLike, out: PathLike, teachers: Sequence[PathLike], options: _Options) -> RunInfo:
     with extra_required("train"):
-        from waste_edge.training.crew import crew
-        from waste_edge.training.loop import LoggingWatcher
-        from waste_edge.training.order import Order
+        from waste_edge.training.loop.distributed import crew
+        from waste_edge.training.loop.training_loop import LoggingWatcher
         from waste_edge.training.recipe import read_recipe
         from waste_edge.training.runs import open_run
         from waste_edge.training.train import train as train_request
+        from waste_edge.training.train_request import Order
     given = os.fspath(recipe)
     with crew():
         order = Order(

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.export.conftest import Chain
-from waste_edge.bundle import open_bundle
+from waste_edge.bundle.bundle import open_bundle
 
 PROGRAM = Path(__file__).resolve().parents[2] / "examples" / "distil_and_export.py"
 QUICK = (
