@@ -15,7 +15,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
     def replaced(link: re.Match[str]) -> str:
         path = posixpath.normpath(posixpath.join("docs", folder, link[3].partition("#")[0]))
-        if link[1] or path.startswith("docs/") and not path.endswith((".txt", ".py", ".json")):
+        if link[1] or (path.startswith("docs/") and not path.endswith((".txt", ".py", ".json"))):
             return link[0]
         text = link[2].strip("`")
         return f"`{path}`" if text.rstrip("/") in (path, posixpath.basename(path)) else f"{link[2]} (`{path}`)"
