@@ -110,7 +110,7 @@ def loading(model: Path, folder: Path, loads: int, rounds: int) -> Iterator[Row]
 def profile(bundle: Path, folder: Path, rounds: int) -> Iterator[Row]:
     """Where the time goes in FP32 and INT8, as ONNX Runtime itself counts it after fusing, by kind of operator."""
     with open_bundle(bundle) as opened:
-        paths = {name: opened.artifact_path(name) for name in ("onnx-fp32", "onnx-int8")}
+        paths = {name: opened.artifact(name) for name in ("onnx-fp32", "onnx-int8")}
         pixels = make_pictures(opened.manifest.input, 1, seed=0)
         tables = {name: _profile(path, pixels, folder, rounds) for name, path in paths.items()}
     yield "network", "operator", "how many", "wall ms a picture", "share"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SIGNATURE_NAME = "manifest.sig"
 SIGNATURE_BYTES = 64
+REQUIRE_KEY_VARIABLE = "WASTE_EDGE_REQUIRE_KEY"  # names the public key that the whole device requires
 _MAKE_KEY = "openssl genpkey -algorithm ed25519 -out station.key"
 _MAKE_PUBLIC_KEY = "openssl pkey -in station.key -pubout -out station.pub"
 

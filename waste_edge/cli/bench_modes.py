@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from waste_edge.cli.common import REQUIRE_KEY_VARIABLE, console, opened_bundle, required_key_path
+from waste_edge.cli.common import console, opened_bundle
 from waste_edge.cli.output.bench_plots import draw, read_recorded
 from waste_edge.errors import BundleError, UserError
 
@@ -135,6 +135,8 @@ def _end(report: BenchReport | SoakReport, wish: Wish) -> None:
 def _opened(named: Sequence[str]) -> Iterator[list[Given]]:
     """Bundles and files, the bundles closed afterwards."""
     from waste_edge.benchmarks.baseline import SUFFIXES
+    from waste_edge.bundle.opening import required_key_path
+    from waste_edge.bundle.signing import REQUIRE_KEY_VARIABLE
 
     unsigned = [name for name in named if Path(name).suffix in SUFFIXES]
     if unsigned and required_key_path() is not None:

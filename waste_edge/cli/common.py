@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from waste_edge.bundle.signing import REQUIRE_KEY_VARIABLE
+from waste_edge.errors import extra_required as host_only
 from waste_edge.files.resources import DEFAULT_BUNDLE
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from waste_edge.bundle.bundle import Bundle
-    from waste_edge.bundle.signing import RequiredKey
 
 EngineChoice = Literal["auto", "onnx", "litert"]
 PrecisionChoice = Literal["int8", "fp32"]
-
-REQUIRE_KEY_VARIABLE = "WASTE_EDGE_REQUIRE_KEY"
 
 BundleOption = Annotated[
     str, typer.Option("--bundle", "-b", help="A bundle: folder, .zip, or the name of one that ships with the package.")
@@ -59,7 +56,7 @@ DataOption = Annotated[
     ),
 ]
 
-__all__ = ["DEFAULT_BUNDLE"]
+__all__ = ["DEFAULT_BUNDLE", "host_only"]
 
 
 def console(stderr: bool = False) -> Console:
@@ -71,60 +68,11 @@ def console(stderr: bool = False) -> Console:
 
 @contextlib.contextmanager
 def opened_bundle(given: str, require_key: Path | None = None, allow_older: bool = False) -> Iterator[Bundle]:
-    """The bundle a user meant, closed afterwards.
+    """The bundle a user meant, closed afterwards; see `open_required`."""
+    from waste_edge.bundle.opening import open_required
 
-    Args:
-        given: a path, or the name of a shipped bundle.
-        require_key: the public key it must be signed by; if None, the one the environment variable names.
-        allow_older: where a key is required, take an older version than this device has used.
-    """
-    from waste_edge.bundle.bundle import find_bundle, open_bundle
-    from waste_edge.files.resources import is_shipped_bundle
-
-    if is_shipped_bundle(given) and Path(given).exists():
-        typer.echo(
-            f"waste-edge: bundle {given}: the one that ships with the package is taken; "
-            f"for the one in this folder say ./{given}",
-            err=True,
-        )
-    key = required_key(require_key)
-    with open_bundle(find_bundle(given), key) as bundle:
-        if key is not None:
-            from waste_edge.bundle.versions import check_version, keep_version
-
-            if not allow_older:
-                check_version(bundle)
-            bundle.when_loaded = partial(keep_version, bundle)
+    with open_required(given, require_key, allow_older) as bundle:
         yield bundle
-
-
-def required_key(given: Path | None = None) -> RequiredKey | None:
-    """The public key that bundles must be signed by, if any.
-
-    Raises:
-        ConfigError: see `required_key_path`; or the key cannot be read.
-    """
-    from waste_edge.bundle.signing import read_required_key
-
-    path = required_key_path(given)
-    return None if path is None else read_required_key(path)
-
-
-def required_key_path(given: Path | None = None) -> Path | None:
-    """Where that key is: as given, else as the environment variable says, else None.
-
-    Raises:
-        ConfigError: the variable is set and empty.
-    """
-    from waste_edge.errors import ConfigError
-
-    named = os.environ.get(REQUIRE_KEY_VARIABLE)
-    if given is None and named == "":
-        raise ConfigError(
-            f"{REQUIRE_KEY_VARIABLE}: is set and empty, so no bundle can be trusted; name the public key's file, or "
-            "unset it to require none"
-        )
-    return given or (Path(named) if named else None)
 
 
 @contextlib.contextmanager
@@ -136,18 +84,3 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-@contextlib.contextmanager
-def host_only(extra: str) -> Iterator[None]:
-    """Say which extra to install when a workstation's verb meets a runtime-only installation."""
-    from waste_edge.errors import MissingPackageError
-
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.startswith("waste_edge"):
-            raise
-        raise MissingPackageError(
-            f"{error.name} is not installed: this verb belongs on a workstation; pip install 'waste-edge[{extra}]'"
-        ) from error
