@@ -54,7 +54,7 @@ class PlainOnnx:
         path = network.path
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        options.log_severity_level = 3
+        options.log_severity_level = 4
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(network.content, options, providers=["CPUExecutionProvider"])
@@ -77,7 +77,8 @@ class PlainLiteRt:
     """LiteRT's interpreter: set, invoke, get."""
 
     def __init__(self, network: NetworkFile, threads: int) -> None:
-        from waste_edge.engines.litert import find_interpreter, without_greeting
+        from waste_edge.engines.litert import find_interpreter
+        from waste_edge.engines.stderr import without_greeting
 
         path, (module, self.name) = network.path, find_interpreter()
         try:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
-import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 
 from waste_edge.bundle.files import NetworkFile
 from waste_edge.engines.engine import LITERT_MODULES, Output
+from waste_edge.engines.stderr import without_greeting
 from waste_edge.errors import BundleError, EngineError, MissingPackageError
 from waste_edge.imaging.frames import Pixels
 
@@ -65,24 +64,6 @@ class LiteRtEngine:
         """One output as float32 (N,), dequantized if need be."""
         values: NDArray[Any] = self._interpreter.get_tensor(index).reshape(-1)
         return values if steps is None else steps[values.view(np.uint8)]
-
-
-@contextlib.contextmanager
-def without_greeting() -> Iterator[None]:
-    """Hold back what LiteRT's C++ writes to stderr: a greeting each time it loads. Its errors come as exceptions."""
-    try:
-        stderr = os.dup(2)
-    except OSError:  # a process without stderr has nothing to hold back
-        yield
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(nowhere)
 
 
 def find_interpreter() -> tuple[Any, str]:

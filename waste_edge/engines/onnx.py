@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-import onnxruntime
 
 from waste_edge.bundle.files import NetworkFile
 from waste_edge.engines.engine import Output
+from waste_edge.engines.stderr import without_greeting
 from waste_edge.errors import BundleError, EngineError
 from waste_edge.imaging.frames import Pixels
+
+with without_greeting():
+    import onnxruntime
 
 
 class OnnxEngine:
@@ -44,7 +47,7 @@ def open_session(model: str | bytes, threads: int) -> onnxruntime.InferenceSessi
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # warnings about a board's missing GPU help nobody
+    options.log_severity_level = 4  # its errors come as exceptions, its warnings help nobody
     # Between frames a spinning pool would heat the board for nothing.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -19,9 +19,9 @@ from waste_edge.benchmarks.roofline.probe_networks import (
 )
 from waste_edge.engines.graph.costs import count_costs
 from waste_edge.engines.graph.graph import read_graph
-from waste_edge.engines.litert import without_greeting
 from waste_edge.engines.names import EngineName, Precision
 from waste_edge.engines.onnx import onnxruntime
+from waste_edge.engines.stderr import without_greeting
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
