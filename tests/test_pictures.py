@@ -51,7 +51,8 @@ def test_lossless_formats_keep_every_pixel(tmp_path: Path, suffix: str) -> None:
         pytest.param(png_header(8_001, 8_000), "64 megapixels", id="a little above 64 MP"),
         pytest.param(png_header(20_000, 20_000), "64 megapixels", id="400 MP"),
         pytest.param(bmp_header(30_000, 30_000), "64 megapixels", id="BMP of 900 MP"),
-        pytest.param(png_header(8_000, 8_000), "damaged", id="64 MP is allowed, no pixels are not"),
+        pytest.param(png_header(8_000, 8_000), "takes 244 MiB to decode", id="64 MP in RGB are more than a board has"),
+        pytest.param(png_header(7_000, 7_000), "damaged", id="49 MP are allowed, no pixels are not"),
     ],
 )
 def test_what_is_not_a_picture_is_refused_in_one_line(tmp_path: Path, content: bytes, message: str) -> None:

@@ -10,6 +10,7 @@ from waste_edge.benchmarks import roofline_tables
 from waste_edge.benchmarks.machine import Machine
 from waste_edge.benchmarks.scenario import Scenario
 from waste_edge.benchmarks.schema import BenchReport, Disturbance, Row, SoakReport, Watched
+from waste_edge.text import in_markdown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -200,7 +201,7 @@ def print_verdict(report: BenchReport | SoakReport, screen: Console) -> None:
 
 def markdown(report: BenchReport) -> str:
     """The same for a README."""
-    parts = [f"**{title(report)}**"]
+    parts = [f"**{in_markdown(title(report))}**"]
     for headings, cells in tables(report):
         rules = ["---" if index == 0 or heading == "engine" else "---:" for index, heading in enumerate(headings)]
         parts.append("\n".join(f"| {' | '.join(line)} |" for line in (headings, rules, *_escaped(cells))))
@@ -210,4 +211,4 @@ def markdown(report: BenchReport) -> str:
 
 
 def _escaped(cells: Cells) -> Cells:
-    return [[cell.replace("|", "\\|") for cell in line] for line in cells]
+    return [[in_markdown(cell) for cell in line] for line in cells]

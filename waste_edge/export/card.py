@@ -6,6 +6,7 @@ from waste_edge.export.gate import describe_drop
 from waste_edge.export.last_look import SHOWN, LastLook
 from waste_edge.manifest import ArtifactName, ArtifactScores, Manifest
 from waste_edge.rejection import IN_WORDS
+from waste_edge.text import in_markdown
 from waste_edge.training.report.markdown import rows_of
 from waste_edge.training.report.robustness import means_table, reading
 from waste_edge.training.report.tables import (
@@ -34,9 +35,10 @@ def model_card(manifest: Manifest, seen: LastLook | None = None) -> str:
 
 def _head(manifest: Manifest) -> str:
     artifact, spec = manifest.artifacts[_HEADLINE], manifest.input
-    return f"""# {manifest.name} {manifest.version}
+    title, labels = f"{manifest.name} {manifest.version}", ", ".join(manifest.labels)
+    return f"""# {in_markdown(title)}
 
-Names one waste item in a picture: {", ".join(manifest.labels)}; or says "unknown".
+Names one waste item in a picture: {in_markdown(labels)}; or says "unknown".
 
 | | |
 |---|---|
@@ -44,7 +46,7 @@ Names one waste item in a picture: {", ".join(manifest.labels)}; or says "unknow
 | network | {manifest.parameters:,} parameters, {artifact.macs / 1e6:.1f} million multiply-accumulates |
 | input | {spec.width_px} x {spec.height_px} px RGB, {spec.resize} |
 | INT8 TFLite | {artifact.size_bytes:,} bytes |
-| licence | {manifest.licence} |
+| licence | {in_markdown(manifest.licence)} |
 | made | {manifest.created}, code {manifest.provenance.commit or "of no recorded commit"} |"""
 
 
@@ -112,7 +114,7 @@ def _against_fp32(manifest: Manifest) -> str:
 def _labels(manifest: Manifest) -> str:
     scores = manifest.metrics.artifacts[_HEADLINE].scores
     rows = "\n".join(
-        f"| {row.label} | {row.precision:.1%} | {row.recall:.1%} | {row.f1:.1%} | {row.support} |"
+        f"| {in_markdown(row.label)} | {row.precision:.1%} | {row.recall:.1%} | {row.f1:.1%} | {row.support} |"
         for row in scores.labels
     )
     return f"""## By label (INT8 TFLite)

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from waste_edge.bounded import read_bounded
 from waste_edge.device.condition import Condition
 from waste_edge.device.record import Record, to_json_line
 from waste_edge.device.sinks.home_assistant import discovery, stream_discovery, topic_part
 from waste_edge.device.sinks.mqtt_link import Link, Message
 from waste_edge.device.sinks.sink import SinkError, worst
 from waste_edge.errors import ConfigError, MissingPackageError
+from waste_edge.limits import MAX_PASSWORD_BYTES
 from waste_edge.strict import Strict
 
 if TYPE_CHECKING:
@@ -204,8 +206,8 @@ def build(config: MqttConfig, station: str, environment: Mapping[str, str] | Non
 def _password(config: MqttConfig, environment: Mapping[str, str]) -> str | None:
     if config.password_file:
         try:
-            return Path(config.password_file).read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
+            return read_bounded(Path(config.password_file), MAX_PASSWORD_BYTES).decode("utf-8-sig").rstrip("\r\n")
+        except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or "not UTF-8"
             raise ConfigError(f"mqtt.password_file {config.password_file}: cannot be read ({why})") from error
     if config.password_environment:
