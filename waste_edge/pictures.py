@@ -1,4 +1,4 @@
-"""Reading picture files: one list of formats, checked from the header first, decoded in bounded memory, upright, RGB."""
+"""Picture files: one list of formats, checked from the header first, decoded in bounded memory, upright, RGB."""
 
 from __future__ import annotations
 
@@ -45,10 +45,11 @@ FORMAT_OF_SUFFIX = {
 PICTURE_SUFFIXES = frozenset(FORMAT_OF_SUFFIX)
 _USUAL = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})  # taken for granted: not worth a word
 # Pictures and films of kinds that are not read: a folder's walk names them, so that nobody misses them later.
-UNREAD_SUFFIXES = frozenset(
+_UNREAD = (
     ".heic .heif .hif .avif .jxl .jp2 .j2k .jpf .svg .psd .xcf .ico .tga .exr .hdr .raw .dng .cr2 .cr3 .nef .arw .orf "
-    ".rw2 .raf .eps .pdf .pcx .dds .mp4 .mov .avi .mkv".split()
-) - frozenset(FORMAT_OF_SUFFIX)
+    ".rw2 .raf .eps .pdf .pcx .dds .mp4 .mov .avi .mkv"
+)
+UNREAD_SUFFIXES = frozenset(_UNREAD.split()) - PICTURE_SUFFIXES
 
 _FORMATS = tuple(sorted(set(FORMAT_OF_SUFFIX.values())))
 _COPIES = {"WEBP": 4, "AVIF": 4, "GIF": 2, "TIFF": 2}  # how many whole pictures a decoder holds at once

@@ -29,8 +29,12 @@ def visible(text: str, lines: bool = False) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    whole = text.encode("utf-8", "backslashreplace").decode()
-    return whole.translate(_ESCAPES_IN_LINES if lines else _ESCAPES)
+    return as_utf8(text).translate(_ESCAPES_IN_LINES if lines else _ESCAPES)
+
+
+def as_utf8(text: str) -> str:
+    """Text that any database, JSON or MQTT takes: the bytes of a name that is not UTF-8 become `\\udc..`."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def visible_json(document: str) -> str:

@@ -104,18 +104,22 @@ def _classify(
 
 def pictures_of(given: Path) -> Iterator[Path]:
     """The pictures below a folder, or the path itself; raises PictureError for a folder without pictures."""
-    from waste_edge.pictures import find_pictures
+    from waste_edge.pictures import look_for_pictures
+    from waste_edge.remarks import remark
 
     if not given.is_dir():
         yield given
         return
     try:
-        found = list(find_pictures(given))
+        found = look_for_pictures(given)
     except OSError as error:
         raise PictureError(f"{error.filename}: cannot be listed ({error.strerror}); check its permissions") from error
-    if not found:
-        raise PictureError(f"{given}: folder without pictures; expected .jpg, .png or the like in it")
-    yield from found
+    told = found.remark(given)
+    if not found.pictures:
+        raise PictureError(told or f"{given}: folder without pictures; expected .jpg, .png or the like in it")
+    if told:
+        remark(told)
+    yield from found.pictures
 
 
 def report(error: PictureError) -> int:

@@ -37,6 +37,11 @@ SetOption = Annotated[
 ResumeOption = Annotated[
     bool, typer.Option("--resume", help="Go on with the unfinished training in --out, to the same weights.")
 ]
+AllowLeakOption = Annotated[
+    bool,
+    typer.Option("--allow-leak", help="Train although the same picture lies in two parts of the split."),
+]
+ALLOW_LEAK = "split.allow_leak=true"
 MemberOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -58,6 +63,7 @@ def command(
     seeds: SeedsOption = "",
     folds: FoldsOption = 0,
     resume: ResumeOption = False,
+    allow_leak: AllowLeakOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train the model of a recipe; leaves a run folder.
@@ -65,9 +71,13 @@ def command(
     Stopped or killed, it goes on with --resume. On several GPUs or machines:
     torchrun --nproc-per-node 2 -m waste_edge train ...
 
+    A label without a picture to train on is an error, and so is a picture that
+    lies in two parts of the split (--allow-leak trains all the same).
+
     [dim]waste-edge train teacher_mobilenet_v2 --data photos --out runs/teacher[/]
     """
-    fit_and_report(recipe, data, out, weights, (), start, changes or (), members or (), resume, as_json, seeds, folds)
+    said = [*(changes or ()), *([ALLOW_LEAK] if allow_leak else [])]
+    fit_and_report(recipe, data, out, weights, (), start, said, members or (), resume, as_json, seeds, folds)
 
 
 def fit_and_report(

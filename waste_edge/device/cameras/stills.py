@@ -8,7 +8,9 @@ from pathlib import Path
 from waste_edge.device.cameras.camera import RawFrame, packed
 from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError
-from waste_edge.pictures import PICTURE_SUFFIXES, find_pictures, read_picture
+from waste_edge.pictures import PICTURE_SUFFIXES, look_for_pictures, read_picture
+from waste_edge.remarks import remark
+from waste_edge.text import as_utf8
 
 
 class Pictures:
@@ -26,7 +28,7 @@ class Pictures:
         path = next(self._paths, None)
         if path is None:
             return None
-        return packed(read_picture(path), "rgb", self._clock.now_ns(), str(path))
+        return packed(read_picture(path), "rgb", self._clock.now_ns(), as_utf8(str(path)))
 
     def close(self) -> None:
         self._paths = iter(())
@@ -47,9 +49,12 @@ def pictures_of(path: Path) -> list[Path]:
 
 def _in_folder(folder: Path) -> list[Path]:
     try:
-        paths = list(find_pictures(folder))
+        found = look_for_pictures(folder)
     except OSError as error:
         raise CameraError(f"{folder}: cannot be read ({error.strerror})") from error
-    if not paths:
-        raise CameraError(f"{folder}: holds no pictures; expected {', '.join(sorted(PICTURE_SUFFIXES))}")
-    return paths
+    told = found.remark(folder)
+    if not found.pictures:
+        raise CameraError(told or f"{folder}: holds no pictures; expected {', '.join(sorted(PICTURE_SUFFIXES))}")
+    if told:
+        remark(told)
+    return list(found.pictures)

@@ -20,6 +20,7 @@ from waste_edge.errors import PictureError
 from waste_edge.frames import Pixels
 from waste_edge.pictures import PICTURE_SUFFIXES, find_pictures, read_picture
 from waste_edge.preprocess import InputSpec, prepare
+from waste_edge.text import fault_of_name, visible
 from waste_edge.training.data.check.features import simple_features
 
 SEEN_AT_PX = 256  # the shorter side, for sharpness: a large picture is not judged by its grain
@@ -92,8 +93,8 @@ def scan(folder: Path, progress: Callable[[int, int], None]) -> Scan:
 
 def _look(root: Path, folder: ClassFolder, path: Path) -> Seen | Odd:
     key = path.relative_to(root).as_posix()
-    if not key.isprintable():
-        return Odd(ascii(key)[1:-1], "the name is not UTF-8, or has control characters in it")
+    if fault := fault_of_name(key):
+        return Odd(visible(key), fault)
     try:
         pixels = read_picture(path)
         content = path.read_bytes()
@@ -169,6 +170,6 @@ def _hidden_says(path: Path) -> str:
 def _what_it_is(path: Path) -> str:
     try:
         with Image.open(path) as image:
-            return f"a picture ({image.format}) of a kind that is passed over"
+            return f"a picture ({image.format}) of a kind that is not read, or under another kind's name"
     except Exception:  # noqa: BLE001  # whatever Pillow dislikes is no picture
         return "not a picture"
