@@ -16,7 +16,9 @@ def check_labels(labels: Sequence[str]) -> None:
     if len(labels) < 2:
         raise ValueError(f"expected at least two labels, got {list(labels)}")
     if faults := label_faults(labels):
-        raise ValueError(faults[0])
+        raise ValueError(f"label {faults[0]}")
+    if twice := sorted(label for label, count in Counter(labels).items() if count > 1):
+        raise ValueError(f"labels appear twice: {', '.join(map(visible, twice[:5]))}")
 
 
 def label_faults(labels: Sequence[str]) -> list[str]:
@@ -26,11 +28,9 @@ def label_faults(labels: Sequence[str]) -> list[str]:
     with other blanks or joiners.
     """
     if len(labels) > MAX_LABELS:
-        return [f"{len(labels):,} labels; at most {MAX_LABELS:,} are accepted"]
+        return [f"count is {len(labels):,}; at most {MAX_LABELS:,} are accepted"]
     faults = [fault for label in labels if (fault := _fault(label))]
-    if twice := sorted(label for label, count in Counter(labels).items() if count > 1):
-        faults.append(f"labels appear twice: {', '.join(map(visible, twice[:5]))}")
-    alike = defaultdict(set)
+    alike: dict[str, set[str]] = defaultdict(set)
     for label in labels:
         alike[reading_key(label)].add(label)
     for names in alike.values():
@@ -42,13 +42,13 @@ def label_faults(labels: Sequence[str]) -> list[str]:
 
 def _fault(label: str) -> str:
     if not label or label != label.strip():
-        return f"label {label!r} is not allowed: empty, or with blanks around it"
+        return f"{label!r} is not allowed: empty, or with blanks around it"
     if len(label) > MAX_LABEL_LETTERS:
-        return f"label {label[:20]!r}… is not allowed: longer than {MAX_LABEL_LETTERS} letters"
+        return f"{label[:20]!r}… is not allowed: longer than {MAX_LABEL_LETTERS} letters"
     if fault := fault_of_name(label):
-        return f"label {label!r} is not allowed: {fault}"
+        return f"{label!r} is not allowed: {fault}"
     if reading_key(label) == UNKNOWN:
-        return f"label {label!r} is not allowed: it reads like the reserved word {UNKNOWN!r}"
+        return f"{label!r} is not allowed: it reads like the reserved word {UNKNOWN!r}"
     return ""
 
 

@@ -37,6 +37,11 @@ def as_utf8(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+def as_line(text: str) -> str:
+    """A path for a JSON document: in UTF-8, on one line, and otherwise as it is."""
+    return as_utf8(text).replace("\n", "\\n")
+
+
 def visible_json(document: str) -> str:
     """A JSON document as it may be printed: equal to any JSON reader, and nothing in it moves a cursor."""
     return document if document.isascii() and "\x7f" not in document else document.translate(_IN_JSON)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waste_edge.cli.common import JsonOption, console, progress_bar
+from waste_edge.cli.common import JsonOption, console, progress_bar, say, say_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -61,11 +61,11 @@ def command(
         for part, labels in missing_labels(dataset, parts).items():
             remark(f"{path}: the {part} part has no picture of {', '.join(labels)}")
     if json:
-        typer.echo(to_json({"splits": [_as_dict(path, dataset, parts) for path, parts in splits.items()]}), nl=False)
+        say_json(to_json({"splits": [_as_dict(path, dataset, parts) for path, parts in splits.items()]}))
         return
     for path, parts in splits.items():
         console().print(_table(path, dataset, parts))
-    typer.echo(_grouping(dataset))
+    say(_grouping(dataset))
 
 
 def _specs(

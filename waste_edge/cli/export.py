@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waste_edge.cli.common import DataOption, JsonOption, console, host_only
+from waste_edge.cli.common import DataOption, JsonOption, console, host_only, say_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -96,7 +96,7 @@ def command(
     if as_json:
         from waste_edge.strict import to_json
 
-        typer.echo(to_json(exported.manifest), nl=False)
+        say_json(to_json(exported.manifest))
         return
     _print_table(console(), out, exported)
     console().print(f"[dim]the same table is in {report}[/]")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waste_edge.cli.common import DataOption, JsonOption, host_only, progress_bar
+from waste_edge.cli.common import DataOption, JsonOption, host_only, progress_bar, say
 from waste_edge.cli.repeated import FoldsOption, SeedsOption, train_several, variations
 from waste_edge.errors import UserError
 
@@ -125,7 +125,7 @@ def fit_and_report(
             else:
                 told = in_words(train(order), out, as_json)
             if together.leads:
-                typer.echo(told)
+                say(told)
 
 
 @contextlib.contextmanager
@@ -137,7 +137,7 @@ def _told_how_to_go_on(out: Path, leads: bool) -> Iterator[None]:
         from waste_edge.training.runs import SPLIT_NAME
 
         if leads and any(out.rglob(SPLIT_NAME)):
-            typer.echo(f"stopped; the same command with --resume goes on from the last whole epoch in {out}", err=True)
+            say(f"stopped; the same command with --resume goes on from the last whole epoch in {out}", err=True)
         raise
 
 

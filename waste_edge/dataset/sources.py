@@ -90,5 +90,5 @@ def _targets(
         only = f"only one {what} ({found[0]}){where}" if found else f"no {what}{where}"
         raise DataError(f"{source}: {only}; a classifier needs at least two")
     if faults := label_faults(found):
-        raise DataError(f"{source}: {faults[0]}; {HOW_TO_MEND_LABELS}")
+        raise DataError(f"{source}: {noun} {faults[0]}; {HOW_TO_MEND_LABELS}")
     return targets

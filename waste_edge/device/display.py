@@ -23,6 +23,7 @@ from waste_edge.device.presence import State
 from waste_edge.device.statistics import Summary
 from waste_edge.engines.classifier import Classifier
 from waste_edge.site import Site
+from waste_edge.text import as_line, visible, visible_json
 
 RATE_EVERY_NS = 60 * NS_PER_S
 
@@ -74,25 +75,20 @@ class View(Listener):
         """The model is loaded; the source is about to be opened."""
 
 
-def printable(path: str) -> str:
-    """A path on one line and in UTF-8, whatever bytes the file's name holds."""
-    return path.encode("utf-8", "backslashreplace").decode().replace("\n", "\\n")
-
-
 def news_line(message: Opened | Absent | BadPicture) -> str:
     """A piece of news in one line."""
     match message:
         case Opened(title=title):
-            return f"looking at {printable(title)}"
+            return f"looking at {visible(title)}"
         case Absent(reason=reason, retry_s=retry_s):
-            return f"waiting for a camera ({printable(reason)}); next attempt in {retry_s:g} s, Ctrl-C ends"
+            return f"waiting for a camera ({visible(reason)}); next attempt in {retry_s:g} s, Ctrl-C ends"
         case BadPicture(reason=reason):
-            return printable(reason)
+            return visible(reason)
 
 
 def condition_line(condition: Condition) -> str:
     """`camera: bad: ...`, on one line."""
-    return f"{condition.part}: {condition.level.value}: {printable(condition.text)}"
+    return f"{condition.part}: {condition.level.value}: {visible(condition.text)}"
 
 
 class NewsPrinter:
@@ -123,7 +119,7 @@ class NewsPrinter:
 
     def _say(self, line: str) -> None:
         # sys.stderr is looked up now, not at import: a live panel puts its own in that place.
-        print(f"waste-edge: {line}", file=self._stream or sys.stderr, flush=True)
+        print(f"waste-edge: {visible(line)}", file=self._stream or sys.stderr, flush=True)
 
 
 class JsonView(View):
@@ -157,7 +153,7 @@ class JsonView(View):
         answer = seen.prediction
         if answer is None:
             return  # the camera's condition says why
-        where = {"path": printable(seen.frame.name)} if seen.frame.name else {"state": seen.state.value}
+        where = {"path": as_line(seen.frame.name)} if seen.frame.name else {"state": seen.state.value}
         probabilities = answer.probabilities.tolist()
         self._write(
             "frame",
@@ -176,7 +172,7 @@ class JsonView(View):
 
     def decided(self, event: Event) -> None:
         decision = event.decision
-        path = {"path": printable(event.picture)} if event.picture else {}
+        path = {"path": as_line(event.picture)} if event.picture else {}
         self._write(
             "decision",
             {"id": event.id}
@@ -204,7 +200,7 @@ class JsonView(View):
         self._write("summary", rounded)
 
     def _write(self, kind: str, values: Mapping[str, Any]) -> None:
-        self._stream.write(msgspec.json.encode({"kind": kind, **values}).decode() + "\n")
+        self._stream.write(visible_json(msgspec.json.encode({"kind": kind, **values}).decode()) + "\n")
         self._stream.flush()
 
 
@@ -236,7 +232,7 @@ class LineView(View):
 
     def decided(self, event: Event) -> None:
         decision = event.decision
-        start = f"{printable(event.picture)}: " if event.picture else ""
+        start = f"{visible(event.picture)}: " if event.picture else ""
         self._print(f"{start}{decision.label} {decision.confidence:.0%} → {decision.stream} ({decision.reason})")
 
     def health(self, conditions: Sequence[Condition]) -> None:
@@ -246,7 +242,7 @@ class LineView(View):
         self._print("\n".join(summary_lines(summary)))
 
     def _print(self, text: str) -> None:
-        self._stream.write(text + "\n")
+        self._stream.write(visible(text, lines=True) + "\n")
         self._stream.flush()
 
 

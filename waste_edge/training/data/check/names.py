@@ -19,7 +19,7 @@ def find_name_faults(seen: Scan, labels: Sequence[str], unknown_ok: bool) -> lis
     """What `data split` and `train` will refuse of the folders' names."""
     named = [label for label in labels if not is_unknown(label)]
     faults = [
-        Finding(kind=kind, severity="error", text=fault, remedy=HOW_TO_MEND_LABELS, suspects=samples(seen.pictures, []))
+        Finding(kind=kind, severity="error", text=f"label {fault}", remedy=HOW_TO_MEND_LABELS, suspects=[])
         for kind, fault in zip(_kinds("label_name"), label_faults(named), strict=False)
     ]
     return [*_reserved(seen, unknown_ok), *faults]

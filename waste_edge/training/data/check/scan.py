@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from waste_edge.bounded import NotAFileError, open_file
 from waste_edge.dataset import Part, picture_hash
 from waste_edge.dataset.folders import ClassFolder, class_folders
 from waste_edge.errors import PictureError
 from waste_edge.frames import Pixels
+from waste_edge.limits import MAX_PICTURE_FILE_BYTES
 from waste_edge.pictures import PICTURE_SUFFIXES, find_pictures, read_picture
 from waste_edge.preprocess import InputSpec, prepare
 from waste_edge.text import fault_of_name, visible
@@ -169,7 +171,9 @@ def _hidden_says(path: Path) -> str:
 
 def _what_it_is(path: Path) -> str:
     try:
-        with Image.open(path) as image:
-            return f"a picture ({image.format}) of a kind that is not read, or under another kind's name"
+        with open_file(path, MAX_PICTURE_FILE_BYTES) as stream, Image.open(stream) as image:
+            return f"a picture ({image.format}) of a kind that is passed over"
+    except NotAFileError as error:
+        return str(error.strerror)
     except Exception:  # noqa: BLE001  # whatever Pillow dislikes is no picture
         return "not a picture"
