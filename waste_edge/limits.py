@@ -32,6 +32,9 @@ MAX_LABEL_LETTERS = 200
 MAX_TREE_NODES = 8192
 MAX_TREE_DEPTH = 32
 
+# Networks that `bench` is given without a manifest (benchmarks/bare.py)
+MAX_INPUT_NUMBERS = 1 << 24
+
 # Data sets (dataset)
 MAX_CSV_BYTES = 256 * MIB
 MAX_CSV_CELL_LETTERS = 131_072

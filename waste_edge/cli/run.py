@@ -26,8 +26,8 @@ CameraOption = Annotated[
     typer.Option(
         "--camera",
         metavar="[ID]",
-        help="A camera: picamera:0, an index, /dev/videoN, or synthetic[:FPS[:SEED]], which draws items. Alone: the Pi "
-        "camera if there is one, else the first USB camera that gives a frame.",
+        help="A camera: picamera:0, an index, /dev/videoN, /dev/v4l/by-id/NAME, or synthetic[:FPS[:SEED]], which draws "
+        "items. Alone: the Pi camera if there is one, else the first USB camera that gives a frame.",
     ),
 ]
 SourceOption = Annotated[

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.errors import MarkupError
 from rich.segment import Segment
 from rich.text import Text
 
@@ -20,7 +21,11 @@ class Screen(Console):
 
     def render_str(self, text: str, **options: Any) -> Text:
         """See rich."""
-        return super().render_str(visible(text, lines=True), **options)
+        shown = visible(text, lines=True)
+        try:
+            return super().render_str(shown, **options)
+        except MarkupError:  # a name like `a[/]b`
+            return Text(shown, style=options.get("style") or "")
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """See rich."""

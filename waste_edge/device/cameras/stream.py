@@ -11,6 +11,7 @@ import cv2
 from waste_edge.device.cameras.address import without_password
 from waste_edge.device.cameras.camera import RawFrame
 from waste_edge.device.cameras.opencv import STALL_S, next_frame, prepare_opencv
+from waste_edge.device.cameras.refusal import refusal
 from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError
 
@@ -40,7 +41,8 @@ class NetworkStream:
             self._capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, limits)
         if not self._capture.isOpened() or next_frame(self._capture, clock) is None:
             self._capture.release()
-            raise CameraError(f"{self.title}: no video comes from there; check the address and the network")
+            why = refusal(url) or "no video comes from there; check the address and the network"
+            raise CameraError(f"{self.title}: {why}")
 
     def read(self) -> RawFrame:
         """See `Camera.read`."""
