@@ -42,7 +42,9 @@ MAX_CSV_CELL_LETTERS = 131_072
 # Downloads and archives (training/data)
 MAX_DOWNLOAD_BYTES = 64 << 30
 MIN_DOWNLOAD_BYTES_PER_S = 1024  # averaged over the patience below
-DOWNLOAD_PATIENCE_S = 60.0
+DOWNLOAD_PATIENCE_S = 45.0
+DOWNLOAD_ANSWER_S = 30.0  # until a server has said its first lines
+MIN_FREE_BYTES = 256 * MIB  # left on the disk while a file of unknown size comes
 MAX_ARCHIVE_FILES = 1_000_000
 MAX_UNPACKED_BYTES = 256 << 30
 MAX_ARCHIVE_NAME_BYTES = 4096

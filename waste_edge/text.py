@@ -70,7 +70,7 @@ def fault_of_name(name: str) -> str:
     try:
         name.encode()
     except UnicodeEncodeError:
-        return "its name is not UTF-8"
+        return "not a UTF-8 name"
     if any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in name):
-        return "its name holds control characters"
+        return "a name with control characters"
     return ""

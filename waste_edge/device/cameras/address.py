@@ -9,8 +9,8 @@ STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://", "rtmp://", "rtmp
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]{1,9}):(/{0,3})(?=[^/])", re.IGNORECASE)
 _HOST = re.compile(r"(\[[0-9a-f:.%]*\]|[^:@\s]*)(:\d{0,5})?", re.IGNORECASE)
 _SECRET = re.compile(r"(?i)\b(pass\w*?|pwd?|secret|token|auth\w*?|key|psw|user\w*?|login)=[^&/;]*")
-# /dev/video0, and the names that stay when the numbers change: by-id, by-path, and what a udev rule gives.
-_DEVICE = re.compile(r"/dev/(?!\.)[\w.:+@,%=-]+(?:/[\w.:+@,%=-]+){0,3}")
+# The names that stay when the numbers of /dev/videoN change.
+_DEVICE = re.compile(r"/dev/v4l/by-(?:id|path)/(?!\.)[\w.:+@,%=-]+")
 
 
 def is_address(given: str) -> bool:
@@ -20,8 +20,8 @@ def is_address(given: str) -> bool:
 
 
 def is_device(given: str) -> bool:
-    """Whether a name is one of a device, e.g. `/dev/v4l/by-id/usb-Example-video-index0`."""
-    return _DEVICE.fullmatch(given) is not None and ".." not in given.split("/")
+    """Whether this is udev's name of a camera, e.g. `/dev/v4l/by-id/usb-Example-video-index0`."""
+    return _DEVICE.fullmatch(given) is not None
 
 
 def without_password(url: str) -> str:

@@ -70,13 +70,13 @@ def media_source(given: str, clock: Clock) -> Source:
         if not given.isprintable():
             raise CameraError(f"--source {without_password(given)}: holds a character that no address has")
         return _live(without_password(given), [Candidate("stream", given, sys.executable)], clock)
-    from waste_edge.device.cameras.stills import Pictures, pictures_of
+    from waste_edge.device.cameras.stills import Pictures, is_picture, pictures_of
 
     path = Path(given)
+    if (fault := fault_of_name(given)) and not (path.is_dir() or is_picture(path)):  # OpenCV takes no such name
+        raise CameraError(f"--source {given}: {fault}; rename the file")
     if paths := pictures_of(path):
         return Source(given, lambda: Pictures(given, paths, clock), live=False, stills=True)
-    if fault := fault_of_name(given):  # OpenCV takes no such name
-        raise CameraError(f"--source {given}: {fault}; rename the file")
     film = (Candidate("film", given, sys.executable),)
     return Source(given, lambda: _open_here(film, clock), live=False, candidates=film)
 

@@ -44,7 +44,12 @@ def pictures_of(path: Path) -> list[Path]:
         return _in_folder(path)
     if not path.exists():
         raise CameraError(f"{path}: no such file; expected a video, a folder of pictures, a picture or a URL")
-    return [path] if path.suffix.lower() in PICTURE_SUFFIXES else []
+    return [path] if is_picture(path) else []
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file's name is that of a picture."""
+    return path.suffix.lower() in PICTURE_SUFFIXES
 
 
 def _in_folder(folder: Path) -> list[Path]:

@@ -104,7 +104,7 @@ def _no_video_device(device: str) -> str:
         status = Path(device).stat()
     except OSError:
         return ""  # not plugged in, or not to be looked at: said later
-    if stat.S_ISCHR(status.st_mode) and os.major(status.st_rdev) == _VIDEO4LINUX:
+    if stat.S_ISREG(status.st_mode) or (stat.S_ISCHR(status.st_mode) and os.major(status.st_rdev) == _VIDEO4LINUX):
         return ""
     return "is no video device; expected /dev/videoN or a link to one, as in /dev/v4l/by-id"
 
