@@ -7,7 +7,7 @@ from __future__ import annotations
 
 MIB = 1 << 20
 
-# Pictures (pictures.py)
+# Pictures (imaging/image_files.py)
 MAX_PICTURE_FILE_BYTES = 256 * MIB
 MAX_PICTURE_MEGAPIXELS = 64  # as the file says
 MAX_DECODED_BYTES = 192 * MIB  # what a decoder holds at once; a JPEG is decoded smaller instead
@@ -17,7 +17,7 @@ MAX_SIDE_PX = 16_384  # of a picture that is kept, and of a camera's frame
 # Frames of cameras, films and streams (device/cameras)
 MAX_FRAME_BYTES = 32 * MIB  # 3840x2160 in RGB takes 24.9 MB
 
-# Configuration and other text (strict.py)
+# Configuration and other text (files/strict.py)
 MAX_TOML_BYTES = MIB // 4
 MAX_JSON_BYTES = 64 * MIB
 MAX_DOTTED_KEY = 32  # parts of one key
@@ -32,7 +32,7 @@ MAX_LABEL_LETTERS = 200
 MAX_TREE_NODES = 8192
 MAX_TREE_DEPTH = 32
 
-# Networks that `bench` is given without a manifest (benchmarks/bare.py)
+# Networks that `bench` is given without a manifest (benchmarks/baseline.py)
 MAX_INPUT_NUMBERS = 1 << 24
 
 # Data sets (dataset)

@@ -87,7 +87,7 @@ def _classify(
 ) -> int:
     """Ask a bundle; returns the exit code."""
     from waste_edge.engines.classifier import load_classifier
-    from waste_edge.pictures import read_picture
+    from waste_edge.imaging.image_files import read_picture
 
     failures = 0
     with opened_bundle(bundle, require_key) as opened:
@@ -107,7 +107,7 @@ def _classify(
 
 def pictures_of(given: Path) -> Iterator[Path]:
     """The pictures below a folder, or the path itself; raises PictureError for a folder without pictures."""
-    from waste_edge.pictures import look_for_pictures
+    from waste_edge.imaging.image_files import look_for_pictures
     from waste_edge.remarks import remark
 
     if not given.is_dir():

@@ -111,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except MemoryError as error:
         _complain("out of memory; give this process more, or smaller input", 1, error)
     except OSError as error:
-        from waste_edge.files import is_full
+        from waste_edge.files.atomic import is_full
 
         if not is_full(error):
             _complain_of_us(error)

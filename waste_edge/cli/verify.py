@@ -31,7 +31,7 @@ def command(
     """
     from waste_edge.engines.verify import verify_bundle
     from waste_edge.errors import UserError
-    from waste_edge.strict import to_json
+    from waste_edge.files.strict import to_json
 
     try:
         with opened_bundle(bundle, require_key) as opened:

@@ -74,7 +74,10 @@ def photos_of(root: Path, folders: Sequence[ClassFolder], groups: Mapping[str, s
     Raises:
         DataError: a folder has none, or one has a name that a table could not hold.
     """
-    from waste_edge.pictures import Found, look_for_pictures  # here: a manifest needs a SplitSpec, a station no Pillow
+    from waste_edge.imaging.image_files import (  # here: a manifest needs a SplitSpec, a station no Pillow
+        Found,
+        look_for_pictures,
+    )
 
     photos, unread = [], Counter[str]()
     for folder in folders:
@@ -148,7 +151,7 @@ def _visible_folders(folder: Path) -> list[Path]:
 
 
 def _is_part(folder: Path) -> bool:
-    from waste_edge.pictures import PICTURE_SUFFIXES
+    from waste_edge.imaging.image_files import PICTURE_SUFFIXES
 
     if folder.name.casefold() not in PART_NAMES or not _visible_folders(folder):
         return False

@@ -70,7 +70,7 @@ def media_source(given: str, clock: Clock) -> Source:
         if not given.isprintable():
             raise CameraError(f"--source {without_password(given)}: holds a character that no address has")
         return _live(without_password(given), [Candidate("stream", given, sys.executable)], clock)
-    from waste_edge.device.cameras.stills import Pictures, is_picture, pictures_of
+    from waste_edge.device.cameras.images import Pictures, is_picture, pictures_of
 
     path = Path(given)
     if (fault := fault_of_name(given)) and not (path.is_dir() or is_picture(path)):  # OpenCV takes no such name

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from waste_edge.errors import DataError, UserError
-from waste_edge.files import is_full
+from waste_edge.files.atomic import is_full
 from waste_edge.limits import MAX_ARCHIVE_FILES, MAX_ARCHIVE_NAME_BYTES, MAX_UNPACKED_BYTES
 
 _CHUNK_BYTES = 1 << 20
