@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from waste_edge.limits import MAX_LABEL_LETTERS, MAX_LABELS, MAX_TREE_DEPTH, MAX_TREE_NODES
-from waste_edge.text import fault_of_name, reading_key, visible
+from waste_edge.files.limits import MAX_LABEL_LETTERS, MAX_LABELS, MAX_TREE_DEPTH, MAX_TREE_NODES
+from waste_edge.files.text import fault_of_name, reading_key, visible
 
 UNKNOWN = "unknown"  # what a picture is called when it is like none of the labels; never a label itself
 

@@ -16,8 +16,8 @@ from waste_edge.benchmarks.scenario import make_pictures
 from waste_edge.engines.engine import require_engine
 from waste_edge.engines.names import EngineName
 from waste_edge.errors import BundleError, EngineError
+from waste_edge.files.limits import MAX_INPUT_NUMBERS
 from waste_edge.imaging.preprocess import InputSpec
-from waste_edge.limits import MAX_INPUT_NUMBERS
 
 SUFFIXES: dict[str, EngineName] = {".onnx": "onnx", ".tflite": "litert"}
 _ONNX_TYPES = {"uint8": np.uint8, "int8": np.int8, "float": np.float32, "float16": np.float16}

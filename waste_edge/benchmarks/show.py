@@ -10,7 +10,7 @@ from waste_edge.benchmarks.machine.facts import Machine
 from waste_edge.benchmarks.roofline import tables as roofline_tables
 from waste_edge.benchmarks.scenario import Scenario
 from waste_edge.benchmarks.schema import BenchReport, Disturbance, Row, SoakReport, Watched
-from waste_edge.text import in_markdown
+from waste_edge.files.text import in_markdown
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -23,7 +23,7 @@ from waste_edge.cli.common import (
     say_json,
 )
 from waste_edge.errors import PictureError, UserError
-from waste_edge.text import as_line, visible
+from waste_edge.files.text import as_line, visible
 
 if TYPE_CHECKING:
     from waste_edge.engines.classifier import Prediction
@@ -107,8 +107,8 @@ def _classify(
 
 def pictures_of(given: Path) -> Iterator[Path]:
     """The pictures below a folder, or the path itself; raises PictureError for a folder without pictures."""
+    from waste_edge.files.remarks import remark
     from waste_edge.imaging.image_files import look_for_pictures
-    from waste_edge.remarks import remark
 
     if not given.is_dir():
         yield given

@@ -13,7 +13,7 @@ import typer
 from waste_edge.cli.classify import pictures_of, report
 from waste_edge.cli.common import host_only, say_json
 from waste_edge.errors import PictureError, UserError
-from waste_edge.text import as_line, as_utf8, visible
+from waste_edge.files.text import as_line, as_utf8, visible
 
 if TYPE_CHECKING:
     from waste_edge.training.evaluation.predict import Opinion, Oracle

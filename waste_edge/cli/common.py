@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from waste_edge.files.resources import DEFAULT_BUNDLE
-from waste_edge.text import visible, visible_json
+from waste_edge.files.text import visible, visible_json
 
 if TYPE_CHECKING:
     from rich.console import Console

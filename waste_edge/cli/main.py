@@ -17,7 +17,7 @@ import typer
 from waste_edge import __version__
 from waste_edge.cli.manners import ReaderGoneError, Verbs, occupy_standard_streams, reader_has_gone
 from waste_edge.errors import UserError, WasteEdgeError
-from waste_edge.text import visible
+from waste_edge.files.text import visible
 
 # Each is a module of `waste_edge.cli`; the groups have verbs of their own.
 VERBS = ("run", "doctor", "classify", "bench", "evaluate", "verify", "inspect", "train", "distill", "compare", "export")

@@ -12,7 +12,7 @@ from typing import Any
 
 from typer.core import TyperGroup
 
-from waste_edge.text import visible
+from waste_edge.files.text import visible
 
 
 class ReaderGoneError(Exception):

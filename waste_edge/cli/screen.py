@@ -10,7 +10,7 @@ from rich.errors import MarkupError
 from rich.segment import Segment
 from rich.text import Text
 
-from waste_edge.text import visible
+from waste_edge.files.text import visible
 
 
 class Screen(Console):

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from waste_edge.bounded import read_bounded
 from waste_edge.dataset.values import Part, Photo
 from waste_edge.errors import DataError
-from waste_edge.limits import MAX_CSV_BYTES
-from waste_edge.remarks import remark
-from waste_edge.text import fault_of_name, same_text, visible
+from waste_edge.files.bounded import read_bounded
+from waste_edge.files.limits import MAX_CSV_BYTES
+from waste_edge.files.remarks import remark
+from waste_edge.files.text import fault_of_name, same_text, visible
 
 PART_NAMES: dict[str, Part] = {
     "train": "train",

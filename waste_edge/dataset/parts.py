@@ -9,8 +9,8 @@ from pathlib import Path
 from waste_edge.dataset.splitting import SplitSpec, split
 from waste_edge.dataset.values import Dataset, Part, Photo
 from waste_edge.errors import DataError
-from waste_edge.remarks import remark
-from waste_edge.text import visible
+from waste_edge.files.remarks import remark
+from waste_edge.files.text import visible
 
 _SHOWN = 3
 

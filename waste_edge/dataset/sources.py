@@ -11,7 +11,7 @@ from waste_edge.dataset.label_map import EVERY_LABEL, LabelMap
 from waste_edge.dataset.table import read_table
 from waste_edge.dataset.values import Dataset, Photo
 from waste_edge.errors import DataError
-from waste_edge.remarks import remark
+from waste_edge.files.remarks import remark
 from waste_edge.taxonomy import label_faults
 
 HOW_TO_MEND_LABELS = "rename it, or drop or merge it by the recipe's labels.drop and labels.merge"

@@ -14,7 +14,7 @@ from waste_edge.dataset.folders import PART_NAMES, group_name, open_table
 from waste_edge.dataset.values import Dataset, Part, Photo
 from waste_edge.errors import DataError
 from waste_edge.files.atomic import write_atomically
-from waste_edge.text import fault_of_name
+from waste_edge.files.text import fault_of_name
 
 COLUMNS = ("path", "text", "label", "group", "part")
 

@@ -18,8 +18,8 @@ from waste_edge.evaluation.report.tables import (
 from waste_edge.evaluation.report.unknown_tables import elsewhere_table
 from waste_edge.export.quantization.gate import describe_drop
 from waste_edge.export.test_evaluation import SHOWN, LastLook
+from waste_edge.files.text import in_markdown
 from waste_edge.rejection import IN_WORDS
-from waste_edge.text import in_markdown
 
 CARD_NAME = "MODEL_CARD.md"
 _HEADLINE: ArtifactName = "tflite-int8"

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from waste_edge.bounded import read_bounded
 from waste_edge.errors import ConfigError
-from waste_edge.limits import MAX_JSON_BYTES, MAX_NESTING, MAX_TOML_BYTES
-from waste_edge.toml import parse_toml
+from waste_edge.files.bounded import read_bounded
+from waste_edge.files.limits import MAX_JSON_BYTES, MAX_NESTING, MAX_TOML_BYTES
+from waste_edge.files.toml import parse_toml
 
 if TYPE_CHECKING:
     from msgspec.inspect import Field, Type

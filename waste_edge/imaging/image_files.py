@@ -13,16 +13,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError, features
 
-from waste_edge.bounded import NotAFileError, TooLargeError, open_file
 from waste_edge.errors import PictureError
-from waste_edge.imaging.frames import Pixels
-from waste_edge.limits import (
+from waste_edge.files.bounded import NotAFileError, TooLargeError, open_file
+from waste_edge.files.limits import (
     MAX_DECODED_BYTES,
     MAX_KEPT_MEGAPIXELS,
     MAX_PICTURE_FILE_BYTES,
     MAX_PICTURE_MEGAPIXELS,
     MAX_SIDE_PX,
 )
+from waste_edge.imaging.frames import Pixels
 
 # Suffix -> the format that it names. What a file is, its content says; the suffix says whether a folder's walk looks.
 FORMAT_OF_SUFFIX = {

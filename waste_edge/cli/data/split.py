@@ -44,8 +44,8 @@ def command(
     """
     from waste_edge.dataset import group_near_duplicates, missing_labels, open_dataset, split, write_table
     from waste_edge.errors import UserError
+    from waste_edge.files.remarks import remark
     from waste_edge.files.strict import to_json
-    from waste_edge.remarks import remark
 
     if out.suffix.lower() != ".csv":
         raise UserError(f"{out}: --out takes the name of a .csv file")

@@ -14,7 +14,7 @@ from waste_edge.device.cameras.openers import load
 from waste_edge.device.cameras.rate import parse_rate
 from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError
-from waste_edge.text import fault_of_name
+from waste_edge.files.text import fault_of_name
 
 # Raspberry Pi OS installs picamera2 for its own interpreter, on Bookworm built against numpy 1.
 SYSTEM_PYTHON = Path("/usr/bin/python3")

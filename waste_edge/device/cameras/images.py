@@ -8,9 +8,9 @@ from pathlib import Path
 from waste_edge.device.cameras.camera import RawFrame, packed
 from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError
+from waste_edge.files.remarks import remark
+from waste_edge.files.text import as_utf8
 from waste_edge.imaging.image_files import PICTURE_SUFFIXES, look_for_pictures, read_picture
-from waste_edge.remarks import remark
-from waste_edge.text import as_utf8
 
 
 class Pictures:

@@ -22,8 +22,8 @@ from waste_edge.device.system.condition import Condition, Level
 from waste_edge.device.vision.camera_condition import CAMERA
 from waste_edge.device.vision.presence import State
 from waste_edge.engines.classifier import Classifier
+from waste_edge.files.text import as_line, visible, visible_json
 from waste_edge.site import Site
-from waste_edge.text import as_line, visible, visible_json
 
 RATE_EVERY_NS = 60 * NS_PER_S
 

@@ -14,7 +14,7 @@ from waste_edge.evaluation.report.tables import (
     stages_tables,
 )
 from waste_edge.evaluation.report.unknown_tables import elsewhere_table, rejection_table, unknown_table
-from waste_edge.text import in_markdown
+from waste_edge.files.text import in_markdown
 
 
 def to_markdown(report: Report) -> str:

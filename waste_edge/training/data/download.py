@@ -27,14 +27,14 @@ import msgspec
 from waste_edge import __version__
 from waste_edge.errors import UserError
 from waste_edge.files.atomic import is_full
-from waste_edge.files.strict import Strict
-from waste_edge.limits import (
+from waste_edge.files.limits import (
     DOWNLOAD_ANSWER_S,
     DOWNLOAD_PATIENCE_S,
     MAX_DOWNLOAD_BYTES,
     MIN_DOWNLOAD_BYTES_PER_S,
     MIN_FREE_BYTES,
 )
+from waste_edge.files.strict import Strict
 from waste_edge.training.data.web import (
     FetchBrokenError,
     FetchFailedError,

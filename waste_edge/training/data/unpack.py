@@ -20,7 +20,7 @@ from typing import IO
 
 from waste_edge.errors import DataError, UserError
 from waste_edge.files.atomic import is_full
-from waste_edge.limits import MAX_ARCHIVE_FILES, MAX_ARCHIVE_NAME_BYTES, MAX_UNPACKED_BYTES
+from waste_edge.files.limits import MAX_ARCHIVE_FILES, MAX_ARCHIVE_NAME_BYTES, MAX_UNPACKED_BYTES
 
 _CHUNK_BYTES = 1 << 20
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from email.message import Message
 from typing import IO, Any
 
-from waste_edge.limits import DOWNLOAD_ANSWER_S
+from waste_edge.files.limits import DOWNLOAD_ANSWER_S
 from waste_edge.training.data.cards import check_address
 
 _NUMBER = re.compile(r"[0-9]{1,18}")

@@ -16,7 +16,7 @@ from waste_edge.dataset.folders import group_name
 from waste_edge.errors import DataError, UserError
 from waste_edge.files.atomic import folder_in_one_piece
 from waste_edge.files.strict import to_json
-from waste_edge.text import same_text
+from waste_edge.files.text import same_text
 from waste_edge.training.data.check.duplicates import find_duplicates, near_groups
 from waste_edge.training.data.check.features import SIMPLE, network_features
 from waste_edge.training.data.check.findings import Finding, Report, Severity, Suspect

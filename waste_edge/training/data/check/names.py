@@ -8,8 +8,8 @@ from pathlib import Path
 
 from waste_edge.dataset.folders import read_groups, strange_groups
 from waste_edge.dataset.sources import HOW_TO_MEND_LABELS
+from waste_edge.files.text import reading_key
 from waste_edge.taxonomy import UNKNOWN, label_faults
-from waste_edge.text import reading_key
 from waste_edge.training.data.check.findings import Finding, Suspect
 from waste_edge.training.data.check.outliers import samples
 from waste_edge.training.data.check.scan import Scan

@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from waste_edge.bounded import NotAFileError, open_file
 from waste_edge.dataset import Part, picture_hash
 from waste_edge.dataset.folders import ClassFolder, class_folders
 from waste_edge.errors import PictureError
+from waste_edge.files.bounded import NotAFileError, open_file
+from waste_edge.files.limits import MAX_PICTURE_FILE_BYTES
+from waste_edge.files.text import fault_of_name, visible
 from waste_edge.imaging.frames import Pixels
 from waste_edge.imaging.image_files import PICTURE_SUFFIXES, find_pictures, read_picture
 from waste_edge.imaging.preprocess import InputSpec, prepare
-from waste_edge.limits import MAX_PICTURE_FILE_BYTES
-from waste_edge.text import fault_of_name, visible
 from waste_edge.training.data.check.features import simple_features
 
 SEEN_AT_PX = 256  # the shorter side, for sharpness: a large picture is not judged by its grain

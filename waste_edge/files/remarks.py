@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 
-from waste_edge.text import visible
+from waste_edge.files.text import visible
 
 
 @functools.cache

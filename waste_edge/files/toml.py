@@ -6,8 +6,8 @@ import re
 import tomllib
 from typing import Any
 
-from waste_edge.limits import MAX_DOTTED_KEY, MAX_NESTING, MAX_NUMBER
-from waste_edge.text import visible
+from waste_edge.files.limits import MAX_DOTTED_KEY, MAX_NESTING, MAX_NUMBER
+from waste_edge.files.text import visible
 
 # tomllib keeps every prefix of a dotted key: 50,000 parts take gigabytes. Found before it sees them; each try begins
 # at a word's start, so the search takes one pass.

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
-from waste_edge.limits import MAX_WAIT_FOR_TEXT_S
+from waste_edge.files.limits import MAX_WAIT_FOR_TEXT_S
 
 _CHUNK_BYTES = 1 << 16
 _KINDS = {
