@@ -86,7 +86,7 @@ def read_picture(path: Path) -> Pixels:
                 _check_size(path, *image.size)
                 _reduce_jpeg(image)
                 _check_memory(path, image)
-                return _upright(image, _pixels(image))
+                return rgb_pixels(image)
     except FileNotFoundError as error:
         raise PictureError(f"{path}: no such picture; check the path") from error
     except IsADirectoryError as error:
@@ -197,6 +197,11 @@ def _factor(width_px: int, height_px: int) -> int:
     ) > MAX_SIDE_PX:
         factor += 1
     return factor
+
+
+def rgb_pixels(image: Image.Image) -> Pixels:
+    """A PIL image as uint8 (H, W, 3) RGB: upright, on white; made smaller where it is above our limits."""
+    return _upright(image, _pixels(image))
 
 
 def _pixels(image: Image.Image) -> Pixels:
