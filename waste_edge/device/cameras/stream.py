@@ -10,7 +10,7 @@ import cv2
 
 from waste_edge.device.cameras.address import without_password
 from waste_edge.device.cameras.camera import RawFrame
-from waste_edge.device.cameras.opencv import STALL_S, next_frame, prepare_opencv
+from waste_edge.device.cameras.opencv import STALL_S, next_frame, prepare_opencv, refuse_large
 from waste_edge.device.cameras.refusal import refusal
 from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError
@@ -39,6 +39,8 @@ class NetworkStream:
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, wait_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, wait_ms]
         with _options(_NO_QUEUE):
             self._capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, limits)
+        if self._capture.isOpened():
+            refuse_large(self._capture, self.title)
         if not self._capture.isOpened() or next_frame(self._capture, clock) is None:
             self._capture.release()
             why = refusal(url) or "no video comes from there; check the address and the network"
