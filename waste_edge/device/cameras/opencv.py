@@ -46,8 +46,8 @@ def refuse_large(capture: cv2.VideoCapture, title: str) -> None:
 def _check_size(width_px: int, height_px: int) -> None:
     if width_px * height_px * 3 > MAX_FRAME_BYTES or max(width_px, height_px) > MAX_SIDE_PX:
         raise CameraError(
-            f"its frames have {width_px}x{height_px} pixels, at most {MAX_FRAME_BYTES // 3_000_000} million are possible "
-            "(3840x2160 are 8 million); choose a smaller size"
+            f"its frames have {width_px}x{height_px} pixels, at most {MAX_FRAME_BYTES // 3_000_000} million are "
+            "possible (3840x2160 are 8 million); choose a smaller size"
         )
 
 
