@@ -47,6 +47,8 @@ def _fault(label: str) -> str:
         return f"{label[:20]!r}… is not allowed: longer than {MAX_LABEL_LETTERS} letters"
     if fault := fault_of_name(label):
         return f"{label!r} is not allowed: {fault}"
+    if visible(label) != label:
+        return f"{visible(label)} is not allowed: it turns the order of letters round"
     if reading_key(label) == UNKNOWN:
         return f"{label!r} is not allowed: it reads like the reserved word {UNKNOWN!r}"
     return ""

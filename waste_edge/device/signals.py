@@ -29,9 +29,9 @@ class Stop:
 
 @contextlib.contextmanager
 def stopped_by_signals(reloads: bool = False) -> Iterator[Stop]:
-    """A `Stop` that SIGINT (Ctrl-C) and SIGTERM (systemd) set; with `reloads`, SIGHUP asks to reload.
+    """A `Stop` that SIGINT (Ctrl-C), SIGTERM (systemd) and SIGHUP (a terminal that is closed) set.
 
-    The second SIGINT or SIGTERM acts as if this were not here.
+    With `reloads`, SIGHUP asks to reload instead. The second signal that asks to end acts as if this were not here.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
@@ -52,8 +52,7 @@ def stopped_by_signals(reloads: bool = False) -> Iterator[Stop]:
 
     signal.signal(signal.SIGINT, request)
     signal.signal(signal.SIGTERM, request)
-    if reloads:
-        signal.signal(signal.SIGHUP, reload)
+    signal.signal(signal.SIGHUP, reload if reloads else request)
     try:
         yield stop
     finally:
