@@ -17,6 +17,7 @@ from waste_edge.device.config import StationConfig
 from waste_edge.device.disk import Disk
 from waste_edge.device.health import Health
 from waste_edge.device.housekeeping import Check, Housekeeper
+from waste_edge.device.identity import station_identity
 from waste_edge.device.outbox import Outbox
 from waste_edge.device.shedding import Shedding
 from waste_edge.device.sinks import json_lines, mqtt
@@ -55,6 +56,8 @@ def beside_the_loop(config: StationConfig, state: Path | None, health: Health, c
         checks: list[Check] = []
         if outbox is not None and state is not None:
             stack.callback(_close, outbox)
+            for newest in filter(None, (_newest(sink) for sink in sinks)):
+                outbox.told(*newest)
             deliveries = [Delivery(outbox, sink, clock) for sink in sinks]
             checks = [Disk(state, clock, config.disk).condition, outbox.condition]
         stack.callback(_stop_all, deliveries)
@@ -71,6 +74,11 @@ def beside_the_loop(config: StationConfig, state: Path | None, health: Health, c
         stack.callback(keeper.stop)
         keeper.start()
         yield outbox
+
+
+def _newest(sink: Sink) -> tuple[str, int] | None:
+    """What a sink that can be asked says it was told last: its outbox id and sequence."""
+    return sink.newest() if isinstance(sink, json_lines.JsonLines) else None
 
 
 @contextlib.contextmanager
@@ -125,7 +133,7 @@ def build_sinks(config: StationConfig, state: Path | None) -> list[Sink]:
         path = str(state / config.json_lines.path)
         sinks.append(json_lines.build(msgspec.structs.replace(config.json_lines, path=path)))
     if config.mqtt is not None:
-        sinks.append(mqtt.build(config.mqtt, config.name))
+        sinks.append(mqtt.build(config.mqtt, config.name, identity=station_identity(state)))
     return sinks
 
 
