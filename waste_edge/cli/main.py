@@ -116,7 +116,8 @@ def _prepare_process() -> None:
             stream.reconfigure(errors="replace")
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda received, _frame: sys.exit(128 + received))
+            if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+                signal.signal(number, lambda received, _frame: sys.exit(128 + received))
 
 
 def _write_no_more() -> None:

@@ -24,6 +24,7 @@ KEPT_ASIDE = 3  # how many corrupt databases are kept for whoever wants to look
 WAL_BYTES = 4 << 20  # beyond this the log is written back into the database
 BUSY_S = 2.0  # how long to wait for another thread's transaction, at most
 _PAGE_BYTES = 4096
+_SCHEMAS = 1000  # no version of this program will have so many
 _PRUNED_AT_ONCE = 100  # events; keeps a transaction short
 
 # The one row of `scene` is written anew with every event, so what changes with every event lives there.
@@ -94,6 +95,24 @@ def _number(aside: Path) -> int:
     return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 10 else 0
 
 
+def schema_problem(path: Path) -> str:
+    """Why this program cannot go on with a database, in words; empty if it can, or sets it aside as damaged."""
+    if not path.exists():
+        return ""
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as connection:
+        schema = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if schema not in (0, SCHEMA) and 0 <= schema < _SCHEMAS:
+            return _other_schema(path, schema)
+    return ""
+
+
+def _other_schema(path: Path, schema: int) -> str:
+    return (
+        f"{path}: schema {schema}, this program reads schema {SCHEMA}: another version of waste-edge made it; "
+        "install that version, or move the file away to start a new outbox"
+    )
+
+
 class Database:
     """An open outbox database; made if there is none.
 
@@ -130,13 +149,10 @@ class Database:
         execute(f"PRAGMA wal_autocheckpoint = {WAL_BYTES // _PAGE_BYTES}")
         execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
         schema = self._integer("PRAGMA user_version")
-        if not 0 <= schema < 1000:
+        if not 0 <= schema < _SCHEMAS:
             raise corrupt(f"{path}: schema {schema}, which no version of this program writes")
         if schema not in (0, SCHEMA):
-            raise ConfigError(
-                f"{path}: schema {schema}, this program reads schema {SCHEMA}: another version of waste-edge made it; "
-                "install that version, or move the file away to start a new outbox"
-            )
+            raise ConfigError(_other_schema(path, schema))
         if schema == SCHEMA:
             problem = execute("PRAGMA quick_check(1)").fetchone()[0]
             if problem != "ok":

@@ -81,6 +81,22 @@ def _newest(sink: Sink) -> tuple[str, int] | None:
     return sink.newest() if isinstance(sink, json_lines.JsonLines) else None
 
 
+def check_state(state: Path) -> None:
+    """Whether a station could keep its events there: a folder of ours alone, with an outbox that we can read.
+
+    Raises:
+        ConfigError: it could not; the message says why.
+    """
+    from waste_edge.device.outbox_file import schema_problem
+
+    with _claimed(state):
+        problem = schema_problem(state / OUTBOX_NAME)
+        if problem:
+            raise ConfigError(problem)
+        if not os.access(state, os.W_OK | os.X_OK):
+            raise ConfigError(f"{state}: cannot be made or written by this user; check who owns its folder")
+
+
 @contextlib.contextmanager
 def _claimed(state: Path) -> Iterator[None]:
     """The state folder as this station's alone: two would tell every event twice. The kernel frees it if we die."""

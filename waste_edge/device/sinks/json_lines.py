@@ -178,9 +178,9 @@ def build(config: JsonLinesConfig) -> JsonLines:
         if path.is_dir():
             raise ConfigError(f"json_lines.path {path}: is a folder; expected a file's path, e.g. {path}/events.jsonl")
         path.with_name(f"{path.name}.{config.keep}").lstat()  # the longest name it will have
-    except (FileNotFoundError, PermissionError):
-        pass
-    except (OSError, ValueError) as error:  # too long, below a file, or with a NUL in it
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass  # what may change; the sink says it
+    except (OSError, ValueError) as error:  # too long, or with a NUL in it
         raise ConfigError(f"json_lines.path {path!s:.100}: no file can be there ({error})") from error
     return JsonLines(config)
 
