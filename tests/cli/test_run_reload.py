@@ -14,10 +14,10 @@ import pytest
 
 from tests.cli.test_run_station import Process
 from waste_edge.cli import watch as room
-from waste_edge.device.condition import Level
 from waste_edge.device.config import StationConfig
-from waste_edge.device.health import Health
 from waste_edge.device.signals import Stop
+from waste_edge.device.system.condition import Level
+from waste_edge.device.system.health import Health
 from waste_edge.errors import CameraError
 
 DEEP = "x = " + "[" * 20_000

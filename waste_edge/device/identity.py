@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from waste_edge.device.board import read_small
+from waste_edge.device.system.board import read_small
 
 _DIGITS = 12
 

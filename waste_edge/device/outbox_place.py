@@ -11,7 +11,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from waste_edge.device.outbox_file import Database, set_aside
+from waste_edge.device.outbox.database import Database, set_aside
 
 _FILES = ("", "-wal", "-shm")
 

@@ -10,10 +10,10 @@ import threading
 import pytest
 
 from tests.device.telling import make_event
-from waste_edge.device.condition import Level
-from waste_edge.device.outbox import Outbox
+from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.sinks.delivery import Delivery
 from waste_edge.device.sinks.mqtt import Mqtt, MqttConfig, build
+from waste_edge.device.system.condition import Level
 
 CONNACK = b"\x20\x02\x00\x00"
 

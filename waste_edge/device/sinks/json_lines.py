@@ -16,12 +16,12 @@ from typing import BinaryIO
 
 import msgspec
 
-from waste_edge.device.condition import Condition
-from waste_edge.device.record import Record, to_json_line
+from waste_edge.device.outbox.record import Record, to_json_line
 from waste_edge.device.sinks.sink import SinkError, worst
-from waste_edge.device.wall import SystemWall, Wall
+from waste_edge.device.system.condition import Condition
+from waste_edge.device.wall_clock import SystemWall, Wall
 from waste_edge.errors import ConfigError
-from waste_edge.strict import Strict
+from waste_edge.files.strict import Strict
 
 _TAIL_BYTES = 64 << 10  # read at once; a line may be longer
 _HEAD_BYTES = 16 << 20  # a first line longer than this is none of ours
