@@ -13,7 +13,6 @@ import msgspec
 
 from waste_edge.device.clock import Clock
 from waste_edge.device.config import StationConfig
-from waste_edge.device.identity import station_identity
 from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.sinks import json_lines, mqtt
 from waste_edge.device.sinks.delivery import Delivery
@@ -22,6 +21,7 @@ from waste_edge.device.system.board import Board
 from waste_edge.device.system.disk import Disk
 from waste_edge.device.system.health import Health
 from waste_edge.device.system.housekeeping import Check, Housekeeper
+from waste_edge.device.system.identity import station_identity
 from waste_edge.device.system.shedding import Shedding
 from waste_edge.errors import ConfigError, UserError
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from waste_edge.device.outbox.record import Record, decode_record, encode_record
-from waste_edge.device.outbox_values import check_values, corrupt, last_sequence, stream_counts
+from waste_edge.device.outbox.values import check_values, corrupt, last_sequence, stream_counts
 from waste_edge.errors import ConfigError
 
 SCHEMA = 1

@@ -17,9 +17,9 @@ from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.device.decision.item_tracker import Event
 from waste_edge.device.outbox.config import OutboxConfig
 from waste_edge.device.outbox.database import WAL_BYTES, Database, in_words, is_corrupt, set_aside
+from waste_edge.device.outbox.place import Place, finish_putting_back, put_back
 from waste_edge.device.outbox.reader import Reader
 from waste_edge.device.outbox.record import Record, event_fields
-from waste_edge.device.outbox_place import Place, finish_putting_back, put_back
 from waste_edge.device.system.condition import Condition, Level
 from waste_edge.device.wall_clock import SystemWall, Wall
 from waste_edge.errors import ConfigError

@@ -13,7 +13,7 @@ import msgspec
 
 from waste_edge.device.outbox.database import connect
 from waste_edge.device.outbox.record import Record, decode_record
-from waste_edge.device.outbox_values import MOST_SEQUENCE, corrupt
+from waste_edge.device.outbox.values import MOST_SEQUENCE, corrupt
 
 
 class Reader:

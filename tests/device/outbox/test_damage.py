@@ -11,7 +11,7 @@ import pytest
 
 from tests.device.telling import FakeWall, id_of, make_event
 from waste_edge.device.outbox.outbox import Outbox
-from waste_edge.device.outbox_place import spare_of
+from waste_edge.device.outbox.place import spare_of
 from waste_edge.device.system.condition import Level
 
 
