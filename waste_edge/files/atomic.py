@@ -18,17 +18,16 @@ from pathlib import Path
 from waste_edge.errors import UserError
 
 
-def write_atomically(path: Path, content: bytes | str, mode: int = 0o644, group: str | None = None) -> None:
+def write_atomically(path: Path, content: bytes | str, mode: int = 0o644) -> None:
     """Write `content` (text as UTF-8) so that `path` holds all of it or what it held before.
 
     Args:
         path: the file.
         content: all of it.
         mode: who may read it, from the first moment on.
-        group: the group it belongs to, likewise; None for the writer's own.
 
     Raises:
-        UserError: the folder cannot be made or written, or there is no such group.
+        UserError: the folder cannot be made or written.
     """
     data = content.encode() if isinstance(content, str) else content
     try:
@@ -39,14 +38,10 @@ def write_atomically(path: Path, content: bytes | str, mode: int = 0o644, group:
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
-            if group is not None:
-                shutil.chown(temporary, group=group)
             os.fchmod(stream.fileno(), mode)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)
-    except LookupError as error:
-        raise UserError(f"{path}: cannot be given to the group {group}, which there is not; make it first") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
     finally:

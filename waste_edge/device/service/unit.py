@@ -6,6 +6,7 @@ import contextlib
 import grp
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -208,13 +209,13 @@ def _write_config(places: Places) -> Step:
     folder_is_new = not places.config.parent.exists()
 
     def write() -> None:
-        try:  # of that group and closed to others before it has its name
-            write_atomically(places.config, content, CONFIG_MODE, places.group)
-        except UserError as error:
-            if folder_is_new:
-                with contextlib.suppress(OSError):
-                    places.config.parent.rmdir()
-            raise WasteEdgeError(f"{error}: cannot be given to the group {places.group}") from error
+        write_atomically(places.config, content, mode=0o600)  # open to nobody before it has its group
+        try:
+            shutil.chown(places.config, group=places.group)
+            places.config.chmod(CONFIG_MODE)
+        except (LookupError, OSError) as error:
+            remove()
+            raise WasteEdgeError(f"{places.config}: cannot be given to the group {places.group} ({error})") from error
 
     def remove() -> None:
         places.config.unlink()
