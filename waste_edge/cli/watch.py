@@ -41,6 +41,7 @@ class Plan:
     no_wait: bool
     frames: int | None
     duration_s: float | None
+    config_path: Path | None = None
 
 
 @dataclass
@@ -204,8 +205,19 @@ def _source(plan: Plan, clock: Clock) -> Source:
 
     config = plan.config
     if config.camera is not None:
-        return camera_source(config.camera, clock, config.camera_python)
-    return media_source(_demo_clip() if config.source is None else config.source, clock)
+        source = camera_source(config.camera, clock, config.camera_python)
+    else:
+        source = media_source(_demo_clip() if config.source is None else config.source, clock)
+    return source.keeping_secret(*_secrets(plan))
+
+
+def _secrets(plan: Plan) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What the capture process has no business with: variables of the environment, and files and folders."""
+    mqtt, state = plan.config.mqtt, _state(plan)
+    variables = [mqtt.password_environment] if mqtt is not None else []
+    paths = [plan.config_path, state, *([mqtt.password_file, mqtt.key_file] if mqtt is not None else [])]
+    absolute = (str(Path(path).absolute()) for path in paths if path)
+    return tuple(filter(None, variables)), tuple(absolute)
 
 
 def _key(config: StationConfig) -> Path | None:
