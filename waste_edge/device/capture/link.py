@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
+from waste_edge.device.cameras.address import without_password
 from waste_edge.device.cameras.camera import Candidate
 from waste_edge.device.cameras.memory import create_memory
 from waste_edge.device.system.thread_limits import ONE_THREAD
@@ -180,7 +181,7 @@ class Child:
         code = self._process.returncode
         how = f"was ended by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
         lines = self._complaints.decode(errors="replace").strip().splitlines()
-        return f"{how}: {_one_line(lines[-1])}" if lines else how
+        return f"{how}: {_one_line(without_password(lines[-1]))}" if lines else how
 
     def hang_up(self) -> None:
         """See `Link.hang_up`."""
