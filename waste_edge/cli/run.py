@@ -163,9 +163,8 @@ def _plan(context: typer.Context, path: Path | None) -> Plan:
     if changes.get("state") == "":
         raise UserError("--state is empty; expected a folder (is a variable of your script unset?)")
     config = with_paths(msgspec.structs.replace(config, **changes))
-    return Plan(
-        config, options["demo"], options["as_json"], options["no_wait"], options["frames"], options["duration"], path
-    )
+    limits = (options["frames"], options["duration"])
+    return Plan(config, options["demo"], options["as_json"], options["no_wait"], *limits, config_path=path)
 
 
 def _was_given(context: typer.Context, name: str) -> bool:
