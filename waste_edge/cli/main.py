@@ -85,6 +85,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one verb. Exit code 0: well; 2: the user can mend it; 1: our fault or the machine's."""
     words = with_camera_value(sys.argv[1:] if arguments is None else arguments)
     _prepare_process()
+    if any("://" in word for word in words):
+        from waste_edge.cli.command_line import hide_passwords
+
+        hide_passwords(words)
     try:
         _refuse_undecodable(words)
         try:
