@@ -116,6 +116,7 @@ def test_systemd_would_have_seen_a_program_that_is_missing(tmp_path):
         "DeviceAllow=char-dma_heap rw",
         "DeviceAllow=char-gpiochip rw",
         "RestrictAddressFamilies=AF_UNIX AF_NETLINK AF_INET AF_INET6",
+        "SystemCallFilter=landlock_create_ruleset landlock_add_rule landlock_restrict_self",
         "StandardOutput=journal",
     ],
 )
