@@ -28,7 +28,7 @@ from waste_edge.device.scene import GRID_HEIGHT, GRID_WIDTH, Grid, Pile, Sense, 
 __all__ = ["Grid", "Presence", "Sense", "State", "small"]
 
 
-_FOLLOW_S = 0.04  # light changes slowly: of a fast camera not every frame is followed
+_FOLLOW_S = 0.2  # light changes slowly: not every frame is followed
 
 
 class State(StrEnum):

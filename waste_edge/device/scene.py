@@ -101,6 +101,10 @@ def _no_cells() -> Mask:
     return np.zeros((GRID_HEIGHT, GRID_WIDTH), np.bool_)
 
 
+_NOWHERE = _no_cells()
+_NOWHERE.flags.writeable = False  # it is handed out
+
+
 @dataclass
 class Layer:
     """A look of the scene.
@@ -135,13 +139,14 @@ class Pile:
 
     def moved(self, first: Grid, second: Grid) -> bool:
         """Whether something moved between two frames."""
+        if not self._differs(first, second):
+            return False
         return area(difference(first, second) > self._threshold) >= self._sense.still_area
 
     def changed(self, look: Grid, layer: Layer) -> Mask:
         """Where a look differs from a layer by more than light and noise."""
-        plain = np.asarray(difference(look, layer.look) > self._threshold)
-        if not plain.any():  # in the same light, as nearly always: the light need not be found
-            return plain
+        if not self._differs(look, layer.look):  # in the same light, as nearly always: the light need not be found
+            return _NOWHERE
         return np.asarray(difference(look, brightened(layer.look, self._gain(look, layer))) > self._threshold)
 
     def find(self, look: Grid) -> int | None:
@@ -230,6 +235,11 @@ class Pile:
         edge = np.concatenate([changed[0], changed[-1], changed[:, 0], changed[:, -1]])
         return max(area(changed), area(edge)) >= self._sense.foreign_area
 
+    def _differs(self, first: Grid, second: Grid) -> bool:
+        """Whether any colour of any cell differs by more than noise: a tenth of what it takes to say where."""
+        beyond = cv2.compare(cv2.absdiff(first, second), self._thresholds, cv2.CMP_GT)
+        return cv2.countNonZero(beyond.reshape(GRID_HEIGHT, -1)) > 0
+
     def _restack(self) -> None:
         """Find anew what each layer covers, from the top down."""
         buried = _no_cells()
@@ -241,6 +251,7 @@ class Pile:
     def _set_noise(self, noise: NDArray[np.float32]) -> None:
         self._noise = noise
         self._threshold = np.maximum(noise * np.float32(self._sense.noise_factor), np.float32(self._sense.level))
+        self._thresholds = np.repeat(self._threshold[..., None], 3, axis=2)  # of each colour
 
 
 def unpack(kept: bytes, sense: Sense) -> Pile | None:
