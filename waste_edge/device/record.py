@@ -49,8 +49,12 @@ class Record:
 
 
 def event_fields(event: object) -> Mapping[str, Any]:
-    """An event's fields as JSON has them: numpy's numbers become plain ones, not-a-number becomes null."""
-    fields: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(event, enc_hook=_plain))
+    """An event's fields as JSON has them: numpy's numbers become plain ones, not-a-number becomes null.
+
+    Its crop is not among them: pictures of what people throw away stay in memory.
+    """
+    told = {name: value for name, value in vars(event).items() if name != "crop"}
+    fields: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(told, enc_hook=_plain))
     return fields
 
 
