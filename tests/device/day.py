@@ -16,16 +16,16 @@ import numpy as np
 from tests.device.conftest import COLOURS, LABELS, FakeClock
 from tests.device.telling import FakeWall
 from waste_edge.device.capture import Absent, Ended, Message, Opened
+from waste_edge.device.inspection import Classify, Inspector
 from waste_edge.device.items import Event, PassingItems
 from waste_edge.device.judge import Judge
 from waste_edge.device.keeper import SceneKeeper
-from waste_edge.device.inspection import Classify, Inspector
 from waste_edge.device.loop import Listener, Loop, Seen
 from waste_edge.device.outbox import Outbox
 from waste_edge.device.record import Record
 from waste_edge.device.sinks.delivery import BackOff, Delivery
 from waste_edge.device.sinks.sink import Sink
-from waste_edge.frames import Frame, Pixels
+from waste_edge.frames import Frame
 
 FPS = 8
 EMPTY, MOVING, RESTING = 4, 2, 12  # frames
@@ -220,9 +220,7 @@ class Carrier(Listener):
 class Replay:
     """Plays a day to stations over one folder, one after the other."""
 
-    def __init__(
-        self, folder: Path, judge: Judge, classify: Classify, make_sinks: Callable[[], list[Sink]]
-    ) -> None:
+    def __init__(self, folder: Path, judge: Judge, classify: Classify, make_sinks: Callable[[], list[Sink]]) -> None:
         self.clock, self.wall = FakeClock(), FakeWall()
         self.conditions: set[str] = set()  # what the outbox and the sinks said of themselves, in level words
         self.lives = 0

@@ -83,10 +83,7 @@ def test_only_the_sites_region_is_watched(manifest, make_stage, inspector):
     stage = make_stage()
     left_half = site_with(streams={name: name for name in STREAMS}, region=Region(right=0.5))
     items = PassingItems(Judge(manifest, left_half), inspector)
-    states = {
-        items.see(frame).state
-        for frame in [*stage.hold(1.0), *stage.hold(2.0, ("glass", 100, 35, 50))]
-    }
+    states = {items.see(frame).state for frame in [*stage.hold(1.0), *stage.hold(2.0, ("glass", 100, 35, 50))]}
     assert states == {State.LEARNING, State.EMPTY}
 
 

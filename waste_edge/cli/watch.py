@@ -125,7 +125,9 @@ def _watch_once(plan: Plan, clock: Clock, health: Health, stop: Stop, reload: Ca
         classifier = load_classifier(opened, config.engine, config.precision, config.threads)
         looks = looks_that_fit(look_ms_of(classifier), config.looks)
         view = _view(plan.as_json, looked_at.stills, clock)
-        view.started(About.of("the demo clip (rendered)" if plan.demo else looked_at.title, classifier, site, looks=looks))
+        view.started(
+            About.of("the demo clip (rendered)" if plan.demo else looked_at.title, classifier, site, looks=looks)
+        )
         health.set(Condition("config", Level.OK, "in use as it was last read"))
         outbox = stack.enter_context(beside_the_loop(config, state, health, clock))
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())

@@ -1,9 +1,10 @@
 """Is the camera to be believed? A fault is reported as "not classifying, because ...", never as a class.
 
 Frames are only ever judged a few times a second, and once a second while the empty scene lies there unchanged,
-except for whether they are new at all. A fault must last before it is reported, and is withdrawn as soon as it is gone. From its first sign on (`suspects`) the caller feeds neither
-presence nor judge, so that a moved camera does not become an item in the meantime; a hand before the lens costs a
-few frames. While a fault lasts presence is not fed either; afterwards it goes on from its pile.
+except for whether they are new at all. A fault must last before it is reported, and is withdrawn as soon as it is gone.
+From its first sign on (`suspects`) the caller feeds neither presence nor judge, so that a moved camera does not become
+an item in the meantime; a hand before the lens costs a few frames. While a fault lasts presence is not fed either;
+afterwards it goes on from its pile.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from waste_edge.device import camera_faults as faults
 from waste_edge.device.clock import NS_PER_S
 from waste_edge.device.scene import Grid
 from waste_edge.frames import Pixels
-
 
 _CALM_LEVELS = 8.0  # of 255: a cell that differs by less from the last check shows nothing new
 

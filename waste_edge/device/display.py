@@ -56,9 +56,7 @@ class About:
     looks: int = 1
 
     @classmethod
-    def of(
-        cls, source: str, classifier: Classifier, site: Site, bundle_choice: str = "", looks: int = 1
-    ) -> About:
+    def of(cls, source: str, classifier: Classifier, site: Site, bundle_choice: str = "", looks: int = 1) -> About:
         """What this model does for this site."""
         manifest = classifier.manifest
         return cls(

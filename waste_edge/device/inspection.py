@@ -23,6 +23,7 @@ from waste_edge.preprocess import WHOLE, Region, View
 
 Classify = Callable[[Pixels], Prediction]  # `Classifier.classify`
 
+WHOLE_PICTURE = View()
 BUDGET_MS = 300.0  # what all looks at one item may take
 LEAST_SHARE = 5  # an item that is shorter than a fifth of what the network takes is too small to be told
 
@@ -98,7 +99,7 @@ class Inspector:
     """
 
     classify: Classify
-    view: View = View()
+    view: View = WHOLE_PICTURE
     looks: int = 1
     least_px: int = 24
 
