@@ -211,7 +211,8 @@ def _summary_panel(summary: Summary) -> Panel:
         "streams": counts(summary.streams),
         "labels": counts(summary.labels),
         "frames": f"{summary.frames} at {summary.fps:.1f}/s, {summary.dropped_frames} dropped",
-        "network": f"p50 {summary.latency_p50_ms:.1f} ms, p95 {summary.latency_p95_ms:.1f} ms, {summary.answers} answers",
+        "network": f"asked {summary.answers} times, p50 {summary.latency_p50_ms:.1f} ms, "
+        f"p95 {summary.latency_p95_ms:.1f} ms",
         "time": f"{summary.seconds:.1f} s, ended by: {summary.ended}",
     }
     if summary.unclassified_frames:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -53,8 +53,10 @@ def event_fields(event: object) -> Mapping[str, Any]:
 
     Its crop is not among them: pictures of what people throw away stay in memory.
     """
-    told = {name: value for name, value in vars(event).items() if name != "crop"}
-    fields: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(told, enc_hook=_plain))
+    if getattr(event, "crop", None) is not None:
+        event = replace(event, crop=None)  # type: ignore[type-var]
+    fields: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(event, enc_hook=_plain))
+    fields.pop("crop", None)
     return fields
 
 
