@@ -10,10 +10,10 @@ from typing import Literal
 
 import msgspec
 
-from waste_edge.benchmarks.machine import Machine
-from waste_edge.benchmarks.roofline import Roofline
+from waste_edge.benchmarks.machine.facts import Machine
+from waste_edge.benchmarks.roofline.model import Roofline
 from waste_edge.benchmarks.scenario import Scenario
-from waste_edge.strict import Strict
+from waste_edge.files.strict import Strict
 
 SCHEMA: Literal[2] = 2
 

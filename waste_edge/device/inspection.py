@@ -17,9 +17,9 @@ import msgspec
 import numpy as np
 
 from waste_edge.engines.classifier import Classifier, Prediction
-from waste_edge.frames import Pixels
+from waste_edge.imaging.frames import Pixels
+from waste_edge.imaging.preprocess import WHOLE, Region, View
 from waste_edge.item import ItemRegion, crop_item, in_frame
-from waste_edge.preprocess import WHOLE, Region, View
 
 Classify = Callable[[Pixels], Prediction]  # `Classifier.classify`
 

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from waste_edge.imaging.preprocess import Region
 from waste_edge.item import Ground, ItemRegion
 from waste_edge.item.ground import LONG_SIDE_PX
-from waste_edge.preprocess import Region
 
 
 def ground_bytes(ground: Ground | None) -> bytes:

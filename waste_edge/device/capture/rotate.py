@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from waste_edge.device.capture.messages import Message, Messages
-from waste_edge.frames import Frame
+from waste_edge.imaging.frames import Frame
 
 Degrees = Literal[0, 90, 180, 270]
 
