@@ -3,10 +3,10 @@
     pytest -s tests/device/test_figures.py            limits that hold on a busy machine, too
     pytest -s -m long tests/device/test_figures.py    the promised limits, on an idle machine; about 45 minutes
 
-Frame to prediction, bare calls, empty frame and decision are defined in `benchmarks/station/pipeline.py`. The start is the time
-from the process's start to its first `frame` line, by when the network has answered a few times to be timed; it is held
-against a Python that imports numpy, OpenCV and the engine and loads the model, the two taking turns. Memory is the
-summed PSS of the station and its capture process.
+Frame to prediction, bare calls, empty frame and decision are defined in `benchmarks/station/pipeline.py`. The start is
+the time from the process's start to its first `frame` line, by when the network has answered a few times to be timed;
+it is held against a Python that imports numpy, OpenCV and the engine and loads the model, the two taking turns. Memory
+is the summed PSS of the station and its capture process.
 """
 
 from __future__ import annotations
