@@ -12,8 +12,8 @@ from typing import Protocol
 
 from waste_edge.device.clock import NS_PER_S
 from waste_edge.device.decision.policy import Decision, Judge
-from waste_edge.device.inspection import Classify, Inspector, ItemView, Visibility
 from waste_edge.device.vision.camera_health import CameraHealth, Fault
+from waste_edge.device.vision.inspection import Classify, Inspector, ItemView, Visibility
 from waste_edge.device.vision.presence import Presence, State
 from waste_edge.device.vision.scene import Grid, small
 from waste_edge.engines.classifier import Prediction

@@ -23,8 +23,8 @@ from enum import StrEnum
 import numpy as np
 
 from waste_edge.device.clock import NS_PER_S
-from waste_edge.device.scene_ground import region_of_cells
 from waste_edge.device.vision.scene import GRID_HEIGHT, GRID_WIDTH, Grid, Pile, Sense, area, difference, small, unpack
+from waste_edge.device.vision.scene_ground import region_of_cells
 from waste_edge.imaging.frames import Pixels
 from waste_edge.item import Ground, ItemRegion, find_item
 from waste_edge.item.ground import working_size

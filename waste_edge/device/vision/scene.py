@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.device.scene_ground import ground_bytes, ground_of
+from waste_edge.device.vision.scene_ground import ground_bytes, ground_of
 from waste_edge.imaging.frames import Pixels
 from waste_edge.item import Ground
 
