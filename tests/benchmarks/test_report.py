@@ -138,11 +138,11 @@ def test_a_fresh_process_tells_its_memory(opened_tiny: Bundle) -> None:
     assert 20 < start.pss_mb <= start.rss_mb <= start.peak_rss_mb < 1000
 
 
-def test_a_process_that_comes_to_no_decision(bundle_copy: Path, opened_tiny: Bundle) -> None:
-    broken = Bundle(bundle_copy, opened_tiny.manifest, bundle_copy)
-    (bundle_copy / "onnx-int8.onnx").write_bytes(b"no network")
-    with pytest.raises(EngineError, match="came to no decision"):
-        time_starts(broken, "onnx-int8", 1, 1)
+def test_a_process_that_comes_to_no_decision(bundle_copy: Path) -> None:
+    with open_bundle(bundle_copy) as broken:
+        (bundle_copy / "onnx-int8.onnx").write_bytes(b"no network")
+        with pytest.raises(EngineError, match="came to no decision"):
+            time_starts(broken, "onnx-int8", 1, 1)
 
 
 def test_a_row_whose_second_half_was_slower_says_so() -> None:

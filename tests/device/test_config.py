@@ -27,6 +27,7 @@ precision = "fp32"
 threads = 2
 looks = 6
 require_key = "/etc/waste-edge/key.pub"
+allow_older = true
 site = "four_bins"
 state = "/var/lib/bin"
 [disk]
@@ -109,6 +110,7 @@ def test_every_key_is_read(read):
         threads=2,
         looks=6,
         require_key="/etc/waste-edge/key.pub",
+        allow_older=True,
         site="four_bins",
         state="/var/lib/bin",
         disk=DiskLimits(budget_mb_a_day=100, low_mb=300, full_mb=10),

@@ -12,6 +12,7 @@ import typer
 
 from waste_edge.cli.common import (
     DEFAULT_BUNDLE,
+    AllowOlderOption,
     BundleOption,
     EngineOption,
     JsonOption,
@@ -92,6 +93,7 @@ def command(
     precision: PrecisionOption = "int8",
     threads: ThreadsOption = 1,
     require_key: RequireKeyOption = None,
+    allow_older: AllowOlderOption = False,
     site: SiteOption = None,
     state: StateOption = None,
     camera_python: CameraPythonOption = None,

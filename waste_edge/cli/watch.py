@@ -130,7 +130,7 @@ def _checked(plan_anew: Callable[[], Plan], old: Plan, health: Health, clock: Cl
         plan = plan_anew()
         config = plan.config
         _source(plan, clock)
-        with opened_bundle(config.bundle, _key(config)) as opened:
+        with opened_bundle(config.bundle, _key(config), config.allow_older) as opened:
             Judge(opened.manifest, _site(plan, opened.manifest))
             load_classifier(opened, config.engine, config.precision, config.threads)
         state = _state(plan)
@@ -175,7 +175,7 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         from waste_edge.engines.classifier import load_classifier
 
         state = _state(plan)
-        opened = stack.enter_context(opened_bundle(config.bundle, _key(config)))
+        opened = stack.enter_context(opened_bundle(config.bundle, _key(config), config.allow_older))
         site = _site(plan, opened.manifest)
         classifier = load_classifier(opened, config.engine, config.precision, config.threads)
         looks = looks_that_fit(look_ms_of(classifier), config.looks)

@@ -17,7 +17,7 @@ from waste_edge.device.system.disk import DiskLimits
 from waste_edge.device.system.shedding import Thresholds
 from waste_edge.engines.names import EngineName, Precision
 from waste_edge.errors import ConfigError
-from waste_edge.files.resources import DEFAULT_BUNDLE
+from waste_edge.files.resources import DEFAULT_BUNDLE, is_shipped_bundle, is_shipped_site
 from waste_edge.files.strict import Strict, read_toml
 
 _NAME_LETTERS = 200
@@ -31,7 +31,8 @@ class StationConfig(Strict, frozen=True):
 
     Attributes:
         name: the station's, in every event.
-        camera, source, camera_python, bundle, engine, precision, threads, require_key, site: see `waste-edge run`.
+        camera, source, camera_python, bundle, engine, precision, threads, require_key, allow_older, site: see
+            `waste-edge run`.
         looks: how often an item is shown to the network; `auto` is what measured best and fits the board.
         state: folder for the outbox and the learnt scene; empty for what systemd gives, or none.
         disk, load, outbox: limits, of the disk, of heat, of what is kept.
@@ -47,6 +48,7 @@ class StationConfig(Strict, frozen=True):
     precision: Precision = "int8"
     threads: int = 1
     require_key: str | None = None
+    allow_older: bool = False
     site: str | None = None
     looks: int | Literal["auto"] = "auto"
     state: str | None = None
@@ -83,7 +85,13 @@ def read_config(path: Path) -> StationConfig:
     try:
         config = with_paths(config)
         paths = {key: _below(folder, getattr(config, key)) for key in ("require_key", "state", "camera_python")}
-        named = {key: _below_if_there(folder, getattr(config, key)) for key in ("bundle", "site", "source")}
+        # A bare word that names something shipped means that, whatever lies beside the configuration.
+        is_shipped = {"bundle": is_shipped_bundle(config.bundle), "site": is_shipped_site(config.site or "")}
+        named = {
+            key: _below_if_there(folder, getattr(config, key))
+            for key in ("bundle", "site", "source")
+            if not is_shipped.get(key)
+        }
         return msgspec.structs.replace(config, **paths, **named, mqtt=_mqtt_below(folder, config.mqtt))
     except (ConfigError, OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from error

@@ -258,8 +258,8 @@ class _Bare:
         spec = bundle.manifest.input
         self._size = (spec.width_px, spec.height_px)
         self._layout = layout
-        path = str(bundle.artifact_path(classifier.artifact))
-        self._interpreter: Any = Interpreter(model_path=path, num_threads=1)
+        content = bundle.artifact(classifier.artifact).content
+        self._interpreter: Any = Interpreter(model_content=content, num_threads=1)
         self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._outputs = [detail["index"] for detail in self._interpreter.get_output_details()]
