@@ -5,12 +5,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from waste_edge.frames import Pixels
+from waste_edge.imaging.frames import Pixels
 from waste_edge.item import ItemRegion
 from waste_edge.item.compose import Composed, Light, Place, Station, box_of, compose, lay, trim
 from waste_edge.item.region import Mask
 from waste_edge.rendering.backgrounds import Background, paint_background
-from waste_edge.rendering.items import render_item
+from waste_edge.rendering.items.sprites import render_item
 
 STEADY = Station(exposure_step=0, balance_step=0, noise=(1.0, 1.0), jpeg=None)
 

@@ -8,7 +8,7 @@ import pytest
 from tests.item.scenes import STEADY, ground, scene
 from waste_edge.item.compose import Station, compose, fit_ground
 from waste_edge.rendering.backgrounds import Background
-from waste_edge.rendering.items import render_item
+from waste_edge.rendering.items.sprites import render_item
 
 
 def test_a_seed_repeats_a_scene_to_the_bit() -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.item.scenes import ground, placed, plate
+from waste_edge.imaging.preprocess import Region, View
 from waste_edge.item import Ground, ItemRegion, crop_item, find_item
 from waste_edge.item.crop import PLAIN, square_around
-from waste_edge.preprocess import Region, View
 from waste_edge.rendering.backgrounds import Background
 
 TRAY = ground(Background.TRAY)

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from tests.item.scenes import STEADY, ground, noisy, overlap, placed, plate, scene
-from waste_edge.frames import rgb_from_yuv420
+from waste_edge.imaging.frames import rgb_from_yuv420
+from waste_edge.imaging.preprocess import Region, cut
 from waste_edge.item import Ground, find_item, in_frame
 from waste_edge.item.compose import Camera, Station, photograph
-from waste_edge.preprocess import Region, cut
 from waste_edge.rendering.backgrounds import Background
-from waste_edge.rendering.items import ITEM_LABELS
+from waste_edge.rendering.items.sprites import ITEM_LABELS
 
 GREY = ground(Background.POSTER)
 
