@@ -25,6 +25,7 @@ bundle = "small"
 engine = "onnx"
 precision = "fp32"
 threads = 2
+looks = 6
 require_key = "/etc/waste-edge/key.pub"
 site = "four_bins"
 state = "/var/lib/bin"
@@ -104,6 +105,7 @@ def test_every_key_is_read(read):
         engine="onnx",
         precision="fp32",
         threads=2,
+        looks=6,
         require_key="/etc/waste-edge/key.pub",
         site="four_bins",
         state="/var/lib/bin",

@@ -7,7 +7,6 @@ import gc
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from waste_edge.device.statistics import Summary
     from waste_edge.device.system.health import Health
     from waste_edge.device.views.display import View
+    from waste_edge.engines.classifier import Classifier
     from waste_edge.site import Site
 
 DEMO_SITE = "six_materials"
@@ -120,7 +120,9 @@ def _watch_once(plan: Plan, clock: Clock, health: Health, stop: Stop, reload: Ca
         messages = start_capture(looked_at, clock, None if plan.no_wait else Patience())
         stack.callback(messages.close)
         # Only now: the capture process starts up while numpy, OpenCV and the engine are imported here.
+        from waste_edge.device.capture.rotate import turned
         from waste_edge.device.decision.policy import Judge
+        from waste_edge.device.inspection import look_ms_of, looks_that_fit
         from waste_edge.device.loop import Limits, Loop
         from waste_edge.device.outbox.event_store import SceneKeeper
         from waste_edge.device.service.notify import Watchdog, watchdog_ns
@@ -134,16 +136,18 @@ def _watch_once(plan: Plan, clock: Clock, health: Health, stop: Stop, reload: Ca
         opened = stack.enter_context(opened_bundle(config.bundle, _key(config)))
         site = _site(plan, opened.manifest)
         classifier = load_classifier(opened, config.engine, config.precision, config.threads)
+        looks = looks_that_fit(look_ms_of(classifier), config.looks)
         view = _view(plan, looked_at.stills, clock)
-        view.started(About.of("the demo clip (rendered)" if plan.demo else looked_at.title, classifier, site))
+        view.started(
+            About.of("the demo clip (rendered)" if plan.demo else looked_at.title, classifier, site, looks=looks)
+        )
         health.set(Condition("config", Level.OK, "in use as it was last read"))
         outbox = stack.enter_context(beside_the_loop(config, state, health, clock))
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())
-        items = _items(Judge(opened.manifest, site), looked_at, outbox)
+        items = _items(Judge(opened.manifest, site), classifier, looks, looked_at, outbox)
         gc.freeze()  # all that the start made stays: no later collection need look through it
         return Loop(
-            messages,
-            partial(classifier.classify, region=site.region),
+            turned(messages, site.rotate),
             items,
             [CameraCondition(health, lambda: messages.abandoned), watchdog, view, *plan.listeners],
             clock,
@@ -181,15 +185,17 @@ def _key(config: StationConfig) -> Path | None:
     return None if config.require_key is None else Path(config.require_key)
 
 
-def _items(judge: Judge, looked_at: Source, outbox: Outbox | None) -> Items:
+def _items(judge: Judge, classifier: Classifier, looks: int, looked_at: Source, outbox: Outbox | None) -> Items:
     """What finds the items: with the scene as it was kept, before a camera that was there when we ended."""
     from waste_edge.device.decision.item_tracker import PassingItems, SingleItems
+    from waste_edge.device.inspection import inspector_of
     from waste_edge.device.vision.camera_health import CameraHealth, Patience
 
     if looked_at.stills:
-        return SingleItems(judge)
+        return SingleItems(judge, classifier.classify)
     # A film may rightly repeat a picture; a camera never does.
-    items = PassingItems(judge, health=CameraHealth(Patience(watch_frozen=looked_at.live)))
+    health = CameraHealth(Patience(watch_frozen=looked_at.live))
+    items = PassingItems(judge, inspector_of(classifier, looks), health=health)
     scene = outbox.scene() if outbox is not None and looked_at.live else None
     if scene:
         items.presence.recall(scene)

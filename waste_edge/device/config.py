@@ -18,6 +18,7 @@ from waste_edge.engines.names import EngineName, Precision
 from waste_edge.files.resources import DEFAULT_BUNDLE
 from waste_edge.files.strict import Strict, read_toml
 
+MAX_LOOKS = 32  # far more than ever helped
 STATE_VARIABLE = "STATE_DIRECTORY"  # systemd names the service's own folder by it
 
 
@@ -27,6 +28,7 @@ class StationConfig(Strict, frozen=True):
     Attributes:
         name: the station's, in every event.
         camera, source, camera_python, bundle, engine, precision, threads, require_key, site: see `waste-edge run`.
+        looks: how often an item is shown to the network; `auto` is what measured best and fits the board.
         state: folder for the outbox and the learnt scene; empty for what systemd gives, or none.
         disk, load, outbox: limits, of the disk, of heat, of what is kept.
         json_lines, mqtt: whom to tell; a sink is there if its table is.
@@ -42,6 +44,7 @@ class StationConfig(Strict, frozen=True):
     threads: int = 1
     require_key: str | None = None
     site: str | None = None
+    looks: int | Literal["auto"] = "auto"
     state: str | None = None
     disk: DiskLimits = msgspec.field(default_factory=DiskLimits)
     load: Thresholds = msgspec.field(default_factory=Thresholds)
@@ -54,6 +57,8 @@ class StationConfig(Strict, frozen=True):
             raise ValueError("camera and source exclude each other; keep one")
         if not 1 <= self.threads <= 64:
             raise ValueError(f"threads must be 1 to 64, got {self.threads}")
+        if self.looks != "auto" and not 1 <= self.looks <= MAX_LOOKS:
+            raise ValueError(f'looks must be "auto" or 1 to {MAX_LOOKS}, got {self.looks}')
         if not self.name:
             raise ValueError("name must not be empty: it is in every event")
 
