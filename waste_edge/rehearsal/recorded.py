@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -121,7 +122,7 @@ def _film(table: Path, name: str) -> Path:
 
 def _in_order(path: Path, name: str, visits: list[Visit]) -> tuple[Visit, ...]:
     ordered = sorted(visits, key=lambda visit: visit.arrives_s)
-    for before, after in zip(ordered, ordered[1:], strict=False):
+    for before, after in itertools.pairwise(ordered):
         if after.arrives_s < before.gone_s:
             raise DataError(
                 f"{path}: {name}: two items are in view at {after.arrives_s:g} s; expected one at a time: "
