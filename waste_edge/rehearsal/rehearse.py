@@ -12,10 +12,10 @@ from waste_edge.device.clock import NS_PER_S
 from waste_edge.device.decision.policy import Judge
 from waste_edge.device.inspection import inspector_of
 from waste_edge.engines.classifier import Classifier
+from waste_edge.evaluation.grounds import Grounds
 from waste_edge.imaging.preprocess import View
 from waste_edge.item.compose import Station as Scenery
 from waste_edge.rehearsal.film import ComposedFilm, Film
-from waste_edge.rehearsal.grounds import Grounds
 from waste_edge.rehearsal.play import Player
 from waste_edge.rehearsal.report import Material, RehearsalReport, Station, report_of
 from waste_edge.rehearsal.score import Outcome, Scorer

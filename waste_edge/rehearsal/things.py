@@ -8,23 +8,19 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from waste_edge.dataset import Photo
 from waste_edge.errors import DataError
 from waste_edge.imaging.frames import Pixels
 from waste_edge.imaging.image_files import find_pictures, read_picture
 from waste_edge.item.compose import Sprite
-from waste_edge.rendering.cutouts import cut_out, sprite_of
+from waste_edge.rendering.cutouts import credible_sprite
 from waste_edge.rendering.held_out import JUDGING
 from waste_edge.rendering.items import ITEM_LABELS, render_item
 from waste_edge.rendering.outliers import stranger_sprite
 from waste_edge.taxonomy import UNKNOWN
 
 _SPRITE_PX = 320
-_LEAST_AREA = 0.04  # of the photograph: a smaller cut-out is seldom the item
-_SOLID = 0.8  # of its convex hull that a credible cut-out fills, as items do and leftovers of a board do not
-_MAIN = 0.1  # of the largest piece's area: a second piece of this size means that the cut failed
 
 
 @dataclass(frozen=True)
@@ -59,20 +55,11 @@ class Candidate:
     draw: Callable[[], Sprite | None]
 
 
-def cut_from(pixels: Pixels) -> Sprite | None:
-    """The item of a photograph on a plain board, RGBA; None where the cut-out is not credible."""
-    cutout = cut_out(pixels)
-    if cutout is None or cutout.board is None:
-        return None
-    sprite = sprite_of(pixels, cutout)
-    return sprite if _is_credible(sprite[..., 3], pixels.shape[0] * pixels.shape[1]) else None
-
-
 def photographed(photos: Sequence[Photo]) -> list[Candidate]:
     """Labelled photographs as candidates."""
 
     def drawer(photo: Photo) -> Callable[[], Sprite | None]:
-        return lambda: cut_from(photo.pixels())
+        return lambda: credible_sprite(photo.pixels())
 
     return [Candidate(photo.label, photo.group, photo.key, drawer(photo)) for photo in photos]
 
@@ -92,7 +79,7 @@ def unknown_in(folder: Path) -> list[Candidate]:
     def drawer(path: Path, seed: int) -> Callable[[], Sprite]:
         def draw() -> Sprite:
             pixels = read_picture(path)
-            whole = cut_from(pixels)
+            whole = credible_sprite(pixels)
             return whole if whole is not None else _outlined(pixels, np.random.default_rng([seed, 11]))
 
         return draw
@@ -173,18 +160,6 @@ def _kept(candidate: Candidate, sprite: Sprite) -> Thing:
         return np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED), np.uint8)
 
     return Thing(candidate.label, candidate.group, candidate.name, draw)
-
-
-def _is_credible(cover: NDArray[np.uint8], area_px: int) -> bool:
-    solid = (cover > 127).astype(np.uint8)
-    contours, _ = cv2.findContours(solid, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    areas = [cv2.contourArea(contour) for contour in contours]
-    if not areas or max(areas) < _LEAST_AREA * area_px:
-        return False
-    if sum(area > _MAIN * max(areas) for area in areas) > 1:
-        return False
-    hull = cv2.contourArea(cv2.convexHull(np.concatenate(contours)))
-    return bool(sum(areas) >= _SOLID * hull)
 
 
 def _outlined(pixels: Pixels, rng: np.random.Generator) -> Sprite:
