@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from waste_edge.bundle.manifest import ARTIFACT_NAMES
 from waste_edge.cli.evaluate import ArtifactChoice
