@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from waste_edge.bundle.opening import REQUIRE_KEY_VARIABLE, opened_bundle
 from waste_edge.files.resources import DEFAULT_BUNDLE
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from waste_edge.bundle.bundle import Bundle
-
 EngineChoice = Literal["auto", "onnx", "litert"]
 PrecisionChoice = Literal["int8", "fp32"]
-
-REQUIRE_KEY_VARIABLE = "WASTE_EDGE_REQUIRE_KEY"
 
 BundleOption = Annotated[
     str, typer.Option("--bundle", "-b", help="A bundle: folder, .zip, or the name of one that ships with the package.")
@@ -50,7 +46,7 @@ DataOption = Annotated[
     ),
 ]
 
-__all__ = ["DEFAULT_BUNDLE"]
+__all__ = ["DEFAULT_BUNDLE", "REQUIRE_KEY_VARIABLE", "opened_bundle"]
 
 
 def console(stderr: bool = False) -> Console:
@@ -58,22 +54,6 @@ def console(stderr: bool = False) -> Console:
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False)
-
-
-@contextlib.contextmanager
-def opened_bundle(given: str, require_key: Path | None = None) -> Iterator[Bundle]:
-    """The bundle a user meant, closed afterwards.
-
-    Args:
-        given: a path, or the name of a shipped bundle.
-        require_key: the public key it must be signed by; if None, the one the environment variable names.
-    """
-    from waste_edge.bundle.bundle import find_bundle, open_bundle
-    from waste_edge.bundle.signing import read_required_key
-
-    key = require_key or os.environ.get(REQUIRE_KEY_VARIABLE)
-    with open_bundle(find_bundle(given), read_required_key(Path(key)) if key else None) as bundle:
-        yield bundle
 
 
 @contextlib.contextmanager

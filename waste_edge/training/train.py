@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from waste_edge.errors import ConfigError
-from waste_edge.training.loop.distributed import crew
+from waste_edge.training.distributed import crew
 from waste_edge.training.loop.fit import fit
 from waste_edge.training.runs import RunInfo
 from waste_edge.training.train_request import Order

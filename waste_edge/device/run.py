@@ -1,4 +1,4 @@
-"""A run carried out as planned: what is looked at, what looks, and who is told."""
+"""Build a station's parts from a plan and run the loop over them: source, engine, policy, outbox, sinks, view."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from waste_edge.cli.common import opened_bundle
+from waste_edge.bundle.opening import opened_bundle
 
 if TYPE_CHECKING:
     from waste_edge.bundle.manifest import Manifest
@@ -197,9 +197,9 @@ def _view(as_json: bool, stills: bool, clock: Clock) -> View:
 
     if as_json:
         return JsonView(sys.stdout)
-    from waste_edge.cli.common import console
+    from rich.console import Console
 
-    terminal = console()
+    terminal = Console(highlight=False)
     if stills or not terminal.is_terminal or terminal.is_dumb_terminal:
         return LineView(sys.stdout, clock)
     from waste_edge.device.views.panel import PanelView
