@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from waste_edge.benchmarks.machine.facts import Machine
+from waste_edge.benchmarks.facts import Machine
 from waste_edge.benchmarks.roofline.model import Roofline
 from waste_edge.benchmarks.scenario import Scenario
 from waste_edge.files.strict import Strict

@@ -107,6 +107,7 @@ def _watch_once(plan: Plan, clock: Clock, health: Health, stop: Stop, reload: Ca
         messages = start_capture(looked_at, clock, None if plan.no_wait else Patience())
         stack.callback(messages.close)
         # Only now: the capture process starts up while numpy, OpenCV and the engine are imported here.
+        from waste_edge.device.camera_condition import CameraCondition
         from waste_edge.device.decision.policy import Judge
         from waste_edge.device.loop import Limits, Loop
         from waste_edge.device.outbox.event_store import SceneKeeper
@@ -114,7 +115,6 @@ def _watch_once(plan: Plan, clock: Clock, health: Health, stop: Stop, reload: Ca
         from waste_edge.device.station import beside_the_loop
         from waste_edge.device.system.condition import Condition, Level
         from waste_edge.device.views.display import About
-        from waste_edge.device.vision.camera_condition import CameraCondition
         from waste_edge.engines.classifier import load_classifier
 
         state = _state(plan)

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.engines.engine import LITERT_MODULES, Output
+from waste_edge.engines.interface import Output
+from waste_edge.engines.names import LITERT_MODULES
 from waste_edge.errors import BundleError, EngineError, MissingPackageError
 from waste_edge.imaging.frames import Pixels
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from waste_edge.engines.engine import Output
+from waste_edge.engines.interface import Output
 from waste_edge.errors import BundleError, EngineError
 from waste_edge.imaging.frames import Pixels
 
