@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from waste_edge.bundle.opening import REQUIRE_KEY_VARIABLE, opened_bundle
+from waste_edge.bundle.signing import REQUIRE_KEY_VARIABLE
+from waste_edge.errors import extra_required as host_only
 from waste_edge.files.resources import DEFAULT_BUNDLE
+from waste_edge.files.text import visible, visible_json
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from waste_edge.bundle.bundle import Bundle
 
 EngineChoice = Literal["auto", "onnx", "litert"]
 PrecisionChoice = Literal["int8", "fp32"]
@@ -36,6 +40,13 @@ RequireKeyOption = Annotated[
         "device by the variable, which every verb heeds.",
     ),
 ]
+AllowOlderOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-older",
+        help="Where a key is required: take an older version of a bundle than this device has used, and keep to that.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 DataOption = Annotated[
     Path,
@@ -46,14 +57,33 @@ DataOption = Annotated[
     ),
 ]
 
-__all__ = ["DEFAULT_BUNDLE", "REQUIRE_KEY_VARIABLE", "opened_bundle"]
+__all__ = ["DEFAULT_BUNDLE", "host_only"]
 
 
 def console(stderr: bool = False) -> Console:
-    """A rich console; tables and colours fall back to plain text where there is no terminal."""
-    from rich.console import Console
+    """A rich console that shows text from outside escaped; plain text where there is no terminal."""
+    from waste_edge.cli.screen import Screen
 
-    return Console(stderr=stderr, highlight=False)
+    return Screen(stderr=stderr, highlight=False)
+
+
+def say(text: str, err: bool = False) -> None:
+    """Print lines of ours that may hold text from outside."""
+    typer.echo(visible(text, lines=True), err=err)
+
+
+def say_json(document: str) -> None:
+    """Print a JSON document, or a line of one."""
+    typer.echo(visible_json(document.removesuffix("\n")))
+
+
+@contextlib.contextmanager
+def opened_bundle(given: str, require_key: Path | None = None, allow_older: bool = False) -> Iterator[Bundle]:
+    """The bundle a user meant, closed afterwards; see `open_required`."""
+    from waste_edge.bundle.opening import open_required
+
+    with open_required(given, require_key, allow_older) as bundle:
+        yield bundle
 
 
 @contextlib.contextmanager
@@ -65,18 +95,3 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-@contextlib.contextmanager
-def host_only(extra: str) -> Iterator[None]:
-    """Say which extra to install when a workstation's verb meets a runtime-only installation."""
-    from waste_edge.errors import MissingPackageError
-
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.startswith("waste_edge"):
-            raise
-        raise MissingPackageError(
-            f"{error.name} is not installed: this verb belongs on a workstation; pip install 'waste-edge[{extra}]'"
-        ) from error
