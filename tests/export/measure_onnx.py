@@ -26,7 +26,7 @@ import numpy as np
 from waste_edge.benchmarks.scenario import make_pictures
 from waste_edge.bundle.bundle import open_bundle
 from waste_edge.engines.engine import open_engine
-from waste_edge.engines.graph.graph import read_graph
+from waste_edge.engines.graph.reading import read_graph
 from waste_edge.engines.graph.report import check_file
 from waste_edge.engines.graph.targets import read_target
 from waste_edge.engines.onnx import onnxruntime
