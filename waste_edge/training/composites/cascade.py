@@ -185,8 +185,8 @@ def _check_finished(stage: _Stage, order: Order, data: Path, info: RunInfo) -> N
     weights = sha256_of(order.weights) if order.weights else ""
     if (info.recipe, info.data_fingerprint, info.initial_weights_sha256) != (stage.recipe, fingerprint, weights):
         raise RunError(
-            f"{order.out / stage.folder}: was trained by another recipe, on other pictures or from other weights; give "
-            "what it was started with, or another --out"
+            f"{order.out / stage.folder}: was trained by another recipe, on other pictures or from other weights; "
+            "give what it was started with, or another --out"
         )
 
 
