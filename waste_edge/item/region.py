@@ -25,8 +25,9 @@ __all__ = ["Ground", "ItemRegion", "find_item", "in_frame"]
 Mask = NDArray[np.bool_]
 _Bytes = NDArray[np.uint8]
 
-_LEVEL = 10  # a smaller difference is never one
-_NOISE = 5.0  # nor is one within so many deviations of the noise
+_CONTRAST = 0.075  # a difference of less than this share of the ground's mean brightness is never one
+_LEAST_LEVEL, _MOST_LEVEL = 5.0, 10.0  # what that is at least and at most
+_NOISE = 1.7  # nor is one within so many deviations of the noise, as far as a quarter of the view tells it
 _SHARP = 0.05  # change of relative brightness a working pixel that no soft shadow has
 _ONE = 128  # relative brightness in bytes: up to twice as bright
 _DARK = 8  # levels added before dividing: black pixels say little about the light
@@ -116,7 +117,7 @@ def _differences(look: Pixels, expected: Pixels, unsteady: _Bytes) -> tuple[_Byt
     seen = cv2.cvtColor(look, cv2.COLOR_RGB2GRAY)
     base = cv2.cvtColor(expected, cv2.COLOR_RGB2GRAY)
     step = cv2.absdiff(seen, base)
-    limit = cv2.add(unsteady, _limit_of(np.asarray(step, np.uint8)))
+    limit = cv2.add(unsteady, _limit_of(np.asarray(step, np.uint8), np.asarray(base, np.uint8)))
     changed = cv2.compare(step, limit, cv2.CMP_GT)
     ratio = cv2.divide(cv2.add(seen, _DARK), cv2.add(base, _DARK), scale=_ONE)
     # What the ground would look like in the shade: the same colours, so much darker.
@@ -147,12 +148,13 @@ def _enclosed(certain: _Bytes, changed: _Bytes) -> _Bytes:
     return np.asarray(cv2.bitwise_or(certain, surrounded.astype(np.uint8)[labels] * np.uint8(255)), np.uint8)
 
 
-def _limit_of(step: _Bytes) -> int:
-    """The least difference that is not noise: of the quieter half of the view the deviation, several times."""
+def _limit_of(step: _Bytes, base: _Bytes) -> int:
+    """The least difference from the ground, (h, w), that is neither noise nor a breath of shadow: a level."""
     sample = step[2::5, 2::5].ravel()
     # The lower quartile of |x| of a normal distribution is 0.319 deviations; an item may cover half of the view.
     deviation = float(np.partition(sample, sample.size // 4)[sample.size // 4] + 0.5) / 0.319
-    return int(min(40.0, max(float(_LEVEL), _NOISE * deviation / 3)))
+    level = min(_MOST_LEVEL, max(_LEAST_LEVEL, _CONTRAST * cv2.mean(base)[0]))
+    return int(min(40.0, max(level, _NOISE * deviation)))
 
 
 def _parts(marks: _Bytes) -> list[Mask]:

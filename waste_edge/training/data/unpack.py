@@ -146,7 +146,7 @@ def _zip_entries(archive: Path, opened: zipfile.ZipFile, limits: Limits) -> Iter
 
 def _tar_entries(archive: Path, opened: tarfile.TarFile, limits: Limits) -> Iterator[_Entry]:
     for count, member in enumerate(opened):
-        opened.members.clear()  # else a million of them stay in memory
+        opened.members.clear()  # type: ignore[attr-defined]  # else a million of them stay in memory
         if count > limits.files:  # folders too
             raise _bomb(archive, count, 0, 0)
         if not (member.isreg() or member.isdir()):
