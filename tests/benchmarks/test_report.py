@@ -10,11 +10,11 @@ import pytest
 from tests.benchmarks.reports import made_up_report
 from tests.device.boards import HEALTHY_PI5, write
 from waste_edge.benchmarks.accuracy import agreement
+from waste_edge.benchmarks.endurance import WINDOWS, endure
 from waste_edge.benchmarks.report import benchmark
 from waste_edge.benchmarks.scenario import quick
 from waste_edge.benchmarks.schema import BenchReport
 from waste_edge.benchmarks.show import markdown, rows_table, sentences
-from waste_edge.benchmarks.station.endurance import WINDOWS, endure
 from waste_edge.benchmarks.station.first_decision import time_starts
 from waste_edge.benchmarks.station.stages import STAGES, WARM_UP_FRAMES, measure_stages
 from waste_edge.bundle.bundle import Bundle, open_bundle

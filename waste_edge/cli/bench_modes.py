@@ -40,7 +40,7 @@ class Wish:
 def measure(named: Sequence[str], scenario: Scenario, data: Path | None, wish: Wish) -> None:
     """Time what is named, against each other."""
     from waste_edge.benchmarks.report import benchmark
-    from waste_edge.benchmarks.roofline.report import with_roofline
+    from waste_edge.benchmarks.roofline_report import with_roofline
 
     earlier = _earlier(wish)
     with _opened(named) as given, _progress() as progress:
@@ -80,7 +80,7 @@ def _show(report: BenchReport, earlier: BenchReport | None, wish: Wish) -> None:
 
 def soak(named: Sequence[str], minutes: float, superfluous: Sequence[str], wish: Wish) -> None:
     """Run the loop of a station with one bundle."""
-    from waste_edge.benchmarks.station.endurance import endure, print_soak
+    from waste_edge.benchmarks.endurance import endure, print_soak
 
     if superfluous or len(named) != 1 or named[0].endswith((".onnx", ".tflite")):
         what = ", ".join(superfluous) or " ".join(named)
@@ -95,8 +95,8 @@ def soak(named: Sequence[str], minutes: float, superfluous: Sequence[str], wish:
 
 def replay(path: Path, superfluous: Sequence[str], wish: Wish) -> None:
     """Show a recorded run as if it had just been measured."""
+    from waste_edge.benchmarks.endurance import print_soak
     from waste_edge.benchmarks.schema import SoakReport
-    from waste_edge.benchmarks.station.endurance import print_soak
 
     if superfluous:
         raise UserError(f"--recorded measures nothing; got {', '.join(superfluous)} as well; leave that out")

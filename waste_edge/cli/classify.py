@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,9 +19,9 @@ from waste_edge.cli.common import (
     RequireKeyOption,
     ThreadsOption,
     opened_bundle,
-    say,
     say_json,
 )
+from waste_edge.cli.given_pictures import pictures_of, report
 from waste_edge.errors import PictureError, UserError
 from waste_edge.files.text import as_line, visible
 
@@ -109,32 +108,6 @@ def _classify(
             except PictureError as error:
                 failures += report(error)
     return 2 if failures else 0
-
-
-def pictures_of(given: Path) -> Iterator[Path]:
-    """The pictures below a folder, or the path itself; raises PictureError for a folder without pictures."""
-    from waste_edge.files.remarks import remark
-    from waste_edge.imaging.image_files import look_for_pictures
-
-    if not given.is_dir():
-        yield given
-        return
-    try:
-        found = look_for_pictures(given)
-    except OSError as error:
-        raise PictureError(f"{error.filename}: cannot be listed ({error.strerror}); check its permissions") from error
-    told = found.remark(given)
-    if not found.pictures:
-        raise PictureError(told or f"{given}: folder without pictures; expected .jpg, .png or the like in it")
-    if told:
-        remark(told)
-    yield from found.pictures
-
-
-def report(error: PictureError) -> int:
-    """Tell of one failure in one line on stderr; returns 1, to be counted."""
-    say(f"waste-edge: {visible(str(error))}", err=True)
-    return 1
 
 
 def _write_json(path: Path, prediction: Prediction, labels: tuple[str, ...]) -> None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,7 +20,9 @@ from waste_edge.cli.common import (
     StationBundleOption,
     ThreadsOption,
 )
-from waste_edge.cli.watch import Plan, watch
+
+if TYPE_CHECKING:
+    from waste_edge.device.run import Plan
 
 CameraOption = Annotated[
     str | None,
@@ -122,6 +124,7 @@ def command(
     import atexit
     import gc
 
+    from waste_edge.device.run import watch
     from waste_edge.device.signals import stopped_by_signals
     from waste_edge.device.system.thread_limits import ONE_THREAD
 
@@ -142,6 +145,7 @@ def _plan(context: typer.Context, path: Path | None) -> Plan:
     import msgspec
 
     from waste_edge.device.config import StationConfig, read_config, with_paths
+    from waste_edge.device.run import Plan
     from waste_edge.errors import UserError
 
     options: dict[str, Any] = context.params

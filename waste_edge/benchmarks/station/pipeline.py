@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from waste_edge.benchmarks.station.simulated_clock import DrawnTime
 from waste_edge.bundle.bundle import Bundle
+from waste_edge.device.camera_condition import CameraCondition
 from waste_edge.device.cameras.camera import Layout, RawFrame
 from waste_edge.device.cameras.memory import create_memory
 from waste_edge.device.cameras.shared import Reader, Writer
@@ -42,7 +43,6 @@ from waste_edge.device.decision.policy import Judge
 from waste_edge.device.loop import Limits, Loop
 from waste_edge.device.system.health import Health
 from waste_edge.device.views.display import About, JsonView
-from waste_edge.device.vision.camera_condition import CameraCondition
 from waste_edge.device.vision.camera_health import CameraHealth
 from waste_edge.device.vision.inspection import USUAL_LOOKS, Inspector, ItemView, inspector_of
 from waste_edge.device.vision.presence import Presence, State

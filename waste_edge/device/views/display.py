@@ -13,13 +13,13 @@ from typing import Any, TextIO
 
 import msgspec
 
+from waste_edge.device.camera_condition import CAMERA
 from waste_edge.device.capture import Absent, BadPicture, Opened
 from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.device.decision.item_tracker import Event
 from waste_edge.device.loop import Listener, Seen
 from waste_edge.device.statistics import Summary
 from waste_edge.device.system.condition import Condition, Level
-from waste_edge.device.vision.camera_condition import CAMERA
 from waste_edge.device.vision.presence import State
 from waste_edge.engines.classifier import Classifier, Prediction
 from waste_edge.files.text import as_line, visible, visible_json

@@ -1,4 +1,4 @@
-"""A run carried out as planned: what is looked at, what looks, and who is told."""
+"""Build a station's parts from a plan and run the loop over them: source, engine, policy, outbox, sinks, view."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from waste_edge.cli.common import opened_bundle
 
 if TYPE_CHECKING:
     from waste_edge.bundle.manifest import Manifest
@@ -123,6 +121,7 @@ def _notifier() -> Notifier:
 
 def _checked(plan_anew: Callable[[], Plan], old: Plan, health: Health, clock: Clock) -> Plan | None:
     """A new plan, if all that it names can be used; else the old one stays, and health says why."""
+    from waste_edge.bundle.opening import open_required
     from waste_edge.device.decision.policy import Judge
     from waste_edge.device.station import build_sinks, check_state
     from waste_edge.device.system.condition import Condition, Level
@@ -132,7 +131,7 @@ def _checked(plan_anew: Callable[[], Plan], old: Plan, health: Health, clock: Cl
         plan = plan_anew()
         config = plan.config
         _source(plan, clock)
-        with opened_bundle(_choice(plan).bundle, _key(config), config.allow_older) as opened:
+        with open_required(_choice(plan).bundle, _key(config), config.allow_older) as opened:
             Judge(opened.manifest, _site(plan, opened.manifest))
             load_classifier(opened, config.engine, config.precision, config.threads)
         state = _state(plan)
@@ -164,6 +163,8 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         messages = start_capture(looked_at, clock, None if plan.no_wait else Patience())
         stack.callback(messages.close)
         # Only now: the capture process starts up while numpy, OpenCV and the engine are imported here.
+        from waste_edge.bundle.opening import open_required
+        from waste_edge.device.camera_condition import CameraCondition
         from waste_edge.device.capture.rotate import turned
         from waste_edge.device.decision.policy import Judge
         from waste_edge.device.loop import Limits, Loop
@@ -172,13 +173,12 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         from waste_edge.device.station import beside_the_loop
         from waste_edge.device.system.condition import Condition, Level
         from waste_edge.device.views.display import About
-        from waste_edge.device.vision.camera_condition import CameraCondition
         from waste_edge.device.vision.inspection import look_ms_of, looks_that_fit
         from waste_edge.engines.classifier import load_classifier
 
         state = _state(plan)
         choice = _choice(plan)
-        opened = stack.enter_context(opened_bundle(choice.bundle, _key(config), config.allow_older))
+        opened = stack.enter_context(open_required(choice.bundle, _key(config), config.allow_older))
         site = _site(plan, opened.manifest)
         classifier = load_classifier(opened, config.engine, config.precision, config.threads)
         looks = looks_that_fit(choice.look_ms or look_ms_of(classifier), config.looks)
@@ -209,11 +209,12 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
 
 def _choice(plan: Plan) -> BundleChoice:
     """Which bundle: the one that was named, or what this board affords."""
+    from waste_edge.bundle.opening import open_required
     from waste_edge.device.bundle_choice import EngineWish, choose_bundle
 
     config = plan.config
     wish = EngineWish(config.engine, config.precision, config.threads)
-    opened = partial(opened_bundle, require_key=_key(config), allow_older=config.allow_older)
+    opened = partial(open_required, require_key=_key(config), allow_older=config.allow_older)
     return choose_bundle(config.bundle, opened, wish, _state(plan))
 
 
@@ -287,9 +288,9 @@ def _view(plan: Plan, stills: bool, clock: Clock) -> View:
         return View()
     if plan.as_json:
         return JsonView(sys.stdout)
-    from waste_edge.cli.common import console
+    from rich.console import Console
 
-    terminal = console()
+    terminal = Console(highlight=False)
     if stills or not terminal.is_terminal or terminal.is_dumb_terminal:
         return LineView(sys.stdout, clock)
     from waste_edge.device.views.panel import PanelView
