@@ -82,6 +82,17 @@ def stages_table(report: BenchReport) -> tuple[list[str], Cells]:
     return headings, cells
 
 
+def situations_table(report: BenchReport) -> tuple[list[str], Cells]:
+    """What a station does again and again: empty frames, and items from settled to decision."""
+    headings = ["at a station", "network", "p50 ms", "p95 ms", "timed"]
+    cells = [
+        [one.what, _short(report, pipeline.key), f"{one.p50_ms:.3f}", f"{one.p95_ms:.3f}", str(one.samples)]
+        for pipeline in report.pipelines
+        for one in pipeline.situations
+    ]
+    return headings, cells
+
+
 def starts_table(report: BenchReport) -> tuple[list[str], Cells]:
     """Loading; a fresh process, its first decision, its memory; and the energy of an inference where a row has one."""
     energy = any(row.energy for row in report.rows)
@@ -156,7 +167,7 @@ def verdict(valid: bool, disturbances: Sequence[Disturbance], stand_in: str) -> 
 
 def tables(report: BenchReport) -> list[tuple[list[str], Cells]]:
     """All that have lines."""
-    made = [rows_table(report), stages_table(report), starts_table(report)]
+    made = [rows_table(report), stages_table(report), situations_table(report), starts_table(report)]
     if report.roofline is not None:
         name = partial(_short, report)
         made += [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from waste_edge.cli.common import REQUIRE_KEY_VARIABLE, console, opened_bundle, say
+from waste_edge.cli.common import console, opened_bundle, say
 from waste_edge.cli.output.bench_plots import draw, read_recorded
 from waste_edge.errors import BundleError, UserError
 
@@ -136,9 +135,11 @@ def _end(report: BenchReport | SoakReport, wish: Wish) -> None:
 def _opened(named: Sequence[str]) -> Iterator[list[Given]]:
     """Bundles and files, the bundles closed afterwards."""
     from waste_edge.benchmarks.baseline import SUFFIXES
+    from waste_edge.bundle.opening import required_key_path
+    from waste_edge.bundle.signing import REQUIRE_KEY_VARIABLE
 
     unsigned = [name for name in named if Path(name).suffix in SUFFIXES]
-    if unsigned and os.environ.get(REQUIRE_KEY_VARIABLE):
+    if unsigned and required_key_path() is not None:
         raise UserError(f"{unsigned[0]}: a lone file is not signed, and {REQUIRE_KEY_VARIABLE} is set; give a bundle")
     with contextlib.ExitStack() as stack:
         given: list[Given] = []

@@ -10,6 +10,7 @@ import typer
 
 from waste_edge.cli.common import (
     DEFAULT_BUNDLE,
+    AllowOlderOption,
     BundleOption,
     EngineChoice,
     EngineOption,
@@ -26,6 +27,9 @@ from waste_edge.errors import PictureError, UserError
 from waste_edge.files.text import as_line, visible
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from waste_edge.bundle.bundle import Bundle
     from waste_edge.engines.classifier import Prediction
 
 
@@ -38,6 +42,7 @@ def command(
     precision: PrecisionOption = "int8",
     threads: ThreadsOption = 1,
     require_key: RequireKeyOption = None,
+    allow_older: AllowOlderOption = False,
     run: Annotated[Path | None, typer.Option("--run", help="Ask a training run instead of a bundle.")] = None,
     text: Annotated[str | None, typer.Option("--text", help="What a run that reads is given to read.")] = None,
     text_from_name: Annotated[
@@ -73,16 +78,17 @@ def command(
         raise UserError("--text, --text-from-name and --logits are for training runs; name one with --run")
     if not paths:
         raise UserError("missing PATH: give pictures, or folders that hold some")
-    raise typer.Exit(_classify(paths, bundle, engine, precision, threads, require_key, json))
+    raise typer.Exit(
+        _classify(paths, opened_bundle(bundle, require_key, allow_older), engine, precision, threads, json)
+    )
 
 
 def _classify(
     paths: list[Path],
-    bundle: str,
+    opening: AbstractContextManager[Bundle],
     engine: EngineChoice,
     precision: PrecisionChoice,
     threads: int,
-    require_key: Path | None,
     json: bool,
 ) -> int:
     """Ask a bundle; returns the exit code."""
@@ -90,7 +96,7 @@ def _classify(
     from waste_edge.imaging.image_files import read_picture
 
     failures = 0
-    with opened_bundle(bundle, require_key) as opened:
+    with opening as opened:
         classifier = load_classifier(opened, engine, precision, threads)
         write = _write_json if json else _write_line
         for given in paths:

@@ -91,6 +91,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     occupy_standard_streams()
     words = with_camera_value(sys.argv[1:] if arguments is None else arguments)
     _prepare_process()
+    if any("://" in word for word in words):
+        from waste_edge.cli.command_line import hide_passwords
+
+        hide_passwords(words)
     try:
         _refuse_undecodable(words)
         try:
@@ -128,7 +132,8 @@ def _prepare_process() -> None:
             stream.reconfigure(errors="replace")
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda received, _frame: sys.exit(128 + received))
+            if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+                signal.signal(number, lambda received, _frame: sys.exit(128 + received))
 
 
 def _write_no_more() -> None:

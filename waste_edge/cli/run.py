@@ -12,6 +12,7 @@ import typer
 
 from waste_edge.cli.common import (
     DEFAULT_BUNDLE,
+    AllowOlderOption,
     BundleOption,
     EngineOption,
     JsonOption,
@@ -63,7 +64,7 @@ ConfigOption = Annotated[
     ),
 ]
 StateOption = Annotated[
-    Path | None,
+    str | None,  # not a Path: that of an empty word is the current folder
     typer.Option(
         "--state",
         metavar="DIR",
@@ -92,6 +93,7 @@ def command(
     precision: PrecisionOption = "int8",
     threads: ThreadsOption = 1,
     require_key: RequireKeyOption = None,
+    allow_older: AllowOlderOption = False,
     site: SiteOption = None,
     state: StateOption = None,
     camera_python: CameraPythonOption = None,
@@ -139,7 +141,7 @@ def _plan(context: typer.Context, path: Path | None) -> Plan:
     """The configuration, read now, with the options of the command line in the place of its keys."""
     import msgspec
 
-    from waste_edge.device.config import StationConfig, read_config
+    from waste_edge.device.config import StationConfig, read_config, with_paths
     from waste_edge.errors import UserError
 
     options: dict[str, Any] = context.params
@@ -160,8 +162,11 @@ def _plan(context: typer.Context, path: Path | None) -> Plan:
         for name, value in given.items()
         if name in StationConfig.__struct_fields__
     }
-    config = msgspec.structs.replace(config, **changes)
-    return Plan(config, options["demo"], options["as_json"], options["no_wait"], options["frames"], options["duration"])
+    if changes.get("state") == "":
+        raise UserError("--state is empty; expected a folder (is a variable of your script unset?)")
+    config = with_paths(msgspec.structs.replace(config, **changes))
+    limits = (options["frames"], options["duration"])
+    return Plan(config, options["demo"], options["as_json"], options["no_wait"], *limits, config_path=path)
 
 
 def _was_given(context: typer.Context, name: str) -> bool:

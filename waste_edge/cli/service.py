@@ -108,13 +108,23 @@ def update(
     version: Annotated[
         str, typer.Option("--version", metavar="X", help="This version, from the package index that pip is set to.")
     ] = "",
+    hashes: Annotated[
+        Path | None,
+        typer.Option(
+            "--hashes",
+            metavar="FILE",
+            help="With --version: a requirements file of pip's with a hash for each package.",
+        ),
+    ] = None,
     dry_run: DryRunOption = False,
 ) -> None:
     """Put the service on another version, and back if it is not ready within 120 s. Needs root.
 
     The new version is installed beside the old one, which works on meanwhile;
     then the service is started from it. Settings and data stay as they are. The
-    old version is kept until the next update.
+    old version is kept until the next update. Wheels are held against the
+    folder's SHA256SUMS; where the station requires a key, that list must be
+    signed with it (SHA256SUMS.sig).
 
     Example: [bold]sudo waste-edge service update --wheels /media/stick/wheels[/]
     """
@@ -123,7 +133,7 @@ def update(
     from waste_edge.device.service.update import plan
     from waste_edge.device.service.update import update as update_service
 
-    source, environments = Source(wheels, version, online), Environments()
+    source, environments = Source(wheels, version, online, hashes), Environments()
     if dry_run:
         say("\n".join(plan(source, environments)))
     elif update_service(source, unit.Places(), environments, tell=say):
