@@ -27,11 +27,11 @@ from PIL import Image
 
 from waste_edge.bundle.bundle import Bundle, open_bundle
 from waste_edge.bundle.opening import open_required
-from waste_edge.cli.watch import Plan, watch
 from waste_edge.device.config import StationConfig, read_config
 from waste_edge.device.decision.item_tracker import Event
 from waste_edge.device.decision.policy import Decision
 from waste_edge.device.loop import Listener
+from waste_edge.device.run import Plan, watch
 from waste_edge.device.signals import Stop
 from waste_edge.device.statistics import Summary
 from waste_edge.engines import classifier as engines
@@ -426,7 +426,7 @@ class _Options:
 
 def _train(recipe: PathLike, data: PathLike, out: PathLike, teachers: Sequence[PathLike], options: _Options) -> RunInfo:
     with extra_required("train"):
-        from waste_edge.training.loop.distributed import crew
+        from waste_edge.training.distributed import crew
         from waste_edge.training.loop.training_loop import LoggingWatcher
         from waste_edge.training.recipe import read_recipe
         from waste_edge.training.runs import open_run

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from waste_edge.cli.common import console, opened_bundle
+from waste_edge.cli.common import console, opened_bundle, say
 from waste_edge.cli.output.bench_plots import draw, read_recorded
 from waste_edge.errors import BundleError, UserError
 
@@ -40,7 +40,7 @@ class Wish:
 def measure(named: Sequence[str], scenario: Scenario, data: Path | None, wish: Wish) -> None:
     """Time what is named, against each other."""
     from waste_edge.benchmarks.report import benchmark
-    from waste_edge.benchmarks.roofline.report import with_roofline
+    from waste_edge.benchmarks.roofline_report import with_roofline
 
     earlier = _earlier(wish)
     with _opened(named) as given, _progress() as progress:
@@ -67,7 +67,7 @@ def _show(report: BenchReport, earlier: BenchReport | None, wish: Wish) -> None:
     if wish.form == "table":
         print_report(report, console())
     elif wish.form == "markdown":
-        typer.echo(markdown(report), nl=False)
+        say(markdown(report).removesuffix("\n"))
     if earlier is None:
         return
     comparison = compare(earlier, report)
@@ -75,12 +75,12 @@ def _show(report: BenchReport, earlier: BenchReport | None, wish: Wish) -> None:
         print_comparison(comparison, console())
         return
     for sentence in sentences(comparison):
-        typer.echo(sentence, err=True)
+        say(sentence, err=True)
 
 
 def soak(named: Sequence[str], minutes: float, superfluous: Sequence[str], wish: Wish) -> None:
     """Run the loop of a station with one bundle."""
-    from waste_edge.benchmarks.station.endurance import endure, print_soak
+    from waste_edge.benchmarks.endurance import endure, print_soak
 
     if superfluous or len(named) != 1 or named[0].endswith((".onnx", ".tflite")):
         what = ", ".join(superfluous) or " ".join(named)
@@ -95,8 +95,8 @@ def soak(named: Sequence[str], minutes: float, superfluous: Sequence[str], wish:
 
 def replay(path: Path, superfluous: Sequence[str], wish: Wish) -> None:
     """Show a recorded run as if it had just been measured."""
+    from waste_edge.benchmarks.endurance import print_soak
     from waste_edge.benchmarks.schema import SoakReport
-    from waste_edge.benchmarks.station.endurance import print_soak
 
     if superfluous:
         raise UserError(f"--recorded measures nothing; got {', '.join(superfluous)} as well; leave that out")
@@ -118,16 +118,16 @@ def _end(report: BenchReport | SoakReport, wish: Wish) -> None:
 
     text = to_json(report)
     if wish.form == "json":
-        typer.echo(text, nl=False)
+        say(text.removesuffix("\n"))
     if wish.out is not None:
         write_atomically(wish.out, text)
     if wish.plots is not None:
         for drawn in draw(report, wish.plots):
-            typer.echo(f"drawn: {drawn}", err=True)
+            say(f"drawn: {drawn}", err=True)
     if not report.valid:
         if wish.form != "table":
             reasons = "; ".join(f"{one.what}: {one.text}" for one in report.disturbances)
-            typer.echo(f"waste-edge: this run is invalid ({reasons})", err=True)
+            say(f"waste-edge: this run is invalid ({reasons})", err=True)
         raise typer.Exit(INVALID)
 
 

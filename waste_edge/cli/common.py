@@ -11,7 +11,8 @@ import typer
 
 from waste_edge.bundle.signing import REQUIRE_KEY_VARIABLE
 from waste_edge.errors import extra_required as host_only
-from waste_edge.files.resources import DEFAULT_BUNDLE
+from waste_edge.files.resources import AUTO_BUNDLE, DEFAULT_BUNDLE
+from waste_edge.files.text import visible, visible_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,6 +24,15 @@ PrecisionChoice = Literal["int8", "fp32"]
 
 BundleOption = Annotated[
     str, typer.Option("--bundle", "-b", help="A bundle: folder, .zip, or the name of one that ships with the package.")
+]
+StationBundleOption = Annotated[
+    str,
+    typer.Option(
+        "--bundle",
+        "-b",
+        help="A bundle: folder, .zip, or the name of one that ships with the package. auto: the most accurate shipped "
+        "one that this board affords, measured once.",
+    ),
 ]
 EngineOption = Annotated[
     EngineChoice, typer.Option("--engine", help="What runs the network; auto is LiteRT where it is installed.")
@@ -56,14 +66,24 @@ DataOption = Annotated[
     ),
 ]
 
-__all__ = ["DEFAULT_BUNDLE", "host_only"]
+__all__ = ["AUTO_BUNDLE", "DEFAULT_BUNDLE", "host_only"]
 
 
 def console(stderr: bool = False) -> Console:
-    """A rich console; tables and colours fall back to plain text where there is no terminal."""
-    from rich.console import Console
+    """A rich console that shows text from outside escaped; plain text where there is no terminal."""
+    from waste_edge.cli.screen import Screen
 
-    return Console(stderr=stderr, highlight=False)
+    return Screen(stderr=stderr, highlight=False)
+
+
+def say(text: str, err: bool = False) -> None:
+    """Print lines of ours that may hold text from outside."""
+    typer.echo(visible(text, lines=True), err=err)
+
+
+def say_json(document: str) -> None:
+    """Print a JSON document, or a line of one."""
+    typer.echo(visible_json(document.removesuffix("\n")))
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waste_edge.cli.common import AllowOlderOption, JsonOption, RequireKeyOption, console, opened_bundle
+from waste_edge.cli.common import AllowOlderOption, JsonOption, RequireKeyOption, console, opened_bundle, say_json
 
 if TYPE_CHECKING:
     from waste_edge.engines.verify import Replay, Verification
@@ -40,11 +40,11 @@ def command(
         with opened_bundle(bundle, require_key, allow_older) as opened:
             result = trial.verify(opened)
     except UserError as error:
-        if json:
-            typer.echo(to_json(Verification(bundle=bundle, error=str(error))), nl=False)
+        if json:  # whoever reads it learns why there is no result
+            say_json(to_json(Verification(bundle=bundle, error=str(error))))
         raise
     if json:
-        typer.echo(to_json(result), nl=False)
+        say_json(to_json(result))
     else:
         _print(result)
     raise typer.Exit(0 if result.ok else 2)

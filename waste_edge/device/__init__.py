@@ -5,6 +5,7 @@ See
   capture/       reads a camera apart from inference, in a process of its own; the newest frame wins
   vision/camera_health.py, vision/camera_faults.py   can the picture be trusted?
   vision/scene.py, vision/presence.py                is something there? empty, arriving, settled, decided, cleared
+  vision/inspection.py                               what the network is shown of an item, and how often
 Decide
   decision/item_tracker.py       from frames to items, each decided once
   decision/policy.py, decision/routing.py   from what was predicted of an item to the stream of least expected cost
@@ -16,7 +17,7 @@ Tell
 Stay up
   loop.py        puts them together and tells the listeners; signals.py ends it, statistics.py counts
   config.py, station.py, system/housekeeping.py   station.toml, and what runs beside the loop
-  system/health.py, system/condition.py, vision/camera_condition.py   how each part fares
+  system/health.py, system/condition.py, camera_condition.py   how each part fares
   system/board.py, system/shedding.py, system/disk.py, system/command.py   heat, power, disk, and what follows
   service/unit.py, service/status.py, service/steps.py, service/notify.py   the same under systemd
   service/environments.py, service/update.py   where its environments lie, and how a newer version takes over

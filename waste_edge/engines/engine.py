@@ -4,37 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from waste_edge.bundle.files import NetworkFile, read_network
 from waste_edge.bundle.manifest import ArtifactName, Manifest
+from waste_edge.engines.interface import Engine as Engine
+from waste_edge.engines.interface import Output as Output
+from waste_edge.engines.names import LITERT_MODULES as LITERT_MODULES
 from waste_edge.engines.names import EngineName as EngineName
 from waste_edge.engines.names import Precision as Precision
 from waste_edge.errors import BundleError, EngineError, MissingPackageError
-from waste_edge.imaging.frames import Pixels
 
 ENGINE_NAMES: tuple[EngineName, ...] = ("litert", "onnx")  # in the order `auto` prefers them
-LITERT_MODULES = ("ai_edge_litert", "tflite_runtime")  # same Interpreter, the maintained one first
-
-
-class Output(NamedTuple):
-    """One picture's answer: `logits` float32 (C,) and pooled `features` float32 (F,)."""
-
-    logits: NDArray[np.float32]
-    features: NDArray[np.float32]
-
-
-class Engine(Protocol):
-    """A loaded network. `name` says which library, with its version, runs it."""
-
-    name: str
-
-    def infer(self, pixels: Pixels) -> Output:
-        """Answer for uint8 (H, W, 3) RGB of exactly the network's input size."""
-        ...
 
 
 def engine_of(artifact: ArtifactName) -> EngineName:

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waste_edge.bundle.files import NetworkFile
-from waste_edge.engines.engine import LITERT_MODULES, Output
+from waste_edge.engines.interface import Output
+from waste_edge.engines.names import LITERT_MODULES
 from waste_edge.engines.stderr import without_greeting
 from waste_edge.errors import BundleError, EngineError, MissingPackageError
 from waste_edge.imaging.frames import Pixels

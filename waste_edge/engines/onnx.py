@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from waste_edge.bundle.files import NetworkFile
-from waste_edge.engines.engine import Output
+from waste_edge.engines.interface import Output
 from waste_edge.engines.stderr import without_greeting
 from waste_edge.errors import BundleError, EngineError
 from waste_edge.imaging.frames import Pixels

@@ -17,7 +17,7 @@ from waste_edge.bundle.files import NetworkFile
 from waste_edge.bundle.manifest import ArtifactName
 from waste_edge.engines.engine import engine_of
 from waste_edge.engines.graph.costs import Costs, Layer, count_costs
-from waste_edge.engines.graph.graph import read_graph
+from waste_edge.engines.graph.reading import read_graph
 from waste_edge.engines.names import EngineName, Precision
 from waste_edge.errors import MissingPackageError
 from waste_edge.files.strict import Strict

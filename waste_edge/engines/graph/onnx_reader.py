@@ -37,7 +37,7 @@ class _Initializer:
 
 
 def read_onnx(network: NetworkFile) -> Graph:
-    """See `graph.read_graph`. Tensors are keyed by their name."""
+    """See `reading.read_graph`. Tensors are keyed by their name."""
     path, content = network
     try:
         return _Reader(content).graph()

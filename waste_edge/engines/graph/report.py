@@ -6,7 +6,8 @@ from pathlib import Path
 
 from waste_edge.bundle.bundle import Bundle
 from waste_edge.bundle.manifest import ArtifactName
-from waste_edge.engines.graph.graph import ByteCount, read_graph
+from waste_edge.engines.graph.graph import ByteCount
+from waste_edge.engines.graph.reading import read_graph
 from waste_edge.engines.graph.rules import Finding, check_graph
 from waste_edge.engines.graph.targets import Target, default_target, read_target
 from waste_edge.engines.graph.untrusted import check_network

@@ -16,7 +16,7 @@ _LAYERS = {"CONV_2D": (1, 2), "DEPTHWISE_CONV_2D": (1, 2), "FULLY_CONNECTED": (1
 
 
 def read_tflite(network: NetworkFile) -> Graph:
-    """See `graph.read_graph`. Tensors are keyed by their index."""
+    """See `reading.read_graph`. Tensors are keyed by their index."""
     try:
         from ai_edge_litert import schema_py_generated as schema
     except ImportError as error:
