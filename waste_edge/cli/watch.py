@@ -6,7 +6,7 @@ import contextlib
 import gc
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -130,7 +130,7 @@ def _watch_once(plan: Plan, clock: Clock, health: Health, stop: Stop, reload: Ca
         from waste_edge.device.system.condition import Condition, Level
         from waste_edge.device.views.display import About
         from waste_edge.device.vision.camera_condition import CameraCondition
-        from waste_edge.device.vision.inspection import look_ms_of, looks_that_fit
+        from waste_edge.device.vision.inspection import look_ms_of, looks_that_fit, warning_of
         from waste_edge.engines.classifier import load_classifier
 
         state = _state(plan)
@@ -141,7 +141,11 @@ def _watch_once(plan: Plan, clock: Clock, health: Health, stop: Stop, reload: Ca
         looks = looks_that_fit(choice.look_ms or look_ms_of(classifier), config.looks)
         view = _view(plan, looked_at.stills, clock)
         source = "the demo clip (rendered)" if plan.demo else looked_at.title
-        view.started(About.of(source, classifier, site, choice.reason, looks))
+        warning = "" if looked_at.stills else warning_of(opened.manifest)
+        about = About.of(source, classifier, site, choice.reason, looks)
+        view.started(replace(about, warning=warning))
+        if warning and looked_at.live:
+            health.set(Condition("bundle", Level.WARN, warning))
         health.set(Condition("config", Level.OK, "in use as it was last read"))
         outbox = stack.enter_context(beside_the_loop(config, state, health, clock))
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())

@@ -39,7 +39,7 @@ class Speed(Strict, frozen=True):
     Attributes:
         manifest: SHA-256 of the bundle's manifest.
         artifact, threads: which network, on how many threads.
-        look_ms: median.
+        look_ms: the least of some.
     """
 
     manifest: str
