@@ -19,12 +19,12 @@ from waste_edge.device.capture import Opened, start_capture
 from waste_edge.device.clock import SystemClock
 from waste_edge.device.decision.item_tracker import Event, PassingItems
 from waste_edge.device.decision.policy import Judge
-from waste_edge.device.inspection import USUAL_LOOKS, inspector_of
 from waste_edge.device.loop import Loop
 from waste_edge.device.signals import Stop
 from waste_edge.device.views.display import About
 from waste_edge.device.views.panel import PanelView, decision_line
 from waste_edge.device.vision.camera_health import CameraHealth, Patience
+from waste_edge.device.vision.inspection import USUAL_LOOKS, inspector_of
 from waste_edge.engines.classifier import load_classifier
 from waste_edge.files.atomic import write_atomically
 from waste_edge.files.resources import DEFAULT_BUNDLE, DEMO_CLIP, shipped

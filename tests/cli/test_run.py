@@ -21,7 +21,7 @@ from waste_edge.device.cameras import Source, media_source
 from waste_edge.device.capture.convert import frame_of
 from waste_edge.device.decision.item_tracker import PassingItems
 from waste_edge.device.decision.policy import Judge
-from waste_edge.device.inspection import USUAL_LOOKS, inspector_of
+from waste_edge.device.vision.inspection import USUAL_LOOKS, inspector_of
 from waste_edge.errors import CameraError
 from waste_edge.files.resources import DEMO_CLIP, DEMO_SCRIPT, find, shipped
 from waste_edge.files.strict import read_toml

@@ -14,7 +14,7 @@ import pytest
 
 from waste_edge.bundle.manifest import Calibration
 from waste_edge.device.cameras import v4l2
-from waste_edge.device.inspection import USUAL_LOOKS, Inspector
+from waste_edge.device.vision.inspection import USUAL_LOOKS, Inspector
 from waste_edge.engines.classifier import Prediction, judge
 from waste_edge.imaging.frames import Frame, Pixels
 from waste_edge.site import Site, site_of_labels

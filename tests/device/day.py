@@ -18,13 +18,13 @@ from tests.device.telling import FakeWall
 from waste_edge.device.capture import Absent, Ended, Message, Opened
 from waste_edge.device.decision.item_tracker import Event, PassingItems
 from waste_edge.device.decision.policy import Judge
-from waste_edge.device.inspection import Classify, Inspector
 from waste_edge.device.loop import Listener, Loop, Seen
 from waste_edge.device.outbox.event_store import SceneKeeper
 from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.outbox.record import Record
 from waste_edge.device.sinks.delivery import BackOff, Delivery
 from waste_edge.device.sinks.sink import Sink
+from waste_edge.device.vision.inspection import Classify, Inspector
 from waste_edge.imaging.frames import Frame
 
 FPS = 8

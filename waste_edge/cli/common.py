@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from waste_edge.errors import extra_required as host_only
-from waste_edge.files.resources import DEFAULT_BUNDLE
+from waste_edge.files.resources import AUTO_BUNDLE, DEFAULT_BUNDLE
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,6 +25,15 @@ REQUIRE_KEY_VARIABLE = "WASTE_EDGE_REQUIRE_KEY"
 
 BundleOption = Annotated[
     str, typer.Option("--bundle", "-b", help="A bundle: folder, .zip, or the name of one that ships with the package.")
+]
+StationBundleOption = Annotated[
+    str,
+    typer.Option(
+        "--bundle",
+        "-b",
+        help="A bundle: folder, .zip, or the name of one that ships with the package. auto: the most accurate shipped "
+        "one that this board affords, measured once.",
+    ),
 ]
 EngineOption = Annotated[
     EngineChoice, typer.Option("--engine", help="What runs the network; auto is LiteRT where it is installed.")
@@ -51,7 +60,7 @@ DataOption = Annotated[
     ),
 ]
 
-__all__ = ["DEFAULT_BUNDLE", "host_only"]
+__all__ = ["AUTO_BUNDLE", "DEFAULT_BUNDLE", "host_only"]
 
 
 def console(stderr: bool = False) -> Console:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from functools import partial
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waste_edge.cli.common import DEFAULT_BUNDLE, BundleOption, JsonOption, RequireKeyOption, console, opened_bundle
+from waste_edge.cli.common import AUTO_BUNDLE, JsonOption, RequireKeyOption, StationBundleOption, console, opened_bundle
 
 if TYPE_CHECKING:
+    from waste_edge.device.bundle_choice import BundleChoice
     from waste_edge.device.config import StationConfig
     from waste_edge.device.doctor import Check, Examination, Setting
 
@@ -37,7 +40,7 @@ def command(
         str | None,
         typer.Option("--camera", metavar="ID", help="The camera that must be there, as in run; else any is tried."),
     ] = None,
-    bundle: BundleOption = DEFAULT_BUNDLE,
+    bundle: StationBundleOption = AUTO_BUNDLE,
     state: Annotated[
         Path | None,
         typer.Option("--state", metavar="DIR", help="The station's folder; else the service's, /var/lib/waste-edge."),
@@ -49,7 +52,7 @@ def command(
 
     A line each for camera and picamera2, permissions, Python and its libraries,
     64 bits, INT8 instructions, power, temperature, memory, disk, clock, service,
-    each sink, and each engine: its version, its speed on the bundle and whether
+    each sink, the bundle, and each engine: its version, its speed on the bundle and whether
     its answers are right. A line is
 
     \b
@@ -90,18 +93,33 @@ def _setting(
     from waste_edge.device.doctor import Setting
     from waste_edge.device.doctor.setting import STATE
 
+    given = station.bundle if station is not None and bundle == AUTO_BUNDLE else bundle
+    folder = state or (Path(station.state) if station is not None and station.state else None)
+    choose = _choose(given, require_key, station, folder)
+    setting = Setting(
+        lambda: opened_bundle(choose().bundle, require_key), camera, folder, choice=lambda: choose().reason
+    )
     if station is None:
-        return Setting(partial(opened_bundle, bundle, require_key), camera, state), []
+        return setting, []
     from waste_edge.device.doctor.sinks import check_sinks
 
-    setting = Setting(
-        partial(opened_bundle, station.bundle if bundle == DEFAULT_BUNDLE else bundle, require_key),
-        camera or station.camera,
-        state or (Path(station.state) if station.state else None),
-        thresholds=station.load,
-        disk=station.disk,
-    )
+    setting = replace(setting, camera=camera or station.camera, thresholds=station.load, disk=station.disk)
     return setting, [partial(check_sinks, station, setting.state or setting.root / STATE)]
+
+
+def _choose(
+    given: str, require_key: Path | None, station: StationConfig | None, state: Path | None
+) -> Callable[[], BundleChoice]:
+    """Which bundle the station would run, found out when it is first asked; nothing is written."""
+
+    @cache
+    def choose() -> BundleChoice:
+        from waste_edge.device.bundle_choice import EngineWish, choose_bundle
+
+        wish = EngineWish() if station is None else EngineWish(station.engine, station.precision, station.threads)
+        return choose_bundle(given, lambda name: opened_bundle(name, require_key), wish, state, remember=False)
+
+    return choose
 
 
 def _station(given: Path | None) -> StationConfig | None:

@@ -11,12 +11,12 @@ from typing import Annotated, Any
 import typer
 
 from waste_edge.cli.common import (
-    DEFAULT_BUNDLE,
-    BundleOption,
+    AUTO_BUNDLE,
     EngineOption,
     JsonOption,
     PrecisionOption,
     RequireKeyOption,
+    StationBundleOption,
     ThreadsOption,
 )
 from waste_edge.cli.watch import Plan, watch
@@ -87,7 +87,7 @@ def command(
     source: SourceOption = None,
     demo: DemoOption = False,
     config: ConfigOption = None,
-    bundle: BundleOption = DEFAULT_BUNDLE,
+    bundle: StationBundleOption = AUTO_BUNDLE,
     engine: EngineOption = "auto",
     precision: PrecisionOption = "int8",
     threads: ThreadsOption = 1,

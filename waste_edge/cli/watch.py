@@ -6,7 +6,7 @@ import contextlib
 import gc
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from waste_edge.cli.common import opened_bundle
 
 if TYPE_CHECKING:
     from waste_edge.bundle.manifest import Manifest
+    from waste_edge.device.bundle_choice import BundleChoice
     from waste_edge.device.cameras import Source
     from waste_edge.device.clock import Clock
     from waste_edge.device.config import StationConfig
@@ -100,7 +101,7 @@ def _checked(plan_anew: Callable[[], Plan], health: Health, clock: Clock) -> Pla
         plan = plan_anew()
         config = plan.config
         _source(plan, clock)
-        with opened_bundle(config.bundle, _key(config)) as opened:
+        with opened_bundle(_choice(plan).bundle, _key(config)) as opened:
             Judge(opened.manifest, _site(plan, opened.manifest))
             load_classifier(opened, config.engine, config.precision, config.threads)
         build_sinks(config, _state(plan))
@@ -122,7 +123,6 @@ def _watch_once(plan: Plan, clock: Clock, health: Health, stop: Stop, reload: Ca
         # Only now: the capture process starts up while numpy, OpenCV and the engine are imported here.
         from waste_edge.device.capture.rotate import turned
         from waste_edge.device.decision.policy import Judge
-        from waste_edge.device.inspection import look_ms_of, looks_that_fit
         from waste_edge.device.loop import Limits, Loop
         from waste_edge.device.outbox.event_store import SceneKeeper
         from waste_edge.device.service.notify import Watchdog, watchdog_ns
@@ -130,17 +130,30 @@ def _watch_once(plan: Plan, clock: Clock, health: Health, stop: Stop, reload: Ca
         from waste_edge.device.system.condition import Condition, Level
         from waste_edge.device.views.display import About
         from waste_edge.device.vision.camera_condition import CameraCondition
+        from waste_edge.device.vision.inspection import look_ms_of, looks_that_fit
         from waste_edge.engines.classifier import load_classifier
 
         state = _state(plan)
-        opened = stack.enter_context(opened_bundle(config.bundle, _key(config)))
+        choice = _choice(plan)
+        opened = stack.enter_context(opened_bundle(choice.bundle, _key(config)))
         site = _site(plan, opened.manifest)
         classifier = load_classifier(opened, config.engine, config.precision, config.threads)
+<<<<<<< HEAD
         looks = looks_that_fit(look_ms_of(classifier), config.looks)
         view = _view(plan, looked_at.stills, clock)
         view.started(
             About.of("the demo clip (rendered)" if plan.demo else looked_at.title, classifier, site, looks=looks)
         )
+=======
+        looks = looks_that_fit(choice.look_ms or look_ms_of(classifier), config.looks)
+        view = _view(plan, looked_at.stills, clock)
+        source = "the demo clip (rendered)" if plan.demo else looked_at.title
+        warning = _warning(plan, looked_at.stills, opened.manifest, site)
+        about = About.of(source, classifier, site, choice.reason, looks)
+        view.started(replace(about, warning=warning))
+        if warning and looked_at.live:
+            health.set(Condition("bundle", Level.WARN, warning))
+>>>>>>> station
         health.set(Condition("config", Level.OK, "in use as it was last read"))
         outbox = stack.enter_context(beside_the_loop(config, state, health, clock))
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())
@@ -157,6 +170,15 @@ def _watch_once(plan: Plan, clock: Clock, health: Health, stop: Stop, reload: Ca
             health=health,
             reload=reload,
         ).run()
+
+
+def _choice(plan: Plan) -> BundleChoice:
+    """Which bundle: the one that was named, or what this board affords."""
+    from waste_edge.device.bundle_choice import EngineWish, choose_bundle
+
+    config = plan.config
+    wish = EngineWish(config.engine, config.precision, config.threads)
+    return choose_bundle(config.bundle, lambda name: opened_bundle(name, _key(config)), wish, _state(plan))
 
 
 def _state(plan: Plan) -> Path | None:
@@ -188,8 +210,8 @@ def _key(config: StationConfig) -> Path | None:
 def _items(judge: Judge, classifier: Classifier, looks: int, looked_at: Source, outbox: Outbox | None) -> Items:
     """What finds the items: with the scene as it was kept, before a camera that was there when we ended."""
     from waste_edge.device.decision.item_tracker import PassingItems, SingleItems
-    from waste_edge.device.inspection import inspector_of
     from waste_edge.device.vision.camera_health import CameraHealth, Patience
+    from waste_edge.device.vision.inspection import inspector_of
 
     if looked_at.stills:
         return SingleItems(judge, classifier.classify)
@@ -204,10 +226,26 @@ def _items(judge: Judge, classifier: Classifier, looks: int, looked_at: Source, 
 
 def _site(plan: Plan, manifest: Manifest) -> Site:
     """The site a user meant, checked against the model's labels; without one, a stream for each label."""
-    from waste_edge.site import read_site, site_of_labels
+    from waste_edge.files.strict import read_toml
+    from waste_edge.site import Site, find_site, read_site, site_of_labels
 
-    given = DEMO_SITE if plan.demo and plan.config.site is None else plan.config.site
-    return site_of_labels(manifest.labels) if given is None else read_site(given, manifest.labels, manifest.tree)
+    if plan.config.site is not None:
+        return read_site(plan.config.site, manifest.labels, manifest.tree)
+    if plan.demo:
+        own = read_toml(find_site(DEMO_SITE), Site)
+        if not own.misfits(manifest.labels, manifest.tree):
+            return own
+    return site_of_labels(manifest.labels)
+
+
+def _warning(plan: Plan, stills: bool, manifest: Manifest, site: Site) -> str:
+    """What people should know of the bundle at this source, in one line."""
+    from waste_edge.device.vision.inspection import warning_of
+
+    said = [] if stills else [warning_of(manifest)]
+    if plan.demo and plan.config.site is None and site.name != DEMO_SITE.replace("_", " "):
+        said.append(f"the demo's site does not fit the labels of {manifest.name}: each label is a stream of its own")
+    return "; ".join(filter(None, said))
 
 
 def _view(plan: Plan, stills: bool, clock: Clock) -> View:

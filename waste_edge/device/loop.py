@@ -14,12 +14,12 @@ from typing import Protocol
 from waste_edge.device.capture import Absent, BadPicture, Ended, Failed, Message, Messages, Opened
 from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.device.decision.item_tracker import Event, Items
-from waste_edge.device.inspection import ItemView
 from waste_edge.device.signals import Stop
 from waste_edge.device.statistics import Statistics, Summary
 from waste_edge.device.system.condition import Condition
 from waste_edge.device.system.health import Health
 from waste_edge.device.vision.camera_health import Fault
+from waste_edge.device.vision.inspection import ItemView
 from waste_edge.device.vision.presence import State
 from waste_edge.engines.classifier import Prediction
 from waste_edge.imaging.frames import Frame

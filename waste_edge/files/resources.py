@@ -11,6 +11,7 @@ _SHIPPED = _PACKAGE / "_shipped"
 
 BUNDLES = _PACKAGE / "bundles"
 DEFAULT_BUNDLE = "small"
+AUTO_BUNDLE = "auto"  # of a station: what its board affords, see device/bundle_choice.py
 DEMO_CLIP = _PACKAGE / "demo" / "clip.mp4"
 DEMO_SCRIPT = _PACKAGE / "demo" / "clip.json"
 

@@ -13,7 +13,7 @@ from waste_edge.device.cameras.synthetic import ARRIVE_S, FIRST_EMPTY_S, VISIT_S
 from waste_edge.device.capture.convert import frame_of
 from waste_edge.device.decision.item_tracker import PassingItems
 from waste_edge.device.decision.policy import Judge
-from waste_edge.device.inspection import Inspector
+from waste_edge.device.vision.inspection import Inspector
 from waste_edge.errors import CameraError
 from waste_edge.rendering.items.sprites import ITEM_LABELS
 

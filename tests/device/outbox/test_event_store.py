@@ -8,9 +8,9 @@ import pytest
 from tests.device.telling import make_event
 from waste_edge.device.decision.item_tracker import Event, PassingItems
 from waste_edge.device.decision.policy import Judge
-from waste_edge.device.inspection import Inspector
 from waste_edge.device.outbox.event_store import DRIFT_NS, SceneKeeper
 from waste_edge.device.outbox.outbox import Outbox
+from waste_edge.device.vision.inspection import Inspector
 from waste_edge.device.vision.presence import Presence
 from waste_edge.imaging.frames import Frame
 

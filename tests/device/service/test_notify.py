@@ -12,10 +12,10 @@ import pytest
 from waste_edge.device.capture import Absent, BadPicture, Opened
 from waste_edge.device.decision.item_tracker import PassingItems
 from waste_edge.device.decision.policy import Judge
-from waste_edge.device.inspection import Inspector
 from waste_edge.device.loop import Limits, Loop
 from waste_edge.device.service.notify import Notifier, Watchdog, watchdog_ns
 from waste_edge.device.vision.camera_health import Fault
+from waste_edge.device.vision.inspection import Inspector
 from waste_edge.errors import ConfigError
 
 S = 1_000_000_000

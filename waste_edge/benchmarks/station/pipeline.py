@@ -39,12 +39,12 @@ from waste_edge.device.capture import Ended, Message
 from waste_edge.device.capture.convert import take_frame
 from waste_edge.device.decision.item_tracker import Observation, PassingItems
 from waste_edge.device.decision.policy import Judge
-from waste_edge.device.inspection import USUAL_LOOKS, Inspector, ItemView, inspector_of
 from waste_edge.device.loop import Limits, Loop
 from waste_edge.device.system.health import Health
 from waste_edge.device.views.display import About, JsonView
 from waste_edge.device.vision.camera_condition import CameraCondition
 from waste_edge.device.vision.camera_health import CameraHealth
+from waste_edge.device.vision.inspection import USUAL_LOOKS, Inspector, ItemView, inspector_of
 from waste_edge.device.vision.presence import Presence, State
 from waste_edge.engines.classifier import Classifier, Prediction, load_classifier
 from waste_edge.files.strict import Strict

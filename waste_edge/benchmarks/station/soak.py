@@ -26,13 +26,13 @@ from waste_edge.device.capture.convert import take_frame
 from waste_edge.device.clock import SystemClock
 from waste_edge.device.decision.item_tracker import PassingItems
 from waste_edge.device.decision.policy import Judge
-from waste_edge.device.inspection import USUAL_LOOKS, inspector_of
 from waste_edge.device.loop import Listener, Loop, Seen
 from waste_edge.device.outbox.event_store import SceneKeeper
 from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.sinks.delivery import Delivery
 from waste_edge.device.sinks.json_lines import JsonLinesConfig, build
 from waste_edge.device.statistics import Summary
+from waste_edge.device.vision.inspection import USUAL_LOOKS, inspector_of
 from waste_edge.engines.classifier import Classifier, load_classifier
 from waste_edge.files.resources import DEFAULT_BUNDLE
 from waste_edge.files.strict import Strict, to_json

@@ -34,8 +34,8 @@ from waste_edge.device.cameras.synthetic import SyntheticCamera
 from waste_edge.device.capture.convert import take_frame
 from waste_edge.device.decision.item_tracker import PassingItems
 from waste_edge.device.decision.policy import Decision, Judge
-from waste_edge.device.inspection import USUAL_LOOKS, Inspector, ItemView, Visibility, inspector_of
 from waste_edge.device.vision.camera_health import CameraHealth
+from waste_edge.device.vision.inspection import USUAL_LOOKS, Inspector, ItemView, Visibility, inspector_of
 from waste_edge.device.vision.presence import Presence, State
 from waste_edge.engines.classifier import Classifier, Prediction, load_classifier
 from waste_edge.imaging.frames import Pixels

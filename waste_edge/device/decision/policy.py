@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from waste_edge.bundle.manifest import Manifest
 from waste_edge.device.decision.routing import Choice, routing_of
-from waste_edge.device.inspection import Visibility
+from waste_edge.device.vision.inspection import Visibility
 from waste_edge.engines.classifier import Prediction
 from waste_edge.site import ASK, Site
 from waste_edge.taxonomy import UNKNOWN

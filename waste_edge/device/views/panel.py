@@ -16,11 +16,11 @@ from rich.text import Text
 from waste_edge.device.capture import Absent, BadPicture, Opened
 from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.device.decision.item_tracker import Event
-from waste_edge.device.inspection import ItemView, Visibility
 from waste_edge.device.loop import Seen
 from waste_edge.device.statistics import Summary
 from waste_edge.device.system.condition import Condition, Level
 from waste_edge.device.views.display import About, NewsPrinter, View, condition_line, counts, news_line
+from waste_edge.device.vision.inspection import ItemView, Visibility
 from waste_edge.device.vision.presence import State
 from waste_edge.engines.classifier import Prediction
 from waste_edge.taxonomy import UNKNOWN
