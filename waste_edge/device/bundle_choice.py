@@ -39,7 +39,7 @@ class Speed(Strict, frozen=True):
     Attributes:
         manifest: SHA-256 of the bundle's manifest.
         artifact, threads: which network, on how many threads.
-        look_ms: median.
+        look_ms: the least of some.
     """
 
     manifest: str
@@ -172,7 +172,7 @@ def _accuracy(folder: Path) -> float:
 
 def _look_ms(bundle: Bundle, wish: EngineWish, known: list[Speed]) -> float:
     """Remembered, or measured now and added to what is known."""
-    digest = hashlib.sha256((bundle.folder / MANIFEST_NAME).read_bytes()).hexdigest()
+    digest = bundle.digest
     artifact = _artifact(bundle, wish)
     for one in known:
         if (one.manifest, one.artifact, one.threads) == (digest, artifact, wish.threads):

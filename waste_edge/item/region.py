@@ -119,7 +119,8 @@ def _differences(look: Pixels, expected: Pixels, unsteady: _Bytes) -> tuple[_Byt
     step = cv2.absdiff(seen, base)
     limit = cv2.add(unsteady, _limit_of(np.asarray(step, np.uint8), np.asarray(base, np.uint8)))
     changed = cv2.compare(step, limit, cv2.CMP_GT)
-    ratio = cv2.divide(cv2.add(seen, _DARK), cv2.add(base, _DARK), scale=_ONE)
+    dark = np.full_like(seen, _DARK)
+    ratio = cv2.divide(cv2.add(seen, dark), cv2.add(base, dark), scale=_ONE)
     # What the ground would look like in the shade: the same colours, so much darker.
     shaded = cv2.multiply(expected, cv2.merge([ratio, ratio, ratio]), scale=1 / _ONE)
     red, green, blue = cv2.split(cv2.absdiff(look, shaded))

@@ -171,6 +171,8 @@ class PassingItems:
             self._visit = None
             return Observation(self.presence.state)
         state = self.presence.see(look, frame.captured_ns)
+        if self.presence.relit_ns == frame.captured_ns:
+            self._health.note_light(frame.captured_ns)
         if state is State.SETTLED:
             return self._look_closely(watched, frame.captured_ns, spare)
         self._visit = None
@@ -199,6 +201,9 @@ class PassingItems:
         region = self.presence.find_item(watched)
         if region is None:  # the scene's grid saw something, and this frame does not
             return Observation(State.SETTLED)
+        if visit.frames == 1 and self.presence.forget_ghost(watched, region):
+            self._visit = None
+            return Observation(self.presence.state)
         item = self._inspector.see(watched, region, self._judge.site.region)
         answers: tuple[Prediction, ...] = ()
         if self._judge.needs_answers(item.visibility):
