@@ -33,6 +33,7 @@ def test_a_map_that_drifted_is_reported_and_mended(
     assert package_map.main() == 0
     assert package_map.main() == 0
     text = page.read_text()
-    assert (
-        text.startswith("before\n") and text.endswith("after\n") and "`device/vision`" in text and "old\n" not in text
-    )
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "`device/vision`" in text
+    assert "old\n" not in text
