@@ -11,7 +11,7 @@ import typer
 
 from waste_edge.bundle.signing import REQUIRE_KEY_VARIABLE
 from waste_edge.errors import extra_required as host_only
-from waste_edge.files.resources import DEFAULT_BUNDLE
+from waste_edge.files.resources import AUTO_BUNDLE, DEFAULT_BUNDLE
 from waste_edge.files.text import visible, visible_json
 
 if TYPE_CHECKING:
@@ -24,6 +24,15 @@ PrecisionChoice = Literal["int8", "fp32"]
 
 BundleOption = Annotated[
     str, typer.Option("--bundle", "-b", help="A bundle: folder, .zip, or the name of one that ships with the package.")
+]
+StationBundleOption = Annotated[
+    str,
+    typer.Option(
+        "--bundle",
+        "-b",
+        help="A bundle: folder, .zip, or the name of one that ships with the package. auto: the most accurate shipped "
+        "one that this board affords, measured once.",
+    ),
 ]
 EngineOption = Annotated[
     EngineChoice, typer.Option("--engine", help="What runs the network; auto is LiteRT where it is installed.")
@@ -57,7 +66,7 @@ DataOption = Annotated[
     ),
 ]
 
-__all__ = ["DEFAULT_BUNDLE", "host_only"]
+__all__ = ["AUTO_BUNDLE", "DEFAULT_BUNDLE", "host_only"]
 
 
 def console(stderr: bool = False) -> Console:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from waste_edge.cli.common import (
-    DEFAULT_BUNDLE,
+    AUTO_BUNDLE,
     AllowOlderOption,
-    BundleOption,
     EngineOption,
     JsonOption,
     PrecisionOption,
     RequireKeyOption,
+    StationBundleOption,
     ThreadsOption,
 )
 
@@ -90,7 +90,7 @@ def command(
     source: SourceOption = None,
     demo: DemoOption = False,
     config: ConfigOption = None,
-    bundle: BundleOption = DEFAULT_BUNDLE,
+    bundle: StationBundleOption = AUTO_BUNDLE,
     engine: EngineOption = "auto",
     precision: PrecisionOption = "int8",
     threads: ThreadsOption = 1,

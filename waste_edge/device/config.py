@@ -17,7 +17,7 @@ from waste_edge.device.system.disk import DiskLimits
 from waste_edge.device.system.shedding import Thresholds
 from waste_edge.engines.names import EngineName, Precision
 from waste_edge.errors import ConfigError
-from waste_edge.files.resources import DEFAULT_BUNDLE, is_shipped_bundle, is_shipped_site
+from waste_edge.files.resources import AUTO_BUNDLE, is_shipped_bundle, is_shipped_site
 from waste_edge.files.strict import Strict, read_toml
 
 _NAME_LETTERS = 200
@@ -43,7 +43,7 @@ class StationConfig(Strict, frozen=True):
     camera: str | None = None
     source: str | None = None
     camera_python: str | None = None
-    bundle: str = DEFAULT_BUNDLE
+    bundle: str = AUTO_BUNDLE
     engine: EngineName | Literal["auto"] = "auto"
     precision: Precision = "int8"
     threads: int = 1

@@ -7,11 +7,13 @@ import gc
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from waste_edge.bundle.manifest import Manifest
+    from waste_edge.device.bundle_choice import BundleChoice
     from waste_edge.device.cameras import Source
     from waste_edge.device.clock import Clock
     from waste_edge.device.config import StationConfig
@@ -129,7 +131,7 @@ def _checked(plan_anew: Callable[[], Plan], old: Plan, health: Health, clock: Cl
         plan = plan_anew()
         config = plan.config
         _source(plan, clock)
-        with open_required(config.bundle, _key(config), config.allow_older) as opened:
+        with open_required(_choice(plan).bundle, _key(config), config.allow_older) as opened:
             Judge(opened.manifest, _site(plan, opened.manifest))
             load_classifier(opened, config.engine, config.precision, config.threads)
         state = _state(plan)
@@ -175,13 +177,14 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         from waste_edge.engines.classifier import load_classifier
 
         state = _state(plan)
-        opened = stack.enter_context(open_required(config.bundle, _key(config), config.allow_older))
+        choice = _choice(plan)
+        opened = stack.enter_context(open_required(choice.bundle, _key(config), config.allow_older))
         site = _site(plan, opened.manifest)
         classifier = load_classifier(opened, config.engine, config.precision, config.threads)
-        looks = looks_that_fit(look_ms_of(classifier), config.looks)
+        looks = looks_that_fit(choice.look_ms or look_ms_of(classifier), config.looks)
         view = _view(plan, looked_at.stills, clock)
         source = "the demo clip (rendered)" if plan.demo else looked_at.title
-        view.started(About.of(source, classifier, site, looks=looks))
+        view.started(About.of(source, classifier, site, choice.reason, looks))
         if trial.failure:
             health.announce(Condition("config", Level.WARN, trial.failure))
         else:
@@ -202,6 +205,17 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
             health=health,
             reload=reload,
         ).run()
+
+
+def _choice(plan: Plan) -> BundleChoice:
+    """Which bundle: the one that was named, or what this board affords."""
+    from waste_edge.bundle.opening import open_required
+    from waste_edge.device.bundle_choice import EngineWish, choose_bundle
+
+    config = plan.config
+    wish = EngineWish(config.engine, config.precision, config.threads)
+    opened = partial(open_required, require_key=_key(config), allow_older=config.allow_older)
+    return choose_bundle(config.bundle, opened, wish, _state(plan))
 
 
 def _state(plan: Plan) -> Path | None:

@@ -36,8 +36,7 @@ MAX_TREE_DEPTH = 32
 MAX_INPUT_NUMBERS = 1 << 24
 
 # Data sets (dataset)
-MAX_CSV_BYTES = 256 * MIB
-MAX_CSV_CELL_LETTERS = 131_072
+MAX_CSV_BYTES = 64 * MIB
 
 # Downloads and archives (training/data)
 MAX_DOWNLOAD_BYTES = 64 << 30

@@ -12,6 +12,7 @@ _SHIPPED = _PACKAGE / "_shipped"
 BUNDLES = _PACKAGE / "bundles"
 DEFAULT_BUNDLE = "small"
 SITES = "device/sites"
+AUTO_BUNDLE = "auto"  # of a station: what its board affords, see device/bundle_choice.py
 DEMO_CLIP = _PACKAGE / "demo" / "clip.mp4"
 DEMO_SCRIPT = _PACKAGE / "demo" / "clip.json"
 

@@ -24,10 +24,12 @@ def check_engines(setting: Setting) -> list[Condition]:
     """One line an engine: version, golden outputs, median latency of INT8 and FP32 on one thread.
 
     Each is tried in a process of its own: one that was built for another processor ends the process that imports it.
+    Before them, where the station chooses its bundle itself, one that says which and why.
     """
     try:
+        chosen = setting.choice()
         with setting.bundle() as bundle:
-            return _check(bundle)
+            return [*([Condition("bundle", Level.OK, chosen)] if chosen else []), *_check(bundle)]
     except WasteEdgeError as error:
         return [Condition("engine", Level.BAD, str(error))]
 
