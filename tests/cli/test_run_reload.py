@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_run_station import Process
-from waste_edge.cli import watch as room
+from waste_edge.device import run as room
 from waste_edge.device.config import StationConfig
 from waste_edge.device.signals import Stop
 from waste_edge.device.system.condition import Level
