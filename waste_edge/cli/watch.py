@@ -138,13 +138,6 @@ def _watch_once(plan: Plan, clock: Clock, health: Health, stop: Stop, reload: Ca
         opened = stack.enter_context(opened_bundle(choice.bundle, _key(config)))
         site = _site(plan, opened.manifest)
         classifier = load_classifier(opened, config.engine, config.precision, config.threads)
-<<<<<<< HEAD
-        looks = looks_that_fit(look_ms_of(classifier), config.looks)
-        view = _view(plan, looked_at.stills, clock)
-        view.started(
-            About.of("the demo clip (rendered)" if plan.demo else looked_at.title, classifier, site, looks=looks)
-        )
-=======
         looks = looks_that_fit(choice.look_ms or look_ms_of(classifier), config.looks)
         view = _view(plan, looked_at.stills, clock)
         source = "the demo clip (rendered)" if plan.demo else looked_at.title
@@ -153,7 +146,6 @@ def _watch_once(plan: Plan, clock: Clock, health: Health, stop: Stop, reload: Ca
         view.started(replace(about, warning=warning))
         if warning and looked_at.live:
             health.set(Condition("bundle", Level.WARN, warning))
->>>>>>> station
         health.set(Condition("config", Level.OK, "in use as it was last read"))
         outbox = stack.enter_context(beside_the_loop(config, state, health, clock))
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())
