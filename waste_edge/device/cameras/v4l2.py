@@ -9,10 +9,12 @@ from pathlib import Path
 import cv2
 
 from waste_edge.device.cameras.camera import RawFrame
+from waste_edge.device.cameras.hardware import hardware_of
 from waste_edge.device.cameras.opencv import next_frame, prepare_opencv
 from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError
 
+_APART = "\t"  # between a device and its hardware, in what opens it again
 SIZE_PX = (640, 480)
 DEVICES = Path("/dev")
 NAMES = Path("/sys/class/video4linux")
@@ -35,6 +37,8 @@ class V4l2Camera:
         """
         prepare_opencv()
         self.title = device
+        self.identity = hardware_of(device, NAMES)
+        self.again = ("v4l2", f"{device}{_APART}{self.identity}") if self.identity else ("v4l2", device)
         self._clock = clock
         self._capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
         self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, SIZE_PX[0])
@@ -57,8 +61,22 @@ class V4l2Camera:
 
 
 def open_v4l2(device: str, clock: Clock) -> V4l2Camera:
-    """Open one device by its path, e.g. `/dev/video0`."""
-    return V4l2Camera(device, clock)
+    """Open one device by its path, e.g. `/dev/video0`; with a piece of hardware behind it (`again`), that very one.
+
+    Raises:
+        CameraError: see `V4l2Camera`; or another camera is there now.
+    """
+    path, _, hardware = device.partition(_APART)
+    return V4l2Camera(_where_it_is(path, hardware) if hardware else path, clock)
+
+
+def _where_it_is(device: str, hardware: str) -> str:
+    """The device that this piece of hardware has now; it may have come back under another number."""
+    found = [each for each in dict.fromkeys([device, *camera_devices()]) if hardware_of(each, NAMES) == hardware]
+    if found:
+        return found[0]
+    there = "another camera is there now" if Path(device).exists() else "there is no such device"
+    raise CameraError(f"{device}: {there}; waiting for the one that was opened first ({hardware})")
 
 
 def open_first_v4l2(clock: Clock, opened: Callable[[str, Clock], V4l2Camera] = open_v4l2) -> V4l2Camera:

@@ -44,10 +44,19 @@ _EXIT_S = 0.1  # seconds to wait for an exit status after the socket was closed
 
 
 class News(Strict, frozen=True):
-    """What a capture process says. `frame`: there is one in the memory; `gone`: it says no more."""
+    """What a capture process says. `frame`: there is one in the memory; `gone`: it says no more.
+
+    Attributes:
+        kind: what happened.
+        text: for people.
+        identity: of an opened camera: the same text as long as its pictures are of the same kind and place.
+        again: the kind and argument by which this very camera is opened again; None: as it was opened.
+    """
 
     kind: Kind
     text: str = ""
+    identity: str = ""
+    again: tuple[str, str] | None = None
 
 
 _RING = News(kind="frame")
@@ -221,7 +230,7 @@ def _news(line: bytes) -> News:
         news = msgspec.json.decode(line, type=News)
     except (msgspec.DecodeError, ValueError) as error:
         raise Garbage(f"an unreadable line ({line[:40]!r})") from error
-    return News(kind=news.kind, text=_one_line(news.text))
+    return News(kind=news.kind, text=_one_line(news.text), identity=_one_line(news.identity), again=news.again)
 
 
 def _one_line(text: str) -> str:
