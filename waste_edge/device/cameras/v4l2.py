@@ -11,6 +11,7 @@ import cv2
 from waste_edge.device.cameras.camera import RawFrame
 from waste_edge.device.cameras.hardware import hardware_of
 from waste_edge.device.cameras.opencv import next_frame, prepare_opencv
+from waste_edge.device.cameras.query import why_silent
 from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError
 
@@ -47,7 +48,7 @@ class V4l2Camera:
         self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         if not self._capture.isOpened() or next_frame(self._capture, clock) is None:
             self.close()
-            raise CameraError(f"{device}: {_why_silent(device)}")
+            raise CameraError(f"{device}: {why_silent(device)}")
 
     def read(self) -> RawFrame:
         """See `Camera.read`; a camera never ends."""
@@ -109,16 +110,3 @@ def _driver_name(device: Path) -> str:
         return (NAMES / device.name / "name").read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""
-
-
-def _why_silent(device: str) -> str:
-    path = Path(device)
-    if not path.exists():
-        return "there is no such device; is the camera plugged in?"
-    try:
-        path.open("rb").close()
-    except PermissionError:
-        return "may not be opened; add your user to the group video"
-    except OSError as error:
-        return f"cannot be opened ({error.strerror})"
-    return "gives no frame; another program may be using it, or it is no camera"

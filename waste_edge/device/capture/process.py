@@ -197,7 +197,7 @@ class ProcessCapture:
             case "absent" | "failed":
                 self._dismiss(link, kill=False)
                 internal = "" if news.kind == "absent" else f"{self._source.title}: "
-                self._lost(internal + news.text)
+                self._lost(internal + news.text + _named(news.text))
             case "gone":
                 reason = f"{self._source.title}: the capture process {link.epitaph()}"
                 self._dismiss(link)
@@ -291,6 +291,16 @@ class ProcessCapture:
             self._link.wait(left_s)
         else:
             self._clock.sleep(left_s)
+
+
+def _named(reason: str) -> str:
+    """Who has a busy camera, where it may be known; the capture process itself may not look at others."""
+    if "another program uses it" not in reason:
+        return ""
+    from waste_edge.device.cameras.query import holders
+
+    others = holders()
+    return f": {', '.join(others)}" if others else ""
 
 
 def start_capture(source: Source, clock: Clock, patience: Patience | None) -> Messages:
