@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 
+from waste_edge.device.cameras.age import Ages
 from waste_edge.device.cameras.camera import RawFrame
 from waste_edge.device.cameras.hardware import hardware_of
 from waste_edge.device.cameras.opencv import next_frame, prepare_opencv
@@ -15,6 +17,7 @@ from waste_edge.device.cameras.query import why_silent
 from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError
 
+_QUEUE = 8  # more frames than drivers keep
 _APART = "\t"  # between a device and its hardware, in what opens it again
 SIZE_PX = (640, 480)
 DEVICES = Path("/dev")
@@ -49,13 +52,23 @@ class V4l2Camera:
         if not self._capture.isOpened() or next_frame(self._capture, clock) is None:
             self.close()
             raise CameraError(f"{device}: {why_silent(device)}")
+        self._ages = Ages(self._capture.get(cv2.CAP_PROP_FPS))
 
     def read(self) -> RawFrame:
-        """See `Camera.read`; a camera never ends."""
+        """See `Camera.read`; a camera never ends. What waited in the driver's queue is passed over."""
+        frame = self._next()
+        for _ in range(_QUEUE - 1):
+            if not self._ages.waited(frame.captured_ns, self._clock.now_ns()):
+                break
+            frame = self._next()
+        return frame
+
+    def _next(self) -> RawFrame:
         frame = next_frame(self._capture, self._clock)
         if frame is None:
             raise CameraError(f"{self.title}: stopped giving frames; check its plug")
-        return frame
+        stamp_ms = self._capture.get(cv2.CAP_PROP_POS_MSEC)
+        return replace(frame, captured_ns=self._ages.captured_ns(stamp_ms, frame.captured_ns))
 
     def close(self) -> None:
         self._capture.release()
