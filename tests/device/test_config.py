@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -261,3 +262,13 @@ def test_what_could_never_work_is_refused_when_it_is_read(read, text, words):
         read(text)
     assert words in str(caught.value)
     assert str(caught.value).count("station.toml") == 1
+
+
+def test_a_pipe_is_not_waited_for_and_a_huge_file_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.toml")
+    with pytest.raises(ConfigError, match=r"pipe.toml: is no regular file"):
+        read_config(tmp_path / "pipe.toml")
+    with (tmp_path / "huge.toml").open("wb") as stream:
+        stream.truncate(1 << 40)
+    with pytest.raises(ConfigError, match=r"huge.toml: .* has at most 1048576"):
+        read_config(tmp_path / "huge.toml")

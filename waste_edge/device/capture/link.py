@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import select
 import socket
 import subprocess
@@ -17,6 +16,7 @@ import msgspec
 from waste_edge.device.cameras.address import without_password
 from waste_edge.device.cameras.camera import Candidate
 from waste_edge.device.cameras.memory import create_memory
+from waste_edge.device.system.environment import without_secrets
 from waste_edge.device.system.thread_limits import ONE_THREAD
 from waste_edge.files.strict import Strict
 
@@ -28,13 +28,6 @@ Kind = Literal["loaded", "alive", "opened", "absent", "bad-picture", "ended", "f
 # Run by its path, and never imported here.
 _CHILD = Path(__file__).with_name("child.py")
 
-# Names of variables that hold secrets, or that systemd talks by.
-_PRIVATE = re.compile(
-    r"PASS(?!ES)|SECRET|TOKEN|CREDENTIAL|COOKIE|AUTH|(^|_)(PW|PWORD|PIN|KEY)(_|$)|API_?KEY|"
-    r"^(NOTIFY_SOCKET|WATCHDOG_|LISTEN_|STATE_DIRECTORY|MEMORY_PRESSURE_)",
-    re.IGNORECASE,
-)
-_LOGIN = re.compile(r"://[^/\s]*:[^/\s]*@")  # an address with a password in it
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 _LINE_BYTES = 16_384  # longer news is garbage
@@ -243,11 +236,7 @@ def _environment(candidate: Candidate, environment: Mapping[str, str] = os.envir
 
     Without secrets, and without what is between systemd and this process: the child parses what strangers send.
     """
-    kept = {
-        name: value
-        for name, value in environment.items()
-        if name not in candidate.withheld and not _PRIVATE.search(name) and not _LOGIN.search(value)
-    }
+    kept = without_secrets(environment, candidate.withheld)
     if candidate.kind == "stream":  # the way to it may lead through a proxy with a password
         kept |= {name: environment[name] for name in _PROXIES if name in environment}
     return ONE_THREAD | kept
