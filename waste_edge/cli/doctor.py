@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waste_edge.cli.common import DEFAULT_BUNDLE, BundleOption, JsonOption, RequireKeyOption, console, opened_bundle
+from waste_edge.cli.common import (
+    DEFAULT_BUNDLE,
+    AllowOlderOption,
+    BundleOption,
+    JsonOption,
+    RequireKeyOption,
+    console,
+    opened_bundle,
+    say,
+    say_json,
+)
 
 if TYPE_CHECKING:
+    from waste_edge.bundle.bundle import Bundle
     from waste_edge.device.config import StationConfig
     from waste_edge.device.doctor import Check, Examination, Setting
 
@@ -43,14 +56,15 @@ def command(
         typer.Option("--state", metavar="DIR", help="The station's folder; else the service's, /var/lib/waste-edge."),
     ] = None,
     require_key: RequireKeyOption = None,
+    allow_older: AllowOlderOption = False,
     json: JsonOption = False,
 ) -> None:
     """Examine this board: is it fit to be a station, and if not, what is to be done?
 
     A line each for camera and picamera2, permissions, Python and its libraries,
     64 bits, INT8 instructions, power, temperature, memory, disk, clock, service,
-    each sink, and each engine: its version, its speed on the bundle and whether
-    its answers are right. A line is
+    each sink, and each engine, in a process of its own: its version, its speed on
+    the bundle and whether its answers are right. A line is
 
     \b
       ok    well, or the machine does not tell
@@ -73,29 +87,45 @@ def command(
     from waste_edge.files.strict import to_json
 
     screen = console(stderr=True)
-    setting, extra = _setting(_station(config), bundle, require_key, camera, state)
+    station = _station(config)
+    opening = _opening(station, bundle, require_key, allow_older)
+    setting, extra = _setting(station, opening, camera, state)
     with screen.status("examining …"):
         examination = examine(all_checks(setting, extra), SystemClock())
     if json:
-        typer.echo(to_json(examination), nl=False)
+        say_json(to_json(examination))
     else:
         _print(examination)
     raise typer.Exit(2 if examination.level == "bad" else 0)
 
 
+def _opening(
+    station: StationConfig | None, bundle: str, require_key: Path | None, allow_older: bool
+) -> Callable[[], AbstractContextManager[Bundle]]:
+    """Opens the bundle to try, by the key that the station requires unless another one is given."""
+    if station is None:
+        return partial(opened_bundle, bundle, require_key, allow_older)
+    named = station.bundle if bundle == DEFAULT_BUNDLE else bundle
+    key = require_key or (Path(station.require_key) if station.require_key else None)
+    return partial(opened_bundle, named, key, allow_older or station.allow_older)
+
+
 def _setting(
-    station: StationConfig | None, bundle: str, require_key: Path | None, camera: str | None, state: Path | None
+    station: StationConfig | None,
+    opening: Callable[[], AbstractContextManager[Bundle]],
+    camera: str | None,
+    state: Path | None,
 ) -> tuple[Setting, list[Check]]:
     """What to examine for, and a configured station's own checks; the options win over its configuration."""
     from waste_edge.device.doctor import Setting
     from waste_edge.device.doctor.setting import STATE
 
     if station is None:
-        return Setting(partial(opened_bundle, bundle, require_key), camera, state), []
+        return Setting(opening, camera, state), []
     from waste_edge.device.doctor.sinks import check_sinks
 
     setting = Setting(
-        partial(opened_bundle, station.bundle if bundle == DEFAULT_BUNDLE else bundle, require_key),
+        opening,
         camera or station.camera,
         state or (Path(station.state) if station.state else None),
         thresholds=station.load,
@@ -133,7 +163,7 @@ def _print(examination: Examination) -> None:
         level = Text(condition.level, style=_COLOURS[condition.level])
         table.add_row(level, condition.part, Text(condition.text))
         if not screen.is_terminal:  # a line each, for grep
-            typer.echo(f"{condition.level:4}  {condition.part:16}  {condition.text}")
+            say(f"{condition.level:4}  {condition.part:16}  {condition.text}")
     if screen.is_terminal:
         screen.print(table)
     counts = ", ".join(f"{examination.count(level)} {level}" for level in Level)

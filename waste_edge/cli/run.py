@@ -12,6 +12,7 @@ import typer
 
 from waste_edge.cli.common import (
     DEFAULT_BUNDLE,
+    AllowOlderOption,
     BundleOption,
     EngineOption,
     JsonOption,
@@ -26,8 +27,8 @@ CameraOption = Annotated[
     typer.Option(
         "--camera",
         metavar="[ID]",
-        help="A camera: picamera:0, an index, /dev/videoN, or synthetic[:FPS[:SEED]], which draws items. Alone: the Pi "
-        "camera if there is one, else the first USB camera that gives a frame.",
+        help="A camera: picamera:0, an index, /dev/videoN, /dev/v4l/by-id/NAME, or synthetic[:FPS[:SEED]], which draws "
+        "items. Alone: the Pi camera if there is one, else the first USB camera that gives a frame.",
     ),
 ]
 SourceOption = Annotated[
@@ -92,6 +93,7 @@ def command(
     precision: PrecisionOption = "int8",
     threads: ThreadsOption = 1,
     require_key: RequireKeyOption = None,
+    allow_older: AllowOlderOption = False,
     site: SiteOption = None,
     state: StateOption = None,
     camera_python: CameraPythonOption = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waste_edge.cli.common import JsonOption
+from waste_edge.cli.common import JsonOption, say, say_json
 
 if TYPE_CHECKING:
     from waste_edge.device.service.steps import Step
@@ -52,8 +52,8 @@ def install(
         _print_steps(unit.install_steps(places))
         unit.check(places)  # last, so that the steps are seen in any case
         return
-    unit.install(places, tell=typer.echo)
-    typer.echo(f"{unit.UNIT} runs, now and at every boot; see how with: waste-edge service status")
+    unit.install(places, tell=say)
+    say(f"{unit.UNIT} runs, now and at every boot; see how with: waste-edge service status")
 
 
 @app.command()
@@ -71,9 +71,9 @@ def status(as_json: JsonOption = False) -> None:
 
     found = read_status(SystemClock().now_ns())
     if as_json:
-        typer.echo(msgspec.json.encode({**dataclasses.asdict(found), "remedy": found.remedy}))
+        say_json(msgspec.json.encode({**dataclasses.asdict(found), "remedy": found.remedy}).decode())
     else:
-        typer.echo("\n".join(lines(found)))
+        say("\n".join(lines(found)))
     if not found.active:
         raise typer.Exit(1)
 
@@ -135,11 +135,11 @@ def update(
 
     source, environments = Source(wheels, version, online, hashes), Environments()
     if dry_run:
-        typer.echo("\n".join(plan(source, environments)))
-    elif update_service(source, unit.Places(), environments, tell=typer.echo):
-        typer.echo(f"{unit.UNIT} runs the new version; the one before is kept until the next update")
+        say("\n".join(plan(source, environments)))
+    elif update_service(source, unit.Places(), environments, tell=say):
+        say(f"{unit.UNIT} runs the new version; the one before is kept until the next update")
     else:
-        typer.echo(f"{environments.link}: made from this very source; nothing was to be done")
+        say(f"{environments.link}: made from this very source; nothing was to be done")
 
 
 @app.command()
@@ -154,12 +154,12 @@ def uninstall(dry_run: DryRunOption = False) -> None:
     if dry_run:
         _print_steps(unit.uninstall_steps(places))
         return
-    unit.uninstall(places, tell=typer.echo)
-    typer.echo("/etc/waste-edge, /var/lib/waste-edge and the user waste-edge stay")
+    unit.uninstall(places, tell=say)
+    say("/etc/waste-edge, /var/lib/waste-edge and the user waste-edge stay")
 
 
 def _print_steps(steps: Sequence[Step]) -> None:
     for step in steps:
-        typer.echo(step.title)
+        say(step.title)
         if step.content:
-            typer.echo(step.content)
+            say(step.content)

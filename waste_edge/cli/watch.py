@@ -7,7 +7,6 @@ import gc
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from waste_edge.device.statistics import Summary
     from waste_edge.device.system.health import Health
     from waste_edge.device.views.display import View
+    from waste_edge.engines.classifier import Classifier
     from waste_edge.site import Site
 
 DEMO_SITE = "six_materials"
@@ -130,7 +130,7 @@ def _checked(plan_anew: Callable[[], Plan], old: Plan, health: Health, clock: Cl
         plan = plan_anew()
         config = plan.config
         _source(plan, clock)
-        with opened_bundle(config.bundle, _key(config)) as opened:
+        with opened_bundle(config.bundle, _key(config), config.allow_older) as opened:
             Judge(opened.manifest, _site(plan, opened.manifest))
             load_classifier(opened, config.engine, config.precision, config.threads)
         state = _state(plan)
@@ -162,6 +162,7 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         messages = start_capture(looked_at, clock, None if plan.no_wait else Patience())
         stack.callback(messages.close)
         # Only now: the capture process starts up while numpy, OpenCV and the engine are imported here.
+        from waste_edge.device.capture.rotate import turned
         from waste_edge.device.decision.policy import Judge
         from waste_edge.device.loop import Limits, Loop
         from waste_edge.device.outbox.event_store import SceneKeeper
@@ -170,29 +171,31 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         from waste_edge.device.system.condition import Condition, Level
         from waste_edge.device.views.display import About
         from waste_edge.device.vision.camera_condition import CameraCondition
+        from waste_edge.device.vision.inspection import look_ms_of, looks_that_fit
         from waste_edge.engines.classifier import load_classifier
 
         state = _state(plan)
-        opened = stack.enter_context(opened_bundle(config.bundle, _key(config)))
+        opened = stack.enter_context(opened_bundle(config.bundle, _key(config), config.allow_older))
         site = _site(plan, opened.manifest)
         classifier = load_classifier(opened, config.engine, config.precision, config.threads)
+        looks = looks_that_fit(look_ms_of(classifier), config.looks)
         view = _view(plan, looked_at.stills, clock)
-        view.started(About.of("the demo clip (rendered)" if plan.demo else looked_at.title, classifier, site))
+        source = "the demo clip (rendered)" if plan.demo else looked_at.title
+        view.started(About.of(source, classifier, site, looks=looks))
         if trial.failure:
             health.announce(Condition("config", Level.WARN, trial.failure))
         else:
             health.set(Condition("config", Level.OK, "in use as it was last read"))
         outbox = stack.enter_context(beside_the_loop(config, state, health, clock))
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())
-        items = _items(Judge(opened.manifest, site), looked_at, outbox)
+        items = _items(Judge(opened.manifest, site), classifier, looks, looked_at, outbox)
         camera = CameraCondition(health, lambda: messages.abandoned)
         trial.looking = True
         gc.freeze()  # all that the start made stays: no later collection need look through it
         return Loop(
-            messages,
-            partial(classifier.classify, region=site.region),
+            turned(messages, site.rotate),
             items,
-            [*_about_the_camera(items, looked_at, health, state), camera, watchdog, view, *plan.listeners],
+            [*_about_the_camera(items, looked_at, health, state, site.rotate), camera, watchdog, view, *plan.listeners],
             clock,
             Limits(plan.frames, plan.duration_s),
             stop,
@@ -239,29 +242,33 @@ def _key(config: StationConfig) -> Path | None:
     return None if config.require_key is None else Path(config.require_key)
 
 
-def _items(judge: Judge, looked_at: Source, outbox: Outbox | None) -> Items:
+def _items(judge: Judge, classifier: Classifier, looks: int, looked_at: Source, outbox: Outbox | None) -> Items:
     """What finds the items: with the scene as it was kept, before a camera that was there when we ended."""
     from waste_edge.device.decision.item_tracker import PassingItems, SingleItems
     from waste_edge.device.vision.camera_health import CameraHealth, Patience
+    from waste_edge.device.vision.inspection import inspector_of
 
     if looked_at.stills:
-        return SingleItems(judge)
+        return SingleItems(judge, classifier.classify)
     # A film may rightly repeat a picture; a camera never does.
-    items = PassingItems(judge, health=CameraHealth(Patience(watch_frozen=looked_at.live)))
+    health = CameraHealth(Patience(watch_frozen=looked_at.live))
+    items = PassingItems(judge, inspector_of(classifier, looks), health=health)
     scene = outbox.scene() if outbox is not None and looked_at.live else None
     if scene:
         items.presence.recall(scene)
     return items
 
 
-def _about_the_camera(items: Items, looked_at: Source, health: Health, state: Path | None) -> list[Listener]:
+def _about_the_camera(
+    items: Items, looked_at: Source, health: Health, state: Path | None, rotate: int
+) -> list[Listener]:
     """Whoever must know whether it is the same camera as before: not of a film, which has no scene to be kept."""
     from waste_edge.device.decision.item_tracker import PassingItems
     from waste_edge.device.vision.same_camera import NAME, SameCamera
 
     if not isinstance(items, PassingItems) or not looked_at.live:
         return []
-    return [SameCamera(items.learn_anew, health, None if state is None else state / NAME)]
+    return [SameCamera(items.learn_anew, health, None if state is None else state / NAME, rotate)]
 
 
 def _site(plan: Plan, manifest: Manifest) -> Site:

@@ -18,12 +18,13 @@ from waste_edge.device.system.disk import DiskLimits
 from waste_edge.device.system.shedding import Thresholds
 from waste_edge.engines.names import EngineName, Precision
 from waste_edge.errors import ConfigError
-from waste_edge.files.resources import DEFAULT_BUNDLE
+from waste_edge.files.resources import DEFAULT_BUNDLE, is_shipped_bundle, is_shipped_site
 from waste_edge.files.strict import Strict, read_toml
 
 _NAME_LETTERS = 200
 _FILE_BYTES = 1 << 20
 _PATHS = ("source", "camera_python", "bundle", "require_key", "site", "state")
+MAX_LOOKS = 32  # far more than ever helped
 STATE_VARIABLE = "STATE_DIRECTORY"  # systemd names the service's own folder by it
 
 
@@ -32,7 +33,9 @@ class StationConfig(Strict, frozen=True):
 
     Attributes:
         name: the station's, in every event.
-        camera, source, camera_python, bundle, engine, precision, threads, require_key, site: see `waste-edge run`.
+        camera, source, camera_python, bundle, engine, precision, threads, require_key, allow_older, site: see
+            `waste-edge run`.
+        looks: how often an item is shown to the network; `auto` is what measured best and fits the board.
         state: folder for the outbox and the learnt scene; empty for what systemd gives, or none.
         disk, load, outbox: limits, of the disk, of heat, of what is kept.
         json_lines, mqtt: whom to tell; a sink is there if its table is.
@@ -47,7 +50,9 @@ class StationConfig(Strict, frozen=True):
     precision: Precision = "int8"
     threads: int = 1
     require_key: str | None = None
+    allow_older: bool = False
     site: str | None = None
+    looks: int | Literal["auto"] = "auto"
     state: str | None = None
     disk: DiskLimits = msgspec.field(default_factory=DiskLimits)
     load: Thresholds = msgspec.field(default_factory=Thresholds)
@@ -60,6 +65,8 @@ class StationConfig(Strict, frozen=True):
             raise ValueError("camera and source exclude each other; keep one")
         if not 1 <= self.threads <= 64:
             raise ValueError(f"threads must be 1 to 64, got {self.threads}")
+        if self.looks != "auto" and not 1 <= self.looks <= MAX_LOOKS:
+            raise ValueError(f'looks must be "auto" or 1 to {MAX_LOOKS}, got {self.looks}')
         if not self.name.strip():
             raise ValueError("name must not be empty: it is in every event")
         if len(self.name) > _NAME_LETTERS:
@@ -81,7 +88,13 @@ def read_config(path: Path) -> StationConfig:
     try:
         config = with_paths(config)
         paths = {key: _below(folder, getattr(config, key)) for key in ("require_key", "state", "camera_python")}
-        named = {key: _below_if_there(folder, getattr(config, key)) for key in ("bundle", "site", "source")}
+        # A bare word that names something shipped means that, whatever lies beside the configuration.
+        is_shipped = {"bundle": is_shipped_bundle(config.bundle), "site": is_shipped_site(config.site or "")}
+        named = {
+            key: _below_if_there(folder, getattr(config, key))
+            for key in ("bundle", "site", "source")
+            if not is_shipped.get(key)
+        }
         return msgspec.structs.replace(config, **paths, **named, mqtt=_mqtt_below(folder, config.mqtt))
     except (ConfigError, OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from error

@@ -40,7 +40,7 @@ def test_another_camera_or_another_size_is_said_and_learned_anew(learned, other)
     assert learned == ["anew"]
     (said,) = health.now()
     assert (said.part, said.level) == ("scene", Level.WARN)
-    assert "other is another camera than before, or has another size: the scene is learned anew" in said.text
+    assert "other is another camera than before, or looks in another way: the scene is learned anew" in said.text
     for state, level in ((State.LEARNING, Level.WARN), (State.EMPTY, Level.OK)):
         camera.seen(SimpleNamespace(state=state))
         assert health.now()[0].level is level
@@ -57,6 +57,13 @@ def test_it_is_known_over_a_restart(learned, tmp_path):
     assert note.stat().st_mode & 0o777 == 0o600
 
 
+def test_another_turn_is_another_view(learned, tmp_path):
+    note = tmp_path / "camera.txt"
+    for rotate in (0, 180, 180):
+        SameCamera(lambda: learned.append("anew"), Health(), note, rotate).news(Opened("a", "a 640x480"))
+    assert learned == ["anew"]
+
+
 def test_a_folder_that_cannot_be_written_is_said(learned, tmp_path):
     (tmp_path / "file").touch()
     camera, health = same_camera(learned, tmp_path / "file" / "camera.txt")
@@ -64,10 +71,10 @@ def test_a_folder_that_cannot_be_written_is_said(learned, tmp_path):
     assert "cannot be written" in health.now()[0].text
 
 
-def test_items_forget_the_scene(manifest, site, classify, make_stage):
-    items, stage = PassingItems(Judge(manifest, site)), make_stage()
+def test_items_forget_the_scene(manifest, site, inspector, make_stage):
+    items, stage = PassingItems(Judge(manifest, site), inspector), make_stage()
     for frame in stage.hold(3.0):
-        items.see(frame, classify(frame.pixels))
+        items.see(frame)
     assert items.presence.state is State.EMPTY
     items.learn_anew()
     assert items.presence.state is State.LEARNING

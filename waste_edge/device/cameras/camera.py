@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from waste_edge.files.limits import MAX_SIDE_PX
+
 if TYPE_CHECKING:  # the program names a camera before it has imported numpy
     import numpy as np
     from numpy.typing import NDArray
 
 Layout = Literal["rgb", "bgr", "yuv420"]
-
-MAX_SIDE_PX = 16384  # far above any camera: a size beyond it is garbage
 
 
 @dataclass(frozen=True, eq=False)

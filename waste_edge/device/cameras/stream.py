@@ -12,7 +12,14 @@ import cv2
 
 from waste_edge.device.cameras.address import without_password
 from waste_edge.device.cameras.camera import RawFrame
-from waste_edge.device.cameras.opencv import FFMPEG_LOG, QUIET, STALL_S, next_frame, prepare_opencv
+from waste_edge.device.cameras.opencv import (
+    FFMPEG_LOG,
+    QUIET,
+    STALL_S,
+    next_frame,
+    prepare_opencv,
+    refuse_large,
+)
 from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError
 
@@ -45,7 +52,10 @@ class NetworkStream:
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, wait_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, wait_ms]
         with _options(_NO_QUEUE), _overheard() as said:
             self._capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, limits)
-            silent = not self._capture.isOpened() or next_frame(self._capture, clock) is None
+            opened = self._capture.isOpened()
+            if opened:
+                refuse_large(self._capture, self.title)
+            silent = not opened or next_frame(self._capture, clock) is None
         if silent:
             self._capture.release()
             raise CameraError(f"{self.title}: {_why(said.text)}")

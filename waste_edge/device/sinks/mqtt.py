@@ -21,6 +21,8 @@ from waste_edge.device.sinks.mqtt_link import Link, Message
 from waste_edge.device.sinks.sink import SinkError, worst
 from waste_edge.device.system.condition import Condition
 from waste_edge.errors import ConfigError, MissingPackageError
+from waste_edge.files.bounded import read_bounded
+from waste_edge.files.limits import MAX_PASSWORD_BYTES
 from waste_edge.files.strict import Strict
 
 if TYPE_CHECKING:
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from paho.mqtt.client import Client
 
 _MOST_LETTERS = 1000  # MQTT itself takes 65,535 bytes, with what comes behind a topic
-_SECRET_BYTES = 4096
 _RIVAL_S = 180.0  # another station of this name is believed to be there so long after it was heard
 _CLAIM_EVERY_S = 60.0  # so often it is told that we are here, too
 _SHORT_S = 15.0  # a connection that the broker ended sooner, time after time, has a reason
@@ -278,26 +279,17 @@ def build(config: MqttConfig, station: str, environment: Mapping[str, str] | Non
 
 def _password(config: MqttConfig, environment: Mapping[str, str]) -> str | None:
     if config.password_file:
-        return _secret(Path(config.password_file))
+        try:
+            return read_bounded(Path(config.password_file), MAX_PASSWORD_BYTES).decode("utf-8-sig").rstrip("\r\n")
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "not UTF-8"
+            raise ConfigError(f"mqtt.password_file {config.password_file}: cannot be read ({why})") from error
     if config.password_environment:
         password = environment.get(config.password_environment)
         if password is None:
             raise ConfigError(f"mqtt.password_environment: no variable {config.password_environment}; set it")
         return password
     return None
-
-
-def _secret(path: Path) -> str:
-    """A password's file: without the newline at its end and the mark that some editors put at its beginning."""
-    try:
-        if not path.is_file():  # a pipe would be waited for, for ever
-            raise FileNotFoundError(2, "no such file" if not path.exists() else "no regular file")
-        if path.stat().st_size > _SECRET_BYTES:
-            raise ConfigError(f"mqtt.password_file {path}: more than {_SECRET_BYTES} bytes; is that the right file?")
-        return path.read_text(encoding="utf-8-sig").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "not UTF-8"
-        raise ConfigError(f"mqtt.password_file {path}: cannot be read ({why})") from error
 
 
 def _no_passphrase() -> str:

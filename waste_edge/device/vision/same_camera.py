@@ -24,27 +24,34 @@ class SameCamera(Listener):
         learn_anew: forgets the scene.
         health: is told.
         note: where it is kept over restarts which camera it was; None: nowhere.
+        rotate: by how many degrees its frames are turned.
     """
 
-    def __init__(self, learn_anew: Callable[[], None], health: Health, note: Path | None = None) -> None:
+    def __init__(
+        self, learn_anew: Callable[[], None], health: Health, note: Path | None = None, rotate: int = 0
+    ) -> None:
         self._learn_anew = learn_anew
         self._health = health
         self._note = note
+        self._turned = f" turned {rotate}" if rotate else ""
         self._identity = _read(note)
         self._learning = False
 
     def news(self, message: Opened | Absent | BadPicture) -> None:
-        if not isinstance(message, Opened) or not message.identity or message.identity == self._identity:
+        if not isinstance(message, Opened) or not message.identity:
+            return
+        identity = f"{message.identity}{self._turned}"
+        if identity == self._identity:
             return
         if self._identity:
             self._learn_anew()
             self._learning = True
-            text = f"{message.title} is another camera than before, or has another size: the scene is learned anew"
+            text = f"{message.title} is another camera than before, or looks in another way: the scene is learned anew"
             self._health.set(Condition("scene", Level.WARN, f"{text}; nothing should be in view now"))
-        self._identity = message.identity
+        self._identity = identity
         if self._note is not None:
             try:
-                write_atomically(self._note, message.identity + "\n", mode=0o600)
+                write_atomically(self._note, identity + "\n", mode=0o600)
             except UserError as error:  # a disk that cannot be written is a condition of its own
                 self._health.set(Condition("scene", Level.WARN, str(error)))
 

@@ -11,9 +11,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from waste_edge.bundle.files import NetworkFile, read_network
 from waste_edge.bundle.manifest import ArtifactName
 from waste_edge.engines.engine import engine_of
 from waste_edge.files.strict import Strict
+
+
+class RefusedNetworkError(Exception):
+    """A network holds what no network of ours does."""
 
 
 @dataclass(frozen=True)
@@ -110,17 +115,18 @@ class Graph:
         return self.tensors[operator.outputs[0]].name or f"operator {self.operators.index(operator)}"
 
 
-def read_graph(path: Path, artifact: ArtifactName) -> Graph:
-    """Read an artifact's file.
+def read_graph(network: Path | NetworkFile, artifact: ArtifactName) -> Graph:
+    """Read a network: the bytes that were read from a bundle, or a file.
 
     Raises:
         BundleError: it is not a readable file of its kind.
         MissingPackageError: a TFLite file, and ai-edge-litert is not installed (tflite-runtime brings no schema).
     """
+    file = network if isinstance(network, NetworkFile) else read_network(network)
     if engine_of(artifact) == "onnx":
         from waste_edge.engines.graph.onnx_reader import read_onnx
 
-        return read_onnx(path)
+        return read_onnx(file)
     from waste_edge.engines.graph.tflite_reader import read_tflite
 
-    return read_tflite(path)
+    return read_tflite(file)
