@@ -196,12 +196,13 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         outbox = stack.enter_context(beside_the_loop(config, state, health, clock))
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())
         items = _items(Judge(opened.manifest, site), classifier, looks, looked_at, outbox)
+        camera = CameraCondition(health, lambda: messages.abandoned)
         trial.looking = True
         gc.freeze()  # all that the start made stays: no later collection need look through it
         return Loop(
             turned(messages, site.rotate),
             items,
-            [CameraCondition(health, lambda: messages.abandoned), watchdog, view, *plan.listeners],
+            [*_about_the_camera(items, looked_at, health, state, site.rotate), camera, watchdog, view, *plan.listeners],
             clock,
             Limits(plan.frames, plan.duration_s),
             stop,
@@ -274,6 +275,18 @@ def _items(judge: Judge, classifier: Classifier, looks: int, looked_at: Source, 
     if scene:
         items.presence.recall(scene)
     return items
+
+
+def _about_the_camera(
+    items: Items, looked_at: Source, health: Health, state: Path | None, rotate: int
+) -> list[Listener]:
+    """Whoever must know whether it is the same camera as before: not of a film, which has no scene to be kept."""
+    from waste_edge.device.decision.item_tracker import PassingItems
+    from waste_edge.device.vision.same_camera import NAME, SameCamera
+
+    if not isinstance(items, PassingItems) or not looked_at.live:
+        return []
+    return [SameCamera(items.learn_anew, health, None if state is None else state / NAME, rotate)]
 
 
 def _site(plan: Plan, manifest: Manifest) -> Site:
