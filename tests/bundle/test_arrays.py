@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from waste_edge.bundle.arrays import MAX_ARRAY_BYTES, Arrays
+from waste_edge.bundle.arrays import Arrays
 from waste_edge.errors import BundleError
+from waste_edge.files.limits import MAX_ARRAY_BYTES
 
 
 def npz(**arrays: Any) -> bytes:

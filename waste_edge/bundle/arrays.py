@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 
 from waste_edge.bundle.files import open_zip
 from waste_edge.errors import BundleError
+from waste_edge.files.limits import MAX_ARRAY_BYTES, MAX_ARRAYS_BYTES, MAX_BUNDLE_FILES
 
-MAX_ARRAY_BYTES = 1 << 26  # 64 MiB: a hundred golden pictures of a large network
-_MAX_UNPACKED_BYTES = 2 * MAX_ARRAY_BYTES
-_MAX_ARRAYS = 256
 _NPY_MAGIC = b"\x93NUMPY\x01\x00"  # 2.0 and 3.0 are for records with long names
 
 
@@ -33,10 +31,12 @@ class Arrays:
     def __init__(self, content: bytes, what: str) -> None:
         self._what = what
         try:
-            self._archive = open_zip(io.BytesIO(content), _MAX_ARRAYS)  # NumPy would take a lone array or a pickle too
+            self._archive = open_zip(
+                io.BytesIO(content), MAX_BUNDLE_FILES
+            )  # NumPy would take a lone array or a pickle too
             self._names = {name.removesuffix(".npy") for name in self._archive.namelist()}
-            if sum(entry.file_size for entry in self._archive.infolist()) > _MAX_UNPACKED_BYTES:
-                raise ValueError(f"would unpack to more than {_MAX_UNPACKED_BYTES >> 20} MiB")
+            if sum(entry.file_size for entry in self._archive.infolist()) > MAX_ARRAYS_BYTES:
+                raise ValueError(f"would unpack to more than {MAX_ARRAYS_BYTES >> 20} MiB")
         except Exception as error:  # damaged, it makes zipfile and its decompressors raise nearly anything
             raise self._unreadable(error) from error
 

@@ -17,11 +17,11 @@ from waste_edge.bundle.manifest import MANIFEST_NAME, ArtifactName, FileEntry, M
 from waste_edge.bundle.signing import SIGNATURE_BYTES, SIGNATURE_NAME, RequiredKey
 from waste_edge.errors import BundleError
 from waste_edge.files.atomic import write_atomically
+from waste_edge.files.limits import MAX_MANIFEST_BYTES
 from waste_edge.files.resources import BUNDLES, is_shipped_bundle
 from waste_edge.files.strict import readable
 from waste_edge.rejection import Direction, FeatureSpace, KnownScore, Learnt, Prototypes, Scorer
 
-MAX_MANIFEST_BYTES = 4 << 20  # ours have 25 kB
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # zip's own zero: the same bundle gives the same bytes
 
 

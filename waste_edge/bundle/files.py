@@ -15,10 +15,8 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol, TypeVar
 
 from waste_edge.errors import BundleError
+from waste_edge.files.limits import MAX_BUNDLE_BYTES, MAX_BUNDLE_FILES, MAX_ZIP_LIST_BYTES
 
-MAX_BUNDLE_BYTES = 1 << 30  # an edge model is megabytes; more than a gigabyte is an attack or a mistake
-MAX_ZIP_FILES = 256
-_MAX_DIRECTORY_BYTES = 1 << 16  # of a zip's list of files; zipfile makes an object of each 46 bytes
 _END_SIGNATURE, _END_BYTES, _MAX_COMMENT_BYTES = b"PK\x05\x06", 22, 0xFFFF
 _ZIP64_SIGNATURE, _ZIP64_BYTES = b"PK\x06\x07", 20
 _ZIP_ERRORS = (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError, OSError, ValueError)
@@ -92,7 +90,7 @@ class ZipFiles:
         self._path = path
         self._stream = self._try(lambda: path.open("rb"))
         try:
-            self._archive = self._try(lambda: open_zip(self._stream, MAX_ZIP_FILES))
+            self._archive = self._try(lambda: open_zip(self._stream, MAX_BUNDLE_FILES))
             self._entries = self._checked(self._archive.infolist())
         except BaseException:
             self._stream.close()
@@ -158,7 +156,7 @@ def open_zip(stream: BinaryIO, most_files: int) -> zipfile.ZipFile:
     files = int.from_bytes(tail[end + 10 : end + 12], "little")
     directory_bytes = int.from_bytes(tail[end + 12 : end + 16], "little")
     is_zip64 = end >= _ZIP64_BYTES and tail[end - _ZIP64_BYTES :].startswith(_ZIP64_SIGNATURE)
-    if is_zip64 or files > most_files or directory_bytes > _MAX_DIRECTORY_BYTES:
+    if is_zip64 or files > most_files or directory_bytes > MAX_ZIP_LIST_BYTES:
         raise zipfile.BadZipFile(f"lists more than {most_files} files")
     stream.seek(0)
     return zipfile.ZipFile(stream)

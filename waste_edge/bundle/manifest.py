@@ -10,8 +10,8 @@ from typing import Literal
 
 import msgspec
 
-from waste_edge.bundle.files import MAX_BUNDLE_BYTES
 from waste_edge.dataset import LabelMap, SplitSpec
+from waste_edge.files.limits import MAX_BUNDLE_BYTES, MAX_EXTRA_FILES, MAX_FEATURES, MAX_GOLDEN_PICTURES
 from waste_edge.files.strict import Strict
 from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.metrics.classification import Comparison, Scores
@@ -19,7 +19,6 @@ from waste_edge.rejection import SCORES_OF_FEATURES, KnownScore
 from waste_edge.taxonomy import check_labels, check_tree
 
 SCHEMA: Literal[1] = 1
-MAX_GOLDEN_PICTURES, MAX_FEATURES, MAX_EXTRA_FILES = 1000, 65_536, 64
 MANIFEST_NAME = "manifest.json"
 
 ArtifactName = Literal["onnx-fp32", "onnx-int8", "tflite-fp32", "tflite-int8"]

@@ -24,6 +24,7 @@ from waste_edge.engines.trial.known_good import is_known_good, remember
 from waste_edge.engines.trial.trial import Word, ensure_tried, memory_limit, try_bundle
 from waste_edge.engines.verify import Verification
 from waste_edge.errors import BundleError
+from waste_edge.files.limits import TRIAL_SHARED_BYTES
 
 Replace = Callable[[Path, str, bytes], None]
 WasteEdge = Callable[..., Any]
@@ -122,7 +123,7 @@ def test_a_network_that_takes_all_memory(trials: Path, odd_bundle: Callable[[byt
 def test_a_network_that_never_answers(
     trials: Path, odd_bundle: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trial, "CPU_S", 1)
+    monkeypatch.setattr(trial, "TRIAL_CPU_S", 1)
     with open_bundle(odd_bundle(endless())) as bundle, pytest.raises(BundleError, match="processor time while"):
         load_classifier(bundle)
 
@@ -232,7 +233,7 @@ def test_how_it_ended_in_words(code: str, expected: str) -> None:
 
 
 def test_a_child_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(trial, "TRIAL_PATIENCE_S", 0.3)
     started = time.monotonic()
     said, _ = ending("import time; time.sleep(60)")
     assert said == "gave no answer within 0.3 s"
@@ -259,7 +260,7 @@ def test_the_child_has_no_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_limits_fit_a_unit_of_400_mb(default_bundle: Path) -> None:
     """Beside the child: a station that has not loaded its engine yet, and its capture process, 60 MB each."""
     with open_bundle(default_bundle) as bundle:
-        most = memory_limit(bundle.manifest, list(bundle.manifest.artifacts)) + trial._SHARED_BYTES
+        most = memory_limit(bundle.manifest, list(bundle.manifest.artifacts)) + TRIAL_SHARED_BYTES
         tried = try_bundle(bundle, list(bundle.manifest.artifacts))
     assert most + 2 * 60e6 < 400e6
     assert all(replay.status == "ok" for replay in tried.replays)

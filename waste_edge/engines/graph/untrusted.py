@@ -16,8 +16,7 @@ from waste_edge.engines.graph.graph import RefusedNetworkError
 from waste_edge.engines.graph.untrusted_onnx import check_onnx
 from waste_edge.engines.graph.untrusted_tflite import check_tflite
 from waste_edge.errors import BundleError
-
-_LEAST_TENSOR_BYTES = 16 << 20
+from waste_edge.files.limits import MAX_LAYER_BYTES, MAX_LAYER_INPUTS
 
 
 def check_network(network: NetworkFile, artifact: ArtifactName, manifest: Manifest) -> None:
@@ -38,5 +37,5 @@ def check_network(network: NetworkFile, artifact: ArtifactName, manifest: Manife
 
 
 def most_bytes(manifest: Manifest) -> int:
-    """Of one tensor that a layer makes: 64 times the input as floats; VGG's widest has 22 times that."""
-    return max(_LEAST_TENSOR_BYTES, 64 * 4 * 3 * manifest.input.width_px * manifest.input.height_px)
+    """Of one tensor that a layer makes."""
+    return max(MAX_LAYER_BYTES, MAX_LAYER_INPUTS * 4 * 3 * manifest.input.width_px * manifest.input.height_px)

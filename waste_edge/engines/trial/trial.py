@@ -24,13 +24,17 @@ from waste_edge.engines.engine import Engine, engine_of, installed_engines, load
 from waste_edge.engines.trial import known_good
 from waste_edge.engines.verify import Replay, Verification, not_replayed, verify_bundle
 from waste_edge.errors import BundleError
+from waste_edge.files.limits import (
+    TRIAL_BASE_BYTES,
+    TRIAL_CPU_S,
+    TRIAL_INPUTS,
+    TRIAL_NETWORK_FILES,
+    TRIAL_PATIENCE_S,
+    TRIAL_SHARED_BYTES,
+)
 from waste_edge.files.strict import Strict
 from waste_edge.libraries import NO_TELEMETRY, ONE_THREAD
 
-CPU_S = 8  # for each network: to load it and to answer its golden pictures, on the slowest board a second
-PATIENCE_S = 60  # for the child's next word; where cores are shared, processor time takes longer
-_BASE_BYTES = 144 << 20  # Python, NumPy, OpenCV and both engines take 75 to 95 (VmData)
-_SHARED_BYTES = 48 << 20  # more than that in its memory: the libraries' own pages
 _TICK_S = 0.05
 _MAX_WORD_BYTES, _MAX_COMPLAINT_BYTES = 1 << 20, 1 << 16
 _KEPT_VARIABLES = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ", "VIRTUAL_ENV")
@@ -132,7 +136,7 @@ def try_bundle(bundle: Bundle, artifacts: Sequence[ArtifactName], rounds: int = 
     memory_bytes = memory_limit(bundle.manifest, artifacts)
     command = [
         *(sys.executable, "-P", "-m", "waste_edge.engines.trial.child"),
-        *(str(bundle.source), bundle.digest, str(memory_bytes), str(CPU_S), str(rounds), *artifacts),
+        *(str(bundle.source), bundle.digest, str(memory_bytes), str(TRIAL_CPU_S), str(rounds), *artifacts),
     ]
     child = _Child(command, memory_bytes)
     replays: dict[ArtifactName, Replay] = {}
@@ -165,7 +169,7 @@ def memory_limit(manifest: Manifest, artifacts: Sequence[ArtifactName]) -> int:
     """Bytes that a child may have: an engine's own, and what networks of these sizes may well need."""
     largest = max(manifest.artifacts[name].size_bytes for name in artifacts)
     floats = 4 * 3 * manifest.input.width_px * manifest.input.height_px
-    return _BASE_BYTES + 6 * largest + 24 * floats
+    return TRIAL_BASE_BYTES + TRIAL_NETWORK_FILES * largest + TRIAL_INPUTS * floats
 
 
 class _Child:
@@ -194,18 +198,18 @@ class _Child:
 
     def words(self) -> Iterator[Word]:
         """What it says, until it has ended; `ending` is set then."""
-        pending, deadline = b"", time.monotonic() + PATIENCE_S
+        pending, deadline = b"", time.monotonic() + TRIAL_PATIENCE_S
         for chunk in self._chunks():
             pending += chunk
             *lines, pending = pending.split(b"\n")
             for line in lines:
-                deadline = time.monotonic() + PATIENCE_S
+                deadline = time.monotonic() + TRIAL_PATIENCE_S
                 yield msgspec.json.decode(line, type=Word)
             self.peak_bytes = max(self.peak_bytes, _resident_bytes(self._process.pid))
-            if self.peak_bytes > self._memory_bytes + _SHARED_BYTES:
+            if self.peak_bytes > self._memory_bytes + TRIAL_SHARED_BYTES:
                 self.ending = f"took more than {self._memory_bytes >> 20} MiB of memory"
             elif time.monotonic() > deadline:
-                self.ending = f"gave no answer within {PATIENCE_S} s"
+                self.ending = f"gave no answer within {TRIAL_PATIENCE_S:g} s"
             elif len(pending) > _MAX_WORD_BYTES:
                 self.ending = "wrote nonsense"
             if self.ending:
@@ -246,7 +250,7 @@ class _Child:
             return ""
         said = self._stderr.decode("utf-8", "replace").strip().splitlines()
         if code == -signal.SIGXCPU:
-            return f"took more than {CPU_S} s of processor time"
+            return f"took more than {TRIAL_CPU_S} s of processor time"
         if b"bad_alloc" in self._stderr or b"MemoryError" in self._stderr:
             return f"took more than {self._memory_bytes >> 20} MiB of memory"
         if code == -signal.SIGILL:
