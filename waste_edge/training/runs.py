@@ -46,6 +46,7 @@ class RunInfo(Strict, frozen=True):
         leaks: for a model that reads text, in which ways the text alone gives the label away.
         members: of a model put together from others: their sub-folders, each with the SHA-256 of its weights.
         alpha: share of the text's logits in a weighted fusion.
+        domains: pictures of other sources that it was taught with, by source.
     """
 
     schema: Literal[1]
@@ -70,6 +71,7 @@ class RunInfo(Strict, frozen=True):
     leaks: list[str] = msgspec.field(default_factory=list)
     members: dict[str, str] = msgspec.field(default_factory=dict)
     alpha: float | None = None
+    domains: dict[str, int] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_labels(self.labels)
