@@ -63,39 +63,31 @@ def square_around(frame: Pixels, region: ItemRegion, margin: float) -> tuple[int
 
 
 def _cover(shape: tuple[int, ...], frame_shape: tuple[int, ...], corner: tuple[int, int], region: ItemRegion) -> Pixels:
-    """The region's mask on a part of the frame, uint8 (h, w), 0 to 255, its edge softened by a working pixel."""
+    """Where a part of the frame shows the item, uint8 (h, w), 0 or 1, the mask's steps smoothed."""
     rows, columns = region.mask.shape
     down, across = rows / frame_shape[0], columns / frame_shape[1]
     left, top = corner
     matrix = np.array([[across, 0, (left + 0.5) * across - 0.5], [0, down, (top + 0.5) * down - 0.5]], np.float64)
     soft = cv2.blur(region.mask.astype(np.uint8) * 255, (3, 3))
-    return np.asarray(
-        cv2.warpAffine(
-            soft,
-            matrix,
-            (shape[1], shape[0]),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        ),
-        np.uint8,
-    )
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    fine = cv2.warpAffine(soft, matrix, (shape[1], shape[0]), flags=how, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.threshold(fine, 127, 1, cv2.THRESH_BINARY)[1], np.uint8)
 
 
 def _painted(part: Pixels, frame_shape: tuple[int, ...], corner: tuple[int, int], region: ItemRegion) -> Pixels:
     """A part of the frame with everything but the item painted plain."""
+    row = np.tile(np.array(PLAIN, np.uint8), part.shape[1])  # whole rows are filled five times as fast as triples
+    painted = np.repeat(row[None], part.shape[0], axis=0).reshape(part.shape)
     cover = _cover(part.shape, frame_shape, corner, region)
-    weight = cover.astype(np.float32) * np.float32(1 / 255)
-    plain = np.empty_like(part)
-    plain[:] = PLAIN
-    return np.asarray(cv2.blendLinear(np.ascontiguousarray(part), plain, weight, 1 - weight), np.uint8)
+    return np.asarray(cv2.copyTo(np.ascontiguousarray(part), cover, painted), np.uint8)
 
 
 def _ground_colour(
     part: Pixels, frame_shape: tuple[int, ...], corner: tuple[int, int], region: ItemRegion
 ) -> tuple[float, float, float]:
     """Mean colour of what surrounds the item; the plain one where nothing does."""
-    around = 255 - _cover(part.shape, frame_shape, corner, region)
-    if not (around > 128).any():
+    around = 1 - _cover(part.shape, frame_shape, corner, region)
+    if not around.any():
         return PLAIN
-    red, green, blue, _ = cv2.mean(part, (around > 128).astype(np.uint8))
+    red, green, blue, _ = cv2.mean(part, around)
     return red, green, blue

@@ -28,9 +28,12 @@ _Bytes = NDArray[np.uint8]
 _LEVEL = 10  # a smaller difference is never one
 _NOISE = 5.0  # nor is one within so many deviations of the noise
 _SHARP = 0.05  # change of relative brightness a working pixel that no soft shadow has
+_ONE = 128  # relative brightness in bytes: up to twice as bright
+_DARK = 8  # levels added before dividing: black pixels say little about the light
 _DEEP = 0.45  # no soft shadow leaves less than this of the light
 _LEAST = 0.002  # share of the view: less is dirt
 _SMALL_PART = 0.12  # of the largest part's area: less is a crumb, part of nothing
+_BAY = 0.1  # of the part's narrower side: half the width of bays that are closed
 _REACH = 0.02  # share of the long side across which pieces belong together
 
 
@@ -82,10 +85,9 @@ def find_item(frame: Pixels, ground: Ground) -> ItemRegion | None:
         raise ValueError(f"a frame of {frame.shape[1]}x{frame.shape[0]} is not the view of a {ground.size} ground")
     expected = lit(ground.look, gain_of(look, ground.look))
     certain, changed = _differences(look, expected, ground.unsteady)
-    pieces = _solid(certain)
-    if not pieces.any():
-        pieces = _solid(changed)  # only brightness differs, and softly: better an item with its shadow than none
-    parts = _parts(pieces)
+    parts = _parts(certain)
+    if not parts:  # only brightness differs, and softly: better an item with its shadow than none
+        parts = _parts(changed)
     return _region(parts) if parts else None
 
 
@@ -106,79 +108,90 @@ def in_frame(box: Region, within: Region) -> Region:
 
 
 def _differences(look: Pixels, expected: Pixels, unsteady: _Bytes) -> tuple[_Bytes, _Bytes]:
-    """Where a look differs for certain, and where it differs at all, shadows included; (h, w), 0 or 1."""
+    """Where a look differs for certain, and where it differs at all, shadows included; (h, w), 0 or 255.
+
+    All of it in bytes, which is four times as fast as in floats.
+    """
     seen = cv2.cvtColor(look, cv2.COLOR_RGB2GRAY)
     base = cv2.cvtColor(expected, cv2.COLOR_RGB2GRAY)
     step = cv2.absdiff(seen, base)
-    limit = cv2.add(unsteady, np.full_like(unsteady, _limit_of(step)))
+    limit = cv2.add(unsteady, _limit_of(np.asarray(step, np.uint8)))
     changed = cv2.compare(step, limit, cv2.CMP_GT)
-    ratio = cv2.divide(cv2.add(seen, 8).astype(np.float32), cv2.add(base, 8).astype(np.float32))
+    ratio = cv2.divide(cv2.add(seen, _DARK), cv2.add(base, _DARK), scale=_ONE)
     # What the ground would look like in the shade: the same colours, so much darker.
-    shaded = cv2.multiply(expected.astype(np.float32), cv2.merge([ratio, ratio, ratio]))
-    tint = cv2.absdiff(look, cv2.convertScaleAbs(shaded))
-    colour = cv2.max(cv2.max(*cv2.split(tint)[:2]), cv2.split(tint)[2])
-    tinted = cv2.compare(colour, limit, cv2.CMP_GT)
-    soft = cv2.GaussianBlur(ratio, (3, 3), 0)
-    slope = cv2.magnitude(
-        cv2.Scharr(soft, cv2.CV_32F, 1, 0, scale=1 / 32), cv2.Scharr(soft, cv2.CV_32F, 0, 1, scale=1 / 32)
-    )
-    outline = cv2.bitwise_and(cv2.compare(slope, _SHARP, cv2.CMP_GT), changed)
-    deep = cv2.bitwise_and(cv2.compare(ratio, _DEEP, cv2.CMP_LT), changed)
+    shaded = cv2.multiply(expected, cv2.merge([ratio, ratio, ratio]), scale=1 / _ONE)
+    red, green, blue = cv2.split(cv2.absdiff(look, shaded))
+    tinted = cv2.compare(cv2.max(cv2.max(red, green), blue), limit, cv2.CMP_GT)
+    soft = cv2.blur(ratio, (3, 3))
+    slope = cv2.max(*(cv2.convertScaleAbs(cv2.Sobel(soft, cv2.CV_16S, *way), alpha=0.25) for way in ((1, 0), (0, 1))))
+    outline = cv2.bitwise_and(cv2.compare(slope, _SHARP * 2 * _ONE, cv2.CMP_GT), changed)
+    deep = cv2.bitwise_and(cv2.compare(ratio, _DEEP * _ONE, cv2.CMP_LT), changed)
     certain = cv2.bitwise_or(cv2.bitwise_or(tinted, outline), deep)
     return np.asarray(certain, np.uint8), np.asarray(cv2.bitwise_or(changed, tinted), np.uint8)
 
 
 def _limit_of(step: _Bytes) -> int:
     """The least difference that is not noise: of the quieter half of the view the deviation, several times."""
-    sample = np.sort(step[::3, ::3].ravel())
+    sample = step[2::5, 2::5].ravel()
     # The lower quartile of |x| of a normal distribution is 0.319 deviations; an item may cover half of the view.
-    deviation = float(sample[sample.size // 4] + 0.5) / 0.319
+    deviation = float(np.partition(sample, sample.size // 4)[sample.size // 4] + 0.5) / 0.319
     return int(min(40.0, max(float(_LEVEL), _NOISE * deviation / 3)))
 
 
-def _solid(marks: _Bytes) -> _Bytes:
-    """Marks without specks, their gaps closed and their holes filled; 0 or 255."""
-    height, width = marks.shape
-    reach = max(3, round(_REACH * max(height, width)) | 1)
+def _parts(marks: _Bytes) -> list[Mask]:
+    """The things that marks, 0 or 255, belong to, largest first, without crumbs: bool (h, w) each."""
     calm = cv2.medianBlur(marks, 3)
-    padded = cv2.copyMakeBorder(calm, reach, reach, reach, reach, cv2.BORDER_REPLICATE)
-    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
-    inner = np.ascontiguousarray(closed[reach:-reach, reach:-reach])
-    contours, _ = cv2.findContours(inner, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    filled = np.zeros_like(inner)
-    cv2.drawContours(filled, contours, -1, 255, cv2.FILLED)
-    return np.asarray(cv2.morphologyEx(filled, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)), np.uint8)
-
-
-def _parts(pieces: _Bytes) -> list[Mask]:
-    """Pieces that belong together by their nearness, largest first, without crumbs."""
-    height, width = pieces.shape
-    reach = 2 * max(1, round(_REACH * max(height, width))) + 1
-    joined = cv2.dilate(pieces, np.ones((reach, reach), np.uint8))
-    count, labels = cv2.connectedComponents(joined)
-    if count <= 1:
+    left, top, across, down = cv2.boundingRect(calm)
+    if not across:
         return []
+    inside = slice(top, top + down), slice(left, left + across)
+    reach = max(1, round(_REACH * max(marks.shape)))
+    pieces = _solid(np.ascontiguousarray(calm[inside]), reach)
+    labels, areas = _grouped(pieces, reach)
+    least = max(_LEAST * marks.size, _SMALL_PART * areas.max())
+    parts = []
+    for label in np.argsort(-areas, kind="stable"):
+        if areas[label] < least:
+            break
+        part = np.zeros(marks.shape, np.bool_)
+        part[inside] = _hull_closed(cv2.bitwise_and(cv2.compare(labels, int(label), cv2.CMP_EQ), pieces))
+        parts.append(part)
+    return parts
+
+
+def _solid(marks: _Bytes, reach: int) -> _Bytes:
+    """Marks, 0 or 255, with gaps closed, holes filled and hairs cut off."""
+    padded = cv2.copyMakeBorder(marks, reach, reach, reach, reach, cv2.BORDER_REPLICATE)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach | 1, reach | 1))
+    inner = np.ascontiguousarray(cv2.morphologyEx(padded, cv2.MORPH_CLOSE, disc)[reach:-reach, reach:-reach])
+    contours, _ = cv2.findContours(inner, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(inner, contours, -1, 255, cv2.FILLED)
+    return np.asarray(cv2.morphologyEx(inner, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)), np.uint8)
+
+
+def _grouped(pieces: _Bytes, reach: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Which thing each pixel belongs to, by the pieces' nearness, and the area of each; that of number 0 is 0."""
+    joined = cv2.dilate(pieces, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+    count, labels = cv2.connectedComponents(joined)
     areas = np.bincount(labels[pieces > 0], minlength=count)
     areas[0] = 0
-    least = max(_LEAST * pieces.size, _SMALL_PART * areas.max())
-    order = [int(label) for label in np.argsort(-areas) if areas[label] >= least]
-    return [_hull_closed((labels == label) & (pieces > 0)) for label in order]
+    return np.asarray(labels, np.int32), areas
 
 
-def _hull_closed(part: Mask) -> Mask:
-    """A part with its bays closed: where a transparent bottle shows the ground there is still bottle."""
-    left, top, width, height = cv2.boundingRect(part.astype(np.uint8))
-    reach = max(3, round(0.2 * min(width, height)) | 1)
-    pad = reach + 1
-    piece = cv2.copyMakeBorder(
-        part[top : top + height, left : left + width].astype(np.uint8), pad, pad, pad, pad, cv2.BORDER_CONSTANT
-    )
-    closed = cv2.morphologyEx(piece, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
-    contours, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(closed, contours, -1, 1, cv2.FILLED)
-    whole = part.copy()
-    whole[top : top + height, left : left + width] |= closed[pad:-pad, pad:-pad] > 0
-    return whole
+def _hull_closed(piece: _Bytes) -> Mask:
+    """A part, 0 or 255, with its bays closed: where a transparent bottle shows the ground there is still bottle."""
+    height, width = piece.shape
+    # Coarsely, since wide closing of every pixel would take longer than everything else.
+    coarse = cv2.resize(piece, (-(-width // 4), -(-height // 4)), interpolation=cv2.INTER_AREA)
+    _, coarse = cv2.threshold(coarse, 127, 255, cv2.THRESH_BINARY)
+    reach = max(1, round(_BAY * min(cv2.boundingRect(coarse)[2:])))
+    padded = cv2.copyMakeBorder(coarse, reach, reach, reach, reach, cv2.BORDER_CONSTANT)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, disc)[reach:-reach, reach:-reach]
+    whole = cv2.bitwise_or(piece, cv2.resize(closed, (width, height), interpolation=cv2.INTER_NEAREST))
+    contours, _ = cv2.findContours(whole, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(whole, contours, -1, 255, cv2.FILLED)
+    return np.asarray(whole > 0)
 
 
 def _region(parts: list[Mask]) -> ItemRegion:
