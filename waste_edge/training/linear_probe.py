@@ -39,11 +39,11 @@ def fit_head(network: nn.Module, batches: StockBatches, count: int, classes: int
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
-    reached = float(solver.step(closure))  # type: ignore[no-untyped-call]
+    solver.step(closure)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         head.weight.copy_(weight * scale)
         head.bias.copy_(bias)
-    return reached
+    return float(closure().detach())
 
 
 @torch.no_grad()
