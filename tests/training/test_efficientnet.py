@@ -6,8 +6,8 @@ import pytest
 import timm
 import torch
 
-from waste_edge.training.fake_quantization import FakeQuantized
 from waste_edge.training.networks import build_network
+from waste_edge.training.quantization_aware.fake_quantization import FakeQuantized
 from waste_edge.training.recipe import ModelSpec
 
 

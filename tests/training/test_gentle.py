@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import nn
 
-from tests.training.test_fit import RECIPE, Silent
+from tests.training.loop.test_fit import RECIPE, Silent
 from tests.training.test_teaching import with_stock
 from waste_edge.errors import ConfigError
 from waste_edge.training.anchor import Anchor
-from waste_edge.training.fit import fit
+from waste_edge.training.loop.fit import fit
+from waste_edge.training.loop.schedule import make_optimizer
 from waste_edge.training.networks import build_network
 from waste_edge.training.recipe import FitSpec, ModelSpec, read_recipe
 from waste_edge.training.runs import open_run
-from waste_edge.training.schedule import make_optimizer
 
 
 def test_wise_ft_keeps_what_lies_between() -> None:

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from tests.training.loop.test_fit import RECIPE, Silent
 from tests.training.sources import write_sources
-from tests.training.test_fit import RECIPE, Silent
 from tests.training.test_teaching import LABELS, STOCK, with_stock
 from waste_edge.dataset import Dataset, open_dataset
 from waste_edge.errors import RunError
-from waste_edge.preprocess import InputSpec
-from waste_edge.training.crew import Crew
-from waste_edge.training.fit import fit
+from waste_edge.imaging.preprocess import InputSpec
+from waste_edge.training.loop.distributed import Crew
+from waste_edge.training.loop.fit import fit
 from waste_edge.training.recipe import AugmentSpec, StockSpec
 from waste_edge.training.runs import open_run
 from waste_edge.training.stock.batches import StockBatches

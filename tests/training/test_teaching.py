@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.training.loop.test_fit import RECIPE, Silent
 from tests.training.sources import write_sources
-from tests.training.test_fit import RECIPE, Silent
 from waste_edge.errors import ConfigError, DataError, UserError
-from waste_edge.training.fit import fit
+from waste_edge.training.loop.fit import fit
 from waste_edge.training.recipe import Recipe, StockSpec
 from waste_edge.training.teaching import Extra
 

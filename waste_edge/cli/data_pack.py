@@ -38,7 +38,7 @@ def command(
     with progress_bar("packing") as progress:
         packed = pack(data, domains, out, side, quality, progress)
     if as_json:
-        from waste_edge.strict import to_json
+        from waste_edge.files.strict import to_json
 
         facts = {"pictures": packed.pictures, "of_sources": packed.of_sources, "bytes": packed.bytes}
         typer.echo(to_json(facts), nl=False)

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.frames import Pixels
+from waste_edge.imaging.frames import Pixels
+from waste_edge.imaging.preprocess import Region
 from waste_edge.item.region import Mask
-from waste_edge.preprocess import Region
 
 Rng = np.random.Generator
 Floats = NDArray[np.float32]

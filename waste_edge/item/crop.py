@@ -9,9 +9,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from waste_edge.frames import Pixels, require_pixels
+from waste_edge.imaging.frames import Pixels, require_pixels
+from waste_edge.imaging.preprocess import View
 from waste_edge.item.region import ItemRegion
-from waste_edge.preprocess import View
 
 PLAIN = (203, 197, 190)  # a plain board under a lamp: what a `plain` surround is painted with
 _LEAST_PX = 16  # side of a crop

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.frames import Pixels, require_pixels
+from waste_edge.imaging.frames import Pixels, require_pixels
 
 LONG_SIDE_PX = 320  # of the working resolution, at most
 

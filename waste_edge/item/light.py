@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.frames import Pixels
+from waste_edge.imaging.frames import Pixels
 
 _DARK = 6.0  # levels added before dividing: black pixels say little about the light
 _SAME = 0.008  # a smaller change of gain is none: two levels in 255

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from waste_edge.training.inputs import Inputs, ask
+from waste_edge.training.input_pipeline.inputs import Inputs, ask
 from waste_edge.training.networks import normalize
 from waste_edge.training.stock.batches import StockBatches
 

@@ -14,10 +14,10 @@ from PIL import Image
 
 from waste_edge.dataset import Dataset, Domains, open_dataset, open_domains
 from waste_edge.dataset.domains import COLUMNS
-from waste_edge.engines.evaluate import Progress, without_progress
 from waste_edge.errors import DataError
-from waste_edge.files import folder_in_one_piece, write_atomically
-from waste_edge.pictures import read_picture
+from waste_edge.evaluation.evaluate import Progress, without_progress
+from waste_edge.files.atomic import folder_in_one_piece, write_atomically
+from waste_edge.imaging.image_files import read_picture
 
 DATA_NAME, DOMAINS_NAME = "data", "domains.csv"
 

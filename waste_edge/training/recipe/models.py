@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from waste_edge.strict import Strict
+from waste_edge.files.strict import Strict
 
 # The networks of this project, made to be deployed.
 OWN = ("mobilenet_v1", "mobilenet_v2", "efficientnet_lite0", "efficientnet_lite2", "cnn4")

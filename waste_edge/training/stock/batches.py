@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from waste_edge.preprocess import InputSpec
-from waste_edge.training.chances import mixed_seed
-from waste_edge.training.inputs import nothing
+from waste_edge.imaging.preprocess import InputSpec
+from waste_edge.training.input_pipeline.inputs import nothing
+from waste_edge.training.input_pipeline.views import Batch
+from waste_edge.training.loop.seeding import mixed_seed
 from waste_edge.training.recipe import AugmentSpec, StockSpec
 from waste_edge.training.stock.changes import Changes
 from waste_edge.training.stock.store import Stock
-from waste_edge.training.views import Batch
 
 _ROOM = 0.4  # share of a GPU's memory that the views may take; else they stay on disk
 

@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 
 from waste_edge.dataset import Photo
-from waste_edge.frames import Pixels
+from waste_edge.imaging.frames import Pixels
+from waste_edge.imaging.image_files import read_picture
+from waste_edge.imaging.preprocess import InputSpec, View, prepare
 from waste_edge.item import Ground, crop_item, find_item
 from waste_edge.item.compose import Rng, Sprite, Station, compose
-from waste_edge.pictures import read_picture
-from waste_edge.preprocess import InputSpec, View, prepare
 from waste_edge.rendering.cutouts import cut_out, sprite_of
-from waste_edge.rendering.strangers import render_stranger
+from waste_edge.rendering.outliers import render_stranger
 from waste_edge.rendering.textures import paint_texture
 from waste_edge.training.recipe import StockSpec
 

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waste_edge.errors import RunError
-from waste_edge.files import write_atomically
-from waste_edge.strict import Strict, read_json, to_json
+from waste_edge.files.atomic import write_atomically
+from waste_edge.files.strict import Strict, read_json, to_json
 from waste_edge.training.stock.making import Maker, Subject
 
 VIEWS_NAME, INDEX_NAME = "views.npy", "index.json"
