@@ -29,6 +29,7 @@ from waste_edge.training.loop.checks import check_out, check_parts
 from waste_edge.training.loop.distributed import Crew, crew
 from waste_edge.training.loop.failures import troubles_in_words
 from waste_edge.training.loop.initialization import Start, check_start, starting_network
+from waste_edge.training.loop.schedule import freeze_stages
 from waste_edge.training.loop.seeding import seed_epoch
 from waste_edge.training.loop.training_loop import CURVES_NAME, METRICS_NAME, Job, Loop, Trained, Watcher
 from waste_edge.training.networks import feature_count
@@ -161,6 +162,7 @@ def _gather(recipe: Recipe, begun: Start, teachers: Sequence[Run], material: Mat
     else:
         views = _views(recipe, material, read_in_training)
     network = channels_last(begun.network.to(device))
+    freeze_stages(network, recipe.trained.frozen_stages)
     return Job(
         recipe=recipe,
         network=network,
