@@ -3,11 +3,13 @@
 In the core, because the device judges every picture by them. Numpy only.
 """
 
-from waste_edge.rejection.fitting import fit_feature_space, fit_prototypes, narrowed
+from waste_edge.rejection.fitting import fit_feature_space, fit_neighbours, fit_plane, fit_prototypes, narrowed
 from waste_edge.rejection.judging import RejectionResult, area_between, judge_scores, threshold_keeping
+from waste_edge.rejection.neighbours import Neighbours, Plane, nearest, unit
 from waste_edge.rejection.scores import (
     IN_WORDS,
     KNOWN_SCORES,
+    LEARNT_OF,
     SCORES_OF_FEATURES,
     Direction,
     FeatureSpace,
@@ -27,11 +29,14 @@ from waste_edge.rejection.scores import (
 __all__ = [
     "IN_WORDS",
     "KNOWN_SCORES",
+    "LEARNT_OF",
     "SCORES_OF_FEATURES",
     "Direction",
     "FeatureSpace",
     "KnownScore",
     "Learnt",
+    "Neighbours",
+    "Plane",
     "Prototypes",
     "RejectionResult",
     "Scorer",
@@ -39,6 +44,8 @@ __all__ = [
     "cosine",
     "energy",
     "fit_feature_space",
+    "fit_neighbours",
+    "fit_plane",
     "fit_prototypes",
     "judge_scores",
     "known_scores",
@@ -47,5 +54,7 @@ __all__ = [
     "max_logit",
     "max_probability",
     "narrowed",
+    "nearest",
     "threshold_keeping",
+    "unit",
 ]
