@@ -40,7 +40,7 @@ test-faults: $(WORKSHOP)
 
 # The benchmark tables of the README files, from benchmarks/results/.
 tables: $(WORKSHOP)
-	.venv-dev/bin/python -m waste_edge.benchmarks.tables
+	.venv-dev/bin/python -m tools.benchmark_tables
 
 # Needs root, debootstrap and qemu-user-static; what it makes is kept in ~/.cache/waste-edge/arm64.
 # SUITE=trixie tries Python 3.13.

@@ -101,7 +101,7 @@ install_program() {
     if [ -x "$program" ] && [ -f /etc/systemd/system/waste-edge.service ]; then
         do_ "$program" service update --wheels "$wheels" $online || fail "the update failed; see above"
     else
-        do_ env PYTHONPATH="$source" PYTHONDONTWRITEBYTECODE=1 python3 -m waste_edge.device.environments \
+        do_ env PYTHONPATH="$source" PYTHONDONTWRITEBYTECODE=1 python3 -m waste_edge.device.service.environments \
             --home "$home" --wheels "$wheels" $online || fail "the environment could not be made; see above"
     fi
 }

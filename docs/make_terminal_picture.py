@@ -12,23 +12,23 @@ from pathlib import Path
 
 from rich.console import Console
 
-from waste_edge.bundle import find_bundle, open_bundle
+from waste_edge.bundle.bundle import find_bundle, open_bundle
 from waste_edge.cli.watch import DEMO_SITE
-from waste_edge.device.camera_health import CameraHealth, Patience
 from waste_edge.device.cameras import media_source
 from waste_edge.device.capture import Opened, start_capture
 from waste_edge.device.clock import SystemClock
-from waste_edge.device.display import About
-from waste_edge.device.items import Event, PassingItems
-from waste_edge.device.judge import Judge
+from waste_edge.device.decision.item_tracker import Event, PassingItems
+from waste_edge.device.decision.policy import Judge
 from waste_edge.device.loop import Loop
-from waste_edge.device.panel import PanelView, decision_line
 from waste_edge.device.signals import Stop
+from waste_edge.device.views.display import About
+from waste_edge.device.views.panel import PanelView, decision_line
+from waste_edge.device.vision.camera_health import CameraHealth, Patience
 from waste_edge.engines.classifier import load_classifier
-from waste_edge.files import write_atomically
-from waste_edge.resources import DEFAULT_BUNDLE, DEMO_CLIP, shipped
+from waste_edge.files.atomic import write_atomically
+from waste_edge.files.resources import DEFAULT_BUNDLE, DEMO_CLIP, shipped
+from waste_edge.files.strict import read_toml
 from waste_edge.site import Site
-from waste_edge.strict import read_toml
 
 ITEMS = 6
 

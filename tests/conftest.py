@@ -15,11 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.reading import fused_run, reading_recipes, talking_photos, tiny_encoder
-from waste_edge.bundle import Bundle, open_bundle
-from waste_edge.dataset import SplitSpec, open_dataset
-from waste_edge.engines.engine import Output, load_engine
-from waste_edge.files import sha256_of
-from waste_edge.manifest import (
+from waste_edge.bundle.bundle import Bundle, open_bundle
+from waste_edge.bundle.manifest import (
     MANIFEST_NAME,
     Artifact,
     ArtifactName,
@@ -32,10 +29,13 @@ from waste_edge.manifest import (
     Provenance,
     Tolerance,
 )
-from waste_edge.metrics import score
-from waste_edge.preprocess import InputSpec
-from waste_edge.resources import BUNDLES, DEFAULT_BUNDLE
-from waste_edge.strict import to_json
+from waste_edge.dataset import SplitSpec, open_dataset
+from waste_edge.engines.engine import Output, load_engine
+from waste_edge.files.atomic import sha256_of
+from waste_edge.files.resources import BUNDLES, DEFAULT_BUNDLE
+from waste_edge.files.strict import to_json
+from waste_edge.imaging.preprocess import InputSpec
+from waste_edge.metrics.classification import score
 
 __all__ = ["fused_run", "reading_recipes", "talking_photos", "tiny_encoder"]  # fixtures of models that read
 

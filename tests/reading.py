@@ -86,9 +86,9 @@ class Silent:
 
 def train_miniature(recipe: Path, data: Path, out: Path, *changes: str, **more: Any) -> RunInfo:
     """Train by a recipe's file as the command line does; returns the run's facts."""
-    from waste_edge.training.order import Order
     from waste_edge.training.recipe import read_recipe
     from waste_edge.training.train import train
+    from waste_edge.training.train_request import Order
 
     return train(
         Order(

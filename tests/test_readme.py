@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from waste_edge.bundle import open_bundle
+from waste_edge.bundle.bundle import open_bundle
+from waste_edge.bundle.manifest import ARTIFACT_NAMES
 from waste_edge.cli.main import command_line
-from waste_edge.export.card import CARD_NAME
-from waste_edge.manifest import ARTIFACT_NAMES
-from waste_edge.resources import BUNDLES
-from waste_edge.strict import read_json
+from waste_edge.evaluation.report.content import Report
+from waste_edge.evaluation.report.tables import accuracy_of, share_in
+from waste_edge.export.model_card import CARD_NAME
+from waste_edge.files.resources import BUNDLES
+from waste_edge.files.strict import read_json
 from waste_edge.training.recipe import shipped_recipes
 from waste_edge.training.repeat import Summary
-from waste_edge.training.report.content import Report
-from waste_edge.training.report.tables import accuracy_of, share_in
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from waste_edge.errors import ConfigError
-from waste_edge.resources import shipped
+from waste_edge.files.resources import shipped
 from waste_edge.site import SITES, Site, find_site, read_site, site_of_labels
 
 TREE = {"pet": "plastic", "hdpe": "plastic", "plastic": "packaging", "can": "packaging"}

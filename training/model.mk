@@ -52,6 +52,6 @@ model-seeds: model
 	cp $(MADE)/seeds_small/summary.json $(RESULTS)/seeds_small.json
 
 headline: $(WORKSHOP)
-	.venv-dev/bin/python -m waste_edge.training.headline
+	.venv-dev/bin/python -m tools.headline
 
 .PRECIOUS: $(TEACHERS:%=%/run.json) $(MADE)/student_%/run.json $(MADE)/qat_%/run.json

@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 
 from waste_edge.errors import ConfigError
-from waste_edge.preprocess import WHOLE, Region
-from waste_edge.resources import find, shipped
-from waste_edge.strict import Strict, read_toml
+from waste_edge.files.resources import find, shipped
+from waste_edge.files.strict import Strict, read_toml
+from waste_edge.imaging.preprocess import WHOLE, Region
 from waste_edge.taxonomy import check_tree, lineage
 
 ASK = "ask"  # the stream of a decision that asks a person

@@ -7,12 +7,12 @@ import json
 import platform
 from importlib.metadata import version
 
-from waste_edge.bundle import find_bundle, open_bundle
+from waste_edge.bundle.bundle import find_bundle, open_bundle
 from waste_edge.engines.engine import load_engine
 from waste_edge.engines.verify import read_golden
 from waste_edge.errors import WasteEdgeError
-from waste_edge.metrics import softmax
-from waste_edge.resources import DEFAULT_BUNDLE
+from waste_edge.files.resources import DEFAULT_BUNDLE
+from waste_edge.metrics.classification import softmax
 
 answers: dict[str, list[list[float]]] = {}
 with contextlib.closing(open_bundle(find_bundle(DEFAULT_BUNDLE), None)) as bundle:

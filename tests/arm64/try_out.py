@@ -23,8 +23,8 @@ from PIL import Image
 
 from tests.arm64.checks import PROCESSORS, Check, compare, use
 from tests.arm64.emulated import CACHE, emulation, fresh, inside, make_root, newer_qemu, what_is_missing
-from waste_edge.files import write_atomically
-from waste_edge.resources import BUNDLES, DEFAULT_BUNDLE
+from waste_edge.files.atomic import write_atomically
+from waste_edge.files.resources import BUNDLES, DEFAULT_BUNDLE
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.device.boards import HEALTHY_PI5
-from waste_edge.device.board import Board
+from waste_edge.device.system.board import Board
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from waste_edge.benchmarks.machine import Machine
+from waste_edge.benchmarks.machine.facts import Machine
 from waste_edge.benchmarks.scenario import rigorous
 from waste_edge.benchmarks.schema import (
     Accuracy,
@@ -25,7 +25,7 @@ from waste_edge.benchmarks.schema import (
     WarmUp,
     Watched,
 )
-from waste_edge.strict import to_json
+from waste_edge.files.strict import to_json
 
 EXAMPLE = Path(__file__).parent / "data" / "report.json"
 MEDIANS_MS = {"onnx-fp32": 3.0, "onnx-int8": 2.0, "tflite-fp32": 2.8, "tflite-int8": 1.4}

@@ -9,21 +9,21 @@ import pytest
 
 from tests.benchmarks.reports import made_up_report
 from tests.device.boards import HEALTHY_PI5, write
-from waste_edge.benchmarks.endurance import WINDOWS, endure
-from waste_edge.benchmarks.first_decision import time_starts
+from waste_edge.benchmarks.accuracy import agreement
 from waste_edge.benchmarks.report import benchmark
-from waste_edge.benchmarks.rightness import agreement
 from waste_edge.benchmarks.scenario import quick
 from waste_edge.benchmarks.schema import BenchReport
 from waste_edge.benchmarks.show import markdown, rows_table, sentences
-from waste_edge.benchmarks.stages import STAGES, measure_stages
-from waste_edge.bundle import Bundle, open_bundle
-from waste_edge.device.board import Board
+from waste_edge.benchmarks.station.endurance import WINDOWS, endure
+from waste_edge.benchmarks.station.first_decision import time_starts
+from waste_edge.benchmarks.station.stages import STAGES, measure_stages
+from waste_edge.bundle.bundle import Bundle, open_bundle
+from waste_edge.device.system.board import Board
 from waste_edge.engines.engine import Output
 from waste_edge.engines.onnx import OnnxEngine
 from waste_edge.errors import EngineError
-from waste_edge.frames import Pixels
-from waste_edge.strict import read_json, to_json
+from waste_edge.files.strict import read_json, to_json
+from waste_edge.imaging.frames import Pixels
 
 SCENARIO = quick(0.3, starts=1, frames=12, loads=1, pictures=2, energy_seconds=0.05, look_seconds=0.1)
 

@@ -5,7 +5,7 @@ import pytest
 
 from waste_edge.benchmarks.scenario import Scenario, make_pictures, rigorous
 from waste_edge.errors import ConfigError
-from waste_edge.preprocess import InputSpec
+from waste_edge.imaging.preprocess import InputSpec
 
 SPEC = InputSpec(width_px=96, height_px=64)
 

@@ -10,7 +10,7 @@ import pytest
 from tests.benchmarks.reports import EXAMPLE, made_up_report
 from waste_edge.benchmarks.schema import BenchReport
 from waste_edge.errors import ConfigError
-from waste_edge.strict import read_json, to_json
+from waste_edge.files.strict import read_json, to_json
 
 
 def test_the_recorded_example_still_reads() -> None:

@@ -15,9 +15,9 @@ from tests.device.boards import HEALTHY_PI5, THROTTLED_PI4
 from waste_edge.benchmarks.schema import BenchReport, SoakReport
 from waste_edge.engines.engine import Output
 from waste_edge.engines.onnx import OnnxEngine
-from waste_edge.frames import Pixels
-from waste_edge.resources import DEFAULT_BUNDLE
-from waste_edge.strict import read_json
+from waste_edge.files.resources import DEFAULT_BUNDLE
+from waste_edge.files.strict import read_json
+from waste_edge.imaging.frames import Pixels
 
 WasteEdge = Callable[..., Any]
 Bench = Callable[..., Any]

@@ -12,7 +12,7 @@ import pytest
 from tests.benchmarks.reports import EXAMPLE
 from tests.conftest import Outcome
 from waste_edge.benchmarks.schema import BenchReport
-from waste_edge.strict import read_json
+from waste_edge.files.strict import read_json
 
 Call = Callable[..., Outcome]
 

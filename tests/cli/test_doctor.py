@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from waste_edge.device.condition import Level
 from waste_edge.device.doctor import Examination
-from waste_edge.strict import read_json
+from waste_edge.device.system.condition import Level
+from waste_edge.files.strict import read_json
 
 WasteEdge = Callable[..., Any]
 PARTS = {
@@ -56,7 +56,7 @@ def test_a_bundle_that_is_not_there_is_one_bad_line_among_the_others(waste_edge:
 
 def test_a_state_folder_that_cannot_be_written_is_bad(waste_edge: WasteEdge, tiny_bundle: Path, tmp_path: Path) -> None:
     if os.geteuid() == 0:
-        pytest.skip("root may write everywhere; a read-only disk is tried in tests/device/test_disk.py")
+        pytest.skip("root may write everywhere; a read-only disk is tried in tests/device/system/test_disk.py")
     (tmp_path / "state").mkdir(mode=0o500)
     outcome = waste_edge("doctor", "--state", tmp_path / "state", "--bundle", tiny_bundle)
     assert outcome.exit_code == 2

@@ -11,11 +11,11 @@ from typing import Any, get_args
 
 import pytest
 
+from waste_edge.bundle.manifest import ARTIFACT_NAMES
 from waste_edge.cli.evaluate import ArtifactChoice
-from waste_edge.engines.evaluate import Evaluation
-from waste_edge.manifest import ARTIFACT_NAMES
-from waste_edge.metrics import Scores, score
-from waste_edge.strict import read_json
+from waste_edge.evaluation.evaluate import Evaluation
+from waste_edge.files.strict import read_json
+from waste_edge.metrics.classification import Scores, score
 
 WasteEdge = Callable[..., Any]
 
@@ -99,9 +99,9 @@ def test_a_run_is_scored_by_the_training_room(
 
         return score(np.eye(2), np.array([0, 1]), ["can", "jar"]), "two made-up pictures"
 
-    room = types.ModuleType("waste_edge.training.evaluate")
+    room = types.ModuleType("waste_edge.training.evaluation.evaluate")
     room.evaluate_run = evaluate_run  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "waste_edge.training.evaluate", room)
+    monkeypatch.setitem(sys.modules, "waste_edge.training.evaluation.evaluate", room)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     outcome = waste_edge("evaluate", run_folder, "--data", colour_photos, "--split", "train", "--json")
     result = json.loads(outcome.stdout)

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from waste_edge.manifest import MANIFEST_NAME, Manifest
-from waste_edge.strict import read_json
+from waste_edge.bundle.manifest import MANIFEST_NAME, Manifest
+from waste_edge.files.strict import read_json
 
 WasteEdge = Callable[..., Any]
 Edit = Callable[[Path, str, Any], None]

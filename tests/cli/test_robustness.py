@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from waste_edge.corruptions import CORRUPTIONS, STRENGTHS
-from waste_edge.engines.evaluate import Evaluation
-from waste_edge.robustness.conditions import CONDITIONS
-from waste_edge.robustness.report import RobustnessReport
-from waste_edge.strict import read_json
+from waste_edge.evaluation.evaluate import Evaluation
+from waste_edge.evaluation.robustness.conditions import CONDITIONS
+from waste_edge.evaluation.robustness.report import RobustnessReport
+from waste_edge.files.strict import read_json
+from waste_edge.imaging.corruptions import CORRUPTIONS, STRENGTHS
 
 WasteEdge = Callable[..., Any]
 

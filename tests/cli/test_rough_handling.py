@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from waste_edge.bundle import pack
+from waste_edge.bundle.bundle import pack
 
 
 def started(*arguments: object, **options: object) -> "subprocess.Popen[str]":

@@ -19,12 +19,12 @@ from tests.cli.conftest import GREEN, RED
 from waste_edge.cli.main import with_camera_value
 from waste_edge.device.cameras import Source, media_source
 from waste_edge.device.capture.convert import frame_of
-from waste_edge.device.items import PassingItems
-from waste_edge.device.judge import Judge
+from waste_edge.device.decision.item_tracker import PassingItems
+from waste_edge.device.decision.policy import Judge
 from waste_edge.errors import CameraError
-from waste_edge.resources import DEMO_CLIP, DEMO_SCRIPT, find, shipped
+from waste_edge.files.resources import DEMO_CLIP, DEMO_SCRIPT, find, shipped
+from waste_edge.files.strict import read_toml
 from waste_edge.site import Site
-from waste_edge.strict import read_toml
 
 TRAY = 125
 FPS = 15.0
@@ -406,7 +406,7 @@ class DemoClock:
 
 
 def test_the_demo_decides_ten_items_and_names_at_least_eight_rightly(default_bundle):
-    from waste_edge.bundle import open_bundle
+    from waste_edge.bundle.bundle import open_bundle
     from waste_edge.engines.classifier import load_classifier
 
     script = [item["label"] for item in json.loads(DEMO_SCRIPT.read_text(encoding="utf-8"))["items"]]

@@ -23,9 +23,9 @@ from tests.cli.conftest import RED
 from waste_edge.device.cameras import Source
 from waste_edge.device.cameras.camera import RawFrame, packed
 from waste_edge.device.clock import SystemClock
-from waste_edge.device.display import About, JsonView
-from waste_edge.device.outbox import Outbox
-from waste_edge.device.presence import Presence
+from waste_edge.device.outbox.outbox import Outbox
+from waste_edge.device.views.display import About, JsonView
+from waste_edge.device.vision.presence import Presence
 
 PATIENCE_S = 60.0  # how long something may take to come about, on a busy machine
 Line = dict[str, Any]

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from waste_edge.cli.service import app
-from waste_edge.device import environments, service
+from waste_edge.device.service import environments, unit
 from waste_edge.errors import UserError
 
 runner = CliRunner()
@@ -29,14 +29,14 @@ StatusText=looking at picamera:0, 14.8 frames/s, 12 items"""
 
 
 @pytest.fixture
-def places(monkeypatch, tmp_path) -> service.Places:
+def places(monkeypatch, tmp_path) -> unit.Places:
     """A file system of the test's own, for a user who is not root and a program that all may read."""
     template = tmp_path / "template.toml"
     template.write_text("# camera = 0\n")
-    found = service.Places(tmp_path / "root", template=template)
-    monkeypatch.setattr(service, "Places", lambda: found)
-    monkeypatch.setattr(service, "this_executable", lambda: Path("/opt/waste-edge/bin/waste-edge"))
-    monkeypatch.setattr(service, "check_reachable", lambda *paths: None)
+    found = unit.Places(tmp_path / "root", template=template)
+    monkeypatch.setattr(unit, "Places", lambda: found)
+    monkeypatch.setattr(unit, "this_executable", lambda: Path("/opt/waste-edge/bin/waste-edge"))
+    monkeypatch.setattr(unit, "check_reachable", lambda *paths: None)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     return found
 
@@ -83,7 +83,7 @@ def test_a_dry_install_shows_the_steps_then_names_a_program_that_is_out_of_reach
     def closed(*paths: Path) -> None:
         raise UserError("/home/pi: closed to the service's own user")
 
-    monkeypatch.setattr(service, "check_reachable", closed)
+    monkeypatch.setattr(unit, "check_reachable", closed)
     result = runner.invoke(app, ["install", "--dry-run"])
     assert isinstance(result.exception, UserError)
     assert "$ systemctl restart waste-edge.service" in result.stdout

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from waste_edge.bundle import pack
+from waste_edge.bundle.bundle import pack
 from waste_edge.engines.verify import Verification
-from waste_edge.resources import DEFAULT_BUNDLE
-from waste_edge.strict import read_json
+from waste_edge.files.resources import DEFAULT_BUNDLE
+from waste_edge.files.strict import read_json
 
 WasteEdge = Callable[..., Any]
 Replace = Callable[[Path, str, bytes], None]

@@ -4,7 +4,7 @@
 
 Frames come from integer formulas, so that every machine has the same ones and none need be stored. Colour, area and
 linear resampling are float64 NumPy written from the definitions in docs/bundle.md and preprocess.py's docstrings;
-nothing of `waste_edge` computes here but the names of the specs. tests/test_parity_of_preprocessing.py compares.
+nothing of `waste_edge` computes here but the names of the specs. tests/imaging/test_parity_of_preprocessing.py compares.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.preprocess import InputSpec
+from waste_edge.imaging.preprocess import InputSpec
 
 TENSORS = Path(__file__).with_name("preprocess_tensors.npz")
 SPECS = {

@@ -6,7 +6,7 @@ import pytest
 
 from waste_edge.dataset import LabelMap
 from waste_edge.errors import ConfigError, DataError
-from waste_edge.strict import read_toml
+from waste_edge.files.strict import read_toml
 
 
 def test_what_becomes_of_each_label() -> None:

@@ -11,7 +11,7 @@ from PIL import Image, ImageEnhance
 
 from waste_edge.dataset import Dataset, Photo, group_near_duplicates, near_pairs, open_dataset, picture_hash
 from waste_edge.errors import PictureError
-from waste_edge.frames import Pixels
+from waste_edge.imaging.frames import Pixels
 from waste_edge.rendering.scene import render_view
 
 

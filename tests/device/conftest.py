@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 import pytest
 
+from waste_edge.bundle.manifest import Calibration
 from waste_edge.device.cameras import v4l2
 from waste_edge.engines.classifier import Prediction, judge
-from waste_edge.frames import Frame, Pixels
-from waste_edge.manifest import Calibration
+from waste_edge.imaging.frames import Frame, Pixels
 from waste_edge.site import Site, site_of_labels
 
 LABELS = ("glass", "paper", "metal")

@@ -16,15 +16,15 @@ import numpy as np
 from tests.device.conftest import COLOURS, LABELS, FakeClock
 from tests.device.telling import FakeWall
 from waste_edge.device.capture import Absent, Ended, Message, Opened
-from waste_edge.device.items import Event, PassingItems
-from waste_edge.device.judge import Judge
-from waste_edge.device.keeper import SceneKeeper
+from waste_edge.device.decision.item_tracker import Event, PassingItems
+from waste_edge.device.decision.policy import Judge
 from waste_edge.device.loop import Classify, Listener, Loop, Seen
-from waste_edge.device.outbox import Outbox
-from waste_edge.device.record import Record
+from waste_edge.device.outbox.event_store import SceneKeeper
+from waste_edge.device.outbox.outbox import Outbox
+from waste_edge.device.outbox.record import Record
 from waste_edge.device.sinks.delivery import BackOff, Delivery
 from waste_edge.device.sinks.sink import Sink
-from waste_edge.frames import Frame, Pixels
+from waste_edge.imaging.frames import Frame, Pixels
 
 FPS = 8
 EMPTY, MOVING, RESTING = 4, 2, 12  # frames

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from waste_edge.device.condition import Condition
-from waste_edge.device.items import Event
-from waste_edge.device.judge import Decision
-from waste_edge.device.record import Record
+from waste_edge.device.decision.item_tracker import Event
+from waste_edge.device.decision.policy import Decision
+from waste_edge.device.outbox.record import Record
 from waste_edge.device.sinks.sink import SinkError
+from waste_edge.device.system.condition import Condition
 
 START = datetime(2026, 3, 1, 14, 2, tzinfo=UTC)
 

@@ -9,13 +9,13 @@ import msgspec
 import pytest
 
 from waste_edge.device.config import StationConfig, read_config, state_folder
-from waste_edge.device.disk import DiskLimits
-from waste_edge.device.outbox_config import OutboxConfig
-from waste_edge.device.shedding import Thresholds
+from waste_edge.device.outbox.config import OutboxConfig
 from waste_edge.device.sinks.json_lines import JsonLinesConfig
 from waste_edge.device.sinks.mqtt import MqttConfig
+from waste_edge.device.system.disk import DiskLimits
+from waste_edge.device.system.shedding import Thresholds
 from waste_edge.errors import ConfigError
-from waste_edge.resources import shipped
+from waste_edge.files.resources import shipped
 
 EVERY_KEY = """
 name = "bin 7"

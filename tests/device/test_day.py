@@ -8,7 +8,7 @@ import resource
 import pytest
 
 from tests.device.day import MOMENTS, Replay, make_day
-from waste_edge.device.judge import Judge
+from waste_edge.device.decision.policy import Judge
 from waste_edge.device.sinks.json_lines import JsonLines, JsonLinesConfig
 from waste_edge.device.sinks.sink import SinkError
 

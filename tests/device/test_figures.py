@@ -3,7 +3,7 @@
     pytest -s tests/device/test_figures.py            limits that hold on a busy machine, too
     pytest -s -m long tests/device/test_figures.py    the promised limits, on an idle machine; about 45 minutes
 
-Frame to prediction, bare calls and sustained rate are defined in `benchmarks/pipeline.py`. The start is the time from
+Frame to prediction, bare calls and sustained rate are defined in `benchmarks/station/pipeline.py`. The start is the time from
 the process's start to its first `frame` line, which is written with the first prediction; it is held against a Python
 that imports numpy, OpenCV and the engine and loads the model, the two taking turns. Memory is the summed PSS of the
 station and its capture process.
@@ -25,12 +25,12 @@ from pathlib import Path
 
 import pytest
 
-from waste_edge.benchmarks.memory import memory_of, process_tree
-from waste_edge.benchmarks.pipeline import Figures, measure_pipeline
-from waste_edge.benchmarks.soak import BLOCKS, verdict
-from waste_edge.bundle import find_bundle, open_bundle
-from waste_edge.device.one_thread import ONE_THREAD
-from waste_edge.resources import BUNDLES, DEFAULT_BUNDLE
+from waste_edge.benchmarks.machine.memory import memory_of, process_tree
+from waste_edge.benchmarks.station.pipeline import Figures, measure_pipeline
+from waste_edge.benchmarks.station.soak import BLOCKS, verdict
+from waste_edge.bundle.bundle import find_bundle, open_bundle
+from waste_edge.device.system.thread_limits import ONE_THREAD
+from waste_edge.files.resources import BUNDLES, DEFAULT_BUNDLE
 
 # As a user has it, if `make run` was called in this checkout: the workshop's packages slow every start down.
 RUNTIME = Path(__file__).parents[2] / ".venv/bin/python"
@@ -266,7 +266,7 @@ def test_ten_minutes_through_the_capture_process_leave_no_trace(tmp_path, enviro
 @pytest.mark.timeout(7200)
 def test_a_million_frames_leave_no_trace(tmp_path, environment):
     """In one process, since the capture process would draw them at a third of the pace; with outbox and sink."""
-    command = [sys.executable, "-m", "waste_edge.benchmarks.soak", "1000000", str(tmp_path)]
+    command = [sys.executable, "-m", "waste_edge.benchmarks.station.soak", "1000000", str(tmp_path)]
     ended = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=ONE_THREAD | environment, check=True
     )

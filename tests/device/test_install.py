@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from waste_edge.device.environments import HOME, LINK
-from waste_edge.resources import shipped
+from waste_edge.device.service.environments import HOME, LINK
+from waste_edge.files.resources import shipped
 
 INSTALL, GATHER, FIRST_BOOT = (
     shipped(f"device/{name}") for name in ("install.sh", "gather_wheels.sh", "cloud-init/vendor-data")
@@ -42,7 +42,7 @@ def test_a_dry_run_shows_every_step_in_order_and_does_none(wheels):
     assert done.returncode == 0, done.stderr
     program = f"{HOME / LINK}/bin/waste-edge"
     steps = [
-        f"waste_edge.device.environments --home {HOME} --wheels {wheels}",
+        f"waste_edge.device.service.environments --home {HOME} --wheels {wheels}",
         f"$ {program} service install --config {shipped('device/station.toml')}",
         f"$ {program} doctor",
     ]

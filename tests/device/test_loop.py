@@ -14,19 +14,19 @@ import pytest
 
 from tests.device.conftest import Stage
 from tests.device.telling import make_event
-from waste_edge.device.camera_health import Fault
 from waste_edge.device.capture import Absent, BadPicture, Ended, Failed, Message, Opened
-from waste_edge.device.condition import Condition, Level
-from waste_edge.device.health import Health
-from waste_edge.device.items import Event, PassingItems, SingleItems
-from waste_edge.device.judge import Judge
+from waste_edge.device.decision.item_tracker import Event, PassingItems, SingleItems
+from waste_edge.device.decision.policy import Judge
 from waste_edge.device.loop import Limits, Listener, Loop, Seen
-from waste_edge.device.presence import State
 from waste_edge.device.signals import Stop, stopped_by_signals
 from waste_edge.device.statistics import Summary
+from waste_edge.device.system.condition import Condition, Level
+from waste_edge.device.system.health import Health
+from waste_edge.device.vision.camera_health import Fault
+from waste_edge.device.vision.presence import State
 from waste_edge.engines.classifier import Prediction
 from waste_edge.errors import CameraError, EngineError
-from waste_edge.frames import Frame
+from waste_edge.imaging.frames import Frame
 
 
 class ScriptedMessages:

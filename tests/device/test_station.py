@@ -12,12 +12,12 @@ import pytest
 from tests.device.telling import FakeSink, make_event
 from waste_edge.device import station
 from waste_edge.device.clock import SystemClock
-from waste_edge.device.condition import Level
 from waste_edge.device.config import StationConfig
-from waste_edge.device.health import Health
 from waste_edge.device.sinks.json_lines import JsonLines, JsonLinesConfig
 from waste_edge.device.sinks.mqtt import Mqtt, MqttConfig
 from waste_edge.device.station import beside_the_loop, build_sinks
+from waste_edge.device.system.condition import Level
+from waste_edge.device.system.health import Health
 from waste_edge.errors import ConfigError, UserError
 
 CLOCK = SystemClock()

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from waste_edge.bundle import Bundle, open_bundle
+from waste_edge.bundle.bundle import Bundle, open_bundle
+from waste_edge.bundle.manifest import Calibration
 from waste_edge.engines.classifier import judge, load_classifier
 from waste_edge.engines.verify import verify_bundle
 from waste_edge.errors import BundleError
-from waste_edge.frames import Pixels
-from waste_edge.manifest import Calibration
-from waste_edge.metrics import softmax
-from waste_edge.pictures import read_picture
-from waste_edge.preprocess import Region
+from waste_edge.imaging.frames import Pixels
+from waste_edge.imaging.image_files import read_picture
+from waste_edge.imaging.preprocess import Region
+from waste_edge.metrics.classification import softmax
 from waste_edge.rejection import KnownScore, Prototypes, cosine, known_scores
 
 Give = Callable[..., None]

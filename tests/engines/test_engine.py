@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from waste_edge.bundle import Bundle, open_bundle
+from waste_edge.bundle.bundle import Bundle, open_bundle
+from waste_edge.bundle.manifest import ARTIFACT_NAMES, ArtifactName
 from waste_edge.engines.classifier import load_classifier
 from waste_edge.engines.engine import ENGINE_NAMES, artifact_of, engine_of, installed_engines, load_engine
 from waste_edge.errors import BundleError, EngineError, MissingPackageError
-from waste_edge.manifest import ARTIFACT_NAMES, ArtifactName
 
 Edit = Callable[[Path, str, Any], None]
 Replace = Callable[[Path, str, bytes], None]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from waste_edge.bundle import Bundle, open_bundle
+from waste_edge.bundle.bundle import Bundle, open_bundle
 from waste_edge.engines.verify import read_golden, verify_bundle
 from waste_edge.errors import BundleError, MissingPackageError
 

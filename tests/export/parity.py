@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from waste_edge.bundle import open_bundle
+from waste_edge.bundle.bundle import open_bundle
+from waste_edge.bundle.manifest import ARTIFACT_NAMES
 from waste_edge.engines.engine import Output
 from waste_edge.engines.verify import read_golden
-from waste_edge.manifest import ARTIFACT_NAMES
 
 FP32_OFF = 1e-3  # largest difference of a logit or feature: rounding, in another order
 INT8_MEAN_OFF = 0.05  # mean difference as a share of the largest value: about six steps of 127

@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from waste_edge.bundle.manifest import ArtifactName
 from waste_edge.dataset import Photo
 from waste_edge.engines.engine import open_engine
-from waste_edge.export import onnx, tflite
-from waste_edge.export.gate import compare_quantized
-from waste_edge.export.graphs import Graphs
+from waste_edge.export.formats import onnx, tflite
+from waste_edge.export.formats.graphs import Graphs
+from waste_edge.export.quantization.gate import compare_quantized
 from waste_edge.export.recipe import ExportRecipe
-from waste_edge.frames import Pixels
-from waste_edge.manifest import ArtifactName
-from waste_edge.metrics import Comparison
+from waste_edge.imaging.frames import Pixels
+from waste_edge.metrics.classification import Comparison
 from waste_edge.training.networks import SameConv2d, normalize, pool
 
 LABELS = ("a", "b", "c")

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.export.conftest import Chain, command_line
-from waste_edge.bundle import open_bundle
-from waste_edge.engines.graph_report import report_graphs
-from waste_edge.manifest import ARTIFACT_NAMES
+from waste_edge.bundle.bundle import open_bundle
+from waste_edge.bundle.manifest import ARTIFACT_NAMES
+from waste_edge.engines.graph.report import report_graphs
 
 
 def test_the_bundle_verifies_and_holds_everything(chain: Chain) -> None:

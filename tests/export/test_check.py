@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from tests.export.conftest import Chain, command_line
 from waste_edge.errors import GraphError, RunError
-from waste_edge.export import tflite
 from waste_edge.export.build import Naming, export_bundle
 from waste_edge.export.check import refuse_bad_weights, refuse_foreign_graph
-from waste_edge.export.graphs import fold_batch_norms
+from waste_edge.export.formats import tflite
+from waste_edge.export.formats.graphs import fold_batch_norms
 from waste_edge.export.recipe import read_export_recipe
 from waste_edge.training.runs import open_run
 
@@ -82,7 +82,7 @@ def test_torch_padding_is_found(tmp_path: Path) -> None:
 def test_a_weight_that_is_no_number(chain: Chain, tmp_path: Path, value: float) -> None:
     from safetensors.torch import load_file, save_file
 
-    from waste_edge.files import sha256_of
+    from waste_edge.files.atomic import sha256_of
 
     run = tmp_path / "run"
     run.mkdir()

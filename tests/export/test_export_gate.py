@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save
 
 from tests.conftest import Outcome
 from tests.export.conftest import Chain
-from waste_edge.bundle import open_bundle
-from waste_edge.files import sha256_of
+from waste_edge.bundle.bundle import open_bundle
+from waste_edge.files.atomic import sha256_of
 
 
 def spoiled(chain: Chain, folder: Path, factor: float) -> Path:

@@ -14,12 +14,12 @@ from torch import nn
 
 from tests.export.parity import FP32_OFF, assert_pairs_agree
 from waste_edge.benchmarks.scenario import make_pictures
+from waste_edge.bundle.manifest import ARTIFACT_NAMES, ArtifactName
 from waste_edge.engines.engine import Output, open_engine
-from waste_edge.export import onnx, tflite
-from waste_edge.export.graphs import fold_batch_norms
+from waste_edge.export.formats import onnx, tflite
+from waste_edge.export.formats.graphs import fold_batch_norms
 from waste_edge.export.recipe import ExportRecipe
-from waste_edge.manifest import ARTIFACT_NAMES, ArtifactName
-from waste_edge.preprocess import InputSpec
+from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.training.networks import build_network, feature_count, normalize
 from waste_edge.training.recipe import ModelSpec
 

@@ -4,7 +4,7 @@ import pytest
 
 from waste_edge.errors import ConfigError
 from waste_edge.export.recipe import SHIPPED, read_export_recipe
-from waste_edge.resources import shipped
+from waste_edge.files.resources import shipped
 
 
 def test_every_shipped_recipe_is_read_and_tried_by_best() -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.bundle.test_signing import make_keys
 from tests.export.conftest import Chain, command_line
 from tests.export.parity import assert_bundle_parity
-from tests.test_signing import make_keys
-from waste_edge.bundle import open_bundle, pack
-from waste_edge.signing import SIGNATURE_NAME, read_required_key, read_signer
+from waste_edge.bundle.bundle import open_bundle, pack
+from waste_edge.bundle.signing import SIGNATURE_NAME, read_required_key, read_signer
 
 
 def export_elsewhere(run: Path, chain: Chain, place: Path, out: str, *more: object) -> Path:

@@ -16,8 +16,8 @@ import pytest
 from tests.conftest import write_photos
 from tests.export.conftest import QUANTIZE, command_line
 from waste_edge.benchmarks.schema import BenchReport, Ratio, Subject
-from waste_edge.resources import shipped
-from waste_edge.strict import read_json
+from waste_edge.files.resources import shipped
+from waste_edge.files.strict import read_json
 
 pytestmark = pytest.mark.timeout(2400)  # four trainings and exports; on a busy machine ten minutes are not enough
 RECIPES = ("student_cnn4", "student_mobilenet_v1_025", "student_mobilenet_v1_035", "teacher_mobilenet_v2")

@@ -8,10 +8,10 @@ from pathlib import Path
 from PIL import Image
 
 from tests.conftest import write_photos
-from tests.training.test_fit import RECIPE, Silent
+from tests.training.loop.test_fit import RECIPE, Silent
 from waste_edge.export.work import open_work
-from waste_edge.training.evaluate import evaluate_run
-from waste_edge.training.fit import fit
+from waste_edge.training.evaluation.evaluate import evaluate_run
+from waste_edge.training.loop.fit import fit
 from waste_edge.training.runs import open_run
 
 

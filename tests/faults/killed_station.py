@@ -18,10 +18,10 @@ from pathlib import Path
 
 from tests.device.telling import make_event
 from waste_edge.device.clock import SystemClock
-from waste_edge.device.condition import Condition, Level
-from waste_edge.device.outbox import Outbox
+from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.sinks.delivery import Delivery
 from waste_edge.device.sinks.json_lines import JsonLines, JsonLinesConfig
+from waste_edge.device.system.condition import Condition, Level
 
 ROUNDS = 200
 

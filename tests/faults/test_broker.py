@@ -13,10 +13,10 @@ import pytest
 from tests.device.telling import id_of, make_event
 from tests.faults.conftest import require_tool, wait_until
 from waste_edge.device.clock import SystemClock
-from waste_edge.device.condition import Condition, Level
-from waste_edge.device.outbox import Outbox
+from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.sinks.delivery import BackOff, Delivery
 from waste_edge.device.sinks.mqtt import MqttConfig, build
+from waste_edge.device.system.condition import Condition, Level
 
 pytestmark = pytest.mark.faults
 

@@ -9,7 +9,7 @@ import pytest
 from tests.device import conftest as device
 from tests.device.day import MOMENTS, Replay, make_day
 from tests.faults.conftest import wait_until
-from waste_edge.device.judge import Judge
+from waste_edge.device.decision.policy import Judge
 from waste_edge.device.sinks.json_lines import JsonLines, JsonLinesConfig
 from waste_edge.device.sinks.mqtt import MqttConfig, build
 

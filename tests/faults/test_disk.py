@@ -8,10 +8,10 @@ import pytest
 
 from tests.device.conftest import FakeClock
 from tests.device.telling import FakeWall, id_of, make_event
-from waste_edge.device.condition import Level
-from waste_edge.device.outbox import Outbox
+from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.sinks.delivery import Delivery
 from waste_edge.device.sinks.json_lines import JsonLines, JsonLinesConfig
+from waste_edge.device.system.condition import Level
 
 pytestmark = pytest.mark.faults
 SCENE = bytes(range(256)) * 80  # 20 kB

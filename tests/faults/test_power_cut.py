@@ -9,8 +9,8 @@ import pytest
 
 from tests.device.conftest import FakeClock
 from tests.device.telling import FakeWall, id_of, make_event
-from waste_edge.device.condition import Level
-from waste_edge.device.outbox import Outbox
+from waste_edge.device.outbox.outbox import Outbox
+from waste_edge.device.system.condition import Level
 
 pytestmark = pytest.mark.faults
 CUTS = 200

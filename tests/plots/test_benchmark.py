@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from tests.benchmarks.reports import EXAMPLE
-from waste_edge.benchmarks.roofline import Measured, Roofline, floors_of
+from waste_edge.benchmarks.roofline.model import Measured, Roofline, floors_of
 from waste_edge.benchmarks.schema import Agreement, BenchReport, Disturbance
+from waste_edge.files.strict import read_json
 from waste_edge.plots import benchmark, style
 from waste_edge.plots.benchmark import draw_benchmark
-from waste_edge.strict import read_json
 
 
 @pytest.fixture
@@ -69,8 +69,8 @@ def test_agreement_is_never_called_accuracy(report: BenchReport, tmp_path: Path,
 
 
 def test_a_roofline_is_drawn_if_there_is_one(report: BenchReport, tmp_path: Path, default_bundle: Path) -> None:
-    from tests.benchmarks.test_roofline import BOARD, TWO_LAYERS
-    from waste_edge.benchmarks.roofline import Roof
+    from tests.benchmarks.roofline.test_model import BOARD, TWO_LAYERS
+    from waste_edge.benchmarks.roofline.model import Roof
 
     key = "small/tflite-int8/litert/1/ours"
     network = Measured(key, default_bundle / "model-int8.tflite", "tflite-int8", 1, 1.4)

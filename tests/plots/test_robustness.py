@@ -10,14 +10,14 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tests.robustness.shots import Said, other, right, write_shots
-from waste_edge.corruptions import CORRUPTIONS
+from tests.evaluation.robustness.shots import Said, other, right, write_shots
 from waste_edge.dataset import Photo
-from waste_edge.frames import Pixels
+from waste_edge.evaluation.robustness.measure import measure_robustness
+from waste_edge.evaluation.robustness.report import RobustnessReport
+from waste_edge.imaging.corruptions import CORRUPTIONS
+from waste_edge.imaging.frames import Pixels
 from waste_edge.plots import robustness, style
 from waste_edge.plots.robustness import draw_robustness
-from waste_edge.robustness.measure import measure_robustness
-from waste_edge.robustness.report import RobustnessReport
 
 
 def dim(photo: Photo, pixels: Pixels) -> str:

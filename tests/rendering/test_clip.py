@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from waste_edge.rendering import clip
-from waste_edge.rendering.items import ITEM_LABELS
+from waste_edge.rendering.items.sprites import ITEM_LABELS
 
 DEMO = Path(clip.__file__).parents[1] / "demo"
 Bytes = NDArray[np.uint8]

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from waste_edge.frames import Pixels
+from waste_edge.imaging.frames import Pixels
 from waste_edge.rendering.cutouts import Cutout, change_ground, cut_out, put_down
-from waste_edge.rendering.items import render_item
+from waste_edge.rendering.items.sprites import render_item
 from waste_edge.rendering.scene import Background, compose, paint_background
 
 OPAQUE = ("cardboard", "metal", "paper", "trash")  # glass and clear plastic show the board through them

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from waste_edge.rendering import strangers, textures
+from waste_edge.rendering import outliers, textures
 from waste_edge.rendering.canvas import Bytes, Rng
 from waste_edge.rendering.held_out import CHOOSING, JUDGING, Family, Painter
-from waste_edge.rendering.strangers import render_held_out_stranger, render_stranger
+from waste_edge.rendering.outliers import render_held_out_stranger, render_stranger
 from waste_edge.rendering.textures import paint_texture
 
 Paint = Callable[[Rng, int, int], Bytes]
@@ -57,8 +57,8 @@ def test_training_draws_no_held_out_kind(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_judging_draws_no_kind_of_training_but_the_boards_that_known_items_lie_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(strangers, "paint_texture", refuse)
-    monkeypatch.setattr(strangers, "_FILLINGS", (refuse,))
+    monkeypatch.setattr(outliers, "paint_texture", refuse)
+    monkeypatch.setattr(outliers, "_FILLINGS", (refuse,))
     monkeypatch.setattr(textures, "_TEXTURES", ((refuse, 1.0),))
     drawn = [strange(np.random.default_rng(seed), 48, 48) for seed in range(60)]
     assert all(picture.shape == (48, 48, 3) for picture in drawn), "and nothing of the other side was asked for"

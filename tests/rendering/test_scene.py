@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from waste_edge.rendering.items import ITEM_LABELS, render_item
+from waste_edge.rendering.items.sprites import ITEM_LABELS, render_item
 from waste_edge.rendering.scene import (
     Background,
     camera_effects,

@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import save_file
 
 from waste_edge.errors import WasteEdgeError
-from waste_edge.training.crew import crew
-from waste_edge.training.fit import fit
+from waste_edge.training.loop.distributed import crew
+from waste_edge.training.loop.fit import fit
 from waste_edge.training.recipe import Recipe
 from waste_edge.training.runs import open_run
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.training.test_fit import Silent
-from waste_edge.training.fit import fit
+from tests.training.loop.test_fit import Silent
+from waste_edge.training.loop.fit import fit
 from waste_edge.training.recipe import read_recipe
 
 

@@ -11,13 +11,13 @@ import torch
 from PIL import Image
 from torch import nn
 
-from tests.training.test_fit import Silent
-from waste_edge.resources import shipped
+from tests.training.loop.test_fit import Silent
+from waste_edge.files.resources import shipped
 from waste_edge.training.networks import build_network, count_macs, count_parameters, feature_count
-from waste_edge.training.order import Order
 from waste_edge.training.recipe import read_recipe, shipped_recipes
 from waste_edge.training.runs import open_run
 from waste_edge.training.train import train
+from waste_edge.training.train_request import Order
 
 # What makes a recipe small enough for a test, and nothing else about it other.
 QUICK = ["fit.epochs=1", "fit.batch_size=4", "fit.precision=fp32", "model.pretrained=none"]
@@ -38,11 +38,11 @@ SIX_LABELS = {
     "two_stage_tree": 32,
 }
 ELSEWHERE = {  # recipes whose training is tested by the file named
-    "clip_probe": "test_probe.py",
-    "two_stage_cascade": "test_cascade.py",
-    "qat_accurate": "test_quantize_aware.py",
-    "qat_small": "test_quantize_aware.py",
-    "qat_student_mobilenet_v1_025": "test_quantize_aware.py",
+    "clip_probe": "composites/test_probe.py",
+    "two_stage_cascade": "composites/test_cascade.py",
+    "qat_accurate": "quantization_aware/test_quantize_aware.py",
+    "qat_small": "quantization_aware/test_quantize_aware.py",
+    "qat_student_mobilenet_v1_025": "quantization_aware/test_quantize_aware.py",
 }
 LABELS = ("cardboard", "glass", "metal", "paper", "plastic", "trash")
 
@@ -97,7 +97,7 @@ def test_no_shipped_recipe_of_pictures_is_left_out() -> None:
     pictures -= {name for name in pictures if read_recipe(name).text}
     assert pictures == {*BINARY, *SIX_LABELS, *ELSEWHERE}
     for file in ELSEWHERE.values():
-        assert Path(__file__).with_name(file).is_file()
+        assert (Path(__file__).parent / file).is_file()
 
 
 def test_the_published_head_has_the_published_parameters() -> None:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from tests.conftest import Outcome
-from tests.training.test_fit import Silent
-from tests.training.test_resume import TINY, changed
+from tests.training.loop.test_fit import Silent
+from tests.training.loop.test_resume import TINY, changed
 from waste_edge.errors import ConfigError, RunError
-from waste_edge.strict import read_json
-from waste_edge.training.fit import fit
+from waste_edge.files.strict import read_json
+from waste_edge.training.loop.fit import fit
 from waste_edge.training.recipe import Recipe
 from waste_edge.training.repeat import SUMMARY_NAME, Summary, by_folds, by_seeds, own_or_shared, train_each
 from waste_edge.training.runs import RunInfo

@@ -12,14 +12,14 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from waste_edge.benchmarks.bare import SUFFIXES, Array, Plain, inputs_for, open_plain, picture_size
+from waste_edge.benchmarks.baseline import SUFFIXES, Array, Plain, inputs_for, open_plain, picture_size
 from waste_edge.benchmarks.scenario import Scenario, make_pictures
 from waste_edge.benchmarks.schema import Kind, Row, Status, Subject
-from waste_edge.bundle import Bundle
+from waste_edge.bundle.bundle import Bundle
+from waste_edge.bundle.manifest import ARTIFACT_NAMES, MANIFEST_NAME, ArtifactName
 from waste_edge.engines.engine import engine_of, load_engine, require_engine
 from waste_edge.errors import MissingPackageError
-from waste_edge.files import sha256_of
-from waste_edge.manifest import ARTIFACT_NAMES, MANIFEST_NAME, ArtifactName
+from waste_edge.files.atomic import sha256_of
 
 Given = Bundle | Path  # a bundle, or a network's file
 Clock = Callable[[], int]  # nanoseconds

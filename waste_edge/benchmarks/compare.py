@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from waste_edge.benchmarks.schema import BenchReport, Block, Row
-from waste_edge.strict import Strict
+from waste_edge.files.strict import Strict
 
 if TYPE_CHECKING:
     from rich.console import Console

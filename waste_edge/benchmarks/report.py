@@ -11,13 +11,13 @@ from pathlib import Path
 import msgspec
 
 from waste_edge import __version__
+from waste_edge.benchmarks.accuracy import Exam, agreement
 from waste_edge.benchmarks.candidates import Candidate, Clock, Field, Given, load_field
-from waste_edge.benchmarks.energy import NOTHING_TOLD, find_meter, measure_energy, measure_idle
-from waste_edge.benchmarks.first_decision import time_starts
-from waste_edge.benchmarks.machine import ROOT, Machine, read_machine
+from waste_edge.benchmarks.machine.energy import NOTHING_TOLD, find_meter, measure_energy, measure_idle
+from waste_edge.benchmarks.machine.facts import ROOT, Machine, read_machine
+from waste_edge.benchmarks.machine.monitor import Watch
 from waste_edge.benchmarks.measure import Progress, stopwatch_of, take_turns, warm_up
 from waste_edge.benchmarks.ratios import ratios_of
-from waste_edge.benchmarks.rightness import Exam, agreement
 from waste_edge.benchmarks.scenario import Scenario
 from waste_edge.benchmarks.schema import (
     SCHEMA,
@@ -31,12 +31,12 @@ from waste_edge.benchmarks.schema import (
     Start,
     WarmUp,
 )
-from waste_edge.benchmarks.stages import measure_stages
-from waste_edge.benchmarks.watch import Watch
-from waste_edge.bundle import Bundle
-from waste_edge.device.board import Board
-from waste_edge.manifest import ArtifactName
-from waste_edge.resources import commit_of_code
+from waste_edge.benchmarks.station.first_decision import time_starts
+from waste_edge.benchmarks.station.stages import measure_stages
+from waste_edge.bundle.bundle import Bundle
+from waste_edge.bundle.manifest import ArtifactName
+from waste_edge.device.system.board import Board
+from waste_edge.files.resources import commit_of_code
 
 NOTES = {
     "quick": "a quick run of seconds: a first look, not evidence",

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waste_edge.errors import ConfigError
-from waste_edge.preprocess import InputSpec, prepare
-from waste_edge.rendering.items import ITEM_LABELS
+from waste_edge.files.strict import Strict
+from waste_edge.imaging.preprocess import InputSpec, prepare
+from waste_edge.rendering.items.sprites import ITEM_LABELS
 from waste_edge.rendering.scene import render_view
-from waste_edge.strict import Strict
 
 RIGOROUS_SAMPLES = 1024  # and 60 s: MLPerf Mobile's rule for its single-stream scenario
 RIGOROUS_SECONDS = 60.0

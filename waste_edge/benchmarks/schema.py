@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from waste_edge.benchmarks.machine import Machine
-from waste_edge.benchmarks.roofline import Roofline
+from waste_edge.benchmarks.machine.facts import Machine
+from waste_edge.benchmarks.roofline.model import Roofline
 from waste_edge.benchmarks.scenario import Scenario
-from waste_edge.strict import Strict
+from waste_edge.files.strict import Strict
 
 SCHEMA: Literal[2] = 2
 

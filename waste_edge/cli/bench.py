@@ -10,8 +10,8 @@ import typer
 
 from waste_edge.cli.bench_modes import Form, Wish, measure, replay
 from waste_edge.cli.bench_modes import soak as run_soak
-from waste_edge.cli.bench_plots import check_plots
 from waste_edge.cli.common import DEFAULT_BUNDLE, JsonOption
+from waste_edge.cli.output.bench_plots import check_plots
 from waste_edge.errors import UserError
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def command(
 
     Example: [bold]waste-edge bench --rigorous --threads 1..4 --data photos --out pi5.json[/]
     """
-    from waste_edge.device.board import Board
+    from waste_edge.device.system.board import Board
 
     _check(out, plots, fake_board, json and markdown)
     form: Form = "json" if json else "markdown" if markdown else "table"

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from waste_edge.cli.bench_plots import draw, read_recorded
 from waste_edge.cli.common import REQUIRE_KEY_VARIABLE, console, opened_bundle
+from waste_edge.cli.output.bench_plots import draw, read_recorded
 from waste_edge.errors import BundleError, UserError
 
 if TYPE_CHECKING:
     from waste_edge.benchmarks.candidates import Given
     from waste_edge.benchmarks.scenario import Scenario
     from waste_edge.benchmarks.schema import BenchReport, SoakReport
-    from waste_edge.device.board import Board
+    from waste_edge.device.system.board import Board
 
 INVALID = 3  # the exit code of a run that was disturbed
 Progress = Callable[[str, int, int], None]
@@ -41,7 +41,7 @@ class Wish:
 def measure(named: Sequence[str], scenario: Scenario, data: Path | None, wish: Wish) -> None:
     """Time what is named, against each other."""
     from waste_edge.benchmarks.report import benchmark
-    from waste_edge.benchmarks.roofline_report import with_roofline
+    from waste_edge.benchmarks.roofline.report import with_roofline
 
     earlier = _earlier(wish)
     with _opened(named) as given, _progress() as progress:
@@ -55,7 +55,7 @@ def measure(named: Sequence[str], scenario: Scenario, data: Path | None, wish: W
 def _earlier(wish: Wish) -> BenchReport | None:
     """The report to compare with: read before anything is measured."""
     from waste_edge.benchmarks.schema import BenchReport
-    from waste_edge.strict import read_json
+    from waste_edge.files.strict import read_json
 
     return read_json(wish.compare, BenchReport) if wish.compare else None
 
@@ -81,7 +81,7 @@ def _show(report: BenchReport, earlier: BenchReport | None, wish: Wish) -> None:
 
 def soak(named: Sequence[str], minutes: float, superfluous: Sequence[str], wish: Wish) -> None:
     """Run the loop of a station with one bundle."""
-    from waste_edge.benchmarks.endurance import endure, print_soak
+    from waste_edge.benchmarks.station.endurance import endure, print_soak
 
     if superfluous or len(named) != 1 or named[0].endswith((".onnx", ".tflite")):
         what = ", ".join(superfluous) or " ".join(named)
@@ -96,8 +96,8 @@ def soak(named: Sequence[str], minutes: float, superfluous: Sequence[str], wish:
 
 def replay(path: Path, superfluous: Sequence[str], wish: Wish) -> None:
     """Show a recorded run as if it had just been measured."""
-    from waste_edge.benchmarks.endurance import print_soak
     from waste_edge.benchmarks.schema import SoakReport
+    from waste_edge.benchmarks.station.endurance import print_soak
 
     if superfluous:
         raise UserError(f"--recorded measures nothing; got {', '.join(superfluous)} as well; leave that out")
@@ -114,8 +114,8 @@ def replay(path: Path, superfluous: Sequence[str], wish: Wish) -> None:
 
 def _end(report: BenchReport | SoakReport, wish: Wish) -> None:
     """Write the JSON and the pictures, and end with 3 if the run was disturbed."""
-    from waste_edge.files import write_atomically
-    from waste_edge.strict import to_json
+    from waste_edge.files.atomic import write_atomically
+    from waste_edge.files.strict import to_json
 
     text = to_json(report)
     if wish.form == "json":
@@ -135,7 +135,7 @@ def _end(report: BenchReport | SoakReport, wish: Wish) -> None:
 @contextlib.contextmanager
 def _opened(named: Sequence[str]) -> Iterator[list[Given]]:
     """Bundles and files, the bundles closed afterwards."""
-    from waste_edge.benchmarks.bare import SUFFIXES
+    from waste_edge.benchmarks.baseline import SUFFIXES
 
     unsigned = [name for name in named if Path(name).suffix in SUFFIXES]
     if unsigned and os.environ.get(REQUIRE_KEY_VARIABLE):

@@ -84,7 +84,7 @@ def _classify(
 ) -> int:
     """Ask a bundle; returns the exit code."""
     from waste_edge.engines.classifier import load_classifier
-    from waste_edge.pictures import read_picture
+    from waste_edge.imaging.image_files import read_picture
 
     failures = 0
     with opened_bundle(bundle, require_key) as opened:
@@ -104,7 +104,7 @@ def _classify(
 
 def pictures_of(given: Path) -> Iterator[Path]:
     """The pictures below a folder, or the path itself; raises PictureError for a folder without pictures."""
-    from waste_edge.pictures import find_pictures
+    from waste_edge.imaging.image_files import find_pictures
 
     if not given.is_dir():
         yield given

@@ -15,7 +15,7 @@ from waste_edge.cli.common import host_only
 from waste_edge.errors import PictureError, UserError
 
 if TYPE_CHECKING:
-    from waste_edge.training.predict import Opinion, Oracle
+    from waste_edge.training.evaluation.predict import Opinion, Oracle
 
 _Answer = tuple["Opinion", dict[str, "Opinion"]]
 
@@ -44,7 +44,7 @@ def classify_run(run: Path, question: Question, with_logits: bool, as_json: bool
         UserError: the question is not one that this run can be asked.
     """
     with host_only("train"):
-        from waste_edge.training.predict import Oracle
+        from waste_edge.training.evaluation.predict import Oracle
         from waste_edge.training.runs import open_run
 
         oracle = Oracle(open_run(run))
@@ -92,7 +92,7 @@ def _found(given: Path) -> Iterator[Path | PictureError]:
 def _ask(oracle: Oracle, path: Path, question: Question) -> tuple[str | None, _Answer]:
     """The text that went with a picture, if any, and the answer."""
     from waste_edge.dataset import text_of_name
-    from waste_edge.pictures import read_picture
+    from waste_edge.imaging.image_files import read_picture
 
     if not oracle.looks and not path.is_file():
         raise PictureError(f"{path}: no such file; check the path")

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from waste_edge.resources import DEFAULT_BUNDLE
+from waste_edge.files.resources import DEFAULT_BUNDLE
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from waste_edge.bundle import Bundle
+    from waste_edge.bundle.bundle import Bundle
 
 EngineChoice = Literal["auto", "onnx", "litert"]
 PrecisionChoice = Literal["int8", "fp32"]
@@ -68,8 +68,8 @@ def opened_bundle(given: str, require_key: Path | None = None) -> Iterator[Bundl
         given: a path, or the name of a shipped bundle.
         require_key: the public key it must be signed by; if None, the one the environment variable names.
     """
-    from waste_edge.bundle import find_bundle, open_bundle
-    from waste_edge.signing import read_required_key
+    from waste_edge.bundle.bundle import find_bundle, open_bundle
+    from waste_edge.bundle.signing import read_required_key
 
     key = require_key or os.environ.get(REQUIRE_KEY_VARIABLE)
     with open_bundle(find_bundle(given), read_required_key(Path(key)) if key else None) as bundle:

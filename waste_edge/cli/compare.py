@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from waste_edge.cli.common import DataOption, JsonOption, console
-from waste_edge.cli.report_output import (
+from waste_edge.cli.output.report import (
     ElsewhereOption,
     UnknownOption,
     check_outputs,
@@ -18,11 +18,11 @@ from waste_edge.cli.report_output import (
     report_on,
     write_page,
 )
-from waste_edge.cli.robustness_output import PlotOption, RobustnessOption, check_robustness, measured, tell
+from waste_edge.cli.output.robustness import PlotOption, RobustnessOption, check_robustness, measured, tell
 from waste_edge.errors import UserError
 
 if TYPE_CHECKING:
-    from waste_edge.training.report.content import Report
+    from waste_edge.evaluation.report.content import Report
 
 
 def command(
@@ -62,11 +62,11 @@ def command(
 
     Example: [bold]waste-edge compare runs/teacher runs/student small:tflite-int8 --data photos --out report.html[/]
     """
-    from waste_edge.files import write_atomically
-    from waste_edge.strict import to_json
-    from waste_edge.training.report.folds import gather_folds
-    from waste_edge.training.report.held_out import check_labels_agree, pictures_for_all
-    from waste_edge.training.report.markdown import to_markdown
+    from waste_edge.evaluation.comparison.folds import gather_folds
+    from waste_edge.evaluation.comparison.held_out import check_labels_agree, pictures_for_all
+    from waste_edge.evaluation.report.markdown import to_markdown
+    from waste_edge.files.atomic import write_atomically
+    from waste_edge.files.strict import to_json
 
     if len(models) < 2 and not models[0].endswith(":all"):
         raise UserError(f"{models[0]}: one model alone cannot be compared; name another, or use waste-edge evaluate")
@@ -92,7 +92,7 @@ def command(
 
 
 def _print(report: Report, out: Path | None) -> None:
-    from waste_edge.training.report import tables, unknown_tables
+    from waste_edge.evaluation.report import tables, unknown_tables
 
     screen = console()
     for leak in report.leaks:

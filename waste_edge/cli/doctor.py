@@ -70,7 +70,7 @@ def command(
     """
     from waste_edge.device.clock import SystemClock
     from waste_edge.device.doctor import all_checks, examine
-    from waste_edge.strict import to_json
+    from waste_edge.files.strict import to_json
 
     screen = console(stderr=True)
     setting, extra = _setting(_station(config), bundle, require_key, camera, state)
@@ -106,7 +106,7 @@ def _setting(
 
 def _station(given: Path | None) -> StationConfig | None:
     """The configuration to examine for; the installed one if none is given and this user may read it."""
-    from waste_edge.device.service import Places
+    from waste_edge.device.service.unit import Places
 
     installed = Places().config
     if given is None and not os.access(installed, os.R_OK):
@@ -122,7 +122,7 @@ def _print(examination: Examination) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from waste_edge.device.condition import Level
+    from waste_edge.device.system.condition import Level
 
     screen = console()
     table = Table.grid(padding=(0, 2, 0, 0))

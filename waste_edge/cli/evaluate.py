@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from waste_edge.cli.common import DataOption, JsonOption, console, opened_bundle, progress_bar
-from waste_edge.cli.report_output import (
+from waste_edge.cli.output.report import (
     ElsewhereOption,
     UnknownOption,
     check_outputs,
@@ -20,16 +20,16 @@ from waste_edge.cli.report_output import (
     report_on,
     write_page,
 )
-from waste_edge.cli.robustness_output import PlotOption, RobustnessOption, check_robustness, measured, tell
+from waste_edge.cli.output.robustness import PlotOption, RobustnessOption, check_robustness, measured, tell
 from waste_edge.errors import MissingPackageError, UserError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from waste_edge.engines.evaluate import Evaluation
-    from waste_edge.metrics import Scores
-    from waste_edge.rejection import RejectionResult
-    from waste_edge.robustness.report import RobustnessReport
+    from waste_edge.evaluation.evaluate import Evaluation
+    from waste_edge.evaluation.robustness.report import RobustnessReport
+    from waste_edge.evaluation.unknowns import RejectionResult
+    from waste_edge.metrics.classification import Scores
 
 # The manifest's own names, written again because importing it would bring OpenCV into --help; a test compares.
 ArtifactChoice = Literal["onnx-fp32", "onnx-int8", "tflite-fp32", "tflite-int8"]
@@ -87,7 +87,7 @@ def command(
     Example: [bold]waste-edge evaluate small --data photos --split all[/]
     Example: [bold]waste-edge evaluate small --data photos --unknown rendered --elsewhere[/]
     """
-    from waste_edge.strict import to_json
+    from waste_edge.files.strict import to_json
 
     run = Path(model)
     if is_run(model) and artifact is not None:
@@ -115,8 +115,8 @@ def _of_run(run: Path, data: Path, split: SplitChoice) -> Evaluation:
         raise MissingPackageError(
             f"{run}: a training run needs torch, not installed here; pip install 'waste-edge[train]'"
         )
-    from waste_edge.engines.evaluate import Evaluation
-    from waste_edge.training.evaluate import evaluate_run
+    from waste_edge.evaluation.evaluate import Evaluation
+    from waste_edge.training.evaluation.evaluate import evaluate_run
 
     with progress_bar("scoring") as progress:
         scores, protocol = evaluate_run(run, data, split, progress)
@@ -124,7 +124,7 @@ def _of_run(run: Path, data: Path, split: SplitChoice) -> Evaluation:
 
 
 def _of_bundle(given: str, data: Path, artifact: ArtifactChoice | None, split: SplitChoice) -> Evaluation:
-    from waste_edge.engines.evaluate import evaluate_bundle
+    from waste_edge.evaluation.evaluate import evaluate_bundle
 
     with opened_bundle(given) as bundle, progress_bar("scoring") as progress:
         return evaluate_bundle(bundle, data, artifact, split, progress)
@@ -134,8 +134,8 @@ def _with_report(
     model: str, data: Path, split: SplitChoice, page: Path | None, unknown: str | None, elsewhere: bool
 ) -> Evaluation:
     """The same numbers by way of a report, which is written if there is a place for it."""
-    from waste_edge.engines.evaluate import Evaluation
-    from waste_edge.training.report.held_out import pictures_for_one
+    from waste_edge.evaluation.comparison.held_out import pictures_for_one
+    from waste_edge.evaluation.evaluate import Evaluation
 
     check_outputs(page)
     with opened_models([model]) as found:
@@ -162,7 +162,7 @@ def _with_report(
 
 
 def _robustness(model: str, data: Path, split: SplitChoice) -> RobustnessReport:
-    from waste_edge.training.report.held_out import pictures_for_one
+    from waste_edge.evaluation.comparison.held_out import pictures_for_one
 
     with opened_models([model]) as opened:
         dataset = grouped_dataset(data, opened[0])

@@ -88,15 +88,15 @@ def command(
     if best and recipe is not None:
         raise UserError("--best tries the shipped recipes; leave out --recipe, or leave out --best")
     with host_only("export"):
-        from waste_edge.export.quiet import quiet
+        from waste_edge.export.formats.quiet import quiet
 
         with quiet("loading the exporters"):
             from waste_edge.export.build import Extras, Naming, export_bundle
         from waste_edge.export.recipe import SHIPPED, read_export_recipe
         from waste_edge.export.report import write_report
         from waste_edge.training.runs import open_run
-    from waste_edge.files import telling_a_full_disk
-    from waste_edge.signing import read_signer
+    from waste_edge.bundle.signing import read_signer
+    from waste_edge.files.atomic import telling_a_full_disk
 
     signer = None if sign is None else read_signer(sign)
     recipes = [read_export_recipe(one, known_score) for one in (SHIPPED if best else [recipe or _DEFAULT])]
@@ -106,7 +106,7 @@ def command(
         exported = export_bundle(open_run(run), data, out, recipes, naming, step, progress, extras)
         report = write_report(exported, out)
     if as_json:
-        from waste_edge.strict import to_json
+        from waste_edge.files.strict import to_json
 
         typer.echo(to_json(exported.manifest), nl=False)
         return

@@ -11,7 +11,7 @@ from waste_edge.cli.common import JsonOption, console, opened_bundle
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from waste_edge.manifest import Manifest
+    from waste_edge.bundle.manifest import Manifest
 
 
 def command(
@@ -38,7 +38,7 @@ def command(
     Example: [bold]waste-edge inspect small --graph --target edgetpu-like[/]
     """
     from waste_edge.errors import UserError
-    from waste_edge.strict import to_json
+    from waste_edge.files.strict import to_json
 
     if graph:
         raise typer.Exit(_inspect_graphs(bundle, target, json))
@@ -59,10 +59,10 @@ def command(
 
 def _inspect_graphs(bundle: str, target: str, json: bool) -> int:
     """Print what is in a bundle's files; returns the exit code."""
-    from waste_edge.cli.graph_tables import print_graphs
-    from waste_edge.engines.graph_report import report_graphs
-    from waste_edge.engines.targets import read_target
-    from waste_edge.strict import to_json
+    from waste_edge.cli.output.graph import print_graphs
+    from waste_edge.engines.graph.report import report_graphs
+    from waste_edge.engines.graph.targets import read_target
+    from waste_edge.files.strict import to_json
 
     with opened_bundle(bundle) as opened:
         reports = report_graphs(opened, read_target(target) if target else None)

@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _write_no_more()
         raise SystemExit(1) from None  # as Typer ends when the reader has gone
     except OSError as error:
-        from waste_edge.files import is_full
+        from waste_edge.files.atomic import is_full
 
         if not is_full(error):
             _complain_of_us(error)

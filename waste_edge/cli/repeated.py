@@ -12,9 +12,9 @@ import typer
 from waste_edge.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
-    from waste_edge.training.order import Order
     from waste_edge.training.recipe import Recipe
     from waste_edge.training.repeat import Summary
+    from waste_edge.training.train_request import Order
 
 SeedsOption = Annotated[
     str,
@@ -50,7 +50,7 @@ def train_several(
     order: Order, recipes: dict[str, Recipe], teachers: Sequence[Path], as_json: bool, leads: bool
 ) -> str:
     """Train each of the recipes into a folder of its own below the order's `out`; returns what to print."""
-    from waste_edge.strict import to_json
+    from waste_edge.files.strict import to_json
     from waste_edge.training.repeat import own_or_shared, train_each
     from waste_edge.training.runs import RunInfo, open_run
     from waste_edge.training.train import train

@@ -11,7 +11,7 @@ import typer
 from waste_edge.cli.common import JsonOption
 
 if TYPE_CHECKING:
-    from waste_edge.device.steps import Step
+    from waste_edge.device.service.steps import Step
 
 app = typer.Typer(help="Run the station from boot on, under systemd.", no_args_is_help=True, add_completion=False)
 
@@ -38,9 +38,9 @@ def install(
 
     Example: [bold]sudo /opt/waste-edge/current/bin/waste-edge service install[/]
     """
-    from waste_edge.device import service
+    from waste_edge.device.service import unit
 
-    places = service.Places()
+    places = unit.Places()
     if config is not None:
         import dataclasses
 
@@ -49,11 +49,11 @@ def install(
         read_config(config)
         places = dataclasses.replace(places, template=config)
     if dry_run:
-        _print_steps(service.install_steps(places))
-        service.check(places)  # last, so that the steps are seen in any case
+        _print_steps(unit.install_steps(places))
+        unit.check(places)  # last, so that the steps are seen in any case
         return
-    service.install(places, tell=typer.echo)
-    typer.echo(f"{service.UNIT} runs, now and at every boot; see how with: waste-edge service status")
+    unit.install(places, tell=typer.echo)
+    typer.echo(f"{unit.UNIT} runs, now and at every boot; see how with: waste-edge service status")
 
 
 @app.command()
@@ -67,7 +67,7 @@ def status(as_json: JsonOption = False) -> None:
     import msgspec
 
     from waste_edge.device.clock import SystemClock
-    from waste_edge.device.service_status import lines, read_status
+    from waste_edge.device.service.status import lines, read_status
 
     found = read_status(SystemClock().now_ns())
     if as_json:
@@ -86,7 +86,7 @@ def logs(follow: FollowOption = False, since: SinceOption = None) -> None:
     """
     import os
 
-    from waste_edge.device.service_status import log_command
+    from waste_edge.device.service.status import log_command
     from waste_edge.errors import UserError
 
     command = log_command(follow, since)
@@ -118,16 +118,16 @@ def update(
 
     Example: [bold]sudo waste-edge service update --wheels /media/stick/wheels[/]
     """
-    from waste_edge.device import service
-    from waste_edge.device.environments import Environments, Source
-    from waste_edge.device.update import plan
-    from waste_edge.device.update import update as update_service
+    from waste_edge.device.service import unit
+    from waste_edge.device.service.environments import Environments, Source
+    from waste_edge.device.service.update import plan
+    from waste_edge.device.service.update import update as update_service
 
     source, environments = Source(wheels, version, online), Environments()
     if dry_run:
         typer.echo("\n".join(plan(source, environments)))
-    elif update_service(source, service.Places(), environments, tell=typer.echo):
-        typer.echo(f"{service.UNIT} runs the new version; the one before is kept until the next update")
+    elif update_service(source, unit.Places(), environments, tell=typer.echo):
+        typer.echo(f"{unit.UNIT} runs the new version; the one before is kept until the next update")
     else:
         typer.echo(f"{environments.link}: made from this very source; nothing was to be done")
 
@@ -138,13 +138,13 @@ def uninstall(dry_run: DryRunOption = False) -> None:
 
     Example: [bold]sudo /opt/waste-edge/current/bin/waste-edge service uninstall[/]
     """
-    from waste_edge.device import service
+    from waste_edge.device.service import unit
 
-    places = service.Places()
+    places = unit.Places()
     if dry_run:
-        _print_steps(service.uninstall_steps(places))
+        _print_steps(unit.uninstall_steps(places))
         return
-    service.uninstall(places, tell=typer.echo)
+    unit.uninstall(places, tell=typer.echo)
     typer.echo("/etc/waste-edge, /var/lib/waste-edge and the user waste-edge stay")
 
 

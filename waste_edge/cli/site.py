@@ -12,7 +12,7 @@ from waste_edge.cli.common import DEFAULT_BUNDLE, BundleOption, JsonOption, Requ
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from waste_edge.device.site_check import Finding, Mixture, Report
+    from waste_edge.device.decision.site_check import Finding, Mixture, Report
 
 app = typer.Typer(
     help="Look at a site.toml, which says where each label goes and what a mistake costs.",
@@ -50,10 +50,10 @@ def check(
 
     Exit code 0: it can be used; warnings are printed. 2: it cannot, and why.
     """
-    from waste_edge.device.site_check import check_site, unreadable
+    from waste_edge.device.decision.site_check import check_site, unreadable
     from waste_edge.errors import ConfigError
+    from waste_edge.files.strict import read_toml, to_json
     from waste_edge.site import Site, find_site
-    from waste_edge.strict import read_toml, to_json
 
     with opened_bundle(bundle, require_key) as opened:
         manifest = opened.manifest

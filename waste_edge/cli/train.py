@@ -14,7 +14,7 @@ from waste_edge.cli.repeated import FoldsOption, SeedsOption, train_several, var
 from waste_edge.errors import UserError
 
 if TYPE_CHECKING:
-    from waste_edge.metrics import Scores
+    from waste_edge.metrics.classification import Scores
     from waste_edge.training.runs import RunInfo
 
 RecipeArgument = Annotated[
@@ -86,13 +86,13 @@ def fit_and_report(
 ) -> None:
     """Train under a progress bar, once or several times, and say what came out."""
     with host_only("train"):
-        from waste_edge.cli.training_progress import TrainingProgress
-        from waste_edge.resources import find
-        from waste_edge.training.crew import crew
-        from waste_edge.training.order import Order
+        from waste_edge.cli.output.training import TrainingProgress
+        from waste_edge.files.resources import find
+        from waste_edge.training.loop.distributed import crew
         from waste_edge.training.recipe import read_recipe
         from waste_edge.training.runs import open_run
         from waste_edge.training.train import train
+        from waste_edge.training.train_request import Order
 
         with crew() as together, _told_how_to_go_on(out, together.leads):
             recipe = read_recipe(recipe_name, changes)
@@ -141,7 +141,7 @@ def _named(member: str) -> tuple[str, Path]:
 def in_words(info: RunInfo, out: Path, as_json: bool) -> str:
     """What a training left."""
     if as_json:
-        from waste_edge.strict import to_json
+        from waste_edge.files.strict import to_json
 
         return to_json(info).rstrip("\n")
     parts = [("validation", info.scores), ("test", info.test_scores)]

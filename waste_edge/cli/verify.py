@@ -30,7 +30,7 @@ def command(
     Example: [bold]waste-edge verify small[/]
     """
     from waste_edge.engines.verify import verify_bundle
-    from waste_edge.strict import to_json
+    from waste_edge.files.strict import to_json
 
     with opened_bundle(bundle, require_key) as opened:
         result = verify_bundle(opened)

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING
 from waste_edge.cli.common import opened_bundle
 
 if TYPE_CHECKING:
+    from waste_edge.bundle.manifest import Manifest
     from waste_edge.device.cameras import Source
     from waste_edge.device.clock import Clock
     from waste_edge.device.config import StationConfig
-    from waste_edge.device.display import View
-    from waste_edge.device.health import Health
-    from waste_edge.device.items import Items
-    from waste_edge.device.judge import Judge
-    from waste_edge.device.notify import Notifier
-    from waste_edge.device.outbox import Outbox
+    from waste_edge.device.decision.item_tracker import Items
+    from waste_edge.device.decision.policy import Judge
+    from waste_edge.device.outbox.outbox import Outbox
+    from waste_edge.device.service.notify import Notifier
     from waste_edge.device.signals import Stop
     from waste_edge.device.statistics import Summary
-    from waste_edge.manifest import Manifest
+    from waste_edge.device.system.health import Health
+    from waste_edge.device.views.display import View
     from waste_edge.site import Site
 
 DEMO_SITE = "six_materials"
@@ -46,7 +46,7 @@ class Plan:
 def watch(plan: Plan, plan_anew: Callable[[], Plan], stop: Stop) -> Summary:
     """Run as planned; after a SIGHUP with a configuration that can be used, as planned anew, until the end."""
     from waste_edge.device.clock import SystemClock
-    from waste_edge.device.health import Health
+    from waste_edge.device.system.health import Health
 
     clock, health = SystemClock(), Health()
     plans = [plan]
@@ -70,16 +70,16 @@ def watch(plan: Plan, plan_anew: Callable[[], Plan], stop: Stop) -> Summary:
 
 
 def _notifier() -> Notifier:
-    from waste_edge.device.notify import Notifier
+    from waste_edge.device.service.notify import Notifier
 
     return Notifier.of_environment()
 
 
 def _checked(plan_anew: Callable[[], Plan], health: Health, clock: Clock) -> Plan | None:
     """A new plan, if all that it names can be used; else the old one stays, and health says why."""
-    from waste_edge.device.condition import Condition, Level
-    from waste_edge.device.judge import Judge
+    from waste_edge.device.decision.policy import Judge
     from waste_edge.device.station import build_sinks
+    from waste_edge.device.system.condition import Condition, Level
     from waste_edge.engines.classifier import load_classifier
     from waste_edge.errors import WasteEdgeError
 
@@ -107,14 +107,14 @@ def _watch_once(plan: Plan, clock: Clock, health: Health, stop: Stop, reload: Ca
         messages = start_capture(looked_at, clock, None if plan.no_wait else Patience())
         stack.callback(messages.close)
         # Only now: the capture process starts up while numpy, OpenCV and the engine are imported here.
-        from waste_edge.device.camera_condition import CameraCondition
-        from waste_edge.device.condition import Condition, Level
-        from waste_edge.device.display import About
-        from waste_edge.device.judge import Judge
-        from waste_edge.device.keeper import SceneKeeper
+        from waste_edge.device.decision.policy import Judge
         from waste_edge.device.loop import Limits, Loop
-        from waste_edge.device.notify import Watchdog, watchdog_ns
+        from waste_edge.device.outbox.event_store import SceneKeeper
+        from waste_edge.device.service.notify import Watchdog, watchdog_ns
         from waste_edge.device.station import beside_the_loop
+        from waste_edge.device.system.condition import Condition, Level
+        from waste_edge.device.views.display import About
+        from waste_edge.device.vision.camera_condition import CameraCondition
         from waste_edge.engines.classifier import load_classifier
 
         state = _state(plan)
@@ -150,7 +150,7 @@ def _state(plan: Plan) -> Path | None:
 
 
 def _demo_clip() -> str:
-    from waste_edge.resources import DEMO_CLIP
+    from waste_edge.files.resources import DEMO_CLIP
 
     return str(DEMO_CLIP)
 
@@ -170,8 +170,8 @@ def _key(config: StationConfig) -> Path | None:
 
 def _items(judge: Judge, looked_at: Source, outbox: Outbox | None) -> Items:
     """What finds the items: with the scene as it was kept, before a camera that was there when we ended."""
-    from waste_edge.device.camera_health import CameraHealth, Patience
-    from waste_edge.device.items import PassingItems, SingleItems
+    from waste_edge.device.decision.item_tracker import PassingItems, SingleItems
+    from waste_edge.device.vision.camera_health import CameraHealth, Patience
 
     if looked_at.stills:
         return SingleItems(judge)
@@ -193,7 +193,7 @@ def _site(plan: Plan, manifest: Manifest) -> Site:
 
 def _view(as_json: bool, stills: bool, clock: Clock) -> View:
     """JSON if asked for; a live panel where a person watches moving pictures; else lines."""
-    from waste_edge.device.display import JsonView, LineView
+    from waste_edge.device.views.display import JsonView, LineView
 
     if as_json:
         return JsonView(sys.stdout)
@@ -202,6 +202,6 @@ def _view(as_json: bool, stills: bool, clock: Clock) -> View:
     terminal = console()
     if stills or not terminal.is_terminal or terminal.is_dumb_terminal:
         return LineView(sys.stdout, clock)
-    from waste_edge.device.panel import PanelView
+    from waste_edge.device.views.panel import PanelView
 
     return PanelView(terminal, clock)

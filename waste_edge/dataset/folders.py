@@ -63,7 +63,7 @@ def photos_of(root: Path, folder: ClassFolder, groups: dict[str, str]) -> list[P
     Raises:
         DataError: there are none, or one has a name that no other system could read.
     """
-    from waste_edge.pictures import find_pictures  # here: a manifest needs a SplitSpec, a station no Pillow
+    from waste_edge.imaging.image_files import find_pictures  # here: a manifest needs a SplitSpec, a station no Pillow
 
     paths = list(find_pictures(folder.path))
     if not paths:
@@ -112,7 +112,7 @@ def _visible_folders(folder: Path) -> list[Path]:
 
 
 def _is_part(folder: Path) -> bool:
-    from waste_edge.pictures import PICTURE_SUFFIXES
+    from waste_edge.imaging.image_files import PICTURE_SUFFIXES
 
     if folder.name.casefold() not in PART_NAMES or not _visible_folders(folder):
         return False

@@ -8,7 +8,7 @@ from collections.abc import Collection
 import msgspec
 
 from waste_edge.errors import DataError
-from waste_edge.strict import Strict
+from waste_edge.files.strict import Strict
 
 
 class LabelMap(Strict, frozen=True):

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waste_edge.dataset.values import Dataset, Photo
-from waste_edge.frames import Pixels
+from waste_edge.imaging.frames import Pixels
 
 SIDE_PX = 32
 BITS = 128

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from waste_edge.dataset.values import Dataset, Part, Photo
 from waste_edge.errors import DataError
-from waste_edge.strict import Strict
+from waste_edge.files.strict import Strict
 
 
 class SplitSpec(Strict, frozen=True):

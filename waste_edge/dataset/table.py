@@ -12,7 +12,7 @@ from pathlib import Path
 from waste_edge.dataset.folders import PART_NAMES, group_name
 from waste_edge.dataset.values import Dataset, Part, Photo
 from waste_edge.errors import DataError
-from waste_edge.files import write_atomically
+from waste_edge.files.atomic import write_atomically
 
 COLUMNS = ("path", "text", "label", "group", "part")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from waste_edge.errors import DataError
-from waste_edge.files import sha256_of
-from waste_edge.frames import Pixels
+from waste_edge.files.atomic import sha256_of
+from waste_edge.imaging.frames import Pixels
 
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = ("train", "val", "test")
@@ -42,7 +42,9 @@ class Photo:
             DataError: this is a row of text only.
             PictureError: the file is missing, damaged, or not a picture.
         """
-        from waste_edge.pictures import read_picture  # here: a manifest needs a SplitSpec, a station no Pillow
+        from waste_edge.imaging.image_files import (
+            read_picture,  # here: a manifest needs a SplitSpec, a station no Pillow
+        )
 
         if self.path is None:
             raise DataError(f"{self.key}: is text without a picture; give data with pictures")

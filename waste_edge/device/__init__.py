@@ -3,22 +3,22 @@
 See
   cameras/       one interface over Pi cameras, USB cameras, videos, streams, pictures and a synthetic one
   capture/       reads a camera apart from inference, in a process of its own; the newest frame wins
-  camera_health.py, camera_faults.py   can the picture be trusted?
-  scene.py, presence.py                is something there? empty, arriving, settled, decided, cleared
+  vision/camera_health.py, vision/camera_faults.py   can the picture be trusted?
+  vision/scene.py, vision/presence.py                is something there? empty, arriving, settled, decided, cleared
 Decide
-  items.py       from frames to items, each decided once
-  judge.py, routing.py   from what was predicted of an item to the stream of least expected cost
-  site_check.py  what a site means, and where it contradicts itself
+  decision/item_tracker.py       from frames to items, each decided once
+  decision/policy.py, decision/routing.py   from what was predicted of an item to the stream of least expected cost
+  decision/site_check.py  what a site means, and where it contradicts itself
 Tell
-  outbox*.py, record.py, wall.py, keeper.py   on the disk before anyone is told
+  outbox*.py, outbox/record.py, wall_clock.py, outbox/event_store.py   on the disk before anyone is told
   sinks/         whom to tell, one file each
-  display.py, panel.py   what people and programs read
+  views/display.py, views/panel.py   what people and programs read
 Stay up
   loop.py        puts them together and tells the listeners; signals.py ends it, statistics.py counts
-  config.py, station.py, housekeeping.py   station.toml, and what runs beside the loop
-  health.py, condition.py, camera_condition.py   how each part fares
-  board.py, shedding.py, disk.py, ask.py   heat, power, disk, and what follows
-  service.py, service_status.py, steps.py, notify.py   the same under systemd
-  environments.py, update.py   where its environments lie, and how a newer version takes over
+  config.py, station.py, system/housekeeping.py   station.toml, and what runs beside the loop
+  system/health.py, system/condition.py, vision/camera_condition.py   how each part fares
+  system/board.py, system/shedding.py, system/disk.py, system/command.py   heat, power, disk, and what follows
+  service/unit.py, service/status.py, service/steps.py, service/notify.py   the same under systemd
+  service/environments.py, service/update.py   where its environments lie, and how a newer version takes over
   doctor/        is this board fit to be a station?
 """

@@ -9,14 +9,14 @@ from typing import Literal
 
 import msgspec
 
-from waste_edge.device.disk import DiskLimits
-from waste_edge.device.outbox_config import OutboxConfig
-from waste_edge.device.shedding import Thresholds
+from waste_edge.device.outbox.config import OutboxConfig
 from waste_edge.device.sinks.json_lines import JsonLinesConfig
 from waste_edge.device.sinks.mqtt import MqttConfig
+from waste_edge.device.system.disk import DiskLimits
+from waste_edge.device.system.shedding import Thresholds
 from waste_edge.engines.names import EngineName, Precision
-from waste_edge.resources import DEFAULT_BUNDLE
-from waste_edge.strict import Strict, read_toml
+from waste_edge.files.resources import DEFAULT_BUNDLE
+from waste_edge.files.strict import Strict, read_toml
 
 STATE_VARIABLE = "STATE_DIRECTORY"  # systemd names the service's own folder by it
 

@@ -11,17 +11,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from waste_edge.device.camera_health import Fault
 from waste_edge.device.capture import Absent, BadPicture, Ended, Failed, Message, Messages, Opened
 from waste_edge.device.clock import NS_PER_S, Clock
-from waste_edge.device.condition import Condition
-from waste_edge.device.health import Health
-from waste_edge.device.items import Event, Items
-from waste_edge.device.presence import State
+from waste_edge.device.decision.item_tracker import Event, Items
 from waste_edge.device.signals import Stop
 from waste_edge.device.statistics import Statistics, Summary
+from waste_edge.device.system.condition import Condition
+from waste_edge.device.system.health import Health
+from waste_edge.device.vision.camera_health import Fault
+from waste_edge.device.vision.presence import State
 from waste_edge.engines.classifier import Prediction
-from waste_edge.frames import Frame, Pixels
+from waste_edge.imaging.frames import Frame, Pixels
 
 _LOOK_UP_S = 0.1  # how often limits and signals are looked at while no frame comes
 

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import msgspec
 
-from waste_edge.device.board import Board
 from waste_edge.device.clock import Clock
 from waste_edge.device.config import StationConfig
-from waste_edge.device.disk import Disk
-from waste_edge.device.health import Health
-from waste_edge.device.housekeeping import Check, Housekeeper
-from waste_edge.device.outbox import Outbox
-from waste_edge.device.shedding import Shedding
+from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.sinks import json_lines, mqtt
 from waste_edge.device.sinks.delivery import Delivery
 from waste_edge.device.sinks.sink import Sink
+from waste_edge.device.system.board import Board
+from waste_edge.device.system.disk import Disk
+from waste_edge.device.system.health import Health
+from waste_edge.device.system.housekeeping import Check, Housekeeper
+from waste_edge.device.system.shedding import Shedding
 from waste_edge.errors import ConfigError, UserError
 
 OUTBOX_NAME = "outbox.sqlite"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from waste_edge.device.clock import NS_PER_S
-from waste_edge.device.items import Event
+from waste_edge.device.decision.item_tracker import Event
 
 LATENCY_WINDOW = 1000  # frames whose latency is remembered
 RATE_WINDOW_NS = 3 * NS_PER_S  # the present rate is that of the last seconds

@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.bundle import Bundle
+from waste_edge.bundle.bundle import Bundle
+from waste_edge.bundle.manifest import ArtifactName, Calibration, Manifest
 from waste_edge.engines.engine import (
     Engine,
     EngineName,
@@ -21,10 +22,9 @@ from waste_edge.engines.engine import (
     require_engine,
 )
 from waste_edge.errors import BundleError
-from waste_edge.frames import Pixels
-from waste_edge.manifest import ArtifactName, Calibration, Manifest
-from waste_edge.metrics import softmax
-from waste_edge.preprocess import WHOLE, Region, prepare
+from waste_edge.imaging.frames import Pixels
+from waste_edge.imaging.preprocess import WHOLE, Region, prepare
+from waste_edge.metrics.classification import softmax
 from waste_edge.rejection import Scorer
 from waste_edge.taxonomy import UNKNOWN
 
@@ -79,7 +79,7 @@ class Classifier:
 
 
 def judge(best: str, confidence: float, known_score: float, calibration: Calibration) -> str:
-    """`best`, or "unknown" where the thresholds reject it. Items at a bin are rejected by `device/judge.py`."""
+    """`best`, or "unknown" where the thresholds reject it. Items at a bin are rejected by `device/decision/policy.py`."""
     if confidence < calibration.min_confidence or known_score < calibration.min_known_score:
         return UNKNOWN
     return best

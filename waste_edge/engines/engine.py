@@ -9,11 +9,11 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from waste_edge.bundle.manifest import ArtifactName, Manifest
 from waste_edge.engines.names import EngineName as EngineName
 from waste_edge.engines.names import Precision as Precision
 from waste_edge.errors import BundleError, EngineError, MissingPackageError
-from waste_edge.frames import Pixels
-from waste_edge.manifest import ArtifactName, Manifest
+from waste_edge.imaging.frames import Pixels
 
 ENGINE_NAMES: tuple[EngineName, ...] = ("litert", "onnx")  # in the order `auto` prefers them
 LITERT_MODULES = ("ai_edge_litert", "tflite_runtime")  # same Interpreter, the maintained one first

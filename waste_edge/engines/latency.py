@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple, TypeVar
 
+from waste_edge.bundle.manifest import ArtifactName
 from waste_edge.engines.engine import Engine
-from waste_edge.frames import Pixels
-from waste_edge.manifest import ArtifactName
+from waste_edge.imaging.frames import Pixels
 
 Name = TypeVar("Name")
 

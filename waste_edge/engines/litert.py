@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from waste_edge.engines.engine import LITERT_MODULES, Output
 from waste_edge.errors import BundleError, EngineError, MissingPackageError
-from waste_edge.frames import Pixels
+from waste_edge.imaging.frames import Pixels
 
 _PINNED_SCALE = 1 / 128  # the INT8 input's scale: its pixels are the camera's, seen as signed
 

@@ -9,7 +9,7 @@ import onnxruntime
 
 from waste_edge.engines.engine import Output
 from waste_edge.errors import BundleError, EngineError
-from waste_edge.frames import Pixels
+from waste_edge.imaging.frames import Pixels
 
 
 class OnnxEngine:

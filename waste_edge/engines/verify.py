@@ -9,13 +9,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.arrays import Arrays
-from waste_edge.bundle import Bundle
+from waste_edge.bundle.arrays import Arrays
+from waste_edge.bundle.bundle import Bundle
+from waste_edge.bundle.manifest import ArtifactName, Manifest, Tolerance
 from waste_edge.engines.engine import EngineName, Output, engine_of, installed_engines, load_engine, require_engine
 from waste_edge.errors import BundleError, EngineError, MissingPackageError
-from waste_edge.frames import Pixels
-from waste_edge.manifest import ArtifactName, Manifest, Tolerance
-from waste_edge.strict import Strict
+from waste_edge.files.strict import Strict
+from waste_edge.imaging.frames import Pixels
 
 
 class Replay(Strict, frozen=True):

@@ -9,23 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from waste_edge.bundle import open_bundle, pack
-from waste_edge.engines.engine import open_engine
-from waste_edge.engines.evaluate import Progress
-from waste_edge.engines.graph import read_graph
-from waste_edge.engines.latency import median_latencies_ms
-from waste_edge.engines.verify import verify_bundle
-from waste_edge.errors import GateError, UserError, WasteEdgeError
-from waste_edge.export import calibrate, debug, gate
-from waste_edge.export.attempts import Attempt, Floating, best_of, file_entry, move_into, quantize, write_floating
-from waste_edge.export.card import CARD_NAME, model_card
-from waste_edge.export.golden import write_golden
-from waste_edge.export.last_look import check_test_part, take_last_look
-from waste_edge.export.recipe import ExportRecipe
-from waste_edge.export.scoring import score_artifacts
-from waste_edge.export.work import Work, open_work
-from waste_edge.files import folder_in_one_piece, write_atomically
-from waste_edge.manifest import (
+from waste_edge.bundle.bundle import open_bundle, pack
+from waste_edge.bundle.manifest import (
     ARTIFACT_NAMES,
     MANIFEST_NAME,
     SCHEMA,
@@ -37,8 +22,31 @@ from waste_edge.manifest import (
     Metrics,
     Provenance,
 )
-from waste_edge.signing import SIGNATURE_NAME, Signer
-from waste_edge.strict import to_json
+from waste_edge.bundle.signing import SIGNATURE_NAME, Signer
+from waste_edge.engines.engine import open_engine
+from waste_edge.engines.graph.graph import read_graph
+from waste_edge.engines.latency import median_latencies_ms
+from waste_edge.engines.verify import verify_bundle
+from waste_edge.errors import GateError, UserError, WasteEdgeError
+from waste_edge.evaluation.evaluate import Progress
+from waste_edge.export.golden import write_golden
+from waste_edge.export.model_card import CARD_NAME, model_card
+from waste_edge.export.quantization import calibrate, debug, gate
+from waste_edge.export.quantization.attempts import (
+    Attempt,
+    Floating,
+    best_of,
+    file_entry,
+    move_into,
+    quantize,
+    write_floating,
+)
+from waste_edge.export.recipe import ExportRecipe
+from waste_edge.export.scoring import score_artifacts
+from waste_edge.export.test_evaluation import check_test_part, take_last_look
+from waste_edge.export.work import Work, open_work
+from waste_edge.files.atomic import folder_in_one_piece, write_atomically
+from waste_edge.files.strict import to_json
 from waste_edge.training.networks import count_parameters, feature_count
 from waste_edge.training.runs import Run, library_versions
 

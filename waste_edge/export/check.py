@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from waste_edge.engines.graph_report import check_file
-from waste_edge.engines.targets import default_target, read_target
+from waste_edge.bundle.manifest import ArtifactName
+from waste_edge.engines.graph.report import check_file
+from waste_edge.engines.graph.targets import default_target, read_target
 from waste_edge.errors import GraphError, RunError
-from waste_edge.manifest import ArtifactName
 
 
 def refuse_bad_weights(network: nn.Module, source: Path) -> None:

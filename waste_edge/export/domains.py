@@ -14,11 +14,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from waste_edge.bundle.manifest import Calibration, DomainCalibration
 from waste_edge.dataset import Domains, Photo, open_domains
-from waste_edge.engines.evaluate import Outputs, rejected_by, truth_of
 from waste_edge.errors import DataError
-from waste_edge.manifest import Calibration, DomainCalibration
-from waste_edge.metrics import expected_calibration_error, fit_temperature, softmax
+from waste_edge.evaluation.evaluate import Outputs, rejected_by, truth_of
+from waste_edge.metrics.classification import expected_calibration_error, fit_temperature, softmax
 from waste_edge.training.runs import RunInfo
 
 Use = Literal["temperature", "min_confidence"]

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from waste_edge.bundle.manifest import ArtifactName, Golden, Tolerance
 from waste_edge.engines.engine import Engine
-from waste_edge.files import sha256_of, write_atomically
-from waste_edge.frames import Pixels
-from waste_edge.manifest import ArtifactName, Golden, Tolerance
-from waste_edge.preprocess import InputSpec, prepare
-from waste_edge.rendering.items import ITEM_LABELS
+from waste_edge.files.atomic import sha256_of, write_atomically
+from waste_edge.imaging.frames import Pixels
+from waste_edge.imaging.preprocess import InputSpec, prepare
+from waste_edge.rendering.items.sprites import ITEM_LABELS
 from waste_edge.rendering.scene import render_view
 
 GOLDEN_NAME = "golden.npz"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from waste_edge.engines.evaluate import Outputs
+from waste_edge.evaluation.evaluate import Outputs
 from waste_edge.rejection import (
     Direction,
     KnownScore,

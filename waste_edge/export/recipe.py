@@ -7,9 +7,9 @@ from typing import Literal
 import msgspec
 
 from waste_edge.errors import ConfigError
+from waste_edge.files.resources import find
+from waste_edge.files.strict import Strict, read_toml
 from waste_edge.rejection import KNOWN_SCORES, KnownScore
-from waste_edge.resources import find
-from waste_edge.strict import Strict, read_toml
 
 RangeMethod = Literal["minmax", "percentile", "mse", "entropy"]
 KnownChoice = KnownScore | Literal["best"]

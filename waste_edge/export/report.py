@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from waste_edge.export.build import Exported
-from waste_edge.export.card import agreement
-from waste_edge.files import write_atomically
-from waste_edge.metrics import Comparison
+from waste_edge.export.model_card import agreement
+from waste_edge.files.atomic import write_atomically
+from waste_edge.metrics.classification import Comparison
 
 HEADINGS = (
     "artifact", "bytes", "ops", "accuracy (95 %)", "points against FP32", "same label as torch", "ms, one thread",

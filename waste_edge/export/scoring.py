@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from msgspec.structs import replace
 
+from waste_edge.bundle.manifest import ARTIFACT_NAMES, ArtifactName, ArtifactScores, Calibration, Metrics, Reference
 from waste_edge.engines.engine import Engine
-from waste_edge.engines.evaluate import Outputs, score_logits, truth_of
-from waste_edge.export.attempts import Attempt, Floating, file_entry
+from waste_edge.evaluation.evaluate import Outputs, score_logits, truth_of
 from waste_edge.export.domains import (
     DomainAnswers,
     Rows,
@@ -20,9 +20,9 @@ from waste_edge.export.domains import (
     mixed_temperature,
     mixed_threshold,
 )
-from waste_edge.export.known import PARAMETERS_NAME, ask_engine, choose_known, write_parameters
+from waste_edge.export.known_score import PARAMETERS_NAME, ask_engine, choose_known, write_parameters
+from waste_edge.export.quantization.attempts import Attempt, Floating, file_entry
 from waste_edge.export.work import Work
-from waste_edge.manifest import ARTIFACT_NAMES, ArtifactName, ArtifactScores, Calibration, Metrics, Reference
 from waste_edge.rejection import Scorer
 
 _FITTED_ON: ArtifactName = "tflite-int8"  # what boards run

@@ -9,15 +9,15 @@ from pathlib import Path
 from torch import nn
 
 from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open_dataset, split
-from waste_edge.engines.evaluate import Progress
 from waste_edge.errors import DataError, RunError
-from waste_edge.export import calibrate
+from waste_edge.evaluation.evaluate import Progress
 from waste_edge.export.check import refuse_bad_weights
 from waste_edge.export.domains import ExportDomains, open_export_domains
-from waste_edge.export.graphs import fold_batch_norms
+from waste_edge.export.formats.graphs import fold_batch_norms
+from waste_edge.export.quantization import calibrate
 from waste_edge.export.recipe import ExportRecipe
-from waste_edge.frames import Pixels
-from waste_edge.preprocess import InputSpec
+from waste_edge.imaging.frames import Pixels
+from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.training.runs import Run
 
 

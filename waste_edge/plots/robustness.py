@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from waste_edge.evaluation.robustness.conditions import BACKGROUND, CLEAN, CUT_OUT
+from waste_edge.evaluation.robustness.report import Cell, ModelRobustness, RobustnessReport
 from waste_edge.plots.style import caption, save, tidy
-from waste_edge.robustness.conditions import BACKGROUND, CLEAN, CUT_OUT
-from waste_edge.robustness.report import Cell, ModelRobustness, RobustnessReport
 
 _COLOURS = ("#4a4e69", "#b5542d", "#2d6a4f", "#6c8ead", "#c2a878", "#8e5572")
 _STYLES = ("-", "--", "-.", ":")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.ticker import NullFormatter
 
-from waste_edge.benchmarks.roofline import Roof
+from waste_edge.benchmarks.roofline.model import Roof
 from waste_edge.benchmarks.schema import BenchReport
 from waste_edge.plots.style import MARKERS, caption, colour_of, engine_key, name_of, new_figure, save, tidy
 

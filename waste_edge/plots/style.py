@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from waste_edge.benchmarks.schema import BenchReport, Row, SoakReport
-from waste_edge.files import write_atomically
+from waste_edge.files.atomic import write_atomically
 
 COLOURS = {"fp32": "#b5542d", "int8": "#2d6a4f", "": "#4a4e69"}
 MARKERS = {"onnx": "s", "litert": "o"}

@@ -1,10 +1,9 @@
-"""Telling what is none of the labels: the scores, what those in feature space are made from, how well they do.
+"""Telling what is none of the labels: the scores, and what those in feature space are made from.
 
 In the core, because the device judges every picture by them. Numpy only.
 """
 
 from waste_edge.rejection.fitting import fit_feature_space, fit_neighbours, fit_plane, fit_prototypes, narrowed
-from waste_edge.rejection.judging import RejectionResult, area_between, judge_scores, threshold_keeping
 from waste_edge.rejection.neighbours import Neighbours, Plane, nearest, unit
 from waste_edge.rejection.scores import (
     IN_WORDS,
@@ -38,16 +37,13 @@ __all__ = [
     "Neighbours",
     "Plane",
     "Prototypes",
-    "RejectionResult",
     "Scorer",
-    "area_between",
     "cosine",
     "energy",
     "fit_feature_space",
     "fit_neighbours",
     "fit_plane",
     "fit_prototypes",
-    "judge_scores",
     "known_scores",
     "linear",
     "mahalanobis",
@@ -55,6 +51,5 @@ __all__ = [
     "max_probability",
     "narrowed",
     "nearest",
-    "threshold_keeping",
     "unit",
 ]

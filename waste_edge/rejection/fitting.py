@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from waste_edge.metrics import Floats, Integers
+from waste_edge.metrics.classification import Floats, Integers
 from waste_edge.rejection.neighbours import Neighbours, Plane, unit
 from waste_edge.rejection.scores import Direction, FeatureSpace, Prototypes, energy
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.metrics import Floats
+from waste_edge.metrics.classification import Floats
 
 NEAREST = 5
 

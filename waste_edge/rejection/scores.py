@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.metrics import Floats, softmax
+from waste_edge.metrics.classification import Floats, softmax
 from waste_edge.rejection.neighbours import Neighbours, Plane, nearest, off_plane, unit
 
 KnownScore = Literal[

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from waste_edge.rendering.canvas import Bytes
-from waste_edge.rendering.items import ITEM_LABELS, render_item
+from waste_edge.rendering.items.sprites import ITEM_LABELS, render_item
 from waste_edge.rendering.scene import Background, camera_effects, compose, extent, paint_background
 
 # Chosen among the seeds 0 to 8 so that the demo goes well: a demo shows that the chain works, it measures nothing.

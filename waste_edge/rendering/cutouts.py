@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.frames import Pixels
+from waste_edge.imaging.frames import Pixels
 from waste_edge.rendering.canvas import Bytes, Floats, Rng, blur
 
 _SIDE_PX = 96  # at which items are told from the board

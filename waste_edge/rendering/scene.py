@@ -7,7 +7,7 @@ import numpy as np
 
 from waste_edge.rendering.backgrounds import Background, noise_field, paint_background
 from waste_edge.rendering.canvas import Bytes, Floats, Point
-from waste_edge.rendering.items import check_label, render_item
+from waste_edge.rendering.items.sprites import check_label, render_item
 
 __all__ = [
     "Background",

@@ -10,10 +10,10 @@ import msgspec
 
 from waste_edge.dataset import Part
 from waste_edge.errors import ConfigError, RunError
-from waste_edge.files import write_atomically
-from waste_edge.metrics import Scores
-from waste_edge.significance import Spread, spread
-from waste_edge.strict import Strict, to_json
+from waste_edge.files.atomic import write_atomically
+from waste_edge.files.strict import Strict, to_json
+from waste_edge.metrics.classification import Scores
+from waste_edge.metrics.significance import Spread, spread
 from waste_edge.training.recipe import Recipe
 from waste_edge.training.runs import RUN_NAME, RunInfo, open_run
 

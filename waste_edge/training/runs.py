@@ -18,13 +18,13 @@ from torch import nn
 
 from waste_edge.dataset import Part, Photo, text_of
 from waste_edge.errors import ConfigError, RunError
-from waste_edge.files import sha256_of, write_atomically
-from waste_edge.metrics import Scores
-from waste_edge.strict import Strict, read_json, to_json
+from waste_edge.files.atomic import sha256_of, write_atomically
+from waste_edge.files.strict import Strict, read_json, to_json
+from waste_edge.metrics.classification import Scores
 from waste_edge.taxonomy import check_labels
-from waste_edge.training.fake_quantization import FakeQuantized, TrainedRange
-from waste_edge.training.inputs import Reader, Tokenize
+from waste_edge.training.input_pipeline.inputs import Reader, Tokenize
 from waste_edge.training.networks import build_network
+from waste_edge.training.quantization_aware.fake_quantization import FakeQuantized, TrainedRange
 from waste_edge.training.recipe import Recipe
 
 RUN_NAME = "run.json"
@@ -176,7 +176,7 @@ def _put_together(folder: Path, info: RunInfo) -> Run:
     """A run made of others; each kind builds its network above theirs."""
     members = open_members(folder, info)
     if info.recipe.kind == "cascade":
-        from waste_edge.training.cascade import cascade_of
+        from waste_edge.training.composites.cascade import cascade_of
 
         return Run(folder, info, cascade_of(folder, info, members).eval(), members=members)
     if info.recipe.kind == "weighted_fusion" and info.alpha is not None and set(members) == {"image", "text"}:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from waste_edge.errors import ConfigError
-from waste_edge.training.crew import crew
-from waste_edge.training.fit import fit
-from waste_edge.training.order import Order
+from waste_edge.training.loop.distributed import crew
+from waste_edge.training.loop.fit import fit
 from waste_edge.training.runs import RunInfo
+from waste_edge.training.train_request import Order
 
 
 def train(order: Order) -> RunInfo:
@@ -41,19 +41,19 @@ def _network(order: Order) -> RunInfo:
 
 
 def _probe(order: Order) -> RunInfo:
-    from waste_edge.training.probe import fit_probe
+    from waste_edge.training.composites.probe import fit_probe
 
     return fit_probe(order)
 
 
 def _weighted_fusion(order: Order) -> RunInfo:
-    from waste_edge.training.weighted_fusion import fit_weighted_fusion
+    from waste_edge.training.composites.weighted_fusion import fit_weighted_fusion
 
     return fit_weighted_fusion(order)
 
 
 def _cascade(order: Order) -> RunInfo:
-    from waste_edge.training.cascade import fit_cascade
+    from waste_edge.training.composites.cascade import fit_cascade
 
     return fit_cascade(order)
 

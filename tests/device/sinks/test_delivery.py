@@ -9,9 +9,9 @@ import pytest
 
 from tests.device.telling import REFUSED, FakeSink, FakeWall, id_of, make_event
 from waste_edge.device.clock import SystemClock
-from waste_edge.device.condition import Condition, Level
-from waste_edge.device.outbox import Outbox
+from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.sinks.delivery import BATCH, BackOff, Delivery
+from waste_edge.device.system.condition import Condition, Level
 
 LONGEST = BackOff(random=lambda: 0.0)
 

@@ -11,11 +11,11 @@ import msgspec
 import pytest
 
 from tests.device.telling import FakeWall, id_of, make_event
-from waste_edge.device.condition import Condition, Level
-from waste_edge.device.outbox import Outbox
-from waste_edge.device.record import Record
+from waste_edge.device.outbox.outbox import Outbox
+from waste_edge.device.outbox.record import Record
 from waste_edge.device.sinks.json_lines import JsonLines, JsonLinesConfig, build
 from waste_edge.device.sinks.sink import SinkError
+from waste_edge.device.system.condition import Condition, Level
 
 HEALTH = [Condition("camera", Level.OK, "picamera:0"), Condition("disk", Level.WARN, "9 MB left")]
 

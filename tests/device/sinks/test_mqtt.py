@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from tests.device.telling import make_event
-from waste_edge.device.outbox import Outbox
+from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.sinks.delivery import Delivery
 from waste_edge.device.sinks.home_assistant import discovery, stream_discovery, topic_part
 from waste_edge.device.sinks.mqtt import MqttConfig, build

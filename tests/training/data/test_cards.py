@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from waste_edge.errors import ConfigError
-from waste_edge.strict import read_toml
+from waste_edge.files.strict import read_toml
 from waste_edge.training.data.cards import DataCard, Taxonomy, read_card, shipped_cards, shipped_taxonomies
 
 MINIMAL = """

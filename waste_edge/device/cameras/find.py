@@ -59,7 +59,7 @@ def media_source(given: str, clock: Clock) -> Source:
         if not given.lower().startswith(STREAM_SCHEMES):
             raise CameraError(f"--source {without_password(given)}: expected one of {' '.join(STREAM_SCHEMES)}")
         return _live(without_password(given), [Candidate("stream", given, sys.executable)], clock)
-    from waste_edge.device.cameras.stills import Pictures, pictures_of
+    from waste_edge.device.cameras.images import Pictures, pictures_of
 
     path = Path(given)
     if paths := pictures_of(path):

@@ -50,7 +50,7 @@ def _first_v4l2() -> Opener:
 
 
 def _film() -> Opener:
-    from waste_edge.device.cameras.film import VideoFile
+    from waste_edge.device.cameras.video import VideoFile
 
     return lambda argument, clock: VideoFile(Path(argument), clock)
 

@@ -94,7 +94,7 @@ class _Scenes:
     def _draw(self, label: str, variant: int) -> tuple[Bytes, Bytes]:
         """An item's colours (side, side, 3) and mask (side, side), turned at random."""
         # Not before the first item comes: its painters are many, and the empty tray comes first.
-        from waste_edge.rendering.items import ITEM_LABELS, render_item
+        from waste_edge.rendering.items.sprites import ITEM_LABELS, render_item
         from waste_edge.rendering.scene import extent
 
         rng = np.random.default_rng([self._seed, 2, ITEM_LABELS.index(label), variant])
@@ -114,7 +114,7 @@ def label_of(visit: int, seed: int) -> str:
 
 def _which(visit: int, seed: int) -> tuple[str, int]:
     """Label and variant: all labels, in an order that changes, before any comes again; no item is seen twice."""
-    from waste_edge.rendering.items import ITEM_LABELS  # see `_draw`
+    from waste_edge.rendering.items.sprites import ITEM_LABELS  # see `_draw`
 
     turn, place = divmod(visit, len(ITEM_LABELS))
     order = np.random.default_rng([seed, 3, turn]).permutation(len(ITEM_LABELS))

@@ -1,7 +1,7 @@
 """Capture: reading a source apart from inference, so that a camera that hangs costs seconds and not the station.
 
 messages.py  frames and news, as the loop gets them
-process.py   a capture process (`cameras/child.py`) that is watched and replaced; link.py is its near end
+process.py   a capture process (`child.py`) that is watched and replaced; link.py is its near end
 thread.py    for pictures in files
 convert.py   from a camera's own layout to RGB
 """

@@ -7,7 +7,7 @@ import numpy as np
 
 from waste_edge.device.cameras.camera import RawFrame
 from waste_edge.device.cameras.shared import Reader
-from waste_edge.frames import Frame, Pixels, rgb_from_yuv420
+from waste_edge.imaging.frames import Frame, Pixels, rgb_from_yuv420
 
 
 def frame_of(raw: RawFrame, share: bool = False) -> Frame:

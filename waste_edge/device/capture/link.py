@@ -14,16 +14,16 @@ import msgspec
 
 from waste_edge.device.cameras.camera import Candidate
 from waste_edge.device.cameras.memory import create_memory
-from waste_edge.device.one_thread import ONE_THREAD
-from waste_edge.strict import Strict
+from waste_edge.device.system.thread_limits import ONE_THREAD
+from waste_edge.files.strict import Strict
 
 if TYPE_CHECKING:
-    from waste_edge.frames import Frame
+    from waste_edge.imaging.frames import Frame
 
 Kind = Literal["loaded", "alive", "opened", "absent", "bad-picture", "ended", "failed", "frame", "gone"]
 
 # Run by its path, and never imported here.
-_CHILD = Path(__file__).parents[1] / "cameras" / "child.py"
+_CHILD = Path(__file__).with_name("child.py")
 
 _LINE_BYTES = 16_384  # longer news is garbage
 _TEXT_LETTERS = 500

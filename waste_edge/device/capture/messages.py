@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from waste_edge.frames import Frame
+    from waste_edge.imaging.frames import Frame
 
 
 @dataclass(frozen=True)

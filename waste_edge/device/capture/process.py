@@ -19,7 +19,7 @@ from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.errors import CameraError
 
 if TYPE_CHECKING:  # nothing here waits for numpy and OpenCV before the capture process has been started
-    from waste_edge.frames import Frame
+    from waste_edge.imaging.frames import Frame
 
 MAX_ABANDONED = 3  # processes that could not be killed; each holds its memory, and most likely the camera
 _REAPING_S = 1.0  # a killed process that is still there after so long hangs in the kernel

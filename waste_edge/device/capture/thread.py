@@ -19,7 +19,7 @@ from waste_edge.device.capture.convert import frame_of
 from waste_edge.device.capture.messages import Absent, BadPicture, Ended, Failed, Message, Opened, Patience
 from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError, PictureError
-from waste_edge.frames import Frame
+from waste_edge.imaging.frames import Frame
 
 _CLOSING_S = 1.0  # how long a camera call in progress is waited for before its thread is abandoned
 

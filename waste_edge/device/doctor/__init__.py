@@ -1,7 +1,7 @@
 """`waste-edge doctor`: is this board fit to be a station? One small function a check, one file a group of them.
 
 setting.py   what is examined: root, state folder, camera, bundle
-camera.py    devices, picamera2, one frame (look.py, in a process of its own)
+camera.py    devices, picamera2, one frame (grab_frame.py, in a process of its own)
 programs.py  Python, its libraries, who may open what
 engines.py   golden outputs, speed, INT8 instructions
 board.py     heat, power, memory, 64 bits, disk

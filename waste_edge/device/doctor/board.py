@@ -6,10 +6,12 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from waste_edge.device.board import Board, Readings
 from waste_edge.device.clock import NS_PER_S
-from waste_edge.device.condition import Condition, Level
-from waste_edge.device.disk import (
+from waste_edge.device.doctor.service import Service
+from waste_edge.device.doctor.setting import STATE, Setting
+from waste_edge.device.system.board import Board, Readings
+from waste_edge.device.system.condition import Condition, Level
+from waste_edge.device.system.disk import (
     look_at,
     pace_condition,
     pace_mb_a_day,
@@ -18,9 +20,7 @@ from waste_edge.device.disk import (
     volume_of,
     written_bytes,
 )
-from waste_edge.device.doctor.service import Service
-from waste_edge.device.doctor.setting import STATE, Setting
-from waste_edge.device.shedding import power_condition, temperature_condition
+from waste_edge.device.system.shedding import power_condition, temperature_condition
 
 _NEEDED_MB = 200  # the station takes 150
 

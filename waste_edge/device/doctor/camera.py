@@ -6,12 +6,12 @@ import re
 import sys
 from pathlib import Path
 
-from waste_edge.device.ask import Answer
-from waste_edge.device.board import read_model, read_small
-from waste_edge.device.condition import Condition, Level
 from waste_edge.device.doctor.service import Service
 from waste_edge.device.doctor.setting import Setting
-from waste_edge.device.service import UNIT
+from waste_edge.device.service.unit import UNIT
+from waste_edge.device.system.board import read_model, read_small
+from waste_edge.device.system.command import Answer
+from waste_edge.device.system.condition import Condition, Level
 
 _FRAME_LIMIT_S = 8.0
 _IMPORT_LIMIT_S = 6.0
@@ -52,7 +52,7 @@ def check_picamera(setting: Setting) -> tuple[int, Condition]:
 def _check_frame(setting: Setting, service: Service, devices: list[str], ribbons: int) -> Condition:
     if service.active and setting.camera is None:
         return Condition("camera", Level.OK, f"not tried, since {UNIT} runs and holds it; see its line")
-    command = [sys.executable, "-m", "waste_edge.device.doctor.look", setting.camera or "auto"]
+    command = [sys.executable, "-m", "waste_edge.device.doctor.grab_frame", setting.camera or "auto"]
     answer = setting.ask(command, _FRAME_LIMIT_S)
     if answer is not None and answer.ok:
         return Condition("camera", Level.OK, f"{answer.text.strip()} gives frames")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from waste_edge.bundle import Bundle
-from waste_edge.device.condition import Condition, Level
+from waste_edge.bundle.bundle import Bundle
+from waste_edge.bundle.manifest import ArtifactName
 from waste_edge.device.doctor.setting import Setting
+from waste_edge.device.system.condition import Condition, Level
 from waste_edge.engines.engine import (
     ENGINE_NAMES,
     Engine,
@@ -17,7 +18,6 @@ from waste_edge.engines.engine import (
 from waste_edge.engines.latency import median_latencies_ms
 from waste_edge.engines.verify import Replay, read_golden, verify_bundle
 from waste_edge.errors import WasteEdgeError
-from waste_edge.manifest import ArtifactName
 
 _ROUNDS, _WARM_UP = 9, 2
 _PACKAGES = {"litert": "ai-edge-litert", "onnx": "onnxruntime"}

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from waste_edge.device.clock import NS_PER_S, Clock
-from waste_edge.device.condition import Condition, Level
 from waste_edge.device.doctor.board import check_board, check_disk
 from waste_edge.device.doctor.camera import check_camera
 from waste_edge.device.doctor.programs import check_permissions, check_python
 from waste_edge.device.doctor.service import check_clock, check_service, read_service
 from waste_edge.device.doctor.setting import Setting
-from waste_edge.strict import Strict
+from waste_edge.device.system.condition import Condition, Level
+from waste_edge.files.strict import Strict
 
 Check = Callable[[], Sequence[Condition]]
 _ORDER = (Level.OK, Level.WARN, Level.BAD)

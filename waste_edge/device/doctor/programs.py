@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from waste_edge.device.board import read_small
-from waste_edge.device.condition import Condition, Level
 from waste_edge.device.doctor.service import Service
 from waste_edge.device.doctor.setting import Setting, User, user_of_groups
+from waste_edge.device.system.board import read_small
+from waste_edge.device.system.condition import Condition, Level
 
 _PYTHONS = ((3, 11), (3, 13))  # the oldest and the newest that is tested
 _LIBRARIES = {"numpy": "numpy", "cv2": "opencv-python-headless", "PIL": "pillow"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from waste_edge.device.clock import NS_PER_S
-from waste_edge.device.condition import Condition, Level
 from waste_edge.device.doctor.setting import Setting
-from waste_edge.device.service import UNIT
+from waste_edge.device.service.unit import UNIT
+from waste_edge.device.system.condition import Condition, Level
 
 _LIMIT_S = 3.0
 _PROPERTIES = (

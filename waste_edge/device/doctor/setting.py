@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from waste_edge.device.ask import Ask, ask
 from waste_edge.device.clock import Clock, SystemClock
-from waste_edge.device.disk import DiskLimits
-from waste_edge.device.shedding import Thresholds
+from waste_edge.device.system.command import Ask, ask
+from waste_edge.device.system.disk import DiskLimits
+from waste_edge.device.system.shedding import Thresholds
 
 if TYPE_CHECKING:
-    from waste_edge.bundle import Bundle
+    from waste_edge.bundle.bundle import Bundle
 
 STATE = Path("var/lib/waste-edge")  # under the root
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from waste_edge.device.condition import Condition, Level
 from waste_edge.device.config import StationConfig
 from waste_edge.device.sinks.sink import Sink
 from waste_edge.device.station import build_sinks
+from waste_edge.device.system.condition import Condition, Level
 from waste_edge.errors import UserError
 
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from waste_edge.device.clock import NS_PER_S, Clock, SystemClock
-from waste_edge.device.condition import Condition, Level
-from waste_edge.device.outbox import Outbox
+from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.sinks.sink import Sink
-from waste_edge.device.wall import SystemWall, Wall
+from waste_edge.device.system.condition import Condition, Level
+from waste_edge.device.wall_clock import SystemWall, Wall
 
 BATCH = 100  # events handed over at once
 STOP_S = 0.9  # how long a sink that lingers is waited for at the end

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import msgspec
 
-from waste_edge.device.condition import Condition
-from waste_edge.device.record import Record, to_json_line
+from waste_edge.device.outbox.record import Record, to_json_line
 from waste_edge.device.sinks.sink import SinkError, worst
-from waste_edge.device.wall import SystemWall, Wall
-from waste_edge.strict import Strict
+from waste_edge.device.system.condition import Condition
+from waste_edge.device.wall_clock import SystemWall, Wall
+from waste_edge.files.strict import Strict
 
 _TAIL_BYTES = 64 << 10  # far more than one line
 _BEGINNING = b'{"kind":'

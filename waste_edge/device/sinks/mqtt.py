@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from waste_edge.device.condition import Condition
-from waste_edge.device.record import Record, to_json_line
+from waste_edge.device.outbox.record import Record, to_json_line
 from waste_edge.device.sinks.home_assistant import discovery, stream_discovery, topic_part
 from waste_edge.device.sinks.mqtt_link import Link, Message
 from waste_edge.device.sinks.sink import SinkError, worst
+from waste_edge.device.system.condition import Condition
 from waste_edge.errors import ConfigError, MissingPackageError
-from waste_edge.strict import Strict
+from waste_edge.files.strict import Strict
 
 if TYPE_CHECKING:
     import ssl

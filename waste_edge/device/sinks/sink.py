@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from waste_edge.device.condition import Condition, Level
-from waste_edge.device.record import Record
+from waste_edge.device.outbox.record import Record
+from waste_edge.device.system.condition import Condition, Level
 from waste_edge.errors import UserError
 
 

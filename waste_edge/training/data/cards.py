@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from waste_edge.errors import ConfigError
-from waste_edge.resources import find, shipped
-from waste_edge.strict import Strict, read_toml
+from waste_edge.files.resources import find, shipped
+from waste_edge.files.strict import Strict, read_toml
 from waste_edge.taxonomy import check_labels
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")

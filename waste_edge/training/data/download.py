@@ -26,8 +26,8 @@ import msgspec
 
 from waste_edge import __version__
 from waste_edge.errors import UserError
-from waste_edge.files import is_full
-from waste_edge.strict import Strict
+from waste_edge.files.atomic import is_full
+from waste_edge.files.strict import Strict
 from waste_edge.training.data.web import FetchBrokenError, FetchFailedError, content_range, opener, refuse_web_page
 
 TRIES = 5  # without a new byte; a try that brought some does not count

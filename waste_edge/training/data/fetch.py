@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from waste_edge.errors import DataError, UserError
-from waste_edge.files import folder_in_one_piece, sha256_of, write_atomically
-from waste_edge.strict import Strict, to_json
+from waste_edge.files.atomic import folder_in_one_piece, sha256_of, write_atomically
+from waste_edge.files.strict import Strict, to_json
 from waste_edge.training.data.cards import DataCard
 from waste_edge.training.data.download import Progress, download
 from waste_edge.training.data.unpack import unpack

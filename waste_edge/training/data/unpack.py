@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from waste_edge.errors import DataError, UserError
-from waste_edge.files import is_full
+from waste_edge.files.atomic import is_full
 
 _CHUNK_BYTES = 1 << 20
 _UNREADABLE = (

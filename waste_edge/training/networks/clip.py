@@ -15,7 +15,7 @@ from torch.nn import functional
 from transformers import CLIPConfig, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from waste_edge.errors import ConfigError, RunError
-from waste_edge.files import write_atomically
+from waste_edge.files.atomic import write_atomically
 from waste_edge.training.networks.hub import CONFIGURATION, WEIGHTS, encoder_folder, quiet_transformers
 from waste_edge.training.recipe import ProbeSpec
 

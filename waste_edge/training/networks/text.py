@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from waste_edge.errors import ConfigError, RunError
-from waste_edge.files import sha256_of, write_atomically
+from waste_edge.files.atomic import sha256_of, write_atomically
 from waste_edge.training.networks.hub import CONFIGURATION, WEIGHTS, encoder_folder, quiet_transformers
 from waste_edge.training.recipe import TextSpec
 

@@ -11,9 +11,9 @@ import msgspec
 
 from waste_edge.dataset import LabelMap, SplitSpec
 from waste_edge.errors import ConfigError
-from waste_edge.preprocess import InputSpec
-from waste_edge.resources import find, shipped
-from waste_edge.strict import Strict, read_text, readable
+from waste_edge.files.resources import find, shipped
+from waste_edge.files.strict import Strict, read_text, readable
+from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.training.recipe.composites import CascadeSpec, ProbeSpec, TreeSpec, WeightedFusionSpec
 from waste_edge.training.recipe.fitting import DistillSpec, FitSpec, QuantizeAwareSpec
 from waste_edge.training.recipe.models import FusionSpec, ModelSpec, TextSpec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from waste_edge.strict import Strict
+from waste_edge.files.strict import Strict
 
 Schedule = Literal["cosine", "linear", "plateau", "constant"]
 Method = Literal["hinton", "logit_standardization", "dist", "features"]

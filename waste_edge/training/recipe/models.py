@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from waste_edge.strict import Strict
+from waste_edge.files.strict import Strict
 
 OWN = ("mobilenet_v1", "mobilenet_v2", "cnn4")  # the networks of this project, made to be deployed
 V1_BLOCKS = (1, 2, 2, 6, 2)  # of MobileNetV1's five stages

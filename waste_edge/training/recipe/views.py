@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from waste_edge.strict import Strict
+from waste_edge.files.strict import Strict
 
 
 class AugmentSpec(Strict, frozen=True):

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from waste_edge.dataset import Dataset, Photo
 from waste_edge.dataset.folders import group_name, read_groups
 from waste_edge.errors import DataError, UserError
-from waste_edge.files import folder_in_one_piece
-from waste_edge.strict import to_json
+from waste_edge.files.atomic import folder_in_one_piece
+from waste_edge.files.strict import to_json
 from waste_edge.taxonomy import UNKNOWN
 from waste_edge.training.data.check.duplicates import find_duplicates, near_groups
 from waste_edge.training.data.check.features import SIMPLE, network_features
@@ -221,7 +221,7 @@ def _joined(folder: Path, known: Sequence[Seen], groups: NDArray[np.int64]) -> N
 
 def _leaks(seen: Scan, known: Sequence[Seen], groups: NDArray[np.int64]) -> list[Finding]:
     """Whether a file's name alone gives the label away."""
-    from waste_edge.training.leakage import find_leaks
+    from waste_edge.training.data.leakage import find_leaks
 
     labels = sorted({one.label for one in known})
     photos = [

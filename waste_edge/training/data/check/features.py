@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waste_edge.errors import ConfigError
-from waste_edge.frames import Pixels
-from waste_edge.preprocess import InputSpec, prepare
+from waste_edge.imaging.frames import Pixels
+from waste_edge.imaging.preprocess import InputSpec, prepare
 
 SIMPLE = "colours and edges"
 _CELLS = 4
@@ -57,7 +57,7 @@ def network_features(
     import torch
     from safetensors import SafetensorError, safe_open
 
-    from waste_edge.pictures import read_picture
+    from waste_edge.imaging.image_files import read_picture
     from waste_edge.training.networks import build_network, load_initial_weights, normalize
     from waste_edge.training.recipe import ModelSpec
 

@@ -17,9 +17,9 @@ from PIL import Image
 from waste_edge.dataset import Part, picture_hash
 from waste_edge.dataset.folders import ClassFolder, class_folders
 from waste_edge.errors import PictureError
-from waste_edge.frames import Pixels
-from waste_edge.pictures import PICTURE_SUFFIXES, find_pictures, read_picture
-from waste_edge.preprocess import InputSpec, prepare
+from waste_edge.imaging.frames import Pixels
+from waste_edge.imaging.image_files import PICTURE_SUFFIXES, find_pictures, read_picture
+from waste_edge.imaging.preprocess import InputSpec, prepare
 from waste_edge.training.data.check.features import simple_features
 
 SEEN_AT_PX = 256  # the shorter side, for sharpness: a large picture is not judged by its grain

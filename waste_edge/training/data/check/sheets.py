@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from waste_edge.errors import PictureError
-from waste_edge.pictures import read_picture
+from waste_edge.imaging.image_files import read_picture
 from waste_edge.training.data.check.findings import Finding, Suspect
 
 COLUMNS = 8

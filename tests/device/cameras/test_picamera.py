@@ -1,0 +1,152 @@
+"""The Pi camera, through a fake of picamera2: no machine but a Raspberry Pi has the real one."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from waste_edge.device.cameras import camera_source
+from waste_edge.device.capture.convert import frame_of
+from waste_edge.errors import CameraError
+
+FAKES = Path(__file__).parents[1] / "fakes"
+SIGNATURES = Path(__file__).parents[2] / "data" / "picamera2_signatures.json"
+RED = (220, 30, 30)  # RGB
+
+
+@pytest.fixture
+def picamera2(no_devices, monkeypatch, tmp_path):
+    """The fake, imported anew; `picamera2.do("hang")` tells it what to do."""
+    for name in ("picamera2", "picamera2.platform", "libcamera"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.syspath_prepend(str(FAKES))
+    word = tmp_path / "word"
+    word.write_text("ok")
+    monkeypatch.setenv("FAKE_CAMERA", str(word))
+    library = importlib.import_module("picamera2")
+    library.do = word.write_text
+    yield library
+    for name in ("picamera2", "picamera2.platform", "libcamera"):
+        sys.modules.pop(name, None)
+
+
+def test_the_fake_has_the_signatures_of_the_real_one():
+    real = json.loads(SIGNATURES.read_text())["signatures"]
+    source = (FAKES / "picamera2" / "__init__.py").read_text()
+    (camera,) = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
+    fake = {node.name: ast.unparse(node.args) for node in camera.body if isinstance(node, ast.FunctionDef)}
+    assert fake == real
+
+
+def test_auto_prefers_the_pi_camera(clock, picamera2, usb):
+    usb({"video0": 9})
+    assert camera_source("auto", clock).open().title == "picamera:0 (imx708)"
+
+
+def test_a_pi_5_gives_rgb_from_the_main_stream(clock, picamera2):
+    camera = camera_source("picamera:0", clock).open()
+    raw = camera.read()
+    assert (raw.layout, raw.captured_ns) == ("rgb", clock.time_ns)
+    frame = frame_of(raw)
+    assert frame.pixels.shape == (480, 640, 3)
+    assert tuple(frame.pixels[0, 0]) == RED
+    wanted = picamera2.LOG[1]
+    assert wanted["main"] == {"size": (640, 480), "format": "BGR888"}
+    assert wanted["raw"] == {"size": (1280, 960)}, "the whole view of the sensor"
+
+
+def test_a_pi_4_gives_yuv420_from_the_small_stream_without_its_padding(clock, picamera2, monkeypatch):
+    monkeypatch.setenv("FAKE_PLATFORM", "VC4")
+    raw = camera_source("picamera:0", clock).open().read()
+    assert (raw.layout, raw.data.shape) == ("yuv420", (720, 640 + picamera2.PADDING))
+    frame = frame_of(raw)
+    assert frame.pixels.shape == (480, 640, 3)
+    assert np.abs(frame.pixels.reshape(-1, 3).astype(int) - RED).max() <= 3, "red and blue in place, no white edge"
+    wanted = picamera2.LOG[1]
+    assert wanted["lores"] == {"size": (640, 480), "format": "YUV420"}
+    assert wanted["colour_space"] == "SMPTE170M", "what YUV420 is converted by"
+
+
+def test_a_picamera2_from_before_the_pi_5_is_a_pi_4s(clock, picamera2, monkeypatch):
+    monkeypatch.setitem(sys.modules, "picamera2.platform", None)
+    assert camera_source("picamera:0", clock).open().read().layout == "yuv420"
+
+
+def test_a_pi_camera_that_stops_is_given_back(clock, picamera2):
+    camera = camera_source("picamera:0", clock).open()
+    camera.read()
+    picamera2.do("timeout")
+    with pytest.raises(CameraError, match=r"picamera:0 \(imx708\): stopped giving frames \(TimeoutError\)"):
+        camera.read()
+    camera.close()
+    assert picamera2.LOG[0] == "open 0"
+    assert picamera2.LOG[2:] == ["start", "flush", "close"]
+
+
+@pytest.mark.parametrize("word", ["half", "nothing"])
+def test_less_than_a_whole_picture_is_no_picture(clock, picamera2, word):
+    camera = camera_source("picamera:0", clock).open()
+    picamera2.do(word)
+    with pytest.raises(CameraError, match=r"picamera:0 \(imx708\): gives a picture of \(.*\) for 640x480"):
+        camera.read()
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("other-format", "gives MJPEG instead of BGR888; update picamera2"),
+        ("busy", r"does not start \(Failed to start camera\)"),
+    ],
+)
+def test_a_pi_camera_that_cannot_be_used_is_closed(clock, picamera2, word, message):
+    picamera2.do(word)
+    with pytest.raises(CameraError, match=message):
+        camera_source("picamera:0", clock).open()
+    assert picamera2.LOG[-1] == "close"
+
+
+def test_missing_and_usb_cameras_of_libcamera_are_told_apart(clock, picamera2):
+    with pytest.raises(CameraError, match="libcamera finds 1 cameras; check the ribbon cable"):
+        camera_source("picamera:1", clock).open()
+    picamera2.do("usb")
+    with pytest.raises(CameraError, match="name it by its /dev/videoN"):
+        camera_source("picamera:0", clock).open()
+
+
+def test_auto_passes_over_libcameras_usb_cameras(clock, picamera2, usb):
+    picamera2.do("usb")
+    usb({"video0": 9})
+    assert camera_source("auto", clock).open().title.endswith("video0")
+
+
+def test_a_picamera2_that_does_not_load_is_told_in_one_line(clock, no_devices, monkeypatch):
+    monkeypatch.delitem(sys.modules, "picamera2")
+
+    def broken(name: str):
+        raise ValueError("numpy.dtype size changed, may indicate binary incompatibility\nExpected 96")
+
+    monkeypatch.setattr("waste_edge.device.cameras.picamera.importlib.import_module", broken)
+    with pytest.raises(CameraError, match=r"does not load \(numpy.dtype size changed") as caught:
+        camera_source("picamera:0", clock).open()
+    assert "\n" not in str(caught.value)
+
+
+def test_the_interpreter_is_the_one_given_else_the_one_that_has_picamera2(clock, no_devices, monkeypatch, tmp_path):
+    def python(given: str | None = None) -> str:
+        return camera_source("auto", clock, given).candidates[0].python
+
+    monkeypatch.setattr("waste_edge.device.cameras.find.SYSTEM_PYTHON", tmp_path / "python3")
+    assert python("/opt/other/python") == "/opt/other/python"
+    assert python() == sys.executable, "there is no other"
+    (tmp_path / "python3").touch()
+    assert python() == str(tmp_path / "python3")
+    monkeypatch.delitem(sys.modules, "picamera2")
+    monkeypatch.syspath_prepend(str(FAKES))
+    assert python() == sys.executable
+    assert camera_source("auto", clock).candidates[1].python == sys.executable, "OpenCV is here"

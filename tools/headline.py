@@ -1,0 +1,154 @@
+"""README's first table, theirs and ours: `python -m tools.headline`, or `make headline`.
+
+It is made from `training/results/model.json`, which `make model-results` writes (`waste-edge compare --json` on the
+test part that nothing was chosen by), and stands between two comments, where what stands between is replaced. With
+--check nothing is written, and a table that has drifted ends it with 1.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from waste_edge.errors import ConfigError, UserError
+from waste_edge.evaluation.report.content import ModelReport, Report
+from waste_edge.evaluation.report.tables import accuracy_of, elsewhere_of, number, points_in, share_in
+from waste_edge.files.atomic import write_atomically
+from waste_edge.files.resources import shipped
+from waste_edge.files.strict import read_json, read_text
+from waste_edge.metrics.significance import Interval
+
+RESULT = "training/results/model.json"
+PAGE = "README.md"
+TEACHER = "teacher_edgetpu"
+BUNDLES = ("small", "accurate")
+_BLOCK = re.compile(r"(<!-- headline: made by make headline -->\n).*?(<!-- end of headline -->)", re.DOTALL)
+
+
+class _Line(NamedTuple):
+    """A measure: what it is called, what the students' projects came to, and ours."""
+
+    name: str
+    theirs: str
+    ours: Callable[[Report, ModelReport], str]
+
+
+def headline(report: Report) -> str:
+    """The table in Markdown, and how it was measured.
+
+    Raises:
+        ConfigError: the report lacks a model, or what a line needs.
+    """
+    columns = [_named(report, f"{bundle}:tflite-int8") for bundle in BUNDLES] + [_named(report, TEACHER)]
+    if report.unknown is None or report.elsewhere is None or not report.machine:
+        raise ConfigError(f"{RESULT}: was made without --unknown, --elsewhere or latencies; run make model-results")
+    headings = ("", "the students'", *(f"`{bundle}`" for bundle in BUNDLES), "teacher")
+    rows = [(line.name, line.theirs, *(line.ours(report, model) for model in columns)) for line in _LINES]
+    rules = ("---", *("---:" for _ in headings[1:]))
+    table = "\n".join(f"| {' | '.join(row)} |" for row in (headings, rules, *rows))
+    return f"""{table}
+
+*Ours: {report.protocol}, by which nothing was chosen; intervals of 95 %, over {report.groups} groups drawn anew.
+Elsewhere: {report.elsewhere.in_words}. Unknown: {report.unknown.in_words}. Times on {report.machine}.
+The students' figures are as they reported them, on other divisions of the same collection. Starred: what plainly
+fine-tuned MobileNets had on photographs from the web that we have not seen; ours there are stand-ins, so the two cannot
+be compared.*
+"""
+
+
+def _named(report: Report, name: str) -> ModelReport:
+    for model in report.models:
+        if model.name == name:
+            return model
+    raise ConfigError(f"{RESULT}: has no {name} (only {', '.join(m.name for m in report.models)}); make model-results")
+
+
+def _size(_: Report, model: ModelReport) -> str:
+    return f"{model.facts.size_bytes:,}"
+
+
+def _accuracy(report: Report, model: ModelReport) -> str:
+    return share_in(accuracy_of(report, model))
+
+
+def _lost(report: Report, model: ModelReport) -> str:
+    bundle, _, artifact = model.name.partition(":")
+    if artifact != "tflite-int8":
+        return ""
+    for pair in report.pairs:
+        both = (pair.first, pair.second)
+        if set(both) == {f"{bundle}:tflite-fp32", model.name}:
+            found = pair.grouped if report.grouped else pair.newcombe
+            return points_in(found if both[0] == model.name else _turned(found))
+    raise ConfigError(f"{RESULT}: has no {bundle}:tflite-fp32 to hold INT8 against; make model-results")
+
+
+def _turned(points: Interval) -> Interval:
+    return Interval(value=0.0 - points.value, low=0.0 - points.high, high=0.0 - points.low)
+
+
+def _ece(_: Report, model: ModelReport) -> str:
+    calibration = model.calibration
+    return f"{calibration.ece if ':' in model.name else calibration.fitted_ece:.1%}"
+
+
+def _time(_: Report, model: ModelReport) -> str:
+    return f"{model.facts.latency_ms:.2f}" if model.facts.latency_ms is not None else ""
+
+
+def _elsewhere(report: Report, model: ModelReport) -> str:
+    return share_in(elsewhere_of(report, model)) if model.elsewhere else ""
+
+
+def _auroc(_: Report, model: ModelReport) -> str:
+    return number(model.rejection.results[0].auroc)
+
+
+def _auroc_elsewhere(_: Report, model: ModelReport) -> str:
+    return number(model.rejection.results[0].auroc_elsewhere)
+
+
+_LINES = (
+    _Line("bytes", "380,000; teacher 217,000,000", _size),
+    _Line("accuracy", "63.4 %; teacher 85 %", _accuracy),
+    _Line("INT8 minus FP32, points", "", _lost),
+    _Line("calibration error (ECE)", "8.6 %", _ece),
+    _Line("one answer, one thread, ms", "11 to 23", _time),
+    _Line("items elsewhere, accuracy", "43 to 46 % \\*", _elsewhere),
+    _Line("unknown against known, AUROC", "0.76 to 0.85 \\*", _auroc),
+    _Line("unknown against known elsewhere, AUROC", "", _auroc_elsewhere),
+)
+
+
+def refreshed(text: str, report: Report) -> str:
+    """A page's text with its table made anew; raises ConfigError where there is no place for it."""
+    made, count = _BLOCK.subn(lambda found: f"{found[1]}\n{headline(report)}\n{found[2]}", text)
+    if count != 1:
+        raise ConfigError(f"{PAGE}: expected the comments of the headline once, found them {count} times")
+    return made
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Refresh the checkout's page, or with --check only say whether it has drifted; returns the exit code."""
+    result = shipped("training") / "results" / "model.json"
+    page = result.parents[2] / PAGE
+    try:
+        text = read_text(page)
+        made = refreshed(text, read_json(result, Report))
+        if made == text:
+            return 0
+        if "--check" in arguments:
+            print(f"{PAGE}: has drifted; make headline")
+            return 1
+        write_atomically(page, made)
+        print(f"{PAGE}: written")
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,81 @@
+"""How right the networks are that were timed: a fast wrong model must not look good.
+
+With labelled pictures: accuracy with its interval, and INT8 against FP32 on the same pictures. Without: whether the
+golden inputs get the label that FP32 gave them where the bundle was exported. That is agreement, not accuracy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from waste_edge.benchmarks.schema import Accuracy, Agreement, Difference
+from waste_edge.bundle.bundle import Bundle
+from waste_edge.bundle.manifest import ArtifactName
+from waste_edge.dataset import open_dataset
+from waste_edge.engines.classifier import load_classifier
+from waste_edge.engines.engine import load_engine
+from waste_edge.engines.verify import GoldenSet, read_golden
+from waste_edge.evaluation.evaluate import choose_photos, predict_photos, truth_of
+from waste_edge.metrics.classification import paired_interval, wilson_interval
+
+
+@dataclass
+class Exam:
+    """Labelled pictures that a bundle's networks are asked about, each network once however many rows it has."""
+
+    bundle: Bundle
+    data: Path
+    right: dict[ArtifactName, NDArray[np.bool_]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        manifest = self.bundle.manifest
+        dataset = open_dataset(self.data, manifest.labels)
+        source = manifest.provenance
+        self._photos, self.protocol = choose_photos(dataset, "auto", source.split, source.data_fingerprint)
+        self._truth = truth_of(self._photos, manifest.labels)
+
+    def take(self, artifact: ArtifactName, progress: Callable[[int, int], None]) -> Accuracy:
+        """Ask a network about all pictures; errors as in `predict_photos`."""
+        answers = predict_photos(load_classifier(self.bundle, artifact=artifact), self._photos, progress)
+        right = answers.logits.argmax(axis=1) == self._truth
+        self.right[artifact] = right
+        low, high = wilson_interval(int(right.sum()), len(right))
+        return Accuracy(pictures=len(right), accuracy=float(right.mean()), low=low, high=high)
+
+    def difference(self, int8: ArtifactName, fp32: ArtifactName, keys: tuple[str, str]) -> Difference:
+        """INT8 minus FP32, both examined already; `keys` are their rows'."""
+        after, before = self.right[int8], self.right[fp32]
+        low, high = paired_interval(after, before)
+        return Difference(
+            int8=keys[0],
+            fp32=keys[1],
+            pictures=len(after),
+            points=100 * (int(after.sum()) - int(before.sum())) / len(after),
+            low_points=100 * low,
+            high_points=100 * high,
+        )
+
+
+def agreement(bundle: Bundle, artifact: ArtifactName) -> Agreement | None:
+    """A network's labels on the golden inputs against the recorded ones of FP32; None for a bundle without FP32."""
+    golden = read_golden(bundle)
+    reference = _reference(golden, artifact)
+    if reference is None:
+        return None
+    engine = load_engine(bundle.artifact_path(artifact), artifact, bundle.manifest)
+    given = np.array([int(engine.infer(picture).logits.argmax()) for picture in golden.pixels])
+    same = int((given == golden.outputs[reference].logits.argmax(axis=1)).sum())
+    low, high = wilson_interval(same, len(given))
+    return Agreement(pictures=len(given), agreement=same / len(given), low=low, high=high, reference=reference)
+
+
+def _reference(golden: GoldenSet, artifact: ArtifactName) -> ArtifactName | None:
+    """FP32 for the same engine, else for the other."""
+    own, other = ("onnx-fp32", "tflite-fp32") if artifact.startswith("onnx") else ("tflite-fp32", "onnx-fp32")
+    names: tuple[ArtifactName, ...] = (own, other)  # type: ignore[assignment]
+    return next((name for name in names if name in golden.outputs), None)

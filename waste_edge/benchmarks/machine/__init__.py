@@ -1,0 +1,1 @@
+"""The machine that a benchmark runs on: its facts, its energy, what disturbs it meanwhile."""

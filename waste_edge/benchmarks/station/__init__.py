@@ -1,0 +1,1 @@
+"""The station's own loop, timed: stages, whole pipeline, soak, first decision."""

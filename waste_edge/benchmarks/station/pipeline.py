@@ -1,0 +1,279 @@
+"""What a station adds to the bare calls it is made of, and how many frames a second it keeps up with.
+
+The real loop runs over synthetic frames of 640x480, in one process and one thread. Each frame lies in the shared memory
+as a capture process leaves it. Before the loop takes it, the same frame goes through the bare calls, so whatever
+else the machine does strikes both alike.
+
+    bare                 cv2's conversion to RGB, cv2's resize of the middle square, and the interpreter's set_tensor,
+                         invoke and get_tensor, each called with what it takes
+    frame to prediction  from the moment the loop's `take` reaches for the newest raw frame until the prediction
+                         exists: lock, convert, cut, resize, engine, probabilities, rejection
+    look                 camera health, presence and decision on that frame
+    iteration            from one `take` to the next: all of these, the statistics and everybody who is told. What is
+                         not in it is the commit of an event, which waits for the disk once an item; the soak has it.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal, TextIO
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from waste_edge.benchmarks.station.simulated_clock import DrawnTime
+from waste_edge.bundle.bundle import Bundle
+from waste_edge.device.cameras.camera import Layout, RawFrame
+from waste_edge.device.cameras.memory import create_memory
+from waste_edge.device.cameras.shared import Reader, Writer
+from waste_edge.device.cameras.synthetic import SyntheticCamera
+from waste_edge.device.capture import Ended, Message
+from waste_edge.device.capture.convert import take_frame
+from waste_edge.device.decision.item_tracker import Event, PassingItems
+from waste_edge.device.decision.policy import Judge
+from waste_edge.device.loop import Limits, Loop
+from waste_edge.device.system.health import Health
+from waste_edge.device.views.display import About, JsonView
+from waste_edge.device.vision.camera_condition import CameraCondition
+from waste_edge.device.vision.camera_health import CameraHealth
+from waste_edge.device.vision.presence import State
+from waste_edge.engines.classifier import Classifier, Prediction, load_classifier
+from waste_edge.files.strict import Strict
+from waste_edge.imaging.frames import Frame, Pixels
+from waste_edge.site import Site, site_of_labels
+
+FPS = 500.0
+WARM_UP_FRAMES = 60
+_TO_RAW: dict[Layout, int | None] = {"rgb": None, "bgr": cv2.COLOR_RGB2BGR, "yuv420": cv2.COLOR_RGB2YUV_I420}
+_TO_RGB: dict[Layout, int] = {"bgr": cv2.COLOR_BGR2RGB, "yuv420": cv2.COLOR_YUV2RGB_I420}
+
+Kind = Literal["wall", "cpu"]
+
+
+class Figures(Strict, frozen=True):
+    """One run in one kind of time: `wall`, what a station waits, or `cpu`, what its thread worked.
+
+    Attributes:
+        time: which kind.
+        frames: timed ones.
+        convert_ms, resize_ms, engine_ms, bare_ms: medians of the bare calls, and of their sum.
+        p50_ms, p99_ms: frame to prediction.
+        look_ms: median of health, presence and decision.
+        fps: sustained; one over the mean iteration.
+    """
+
+    time: Kind
+    frames: int
+    convert_ms: float
+    resize_ms: float
+    engine_ms: float
+    bare_ms: float
+    p50_ms: float
+    p99_ms: float
+    look_ms: float
+    fps: float
+
+    @property
+    def overhead(self) -> float:
+        """Frame to prediction over the bare calls."""
+        return self.p50_ms / self.bare_ms
+
+    @property
+    def kept_up(self) -> float:
+        """The sustained rate as a share of what frame to prediction alone would allow."""
+        return self.fps * self.p50_ms / 1000
+
+    @property
+    def tail(self) -> float:
+        """The 99th percentile over the median."""
+        return self.p99_ms / self.p50_ms
+
+
+@dataclass
+class _Times:
+    """A stopwatch, and what it said: durations in ns by stage, one a frame."""
+
+    kind: Kind
+    rows: dict[str, list[int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.now = time.thread_time_ns if self.kind == "cpu" else time.perf_counter_ns
+
+    def add(self, stage: str, since_ns: int) -> None:
+        """A stage that began at `since_ns` ends now."""
+        taken_ns = self.now() - since_ns
+        self.rows.setdefault(stage, []).append(taken_ns)
+
+    def of(self, stage: str) -> NDArray[np.float64]:
+        """In ms, the warm-up left out."""
+        return np.array(self.rows[stage][WARM_UP_FRAMES:], np.float64) / 1e6
+
+
+def measure_pipeline(
+    bundle: Bundle, frames: int, nowhere: TextIO, kind: Kind = "wall", layout: Layout = "yuv420"
+) -> Figures:
+    """Run the loop over so many frames, on LiteRT with one thread, and time its stages.
+
+    Args:
+        bundle: has tflite-int8.
+        frames: timed ones; an item comes and goes in 340.
+        nowhere: takes the JSON lines of `run --json`.
+        kind: `wall` on an idle machine; `cpu` hardly changes when other programs want the same cores.
+        layout: how the camera lays its pixels out.
+    """
+    times, clock, health = _Times(kind), DrawnTime(), Health()
+    classifier = load_classifier(bundle, "litert", "int8", threads=1)
+    site = site_of_labels(bundle.manifest.labels)
+    camera = SyntheticCamera(FPS, 0, clock)
+    messages = _Frames(camera, frames + WARM_UP_FRAMES, layout, _Bare(bundle, classifier, layout), times)
+    items = _TimedItems(PassingItems(Judge(bundle.manifest, site), health=CameraHealth()), times)
+    gc.freeze()  # what else this process holds is no burden of the station's
+    Loop(
+        messages,
+        partial(_classified, classifier, messages, times),
+        items,
+        [CameraCondition(health), _view(classifier, site, nowhere)],
+        clock,
+        Limits(),
+        health=health,
+    ).run()
+    gc.unfreeze()
+    return _figures(times, frames)
+
+
+def _view(classifier: Classifier, site: Site, nowhere: TextIO) -> JsonView:
+    view = JsonView(nowhere)
+    view.started(About.of("drawn frames", classifier, site))
+    return view
+
+
+def _figures(times: _Times, frames: int) -> Figures:
+    bare = [times.of(stage) for stage in ("convert", "resize", "engine")]
+    whole = times.of("prediction")
+    return Figures(
+        time=times.kind,
+        frames=frames,
+        convert_ms=float(np.median(bare[0])),
+        resize_ms=float(np.median(bare[1])),
+        engine_ms=float(np.median(bare[2])),
+        bare_ms=float(np.median(sum(bare))),
+        p50_ms=float(np.median(whole)),
+        p99_ms=float(np.percentile(whole, 99)),
+        look_ms=float(np.median(times.of("look"))),
+        fps=1000 / float(np.mean(times.of("iteration"))),
+    )
+
+
+def _classified(classifier: Classifier, messages: _Frames, times: _Times, pixels: Pixels) -> Prediction:
+    prediction = classifier.classify(pixels)
+    times.add("prediction", messages.taken_ns)
+    return prediction
+
+
+class _TimedItems:
+    """`Items` with a stopwatch."""
+
+    def __init__(self, items: PassingItems, times: _Times) -> None:
+        self._items = items
+        self._times = times
+        self.remember = items.remember
+
+    @property
+    def fault(self) -> Any:
+        return self._items.fault
+
+    @property
+    def scene_changes(self) -> int:
+        return self._items.scene_changes
+
+    def see(self, frame: Frame, prediction: Prediction | None) -> tuple[State, Event | None]:
+        since_ns = self._times.now()
+        seen = self._items.see(frame, prediction)
+        self._times.add("look", since_ns)
+        return seen
+
+
+class _Bare:
+    """The calls that nothing can do without, on buffers of their own."""
+
+    def __init__(self, bundle: Bundle, classifier: Classifier, layout: Layout) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        spec = bundle.manifest.input
+        self._size = (spec.width_px, spec.height_px)
+        self._layout = layout
+        path = str(bundle.artifact_path(classifier.artifact))
+        self._interpreter: Any = Interpreter(model_path=path, num_threads=1)
+        self._interpreter.allocate_tensors()
+        self._input = self._interpreter.get_input_details()[0]["index"]
+        self._outputs = [detail["index"] for detail in self._interpreter.get_output_details()]
+
+    def time(self, raw: RawFrame, times: _Times) -> None:
+        """Call each once with this frame."""
+        started_ns = times.now()
+        rgb = raw.data.copy() if self._layout == "rgb" else cv2.cvtColor(_shaped(raw), _TO_RGB[self._layout])
+        times.add("convert", started_ns)
+        rgb = rgb.reshape(raw.height_px, raw.width_px, 3)
+        margin = (raw.width_px - raw.height_px) // 2
+        window = rgb[:, margin : margin + raw.height_px]
+        started_ns = times.now()
+        small = cv2.resize(window, self._size, interpolation=cv2.INTER_AREA)
+        times.add("resize", started_ns)
+        batch = (np.asarray(small, np.uint8)[np.newaxis] ^ np.uint8(0x80)).view(np.int8)
+        started_ns = times.now()
+        self._interpreter.set_tensor(self._input, batch)
+        self._interpreter.invoke()
+        for output in self._outputs:
+            self._interpreter.get_tensor(output)
+        times.add("engine", started_ns)
+
+
+class _Frames:
+    """`Messages` that draws each frame when asked for one, off the clock, and passes it through the memory."""
+
+    dropped_frames = 0
+    abandoned = 0
+
+    def __init__(self, camera: SyntheticCamera, count: int, layout: Layout, bare: _Bare, times: _Times) -> None:
+        self.taken_ns = 0
+        self._draw: Callable[[], RawFrame] = partial(drawn, camera, layout)
+        self._left = count
+        self._bare = bare
+        self._times = times
+        memory = create_memory()
+        self._writer, self._reader = Writer(memory), Reader(memory)
+
+    def take(self, timeout_s: float) -> Message | None:
+        if self.taken_ns:
+            self._times.add("iteration", self.taken_ns)
+        if not self._left:
+            return Ended()
+        self._left -= 1
+        raw = self._draw()
+        self._bare.time(raw, self._times)
+        self._writer.write(raw)
+        self.taken_ns = self._times.now()
+        return take_frame(self._reader)
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+def drawn(camera: SyntheticCamera, layout: Layout) -> RawFrame:
+    """The camera's next frame, laid out as another camera would."""
+    raw = camera.read()
+    code = _TO_RAW[layout]
+    if code is None:
+        return raw
+    picture = cv2.cvtColor(raw.data.reshape(raw.height_px, raw.width_px, 3), code)
+    data = np.ascontiguousarray(picture.reshape(picture.shape[0], -1), np.uint8)
+    return RawFrame(data, layout, raw.width_px, raw.height_px, raw.captured_ns)
+
+
+def _shaped(raw: RawFrame) -> NDArray[np.uint8]:
+    return raw.data if raw.layout == "yuv420" else raw.data.reshape(raw.height_px, raw.width_px, 3)

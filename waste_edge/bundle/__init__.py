@@ -1,0 +1,1 @@
+"""The bundle, the only thing that passes from host to device: its manifest, its arrays, its signature."""

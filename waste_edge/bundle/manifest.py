@@ -1,0 +1,230 @@
+"""`manifest.json`: everything a device must know about a model, checked strictly.
+
+Unknown keys, wrong types and impossible values are errors that name the key; nothing has two meanings.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import msgspec
+
+from waste_edge.dataset import LabelMap, SplitSpec
+from waste_edge.files.strict import Strict
+from waste_edge.imaging.preprocess import InputSpec
+from waste_edge.metrics.classification import Comparison, Scores
+from waste_edge.rejection import SCORES_OF_FEATURES, KnownScore
+from waste_edge.taxonomy import check_labels, check_tree
+
+SCHEMA: Literal[1] = 1
+MANIFEST_NAME = "manifest.json"
+
+ArtifactName = Literal["onnx-fp32", "onnx-int8", "tflite-fp32", "tflite-int8"]
+Reference = Literal["float", "rounded"]
+ARTIFACT_NAMES: tuple[ArtifactName, ...] = ("onnx-fp32", "onnx-int8", "tflite-fp32", "tflite-int8")
+
+
+class FileEntry(Strict, frozen=True):
+    """A file of the bundle: its name beside the manifest, size and SHA-256."""
+
+    file: str
+    size_bytes: int
+    sha256: str
+
+    def __post_init__(self) -> None:
+        if not self.file or "/" in self.file or "\\" in self.file or self.file.startswith("."):
+            raise ValueError(f"file must be a plain name beside the manifest, got {self.file!r}")
+
+
+class Artifact(FileEntry, frozen=True):
+    """One exported network.
+
+    Attributes:
+        macs: multiply-accumulates of one picture.
+        scheme: how it was quantized, e.g. `static_wi8_ai8`; `float32` if it was not.
+    """
+
+    macs: int
+    scheme: str
+
+
+class Tolerance(Strict, frozen=True):
+    """How far another machine's outputs may lie from the golden ones: largest absolute differences."""
+
+    logits: float
+    features: float
+
+
+class Golden(FileEntry, frozen=True):
+    """Inputs the project made itself, and what each artifact answered where it was exported.
+
+    The file is a NumPy `.npz` without pickle: `pixels` uint8 (N, H, W, 3), and for each artifact
+    `NAME.logits` float32 (N, C) and `NAME.features` float32 (N, F).
+    """
+
+    pictures: int
+    tolerance: dict[ArtifactName, Tolerance]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pictures < 1:
+            raise ValueError(f"golden.pictures must be at least 1, got {self.pictures}")
+
+
+class DomainCalibration(Strict, frozen=True):
+    """A bundle's confidence on the known items of one source.
+
+    Attributes:
+        use: what it was looked at for: to fit the temperature, or to choose min_confidence by.
+        ece: expected calibration error at the bundle's temperature, 15 equal bins.
+        kept_out: share called unknown by the bundle's thresholds.
+        wrong: share of what is left that is named wrongly; None if nothing is left.
+    """
+
+    source: str
+    use: Literal["temperature", "min_confidence"]
+    pictures: int
+    accuracy: float
+    ece: float
+    kept_out: float
+    wrong: float | None
+
+
+class Calibration(Strict, frozen=True):
+    """From logits to a trustworthy answer: fitted on validation pictures, never on training ones.
+
+    Attributes:
+        temperature: logits are divided by it before softmax.
+        min_confidence: below it the answer is "unknown".
+        min_known_score: a known score below it means "unknown".
+        fitted_on: which pictures, in words.
+        known_score: how known a picture looks; see `rejection`. Bundles made before there was a choice have none.
+        known_parameters: the file of what the score learnt in feature space, a NumPy `.npz` without pickle that holds
+            float32, or int8 with float32 scales beside it; None for a score of logits. `linear`, `linear_unit`:
+            `weights` (F,) and `bias` (). `cosine`: `units` (P, F). `mahalanobis`: `means` (K, F), `directions` (F, R),
+            `variances` (R,), `rest` (). `nearest`, `nearest_exposed`: `centre` (F,), `directions` (F, R), `places`
+            (P, R). `vim`: `origin` (F,), `directions` (F, R), `weight` ().
+        sorted_wrong: share of what is sorted that may be wrong elsewhere, by which min_confidence was chosen; None if
+            it was not chosen so.
+        domains: the same on each source that was at hand, the model's own validation pictures first; empty if there
+            was none.
+    """
+
+    temperature: float
+    min_confidence: float
+    min_known_score: float
+    fitted_on: str
+    known_score: KnownScore = "max_logit"
+    known_parameters: FileEntry | None = None
+    sorted_wrong: float | None = None
+    domains: list[DomainCalibration] = msgspec.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.temperature <= 0:
+            raise ValueError(f"temperature must be positive, got {self.temperature}")
+        if not 0 <= self.min_confidence < 1:
+            raise ValueError(f"min_confidence must be 0 to 1, got {self.min_confidence}")
+        if not math.isfinite(self.min_known_score):
+            raise ValueError(f"min_known_score must be a finite number, got {self.min_known_score}")
+        if (self.known_score in SCORES_OF_FEATURES) != (self.known_parameters is not None):
+            expected = "none" if self.known_parameters is not None else "a file"
+            raise ValueError(f"known_score {self.known_score} has {expected} for known_parameters; export again")
+
+
+class ArtifactScores(Strict, frozen=True):
+    """One artifact on the validation pictures: its scores, and how it agrees with the torch network.
+
+    Attributes:
+        agreement: share of pictures with the same best label.
+        reference: which torch network: in `float`, or `rounded` to INT8 as quantization-aware training left it.
+    """
+
+    scores: Scores
+    agreement: float
+    max_logit_difference: float
+    mean_logit_difference: float
+    reference: Reference = "float"  # bundles made before there was a choice
+
+
+class Metrics(Strict, frozen=True):
+    """Measured while exporting; `protocol` says on what.
+
+    Attributes:
+        artifacts: each one's scores.
+        quantization: each INT8 artifact against the same engine's FP32 one, on the same pictures.
+    """
+
+    protocol: str
+    artifacts: dict[ArtifactName, ArtifactScores]
+    quantization: dict[ArtifactName, Comparison] = msgspec.field(default_factory=dict)
+
+    def reference_in_words(self) -> str:
+        """Which torch network the artifacts are held against, in a sentence."""
+        rounded = [name for name, one in self.artifacts.items() if one.reference == "rounded"]
+        if not rounded:
+            return "The torch network is the one in float."
+        return (
+            f"For {' and '.join(rounded)} the torch network is the one that was trained, under INT8 rounding; "
+            "for the others the same one in float."
+        )
+
+
+class Provenance(Strict, frozen=True):
+    """Where a model comes from, enough to make it again.
+
+    Attributes:
+        domains: pictures of each source of a domains file that taught it beside `data`.
+        left_out: sources that were kept away from its training on purpose.
+    """
+
+    recipe: str
+    export_recipe: str
+    data: str
+    data_fingerprint: str
+    split: SplitSpec
+    rendered_pictures: int
+    initial_weights: str
+    initial_weights_sha256: str
+    teacher: str
+    calibration_pictures: int
+    calibration_fingerprint: str
+    libraries: dict[str, str]
+    commit: str
+    label_map: LabelMap = msgspec.field(default_factory=LabelMap)
+    domains: dict[str, int] = msgspec.field(default_factory=dict)
+    left_out: list[str] = msgspec.field(default_factory=list)
+
+
+class Manifest(Strict, frozen=True):
+    """The contract between host and device; see docs/bundle.md for the words on each key."""
+
+    schema: Literal[1]
+    name: str
+    version: str
+    created: str
+    licence: str
+    labels: list[str]
+    input: InputSpec
+    features: int
+    parameters: int
+    artifacts: dict[ArtifactName, Artifact]
+    calibration: Calibration
+    golden: Golden
+    metrics: Metrics
+    provenance: Provenance
+    tree: dict[str, str] = msgspec.field(default_factory=dict)
+    extra_files: list[FileEntry] = msgspec.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        check_labels(self.labels)
+        check_tree(self.tree, self.labels)
+        if not self.artifacts:
+            raise ValueError("artifacts must hold at least one of " + ", ".join(ARTIFACT_NAMES))
+        if set(self.golden.tolerance) != set(self.artifacts):
+            raise ValueError("golden.tolerance must name exactly the artifacts")
+
+    def files(self) -> list[FileEntry]:
+        """Every file the manifest vouches for."""
+        learnt = self.calibration.known_parameters
+        return [*self.artifacts.values(), self.golden, *([learnt] if learnt else []), *self.extra_files]

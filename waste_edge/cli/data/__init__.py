@@ -1,0 +1,17 @@
+"""`waste-edge data`: photographs before anything is trained on them."""
+
+from __future__ import annotations
+
+import typer
+
+from waste_edge.cli.data import cards, check, fetch, split
+
+app = typer.Typer(
+    help="Photographs and texts before training: get them, see whether they are fit for it, split them.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+app.command("cards")(cards.command)
+app.command("fetch")(fetch.command)
+app.command("check")(check.command)
+app.command("split")(split.command)

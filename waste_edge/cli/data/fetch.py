@@ -1,0 +1,82 @@
+"""`waste-edge data fetch`: a data card becomes a folder of photographs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from waste_edge.cli.common import JsonOption, console
+
+if TYPE_CHECKING:
+    from waste_edge.training.data.fetch import Source
+
+
+def command(
+    card: Annotated[str, typer.Argument(metavar="CARD", help="A data card: a .toml file, or a shipped name.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="The folder to be made; data/CARD if not given.")
+    ] = None,
+    archive: Annotated[
+        Path | None,
+        typer.Option("--archive", metavar="FILE", help="An archive fetched by hand, checked and unpacked likewise."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Download a data set and unpack it as folders that train takes.
+
+    A broken download goes on where it stopped, in this call or the next. The
+    archive's SHA-256 is held against the card's, or told where the card knows
+    none. Nothing is unpacked but plain files of the card's folders. What needs a
+    login says what to download by hand; go on with --archive.
+
+    \b
+    Examples:
+      waste-edge data fetch trashnet
+      waste-edge data fetch organic_recyclable --archive archive.zip --out photos
+
+    Exit code 2: it could not be had, and why.
+    """
+    from waste_edge.files.strict import to_json
+    from waste_edge.training.data.cards import read_card
+    from waste_edge.training.data.fetch import fetch
+
+    read = read_card(card)
+    folder = out or Path("data") / read.name
+    with _fetch_bar() as (downloading, unpacking):
+        source = fetch(read, folder, archive, downloading, unpacking)
+    if json:
+        typer.echo(to_json({"folder": str(folder), "source": source}), nl=False)
+    else:
+        _print_source(source, folder)
+
+
+@contextlib.contextmanager
+def _fetch_bar() -> Iterator[tuple[Callable[[int, int | None], None], Callable[[int], None]]]:
+    """Bytes with speed and time left, then the files written, on stderr if that is a terminal."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    screen = console(stderr=True)
+    columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task("fetching", total=None)
+        yield (
+            lambda done, total: bar.update(task, completed=done, total=total),
+            lambda files: bar.update(task, description=f"unpacking, {files:,} files"),
+        )
+
+
+def _print_source(source: Source, folder: Path) -> None:
+    screen = console()
+    agreed = "as the card says" if source.checked else "the card knows none: compare it with somebody else's"
+    for line in (
+        f"{folder}: {source.files:,} files of {len(source.labels)} labels ({', '.join(source.labels)})",
+        f"SHA-256 of the archive {source.sha256}, {agreed}",
+        f"licence: {source.licence}",
+        f"cite: {source.citation}",
+        f"next: waste-edge data check {folder}",
+    ):
+        screen.print(line, markup=False, soft_wrap=True)

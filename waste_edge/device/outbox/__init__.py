@@ -1,0 +1,1 @@
+"""Events kept on the disk before anyone is told of them."""

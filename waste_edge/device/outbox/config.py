@@ -1,0 +1,24 @@
+"""How much an outbox keeps: apart from it, since a configuration is read before anything heavy is imported."""
+
+from __future__ import annotations
+
+from waste_edge.files.strict import Strict
+
+
+class OutboxConfig(Strict, frozen=True):
+    """How much an outbox keeps.
+
+    Attributes:
+        max_age_days: an event goes after so many days of the station running, delivered or not.
+        max_mb: the oldest events go beyond this size of the database (its log, at most some 4 MB, comes on top).
+        max_events_in_memory: while the disk cannot be written; beyond this the oldest of them are lost.
+    """
+
+    max_age_days: float = 60.0
+    max_mb: float = 32.0
+    max_events_in_memory: int = 2000
+
+    def __post_init__(self) -> None:
+        if not (self.max_age_days > 0 and self.max_mb >= 1 and self.max_events_in_memory >= 1):
+            got = f"{self.max_age_days:g}, {self.max_mb:g} and {self.max_events_in_memory}"
+            raise ValueError(f"max_age_days must be above 0, max_mb and max_events_in_memory at least 1, got {got}")

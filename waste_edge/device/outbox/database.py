@@ -1,0 +1,255 @@
+"""The outbox's database file: its tables, its one kind of transaction, and what its errors mean.
+
+Written by one thread through `Database`, read by each sink's thread through a `Reader` with a connection of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from waste_edge.device.outbox.record import Record, decode_record, encode_record
+from waste_edge.errors import ConfigError
+
+SCHEMA = 1
+KEPT_ASIDE = 3  # how many corrupt databases are kept for whoever wants to look
+WAL_BYTES = 4 << 20  # beyond this the log is written back into the database
+BUSY_S = 2.0  # how long to wait for another thread's transaction, at most
+_PAGE_BYTES = 4096
+_PRUNED_AT_ONCE = 100  # events; keeps a transaction short
+
+# The one row of `scene` is written anew with every event, so what changes with every event lives there.
+_TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE events (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, lived_ns INTEGER NOT NULL, record BLOB NOT NULL
+);
+CREATE TABLE scene (
+    one INTEGER PRIMARY KEY CHECK (one = 1), scene BLOB, boot_id TEXT NOT NULL, monotonic_ns INTEGER NOT NULL,
+    lived_ns INTEGER NOT NULL, stream_items TEXT NOT NULL
+);
+CREATE TABLE cursors (sink TEXT PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+def is_corrupt(error: sqlite3.Error) -> bool:
+    """Whether the file is damaged, or none of SQLite's."""
+    return _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def in_words(error: Exception, path: Path) -> str:
+    """What a failing disk means to people, with the remedy."""
+    code = _code(error) if isinstance(error, sqlite3.Error) else None
+    if code == sqlite3.SQLITE_FULL:
+        return f"the disk of {path} is full; free some space"
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return f"{path} cannot be written; check the folder's owner, and whether the disk has become read-only"
+    if code == sqlite3.SQLITE_IOERR:
+        return f"the disk of {path} fails ({error}); check the card and its file system"
+    return f"{path}: {error}"
+
+
+def _code(error: sqlite3.Error) -> int | None:
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else int(code) & 0xFF  # the low byte is the family
+
+
+def set_aside(path: Path) -> Path:
+    """Move a corrupt database, with its log, out of the way; the oldest of those kept before may go.
+
+    Returns:
+        Where it lies now.
+
+    Raises:
+        OSError: it cannot be moved.
+    """
+    before = sorted(path.parent.glob(f"{path.stem}.corrupt-*[0-9]"), key=lambda old: int(old.name.rpartition("-")[2]))
+    number = int(before[-1].name.rpartition("-")[2]) + 1 if before else 1
+    target = path.with_name(f"{path.stem}.corrupt-{number}")
+    os.replace(path, target)
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(f"{path}-wal", f"{target}-wal")
+    Path(f"{path}-shm").unlink(missing_ok=True)  # an index of the log; SQLite makes it again
+    for old in before[: len(before) + 1 - KEPT_ASIDE]:
+        old.unlink(missing_ok=True)
+        Path(f"{old}-wal").unlink(missing_ok=True)
+    return target
+
+
+class Database:
+    """An open outbox database; made if there is none.
+
+    Raises:
+        ConfigError: it was made by another version of the program.
+        sqlite3.Error: it cannot be opened, or is corrupt.
+    """
+
+    def __init__(self, path: Path, now_ns: int, boot_id: str) -> None:
+        self._connection = connect(path)
+        try:
+            self._prepare(path)
+            self._read_state(now_ns, boot_id)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _prepare(self, path: Path) -> None:
+        execute = self._connection.execute
+        execute("PRAGMA auto_vacuum = INCREMENTAL")  # without effect on a database that exists
+        execute("PRAGMA journal_mode = WAL")
+        execute(f"PRAGMA wal_autocheckpoint = {WAL_BYTES // _PAGE_BYTES}")
+        execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
+        schema = self._integer("PRAGMA user_version")
+        if schema not in (0, SCHEMA):
+            raise ConfigError(
+                f"{path}: schema {schema}, this program reads schema {SCHEMA}: another version of waste-edge made it; "
+                "install that version, or move the file away to start a new outbox"
+            )
+        if schema == SCHEMA:
+            problem = execute("PRAGMA quick_check(1)").fetchone()[0]
+            if problem != "ok":
+                raise _corrupt(f"{path}: {problem}")
+            return
+        with self._transaction():
+            for statement in _TABLES.split(";"):
+                execute(statement)
+            execute("INSERT INTO meta VALUES ('outbox_id', ?)", (uuid.uuid4().hex,))
+            execute(f"PRAGMA user_version = {SCHEMA}")
+
+    def _read_state(self, now_ns: int, boot_id: str) -> None:
+        execute = self._connection.execute
+        row = execute("SELECT value FROM meta WHERE key = 'outbox_id'").fetchone()
+        if row is None:
+            raise _corrupt("the outbox's own id is missing")
+        self.outbox_id: str = row[0]
+        self._boot_id = boot_id
+        self._born_ns, self.scene, self._stream_items = now_ns, None, dict[str, int]()
+        state = execute("SELECT scene, boot_id, monotonic_ns, lived_ns, stream_items FROM scene").fetchone()
+        if state is None:
+            return
+        self.scene, kept_boot_id, monotonic_ns, lived_ns, stream_items = state
+        same_boot = kept_boot_id == boot_id and monotonic_ns <= now_ns
+        self._born_ns = (monotonic_ns if same_boot else now_ns) - lived_ns
+        self._stream_items = msgspec.json.decode(stream_items, type=dict[str, int])
+
+    def lived_ns(self, now_ns: int) -> int:
+        """How long stations have run over this outbox: the time by which events age.
+
+        The sum of monotonic time over all boots, so that no jump of the wall clock makes an event old. From the last
+        write of one boot to the first of the next it stands still.
+        """
+        return now_ns - self._born_ns
+
+    def write(self, drafts: Sequence[Record], scene: bytes | None, now_ns: int) -> list[Record]:
+        """Commit events and the scene in one transaction; on return it is on the disk.
+
+        Args:
+            drafts: in order; one whose id is there already is left as it is.
+            scene: the scene after the last of them.
+            now_ns: monotonic clock.
+
+        Returns:
+            The records as they are kept.
+        """
+        stream_items = dict(self._stream_items)
+        lived_ns = self.lived_ns(now_ns)
+        with self._transaction():
+            records = [self._insert(draft, lived_ns, stream_items) for draft in drafts]
+            self._connection.execute(
+                "INSERT OR REPLACE INTO scene VALUES (1, ?, ?, ?, ?, ?)",
+                (scene, self._boot_id, now_ns, lived_ns, msgspec.json.encode(stream_items).decode()),
+            )
+        self.scene, self._stream_items = scene, stream_items
+        return records
+
+    def _insert(self, draft: Record, lived_ns: int, stream_items: dict[str, int]) -> Record:
+        execute = self._connection.execute
+        row = execute("SELECT sequence, record FROM events WHERE id = ?", (draft.id,)).fetchone()
+        if row is not None:
+            return replace(decode_record(row[1]), sequence=row[0])
+        stream_items[draft.stream] = stream_items.get(draft.stream, 0) + 1
+        record = replace(draft, outbox_id=self.outbox_id, stream_items=stream_items[draft.stream])
+        values = (record.id, lived_ns, encode_record(record))
+        cursor = execute("INSERT INTO events (id, lived_ns, record) VALUES (?, ?, ?)", values)
+        return replace(record, sequence=cursor.lastrowid or 0)
+
+    def prune(self, sinks: Sequence[str], oldest_ns: int, max_bytes: int) -> int:
+        """Let events go that are older than `oldest_ns` of lived time, and the oldest while the file is too large.
+
+        Sinks are told in order, so the oldest events are those that every sink had; then come the others.
+
+        Returns:
+            How many events went that some of `sinks` had not had.
+        """
+        execute, lost = self._connection.execute, 0
+        marks = ", ".join("?" * len(sinks))
+        while True:
+            rows = execute(
+                "SELECT sequence, lived_ns FROM events ORDER BY sequence LIMIT ?", (_PRUNED_AT_ONCE,)
+            ).fetchall()
+            gone = rows if self.used_bytes() > max_bytes else [row for row in rows if row[1] < oldest_ns]
+            if not gone:
+                return lost
+            had = execute(f"SELECT COUNT(*), MIN(sequence) FROM cursors WHERE sink IN ({marks})", sinks).fetchone()
+            had_by_all = gone[-1][0] if not sinks else had[1] if had[0] == len(sinks) else 0
+            with self._transaction():
+                execute("DELETE FROM events WHERE sequence <= ?", (gone[-1][0],))
+            lost += sum(sequence > had_by_all for sequence, _ in gone)
+            if self._integer("PRAGMA freelist_count") * 4 > self._integer("PRAGMA page_count"):
+                execute("PRAGMA incremental_vacuum").fetchall()
+
+    def used_bytes(self) -> int:
+        """What events, scene and cursors take up in the file."""
+        return (self._integer("PRAGMA page_count") - self._integer("PRAGMA freelist_count")) * _PAGE_BYTES
+
+    def events(self) -> int:
+        """How many events are kept."""
+        return self._integer("SELECT COUNT(*) FROM events")
+
+    def shorten_log(self) -> None:
+        """Write the log back into the database and cut it to nothing, unless a reader holds it just now."""
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def close(self) -> None:
+        """Close; SQLite writes the log back."""
+        self._connection.close()
+
+    def _integer(self, query: str) -> int:
+        return int(self._connection.execute(query).fetchone()[0])
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):  # some failures have rolled back already
+                execute("ROLLBACK")
+            raise
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection whose commits are on the disk when they return, in autocommit mode."""
+    # Each connection is used by one thread at a time; closing it may fall to another.
+    connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _corrupt(text: str) -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError(text)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error

@@ -1,0 +1,274 @@
+"""The outbox: an event is on the disk, with the scene it belongs to, before anyone is told of it.
+
+The loop's thread commits. Sinks read at their own pace (`reader.py`, `sinks/delivery.py`). A disk that is full,
+read-only or gone stops nothing: events wait in memory, in order and bounded, until it can be written again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from waste_edge.device.clock import NS_PER_S, Clock
+from waste_edge.device.decision.item_tracker import Event
+from waste_edge.device.outbox.config import OutboxConfig
+from waste_edge.device.outbox.database import WAL_BYTES, Database, in_words, is_corrupt, set_aside
+from waste_edge.device.outbox.reader import Reader
+from waste_edge.device.outbox.record import Record, event_fields
+from waste_edge.device.system.condition import Condition, Level
+from waste_edge.device.wall_clock import SystemWall, Wall
+
+_RETRY_S = (1.0, 60.0)  # after a failure the disk is tried again after the first, doubling up to the second
+_TEND_EVERY_S = 60.0
+_TEND_EVERY_COMMITS = 100
+_LATENCIES = 1000  # of the newest commits
+
+
+@dataclass(frozen=True)
+class CommitTimes:
+    """What the newest commits took, in ms; zeros before the first."""
+
+    count: int
+    p50_ms: float
+    p99_ms: float
+
+
+class Outbox:
+    """Keeps events until every sink had them, and the scene across restarts.
+
+    All methods but `reader`, `condition` and `commit_times` are for one thread, the loop's.
+
+    Args:
+        path: the database; made, with its folder, if it is missing.
+        station: the name that receivers know this station by.
+        clock: ages events, times commits and retries.
+        wall: what time people would say it is.
+        config: how much is kept.
+
+    Raises:
+        ConfigError: the database was made by another version of the program. No other failure of the disk raises:
+            `condition` tells it.
+    """
+
+    def __init__(
+        self, path: Path, station: str, clock: Clock, wall: Wall | None = None, config: OutboxConfig | None = None
+    ) -> None:
+        self._path = path
+        self._station = station
+        self._clock = clock
+        self._wall = wall or SystemWall()
+        self._config = config or OutboxConfig()
+        self._gate = threading.Lock()
+        self._readers: dict[str, Reader] = {}
+        self._listeners: list[Callable[[], None]] = []
+        self._database: Database | None = None
+        self._waiting: deque[Record] = deque()
+        self._scene: bytes | None = None
+        self._scene_waits = False
+        self._corrupt_seen = False
+        self._trouble = ""  # why the disk could not be written, in words
+        self._since = ""
+        self._retry_s, self._retry_ns = _RETRY_S[0], 0
+        self._tend_ns = clock.now_ns()
+        self._set_aside: Path | None = None
+        self._lost = 0  # events that went before every sink had them, in this run
+        self._latencies_ms: deque[float] = deque(maxlen=_LATENCIES)
+        self._commits = self._untended = 0
+        self._attempt(lambda database: None)
+
+    def commit(self, event: Event, scene: bytes) -> Record:
+        """Put an event and the scene after it on the disk, in one transaction; then wake the sinks.
+
+        Returns:
+            The record. If the disk cannot be written it has the sequence 0 and waits in memory. An id that was
+            committed before gives the record it has already.
+        """
+        started_ns = self._clock.now_ns()
+        record = next((kept for kept in self._waiting if kept.id == event.id), None)
+        if record is None:
+            record = self._draft(event)
+            self._waiting.append(record)
+        self._scene, self._scene_waits = scene, True
+        written = self._write()
+        self._latencies_ms.append((self._clock.now_ns() - started_ns) / 1e6)
+        self._commits += 1
+        self._untended += 1
+        self._tend()
+        return next((kept for kept in written if kept.id == event.id), record)
+
+    def keep_scene(self, scene: bytes) -> None:
+        """Put a scene on the disk without an event; the one that is there already costs nothing."""
+        if scene != self.scene():
+            self._scene, self._scene_waits = scene, True
+            self._write()
+
+    def scene(self) -> bytes | None:
+        """The newest scene, kept across restarts; None if there is none."""
+        if self._scene_waits or self._database is None:
+            return self._scene
+        return self._database.scene
+
+    def tend(self) -> None:
+        """To be called about once a second: tries a failing disk again, prunes, shortens the log. Cheap otherwise."""
+        self._write()
+        self._tend()
+
+    def reader(self, sink: str) -> Reader:
+        """A sink's cursor. From now on events wait for that sink; a new one begins with the oldest event kept."""
+        with self._gate:
+            if sink not in self._readers:
+                self._readers[sink] = Reader(self._path, sink, self._gate, self._note)
+            return self._readers[sink]
+
+    def on_commit(self, wake: Callable[[], None]) -> None:
+        """Have `wake` called in the loop's thread after every commit; it must not linger."""
+        self._listeners.append(wake)
+
+    def commit_times(self) -> CommitTimes:
+        """How long commits took: the newest 1000, measured around the whole of `commit`."""
+        newest = sorted(self._latencies_ms) or [0.0]
+        return CommitTimes(self._commits, newest[len(newest) // 2], newest[int(0.99 * (len(newest) - 1))])
+
+    def condition(self) -> Condition:
+        """Bad while events exist in memory only or were lost; warn after a corrupt database; else ok."""
+        lost = f"{self._lost} events were lost: kept no longer, and not every sink had had them"
+        if self._trouble:
+            waiting = f"since {self._since} UTC {len(self._waiting)} events are in memory only: {self._trouble}"
+            return Condition("outbox", Level.BAD, f"{waiting}; {lost}" if self._lost else waiting)
+        if self._lost:
+            return Condition("outbox", Level.BAD, f"{lost}; see to the sinks, or raise max_mb and max_age_days")
+        if self._set_aside is not None:
+            text = f"{self._path} was corrupt: set aside as {self._set_aside.name}, a new one was begun; check the card"
+            return Condition("outbox", Level.WARN, text)
+        damaged = sum(reader.damaged for reader in list(self._readers.values()))
+        if damaged:
+            return Condition("outbox", Level.WARN, f"{damaged} records of {self._path} are damaged; check the card")
+        times = self.commit_times()
+        took = f"p50 {times.p50_ms:.1f} ms, p99 {times.p99_ms:.1f} ms"
+        return Condition("outbox", Level.OK, f"{times.count} commits, {took}")
+
+    @property
+    def unwritten(self) -> int:
+        """Events that are in memory only, since the disk cannot be written."""
+        return len(self._waiting)
+
+    def close(self) -> None:
+        """Try once more to write what waits, then close. Deliveries must have been stopped."""
+        self._retry_ns = 0
+        self._write()
+        self._drop()
+        for reader in self._readers.values():
+            reader.close()
+
+    def _draft(self, event: Event) -> Record:
+        now = self._wall.now_utc()
+        return Record(
+            id=event.id,
+            sequence=0,
+            outbox_id="",
+            station=self._station,
+            boot_id=self._wall.boot_id,
+            time_utc=now.strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1000:03d}Z",
+            clock_synchronized=self._wall.synchronized(),
+            committed_ns=self._clock.now_ns(),
+            stream_items=0,
+            event=event_fields(event),
+        )
+
+    def _write(self) -> list[Record]:
+        """Write whatever waits in memory; what was written, or nothing if that failed or had nothing to do."""
+        if not (self._waiting or self._scene_waits or self._trouble or self._corrupt_seen):
+            return []
+        written: list[Record] = []
+
+        def write(database: Database) -> None:
+            scene = self._scene if self._scene_waits else database.scene
+            written[:] = database.write(self._waiting, scene, self._clock.now_ns())
+
+        if not self._attempt(write):
+            while len(self._waiting) > self._config.max_events_in_memory:
+                self._waiting.popleft()
+                self._lost += 1
+            return []
+        self._waiting.clear()
+        self._scene_waits = False
+        for wake in self._listeners:
+            wake()
+        return written
+
+    def _attempt(self, work: Callable[[Database], None]) -> bool:
+        """Do something with the database, opened if need be; False if it failed, or it is too early to try again."""
+        if self._trouble and self._clock.now_ns() < self._retry_ns:
+            return False
+        try:
+            try:
+                if self._corrupt_seen:
+                    self._begin_anew()
+                work(self._opened())
+            except sqlite3.Error as error:
+                if not is_corrupt(error):
+                    raise
+                self._begin_anew()
+                work(self._opened())
+        except (sqlite3.Error, OSError) as error:
+            self._fail(error)
+            return False
+        self._trouble, self._retry_s = "", _RETRY_S[0]
+        return True
+
+    def _opened(self) -> Database:
+        if self._database is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = Database(self._path, self._clock.now_ns(), self._wall.boot_id)
+        return self._database
+
+    def _begin_anew(self) -> None:
+        """Set a corrupt database aside. No connection may outlive that: closing, it would remove the new one's log."""
+        self._drop()
+        self._scene_waits = self._scene is not None
+        with self._gate:
+            for reader in self._readers.values():
+                reader.forget()
+            if self._path.exists():
+                self._set_aside = set_aside(self._path)
+            self._corrupt_seen = False
+
+    def _fail(self, error: Exception) -> None:
+        self._drop()  # whatever state the connection is in: a fresh one is opened next time
+        if not self._trouble:
+            self._since = self._wall.now_utc().strftime("%H:%M")
+        self._trouble = in_words(error, self._path)
+        self._retry_ns = self._clock.now_ns() + round(self._retry_s * NS_PER_S)
+        self._retry_s = min(self._retry_s * 2, _RETRY_S[1])
+
+    def _note(self, error: sqlite3.Error) -> None:
+        """A reader met an error, in its own thread."""
+        if is_corrupt(error):
+            self._corrupt_seen = True
+
+    def _tend(self) -> None:
+        now_ns = self._clock.now_ns()
+        due = now_ns - self._tend_ns >= _TEND_EVERY_S * NS_PER_S or self._untended >= _TEND_EVERY_COMMITS
+        if self._database is None or not due:
+            return
+        self._tend_ns, self._untended = now_ns, 0
+
+        def tend(database: Database) -> None:
+            oldest_ns = database.lived_ns(now_ns) - round(self._config.max_age_days * 86_400 * NS_PER_S)
+            max_bytes = round(self._config.max_mb * 1e6)
+            self._lost += database.prune(list(self._readers), oldest_ns, max_bytes)
+            log = Path(f"{self._path}-wal")
+            if log.exists() and log.stat().st_size > 2 * WAL_BYTES:
+                database.shorten_log()
+
+        self._attempt(tend)
+
+    def _drop(self) -> None:
+        if self._database is not None:
+            self._scene = self.scene()
+            self._database.close()
+            self._database = None

@@ -1,0 +1,1 @@
+"""The station as a systemd service: unit, environments, update, notifications."""

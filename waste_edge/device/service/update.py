@@ -1,0 +1,133 @@
+"""`waste-edge service update`: a new environment beside the old one, and back if the service is not ready in it.
+
+What the service keeps (/etc/waste-edge, /var/lib/waste-edge) is touched by neither way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from waste_edge.device.service.environments import LINK, Environments, Source
+from waste_edge.device.service.steps import Tell
+from waste_edge.device.service.unit import UNIT, Places
+from waste_edge.errors import UserError, WasteEdgeError
+
+READY_S = 120  # the unit's TimeoutStartSec
+STOP_S = 20  # TimeoutStopSec, and what systemd itself takes
+Start = Callable[[Path], None]
+
+
+def start_service(program: Path) -> None:
+    """Let `program` install its own unit and restart the service; returns once it is ready.
+
+    Its own, since a new version may need another unit, and an old one the old.
+
+    Raises:
+        WasteEdgeError: it is not ready in time.
+    """
+    command = [str(program), "service", "install"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=READY_S + STOP_S)
+    except subprocess.TimeoutExpired as error:
+        raise WasteEdgeError(f"not ready within {READY_S} s") from error
+    except OSError as error:
+        raise WasteEdgeError(f"{program}: cannot be started ({error.strerror})") from error
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise WasteEdgeError(said[-1].removeprefix("waste-edge: "))
+
+
+def plan(source: Source, environments: Environments) -> list[str]:
+    """What `update` would do, a line each."""
+    new = environments.next()
+    if environments.holds(source):
+        return [f"# {environments.link}: made from this very source; nothing is to be done"]
+    return [
+        f"$ {environments.python} -m venv --system-site-packages {new}",
+        f"$ {new}/bin/pip install {' '.join(source.pip_arguments)}",
+        f"# {environments.link} leads to {new.name}",
+        f"$ {environments.program} service install",
+        f"# not ready within {READY_S} s: {LINK} leads back to {_in_use(environments).name}, which is started again",
+    ]
+
+
+def update(
+    source: Source,
+    places: Places,
+    environments: Environments,
+    start: Start = start_service,
+    tell: Tell = lambda line: None,
+) -> bool:
+    """Put the service on `source`; False if it is on it already.
+
+    Args:
+        source: what is installed.
+        places: where the service's files are.
+        environments: where its environments are.
+        start: starts the service from a program, and raises WasteEdgeError unless it becomes ready.
+        tell: is given a line once each step is done.
+
+    Raises:
+        UserError: not root, the service is not installed, or not from environments that can be switched.
+        WasteEdgeError: the new environment could not be made, or the service was not ready in it; the old one runs.
+    """
+    if os.geteuid() != 0:
+        raise UserError("service update needs root: say it again with sudo (--dry-run does not)")
+    if not places.unit.exists():
+        raise UserError(f"{places.unit}: the service is not installed; sudo device/install.sh installs it")
+    old = _in_use(environments)
+    if environments.holds(source):
+        return False
+    new = environments.make(source)
+    tell(f"# {new}: made, beside {old.name}")
+    with _undisturbed():
+        _switch(environments, old, new, start)
+    tell(f"# {environments.link} leads to {new.name}; {UNIT} is ready")
+    environments.remove_all_but(old, new)
+    return True
+
+
+def _switch(environments: Environments, old: Path, new: Path, start: Start) -> None:
+    environments.use(new)
+    try:
+        start(environments.program)
+        return
+    except WasteEdgeError as error:
+        reason = error
+    environments.use(old)
+    try:
+        start(environments.program)
+    except WasteEdgeError as error:
+        raise WasteEdgeError(
+            f"neither the new version is ready ({reason}) nor, gone back to, the old one ({error}); "
+            "see why with: waste-edge service logs"
+        ) from reason
+    environments.remove_all_but(old)
+    raise WasteEdgeError(f"the new version was not ready: {reason}; the old one runs again, and nothing is lost")
+
+
+def _in_use(environments: Environments) -> Path:
+    found = environments.in_use()
+    if found is None:
+        raise UserError(
+            f"{environments.link}: leads to no environment, so there is nothing to go back to; "
+            "sudo device/install.sh makes one"
+        )
+    return found
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Between the switch and the verdict a lost SSH connection or Ctrl-C must not leave an unproven version in use."""
+    signals = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(one, signal.SIG_IGN) for one in signals]
+    try:
+        yield
+    finally:
+        for one, handler in zip(signals, before, strict=True):
+            signal.signal(one, handler)

@@ -1,0 +1,66 @@
+"""How the station fares, part by part: any thread says it, the loop passes on what changed."""
+
+from __future__ import annotations
+
+import threading
+
+from waste_edge.device.clock import NS_PER_S
+from waste_edge.device.system.condition import Condition, Level
+
+_WORDS_NS = 60 * NS_PER_S  # a part that stays unwell in other words is told so seldom
+
+
+class Health:
+    """The latest condition of each part.
+
+    Attributes:
+        least_gap_s: the least time between two classified frames, while load is shed; 0 otherwise.
+    """
+
+    def __init__(self) -> None:
+        self.least_gap_s = 0.0
+        self._lock = threading.Lock()
+        self._conditions: dict[str, Condition] = {}
+        self._told: dict[str, tuple[Condition, int]] = {}  # and when
+
+    def set(self, *conditions: Condition) -> None:
+        """Take the place of what was known of these parts."""
+        with self._lock:
+            for condition in conditions:
+                self._conditions[condition.part] = condition
+
+    def announce(self, condition: Condition) -> None:
+        """Take the place of what was known of this part, and be news even if it is much like what was told.
+
+        For the thread that calls `news`.
+        """
+        self.set(condition)
+        self._told.pop(condition.part, None)
+
+    def forget(self) -> None:
+        """Know nothing of any part, before it is put together anew; what was told stays told."""
+        with self._lock:
+            self._conditions.clear()
+        self.least_gap_s = 0.0
+
+    def now(self) -> tuple[Condition, ...]:
+        """Every part's condition, by part."""
+        with self._lock:
+            return tuple(self._conditions[part] for part in sorted(self._conditions))
+
+    def news(self, now_ns: int) -> tuple[Condition, ...]:
+        """The parts that became unwell, well again, worse or better since this was last called.
+
+        A part that is well from the beginning is no news.
+        """
+        changed = tuple(condition for condition in self.now() if self._is_news(condition, now_ns))
+        self._told.update({condition.part: (condition, now_ns) for condition in changed})
+        return changed
+
+    def _is_news(self, condition: Condition, now_ns: int) -> bool:
+        told, told_ns = self._told.get(condition.part, (None, 0))
+        if condition.level is not (told.level if told else Level.OK):
+            return True
+        if told is None or condition.level is Level.OK:
+            return False
+        return condition.text != told.text and now_ns - told_ns >= _WORDS_NS

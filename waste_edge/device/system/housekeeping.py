@@ -1,0 +1,78 @@
+"""An eye on the board, the disk and the sinks, in a thread of its own: a question to the firmware may take seconds."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from waste_edge.device.clock import Clock
+from waste_edge.device.system.board import Board
+from waste_edge.device.system.condition import Condition, Level
+from waste_edge.device.system.health import Health
+from waste_edge.device.system.shedding import Shedding, power_condition, temperature_condition
+
+EVERY_S = 5.0
+_STOP_S = 0.2  # a board that is just being asked is not waited for
+
+Check = Callable[[], Condition]
+
+
+class Housekeeper:
+    """Looks around every five seconds, says what it finds to `health`, and sheds load.
+
+    Args:
+        health: is told every condition, and how much time to leave between frames.
+        board: tells temperature and throttling.
+        shedding: the policy.
+        checks: further conditions to ask for: the disk's, the outbox's, each sink's.
+        told: called with all conditions after each look, for those who pass them on.
+        clock: paces the looks.
+    """
+
+    def __init__(
+        self,
+        health: Health,
+        board: Board,
+        shedding: Shedding,
+        checks: Sequence[Check],
+        told: Sequence[Callable[[Sequence[Condition]], None]],
+        clock: Clock,
+    ) -> None:
+        self._health = health
+        self._board = board
+        self._shedding = shedding
+        self._checks = checks
+        self._told = told
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
+
+    def start(self) -> None:
+        """Look at once, then every five seconds."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, after the look in hand if it is quick."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join(_STOP_S)
+
+    def look(self) -> None:
+        """One look around."""
+        readings = self._board.read()
+        load = self._shedding.see(readings)
+        self._health.least_gap_s = load.min_interval_s
+        thresholds = self._shedding.thresholds
+        self._health.set(load.condition(), temperature_condition(readings, thresholds), power_condition(readings))
+        self._health.set(*(check() for check in self._checks))
+        for tell in self._told:
+            tell(self._health.now())
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.look()
+                self._health.set(Condition("housekeeping", Level.OK, "looks around"))
+            except Exception as error:  # noqa: BLE001 - whatever one look meets, the next one is taken
+                self._health.set(Condition("housekeeping", Level.BAD, f"internal error: {error!r}; please report it"))
+            self._clock.sleep(EVERY_S, self._stopping)

@@ -1,0 +1,1 @@
+"""What people and programs read of a run: lines of text, JSON lines, a live panel."""

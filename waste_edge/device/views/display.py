@@ -1,0 +1,279 @@
+"""What people and programs read of a run: lines of text, JSON lines, or (in `panel.py`) a live panel.
+
+A view is a `Listener` of the loop. Decisions and the summary go to stdout, news of cameras and pictures to
+stderr.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+import msgspec
+
+from waste_edge.device.capture import Absent, BadPicture, Opened
+from waste_edge.device.clock import NS_PER_S, Clock
+from waste_edge.device.decision.item_tracker import Event
+from waste_edge.device.loop import Listener, Seen
+from waste_edge.device.statistics import Summary
+from waste_edge.device.system.condition import Condition, Level
+from waste_edge.device.vision.camera_condition import CAMERA
+from waste_edge.device.vision.presence import State
+from waste_edge.engines.classifier import Classifier
+from waste_edge.site import Site
+
+RATE_EVERY_NS = 60 * NS_PER_S
+
+
+@dataclass(frozen=True)
+class About:
+    """What runs on what: said once, at the start.
+
+    Attributes:
+        source: what is looked at, in words.
+        bundle: the model's name and version.
+        artifact: which of its networks.
+        engine: the library that runs it, with its version.
+        labels: in the model's order.
+        site: the station's name.
+        streams: label or tree node to stream.
+        residual: the stream for what is unknown.
+    """
+
+    source: str
+    bundle: str
+    artifact: str
+    engine: str
+    labels: tuple[str, ...]
+    site: str
+    streams: Mapping[str, str]
+    residual: str
+
+    @classmethod
+    def of(cls, source: str, classifier: Classifier, site: Site) -> About:
+        """What this model does for this site."""
+        manifest = classifier.manifest
+        return cls(
+            source=source,
+            bundle=f"{manifest.name} {manifest.version}",
+            artifact=classifier.artifact,
+            engine=classifier.engine.name,
+            labels=classifier.labels,
+            site=site.name,
+            streams=site.streams,
+            residual=site.residual,
+        )
+
+
+class View(Listener):
+    """A listener that is also told what runs."""
+
+    def started(self, about: About) -> None:
+        """The model is loaded; the source is about to be opened."""
+
+
+def printable(path: str) -> str:
+    """A path on one line and in UTF-8, whatever bytes the file's name holds."""
+    return path.encode("utf-8", "backslashreplace").decode().replace("\n", "\\n")
+
+
+def news_line(message: Opened | Absent | BadPicture) -> str:
+    """A piece of news in one line."""
+    match message:
+        case Opened(title=title):
+            return f"looking at {printable(title)}"
+        case Absent(reason=reason, retry_s=retry_s):
+            return f"waiting for a camera ({printable(reason)}); next attempt in {retry_s:g} s, Ctrl-C ends"
+        case BadPicture(reason=reason):
+            return printable(reason)
+
+
+def condition_line(condition: Condition) -> str:
+    """`camera: bad: ...`, on one line."""
+    return f"{condition.part}: {condition.level.value}: {printable(condition.text)}"
+
+
+class NewsPrinter:
+    """Prints news on stderr; a camera that stays away is named once, until the reason changes."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+        self._said = ""
+        self._camera = Level.OK
+
+    def print(self, message: Opened | Absent | BadPicture) -> None:
+        """Print one piece of news, unless it is the same absence again."""
+        reason = message.reason if isinstance(message, Absent) else ""
+        if reason and reason == self._said:
+            return
+        self._said = reason
+        self._say(news_line(message))
+
+    def print_health(self, conditions: Sequence[Condition]) -> None:
+        """Print conditions; that the camera is away, or back, was news already."""
+        for condition in conditions:
+            if condition.part != CAMERA:
+                self._say(condition_line(condition))
+                continue
+            before, self._camera = self._camera, condition.level
+            if condition.level is not Level.BAD and (condition.level is Level.WARN or before is not Level.BAD):
+                self._say(condition_line(condition))
+
+    def _say(self, line: str) -> None:
+        # sys.stderr is looked up now, not at import: a live panel puts its own in that place.
+        print(f"waste-edge: {line}", file=self._stream or sys.stderr, flush=True)
+
+
+class JsonView(View):
+    """One JSON object a line on `stream`, each with a `kind`: start, frame, decision, health, summary.
+
+    Pictures get a `frame` line each. A camera or film gets one for each frame in which an item is arriving or
+    settled, and for each change of state: an empty bin writes nothing all night.
+    """
+
+    def __init__(self, stream: TextIO, news: NewsPrinter | None = None) -> None:
+        self._stream = stream
+        self._news = news or NewsPrinter()
+        self._labels: tuple[str, ...] = ()
+        self._state: State | None = None
+        self._waited = False
+
+    def started(self, about: About) -> None:
+        self._labels = about.labels
+        self._write("start", msgspec.to_builtins(about))
+
+    def news(self, message: Opened | Absent | BadPicture) -> None:
+        # That the camera opened goes without saying, unless it was waited for.
+        if not isinstance(message, Opened) or self._waited:
+            self._news.print(message)
+        self._waited = isinstance(message, Absent)
+
+    def seen(self, seen: Seen) -> None:
+        changed, self._state = seen.state != self._state, seen.state
+        if not (seen.frame.name or changed or seen.state in (State.ARRIVING, State.SETTLED)):
+            return
+        answer = seen.prediction
+        if answer is None:
+            return  # the camera's condition says why
+        where = {"path": printable(seen.frame.name)} if seen.frame.name else {"state": seen.state.value}
+        probabilities = answer.probabilities.tolist()
+        self._write(
+            "frame",
+            where
+            | {
+                "frame": seen.statistics.frames,
+                "label": answer.label,
+                "confidence": round(answer.confidence, 4),
+                "probabilities": {
+                    label: round(value, 4) for label, value in zip(self._labels, probabilities, strict=True)
+                },
+                "known_score": round(answer.known_score, 3),
+                "latency_ms": round(answer.latency_ms, 3),
+            },
+        )
+
+    def decided(self, event: Event) -> None:
+        decision = event.decision
+        path = {"path": printable(event.picture)} if event.picture else {}
+        self._write(
+            "decision",
+            {"id": event.id}
+            | path
+            | {
+                "label": decision.label,
+                "confidence": round(decision.confidence, 4),
+                "stream": decision.stream,
+                "action": decision.action,
+                "stream_probability": _rounded(decision.stream_probability),
+                "expected_cost": _rounded(decision.expected_cost),
+                "reason": decision.reason,
+                "frames": event.frames,
+                "opened_ns": event.opened_ns,
+                "decided_ns": event.decided_ns,
+            },
+        )
+
+    def health(self, conditions: Sequence[Condition]) -> None:
+        self._write("health", {"conditions": msgspec.to_builtins(conditions)})
+
+    def ended(self, summary: Summary) -> None:
+        values = msgspec.to_builtins(summary)
+        rounded = {key: round(value, 3) if isinstance(value, float) else value for key, value in values.items()}
+        self._write("summary", rounded)
+
+    def _write(self, kind: str, values: Mapping[str, Any]) -> None:
+        self._stream.write(msgspec.json.encode({"kind": kind, **values}).decode() + "\n")
+        self._stream.flush()
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+class LineView(View):
+    """Plain text, one line a decision and one a minute with the rate: for logs, pipes and folders of pictures."""
+
+    def __init__(self, stream: TextIO, clock: Clock, news: NewsPrinter | None = None) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._news = news or NewsPrinter()
+        self._rate_ns = clock.now_ns()
+
+    def started(self, about: About) -> None:
+        self._print(f"{about.bundle} ({about.artifact}, {about.engine}) looks at {about.source}, site: {about.site}")
+
+    def news(self, message: Opened | Absent | BadPicture) -> None:
+        self._news.print(message)
+
+    def seen(self, seen: Seen) -> None:
+        now_ns = self._clock.now_ns()
+        if seen.frame.name or now_ns - self._rate_ns < RATE_EVERY_NS:
+            return
+        self._rate_ns = now_ns
+        self._print(rate_line(seen.statistics.summary(now_ns, seen.dropped_frames), seen.statistics.fps_now))
+
+    def decided(self, event: Event) -> None:
+        decision = event.decision
+        start = f"{printable(event.picture)}: " if event.picture else ""
+        self._print(f"{start}{decision.label} {decision.confidence:.0%} → {decision.stream} ({decision.reason})")
+
+    def health(self, conditions: Sequence[Condition]) -> None:
+        self._news.print_health(conditions)
+
+    def ended(self, summary: Summary) -> None:
+        self._print("\n".join(summary_lines(summary)))
+
+    def _print(self, text: str) -> None:
+        self._stream.write(text + "\n")
+        self._stream.flush()
+
+
+def rate_line(summary: Summary, fps: float) -> str:
+    """Speed and counts in one line."""
+    return (
+        f"{fps:.1f} frames/s · latency p50 {summary.latency_p50_ms:.1f} ms, p95 {summary.latency_p95_ms:.1f} ms · "
+        f"{summary.frames} frames, {summary.dropped_frames} dropped · {summary.items} items"
+    )
+
+
+def counts(items: Mapping[str, int]) -> str:
+    """`paper 3, glass 1`; `none` if there are none."""
+    return ", ".join(f"{name} {count}" for name, count in items.items()) or "none"
+
+
+def summary_lines(summary: Summary) -> list[str]:
+    """The end summary as lines of text."""
+    lines = [f"ended after {summary.seconds:.1f} s: {summary.ended}"]
+    if summary.frames:
+        lines.append(rate_line(summary, summary.fps))
+        lines.append(f"streams: {counts(summary.streams)}")
+        lines.append(f"labels: {counts(summary.labels)}")
+    if summary.unclassified_frames:
+        lines.append(f"frames not classified, because the picture could not be trusted: {summary.unclassified_frames}")
+    if summary.shed_frames:
+        lines.append(f"frames passed over to spare the board: {summary.shed_frames}")
+    if summary.bad_pictures:
+        lines.append(f"unreadable pictures: {summary.bad_pictures}")
+    return lines

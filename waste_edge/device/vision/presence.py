@@ -1,0 +1,191 @@
+"""Is something there? From frames alone: learns the empty scene and notices what comes, rests and goes.
+
+    learning ──> empty ──> arriving ──> settled ──> decided ──> arriving ──> cleared ──> empty
+                   ^           │            │                       │
+                   └───────────┘ (a hand,   └──> arriving           └──> settled (the next item, in its
+                                 a flicker)                              place or on top of it)
+
+The scene is a pile (`scene.py`). Movement that ends in the look of a lower layer means that things were taken
+away; in the look of the top layer, that nothing happened; in neither, that a new item lies there, unless the
+top item was only nudged or a hand drawn back from it. Only the top layer follows slow changes of light, and
+only while nothing moves, so the empty scene never learns an item that was left lying.
+
+After a restart (`recall`) and after half a minute without a frame nothing is taken for granted: the first still
+scene is judged against the pile, and one that has nothing in common with it is learned anew.
+
+Time is the frames' own `captured_ns`; nothing here sleeps or asks a clock.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import numpy as np
+
+from waste_edge.device.clock import NS_PER_S
+from waste_edge.device.vision.scene import GRID_HEIGHT, GRID_WIDTH, Grid, Pile, Sense, area, difference, small, unpack
+
+__all__ = ["Grid", "Presence", "Sense", "State", "small"]
+
+
+_FOLLOW_S = 0.04  # light changes slowly: of a fast camera not every frame is followed
+
+
+class State(StrEnum):
+    """What the scene does. `CLEARED` lasts one frame."""
+
+    LEARNING = "learning"
+    EMPTY = "empty"
+    ARRIVING = "arriving"
+    SETTLED = "settled"
+    DECIDED = "decided"
+    CLEARED = "cleared"
+
+
+class Presence:
+    """Follows one camera's scene, which is taken to be empty when it is first seen.
+
+    Attributes:
+        state: after the last frame seen.
+        arrived_ns: capture time of the frame in which the present movement or item was first seen.
+        pile_changes: counts how often the pile gained, lost or renewed a layer: when it moves, `remember` has
+            something new to say.
+    """
+
+    def __init__(self, sense: Sense | None = None) -> None:
+        self.state = State.LEARNING
+        self.arrived_ns = 0
+        self.pile_changes = 0
+        self._sense = sense or Sense()
+        self._pile: Pile | None = None  # None while the empty scene is being learned
+        self._doubtful = False  # the pile is older than what is seen
+        self._last: Grid | None = None
+        self._last_ns = 0
+        self._still_since_ns = 0
+        self._unfollowed_s = 0.0
+        self._first_ns = 0
+        self._lesson: list[tuple[int, Grid]] = []  # capture times and looks
+        no_noise = np.zeros((GRID_HEIGHT, GRID_WIDTH), np.float32)
+        self._unlearned = Pile(self._sense, np.zeros((GRID_HEIGHT, GRID_WIDTH, 3), np.float32), no_noise)
+
+    @property
+    def item_id(self) -> str:
+        """The id of the item on top of the pile; empty if the scene is empty or not yet learned."""
+        return self._pile.layers[-1].item_id if self._pile else ""
+
+    @property
+    def empty_look(self) -> Grid | None:
+        """The empty scene as it would look now, which is not to be changed; None while it is being learned."""
+        return self._pile.layers[0].look if self._pile else None
+
+    def see(self, look: Grid, captured_ns: int) -> State:
+        """Take in one frame as `small` made it and return the new state."""
+        if self._last is None or captured_ns - self._last_ns > self._sense.gap_s * NS_PER_S:
+            self._begin(captured_ns)
+        elif (self._pile or self._unlearned).moved(look, self._last):
+            self._still_since_ns = captured_ns
+        elapsed_s = max(0.0, (captured_ns - self._last_ns) / NS_PER_S)
+        self._last, self._last_ns = look, captured_ns
+        if self._pile is None:
+            self.state = self._learn(look, captured_ns)
+        elif self.state in (State.ARRIVING, State.SETTLED):
+            self.state = self._judge(self._pile, look, captured_ns)
+        else:
+            self.state = self._watch(self._pile, look, captured_ns, elapsed_s)
+        return self.state
+
+    def decided(self, item_id: str) -> None:
+        """Say that the settled item has been decided under an id: its look becomes the top of the pile."""
+        if self.state is not State.SETTLED or self._pile is None or self._last is None:
+            raise ValueError(f"only a settled item can be decided, the scene is {self.state.value}")
+        self._pile.put(self._last, item_id)
+        self.pile_changes += 1
+        self.state = State.DECIDED
+
+    def learn_anew(self) -> None:
+        """Forget the scene and take what is seen from now on for the empty one: the camera was moved."""
+        self._pile = None
+        self._last = None
+        self._doubtful = False
+        self.state = State.LEARNING
+        self.pile_changes += 1
+
+    def remember(self) -> bytes:
+        """The pile, for `recall` after a restart: some tens of kB at most; nothing while learning."""
+        return self._pile.pack() if self._pile else b""
+
+    def recall(self, kept: bytes) -> bool:
+        """Take up what `remember` gave, before the first frame.
+
+        Returns:
+            False if it cannot be read; then nothing has changed and the scene will be learned.
+        """
+        pile = unpack(kept, self._sense)
+        if pile is None:
+            return False
+        self._pile = pile
+        self._last = None
+        self.pile_changes += 1
+        return True
+
+    def _begin(self, now_ns: int) -> None:
+        """The first frame, or the first after a gap: what was known is in doubt, and stillness starts now."""
+        self._first_ns = self._still_since_ns = self._last_ns = now_ns
+        self._lesson.clear()
+        if self._pile is not None:
+            self.state, self._doubtful, self.arrived_ns = State.ARRIVING, True, now_ns
+
+    def _learn(self, look: Grid, now_ns: int) -> State:
+        """Average the scene since it became still; one that never rests is taken as it is, after a while."""
+        self._lesson.append((now_ns, look))
+        del self._lesson[:-64]  # some seconds are enough to know the noise
+        late = (now_ns - self._first_ns) / NS_PER_S >= self._sense.learn_at_most_s
+        if not late and (now_ns - self._still_since_ns) / NS_PER_S < self._sense.learn_s:
+            return State.LEARNING
+        since_ns = 0 if late else self._still_since_ns
+        seen = [look for time_ns, look in self._lesson if time_ns >= since_ns]
+        mean = np.asarray(np.mean(seen, axis=0), np.float32)
+        noise = np.asarray(np.mean([difference(look, mean) for look in seen], axis=0), np.float32)
+        self._pile = Pile(self._sense, mean, noise)
+        self.pile_changes += 1
+        self._lesson.clear()
+        return State.EMPTY
+
+    def _watch(self, pile: Pile, look: Grid, now_ns: int, elapsed_s: float) -> State:
+        """Nothing new so far: look out for a change, else follow the light."""
+        change = area(pile.changed(look, pile.layers[-1]))
+        if change >= self._sense.item_area:
+            self.arrived_ns = now_ns
+            # The change itself is movement, even if its neighbour frame was just as far from the scene.
+            self._still_since_ns = now_ns
+            return State.ARRIVING
+        if change < self._sense.item_area / 2:
+            self._unfollowed_s += elapsed_s
+            if self._unfollowed_s >= _FOLLOW_S:
+                pile.follow(look, self._unfollowed_s)
+                self._unfollowed_s = 0.0
+        return self._resting(pile)
+
+    def _judge(self, pile: Pile, look: Grid, now_ns: int) -> State:
+        """Something moves or lies there: once it is still, say what became of the scene."""
+        if (now_ns - self._still_since_ns) / NS_PER_S < self._sense.settle_s:
+            return State.ARRIVING
+        doubtful, self._doubtful = self._doubtful, False
+        depth = pile.find(look)
+        if depth is not None:
+            taken_away = depth + 1 < len(pile.layers)
+            if taken_away:
+                pile.take_down_to(depth)
+                self.pile_changes += 1
+            return State.CLEARED if taken_away else self._resting(pile)
+        if doubtful and pile.is_foreign(look):
+            self.learn_anew()
+            return State.LEARNING
+        if pile.same_item(look):
+            pile.renew_top(look)
+            self.pile_changes += 1
+            return State.DECIDED
+        return State.SETTLED
+
+    def _resting(self, pile: Pile) -> State:
+        return State.EMPTY if len(pile.layers) == 1 else State.DECIDED

@@ -1,0 +1,1 @@
+"""What is inside an ONNX or TFLite file: operators, costs, and rules for its target."""

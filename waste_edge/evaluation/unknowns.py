@@ -1,0 +1,108 @@
+"""How well a score tells the known from the unknown, and where its threshold lies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from waste_edge.files.strict import Strict
+from waste_edge.metrics.classification import Floats
+from waste_edge.metrics.curves import auroc
+from waste_edge.rejection.scores import IN_WORDS, KnownScore
+
+
+class RejectionResult(Strict, frozen=True):
+    """One score as a judge of the unknown.
+
+    Attributes:
+        score: which one.
+        keep: share of known pictures that the threshold was fitted to keep; None: it is the bundle's own.
+        threshold: below it a picture is called unknown.
+        kept: share of the scored known pictures that it keeps.
+        auroc_wrong: chance that a rightly named picture scores above a wrongly named one; None without both.
+        auroc: chance that a known picture scores above an unknown one; None without unknown pictures.
+        fpr_at_95: share of unknown pictures let through by the threshold that keeps 95 % of the scored known ones.
+        rejected: share of unknown pictures below `threshold`.
+        auroc_elsewhere: `auroc` of known items in strange places; None without such, or without unknown pictures.
+        kept_elsewhere: share of these that it keeps.
+    """
+
+    score: KnownScore
+    keep: float | None
+    threshold: float
+    kept: float
+    auroc_wrong: float | None
+    auroc: float | None
+    fpr_at_95: float | None
+    rejected: float | None
+    auroc_elsewhere: float | None = None
+    kept_elsewhere: float | None = None
+
+    @property
+    def in_words(self) -> str:
+        """The score's name, and whether it is judged at the bundle's own threshold."""
+        return IN_WORDS[self.score] + (", as shipped" if self.keep is None else "")
+
+
+def threshold_keeping(scores: Floats, keep: float) -> float:
+    """The largest threshold that at least the share `keep` of the given (N,) scores reaches, N at least 1."""
+    ordered = np.sort(np.asarray(scores, np.float64))
+    # A hair off, so that 0.95 of 100 pictures does not become 96 by the way floats are written.
+    dropped = int(np.floor((1 - keep) * len(ordered) + 1e-9))
+    return float(ordered[min(dropped, len(ordered) - 1)])
+
+
+def judge_scores(
+    known: Mapping[KnownScore, Floats],
+    right: NDArray[np.bool_],
+    fitting: Mapping[KnownScore, Floats],
+    unknown: Mapping[KnownScore, Floats] | None = None,
+    keep: float = 0.95,
+    elsewhere: Mapping[KnownScore, Floats] | None = None,
+    shipped: tuple[KnownScore, float] | None = None,
+) -> list[RejectionResult]:
+    """How well each score tells known from unknown, and right from wrong.
+
+    Args:
+        known: scores of labelled pictures.
+        right: which of these were named rightly.
+        fitting: scores of the pictures that the threshold is fitted on.
+        unknown: scores of pictures that show none of the labels, if there are such.
+        keep: share of the fitting pictures that the threshold must keep.
+        elsewhere: scores of known items in strange places, if there are such.
+        shipped: a bundle's own score and threshold, judged before all others.
+    """
+    thresholds: list[tuple[KnownScore, float, float | None]] = [
+        (name, threshold_keeping(fitting[name], keep), keep) for name in known
+    ]
+    if shipped is not None:
+        thresholds.insert(0, (*shipped, None))
+    found = []
+    for name, threshold, kept in thresholds:
+        scores = known[name]
+        others = None if unknown is None else np.asarray(unknown[name])
+        moved = None if elsewhere is None else np.asarray(elsewhere[name])
+        strict = threshold_keeping(scores, 0.95)
+        found.append(
+            RejectionResult(
+                score=name,
+                keep=kept,
+                threshold=threshold,
+                kept=float((scores >= threshold).mean()),
+                auroc_wrong=auroc(right, scores) if right.any() and not right.all() else None,
+                auroc=None if others is None else area_between(scores, others),
+                fpr_at_95=None if others is None else float((others >= strict).mean()),
+                rejected=None if others is None else float((others < threshold).mean()),
+                auroc_elsewhere=None if moved is None or others is None else area_between(moved, others),
+                kept_elsewhere=None if moved is None else float((moved >= threshold).mean()),
+            )
+        )
+    return found
+
+
+def area_between(known: Floats, unknown: Floats) -> float:
+    """AUROC: the chance that one of the known (N,) scores lies above one of the unknown (M,) ones."""
+    is_known = np.concatenate([np.ones(len(known), bool), np.zeros(len(unknown), bool)])
+    return auroc(is_known, np.concatenate([known, unknown]))

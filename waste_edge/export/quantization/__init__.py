@@ -1,0 +1,1 @@
+"""From FP32 to INT8: calibration, ranges, equalization, and the accuracy gate."""

@@ -1,0 +1,71 @@
+"""The last look at a finished bundle: pictures that no choice was made on, and what boards meet beside such."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from waste_edge.bundle.bundle import open_bundle
+from waste_edge.bundle.manifest import ArtifactName
+from waste_edge.dataset import Photo, group_near_duplicates
+from waste_edge.errors import DataError
+from waste_edge.evaluation.comparison.build import build_report
+from waste_edge.evaluation.comparison.held_out import pictures_for_all
+from waste_edge.evaluation.comparison.models import model_of_bundle
+from waste_edge.evaluation.comparison.outlier_sets import RENDERED, Moved, open_unknown, put_elsewhere
+from waste_edge.evaluation.report.content import Report
+from waste_edge.evaluation.robustness.measure import measure_robustness
+from waste_edge.evaluation.robustness.report import RobustnessReport
+from waste_edge.export.work import Work
+
+SHOWN: tuple[ArtifactName, ArtifactName] = ("tflite-fp32", "tflite-int8")
+
+
+class LastLook(NamedTuple):
+    """What was seen: of both TFLite files, in the order of `SHOWN`."""
+
+    report: Report
+    robustness: RobustnessReport
+
+
+def check_test_part(work: Work) -> None:
+    """Raise DataError if the run kept no test part."""
+    if not work.parts["test"]:
+        raise DataError(
+            f"{work.run.folder}: kept no test part for a last look; set split.test_fraction in its recipe and train "
+            "again, or leave out --last-look"
+        )
+
+
+def take_last_look(folder: Path, work: Work) -> LastLook:
+    """Score a bundle on its run's test part: as it is, spoiled, elsewhere, and against rendered strangers.
+
+    Args:
+        folder: the bundle's, whole but for its card.
+    """
+    dataset = group_near_duplicates(work.dataset)
+    with open_bundle(folder) as bundle:
+        models = [model_of_bundle(bundle, artifact, bundle.manifest.name) for artifact in SHOWN]
+        pictures = pictures_for_all(models, dataset)
+        work.step("the last look: the test part, stand-ins for the unknown, items elsewhere")
+        report = build_report(
+            models,
+            dataset,
+            pictures,
+            lambda _: work.progress,
+            open_unknown(RENDERED),
+            _elsewhere(pictures.scored, work),
+        )
+        work.step("the last look: the test part, spoiled")
+        robustness = measure_robustness(models, dataset, pictures.scored, pictures.protocol, work.progress)
+    return LastLook(report, robustness)
+
+
+def _elsewhere(photos: Sequence[Photo], work: Work) -> Moved | None:
+    """None where no item can be told from its background: then nothing is said of elsewhere."""
+    try:
+        return put_elsewhere(photos, work.progress)
+    except DataError as error:
+        work.step(f"  {error}")
+        return None

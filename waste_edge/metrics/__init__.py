@@ -1,0 +1,1 @@
+"""Scores of classifiers: accuracy and calibration, curves, significance. Numpy only."""

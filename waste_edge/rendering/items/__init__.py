@@ -1,0 +1,1 @@
+"""Waste items, drawn: one file a material, and sprites by label."""

@@ -1,0 +1,1 @@
+"""Models put together from others: cascade, weighted fusion, a probe on a frozen encoder."""

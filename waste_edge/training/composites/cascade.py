@@ -1,0 +1,233 @@
+"""Two models one after the other, trained on one split: the first names the parent, the second its label."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from waste_edge.dataset import (
+    Dataset,
+    LabelMap,
+    Part,
+    Photo,
+    SplitSpec,
+    group_near_duplicates,
+    open_dataset,
+    split,
+    write_table,
+)
+from waste_edge.errors import ConfigError, RunError
+from waste_edge.files.atomic import sha256_of
+from waste_edge.metrics.classification import Scores
+from waste_edge.training.composites.common import OF_VIEWS, alone, check_pictures, info_of, refuse_parts
+from waste_edge.training.distillation.losses import check_tree
+from waste_edge.training.evaluation.evaluate import validate
+from waste_edge.training.loop.checkpoint import CHECKPOINT_NAME
+from waste_edge.training.loop.fit import fit
+from waste_edge.training.networks.cascade import Cascade
+from waste_edge.training.recipe import Recipe, TreeSpec
+from waste_edge.training.runs import (
+    RUN_NAME,
+    Run,
+    RunInfo,
+    open_members,
+    open_run,
+    reader_of,
+    save_info,
+    save_split,
+    sum_of_members,
+)
+from waste_edge.training.train_request import Order
+
+DATA_NAME = "data.csv"  # what all stages are trained on: the leaves' labels, groups and parts
+FIRST = "first"
+_UNUSED = ("fit", *OF_VIEWS, "distill", "quantize_aware")
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """One network of a cascade: its folder in the run, its recipe, and the parent whose labels it learns."""
+
+    folder: str
+    recipe: Recipe
+    parent: str = ""
+
+
+def fit_cascade(order: Order) -> RunInfo:
+    """Train the first stage and a second one for each parent of several labels; leave them and `run.json` in `out`.
+
+    All stages are trained on `data.csv`, the one split of the cascade's recipe written down: no picture that a stage
+    validates was trained on by another. With `order.resume` finished stages are kept and an unfinished one goes on.
+
+    Raises:
+        ConfigError, DataError, RunError, PictureError: one line naming what is wrong.
+        UserError: see `fit`.
+    """
+    recipe = order.recipe
+    alone(recipe)
+    _check_order(order)
+    stages = _stages(order)
+    dataset = group_near_duplicates(open_dataset(order.data, label_map=recipe.labels))
+    check_pictures(recipe, order.data, dataset)
+    check_tree(_tree(recipe), dataset.labels)
+    parts = split(dataset, recipe.split)
+    data = _write_data(order, dataset, parts)
+    infos = {stage.folder: _train(stage, order, data) for stage in stages}
+    members = {folder: one.weights_sha256 for folder, one in infos.items()}
+    save_split(order.out, parts)
+    info = info_of(
+        recipe=msgspec.structs.replace(recipe, input=stages[0].recipe.input),
+        data=order.data,
+        dataset=dataset,
+        parts=parts,
+        begun=(infos[FIRST].initial_weights, infos[FIRST].initial_weights_sha256),
+        weights_sha256=sum_of_members(members),
+        libraries=(),
+        seconds=sum(one.seconds for one in infos.values()),
+        scores={},
+        members=members,
+    )
+    scores = _score(order.out, info, dataset, parts)
+    info = msgspec.structs.replace(info, scores=scores.get("val"), test_scores=scores.get("test"))
+    save_info(order.out, info)
+    return info
+
+
+def cascade_of(folder: Path, info: RunInfo, members: Mapping[str, Run]) -> Cascade:
+    """The network of a cascade's run, put together from its opened members.
+
+    Raises:
+        RunError: they are not those of its tree.
+    """
+    tree, parents = _tree(info.recipe), members[FIRST].info.labels if FIRST in members else []
+    seconds = {parent: members.get(_second_folder(parent)) for parent in _deep(tree)}
+    if sorted(parents) != sorted(tree.parents) or None in seconds.values() or len(members) != 1 + len(seconds):
+        raise RunError(
+            f"{folder / RUN_NAME}: its members ({', '.join(members)}) are not those of its tree; train again"
+        )
+    found = {parent: run for parent, run in seconds.items() if run}
+    below = {parent: found[parent].info.labels if parent in found else tree.parents[parent] for parent in parents}
+    return Cascade(
+        members[FIRST].as_trained(),
+        {parents.index(parent): run.as_trained() for parent, run in found.items()},
+        [[info.labels.index(label) for label in below[parent]] for parent in parents],
+    )
+
+
+def _check_order(order: Order) -> None:
+    recipe = order.recipe
+    refuse_parts(recipe, _UNUSED, "write it into the recipes of its stages")
+    order.check_members(())
+    if order.teachers or order.start:
+        raise ConfigError(f"recipe {recipe.name!r}: a cascade takes no --teacher and no --from; give --weights")
+    if _tree(recipe).weight != TreeSpec(parents=_tree(recipe).parents).weight:
+        raise ConfigError(f"recipe {recipe.name!r}: tree.weight means nothing to a cascade; remove it")
+
+
+def _stages(order: Order) -> list[_Stage]:
+    """Every network to train, the first stage first.
+
+    Raises:
+        ConfigError: a stage's recipe says what the cascade's must say, or the two see pictures in different ways.
+    """
+    recipe, tree = order.recipe, _tree(order.recipe)
+    assert recipe.cascade is not None
+    first, second = order.named_recipe(recipe.cascade.first), order.named_recipe(recipe.cascade.second)
+    for one in (first, second):
+        if one.kind != "network" or one.text:
+            raise ConfigError(f"recipe {one.name!r}: a cascade's stages are networks that look at pictures alone")
+        if one.split != SplitSpec() or one.labels != LabelMap() or one.tree:
+            raise ConfigError(
+                f"recipe {one.name!r}: [split], [labels] and [tree] of a stage are its cascade's; move them to "
+                f"{recipe.name!r}"
+            )
+    if first.input != second.input or recipe.input not in (None, first.input):
+        raise ConfigError(f"recipe {recipe.name!r}: both stages must have the same [input], since they share a picture")
+    children = {label: parent for parent, labels in tree.parents.items() for label in labels}
+    stages = [_Stage(FIRST, _stage_recipe(recipe, FIRST, first, LabelMap(merge=tree.parents)))]
+    for parent in _deep(tree):
+        others = LabelMap(drop=[label for label, its in children.items() if its != parent])
+        folder = _second_folder(parent)
+        stages.append(_Stage(folder, _stage_recipe(recipe, folder, second, others), parent))
+    if len({stage.folder for stage in stages}) < len(stages):
+        raise ConfigError(f"recipe {recipe.name!r}: tree.parents has names too much alike for folders; rename one")
+    return stages
+
+
+def _stage_recipe(cascade: Recipe, folder: str, own: Recipe, labels: LabelMap) -> Recipe:
+    # The parts are in the data: a part that they lack, because the cascade's recipe keeps none, stays empty.
+    nothing = SplitSpec(seed=cascade.split.seed, val_fraction=0.0, test_fraction=0.0)
+    return msgspec.structs.replace(own, name=f"{cascade.name}/{folder}", labels=labels, split=nothing)
+
+
+def _write_data(order: Order, dataset: Dataset, parts: dict[Part, list[Photo]]) -> Path:
+    """Write down what all stages are trained on.
+
+    Raises:
+        RunError: `out` holds something else already.
+    """
+    out, path = order.out, order.out / DATA_NAME
+    if (out / RUN_NAME).exists():
+        raise RunError(f"{out}: holds a finished run; choose another --out")
+    if not order.resume and out.exists() and any(out.iterdir()):
+        more = "; --resume goes on with the unfinished training in it" if path.exists() else ""
+        raise RunError(f"{out}: is not empty; choose another --out or remove it first{more}")
+    if order.resume and not path.exists():
+        raise RunError(f"{out}: nothing to resume (no {DATA_NAME}); train without --resume")
+    fresh = out / f".{DATA_NAME}"
+    write_table(fresh, dataset, parts)
+    if order.resume and path.read_bytes() != fresh.read_bytes():
+        fresh.unlink()
+        raise RunError(f"{path}: another split or other data than this training's; give what it was started with")
+    os.replace(fresh, path)
+    return path
+
+
+def _train(stage: _Stage, order: Order, data: Path) -> RunInfo:
+    """The stage's run: as it is if it is finished, else trained."""
+    folder = order.out / stage.folder
+    if (folder / RUN_NAME).exists():
+        info = open_run(folder).info
+        _check_finished(stage, order, data, info)
+        return info
+    unfinished = (folder / CHECKPOINT_NAME).exists()
+    if folder.exists() and not unfinished:  # stopped before its first epoch ended: nothing in it is worth keeping
+        shutil.rmtree(folder)
+    with order.watch(stage.recipe) as watcher:
+        return fit(stage.recipe, data, folder, watcher, order.weights, resume=unfinished)
+
+
+def _check_finished(stage: _Stage, order: Order, data: Path, info: RunInfo) -> None:
+    fingerprint = open_dataset(data, label_map=stage.recipe.labels).fingerprint()
+    weights = sha256_of(order.weights) if order.weights else ""
+    if (info.recipe, info.data_fingerprint, info.initial_weights_sha256) != (stage.recipe, fingerprint, weights):
+        raise RunError(
+            f"{order.out / stage.folder}: was trained by another recipe, on other pictures or from other weights; give "
+            "what it was started with, or another --out"
+        )
+
+
+def _score(out: Path, info: RunInfo, dataset: Dataset, parts: dict[Part, list[Photo]]) -> dict[Part, Scores]:
+    network, reader = cascade_of(out, info, open_members(out, info)).eval(), reader_of(info.recipe, None)
+    held_out: tuple[Part, ...] = ("val", "test")
+    return {part: validate(network, reader, dataset, parts[part])[0] for part in held_out if parts[part]}
+
+
+def _tree(recipe: Recipe) -> TreeSpec:
+    assert recipe.tree is not None  # a recipe with [cascade] has one
+    return recipe.tree
+
+
+def _deep(tree: TreeSpec) -> list[str]:
+    """The parents that need a second stage."""
+    return [parent for parent, labels in tree.parents.items() if len(labels) > 1]
+
+
+def _second_folder(parent: str) -> str:
+    return f"second-{re.sub(r'[^A-Za-z0-9_-]+', '_', parent)}"

@@ -1,0 +1,129 @@
+"""Logistic regression on a frozen encoder's embeddings (Radford et al. 2021, section 3.2)."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from torch import nn
+
+from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open_dataset, split
+from waste_edge.errors import ConfigError, DataError, UserError
+from waste_edge.evaluation.evaluate import truth_of
+from waste_edge.files.atomic import folder_in_one_piece
+from waste_edge.imaging.preprocess import InputSpec
+from waste_edge.metrics.classification import Scores, score, softmax
+from waste_edge.training.composites.common import OF_VIEWS, alone, check_pictures, info_of, refuse_parts
+from waste_edge.training.composites.embeddings import embed_photos
+from waste_edge.training.input_pipeline.inputs import Reader
+from waste_edge.training.networks.clip import ClipProbe, identity, load_encoder, save_encoder_config
+from waste_edge.training.recipe import ProbeSpec
+from waste_edge.training.runs import RunInfo, save_info, save_split, save_weights
+from waste_edge.training.train_request import Order
+
+_UNUSED = ("fit", "tree", *OF_VIEWS, "distill", "quantize_aware")
+_PARTS: tuple[Part, ...] = ("train", "val", "test")
+
+
+def fit_probe(order: Order) -> RunInfo:
+    """Fit a probe and leave a run that holds its encoder too, so that it can be opened anywhere.
+
+    Embeddings that are on disk already are not computed again, so a training that was stopped goes on where it was
+    by starting it anew; `order.resume` has nothing more to do.
+
+    Raises:
+        ConfigError, DataError, PictureError: one line naming what is wrong.
+        UserError: the encoder cannot be downloaded, `out` exists, or the regression did not converge.
+    """
+    recipe, began = order.recipe, time.monotonic()
+    assert recipe.probe is not None
+    alone(recipe)
+    order.check_of_others(())
+    refuse_parts(recipe, _UNUSED, "its encoder is frozen and sees each picture once: remove it")
+    with folder_in_one_piece(order.out) as folder:
+        dataset = group_near_duplicates(open_dataset(order.data, label_map=recipe.labels))
+        parts = split(dataset, recipe.split)
+        check_pictures(recipe, order.data, dataset)
+        _check_labels(order.data, dataset, parts["train"])
+        encoder = load_encoder(recipe.probe)
+        _check_size(recipe.sees, encoder.config.image_size)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        network = ClipProbe(encoder, len(dataset.labels)).to(device)
+        photos = [photo for part in _PARTS for photo in parts[part]]
+        with order.bar("embedding") as progress:
+            rows = embed_photos(network, Reader(recipe.sees), photos, recipe.probe.batch_size, progress)
+        embedded = dict(zip((photo.key for photo in photos), rows, strict=True))
+        _regress(recipe.probe, network.classifier, *_rows(dataset, embedded, parts["train"]))
+        save_split(folder, parts)
+        save_encoder_config(folder, encoder)
+        scores = {
+            part: _score(network.classifier, dataset, *_rows(dataset, embedded, parts[part]))
+            for part in _PARTS[1:]
+            if parts[part]
+        }
+        begun = (f"{recipe.probe.encoder}{'' if recipe.probe.pretrained else ', random'}", identity(encoder))
+        sha256 = save_weights(folder, network)
+        libraries = ("transformers", "scikit-learn")
+        info = info_of(recipe, order.data, dataset, parts, begun, sha256, libraries, time.monotonic() - began, scores)
+        save_info(folder, info)
+    return info
+
+
+def linear_layer_of(regression: LogisticRegression, layer: nn.Linear) -> None:
+    """Write a fitted regression into a linear layer: softmax of its outputs gives the regression's probabilities.
+
+    Of two labels scikit-learn has one row, the second's log odds; each label gets half of it.
+    """
+    weight, bias = regression.coef_, regression.intercept_
+    if len(weight) == 1:
+        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(weight))
+        layer.bias.copy_(torch.from_numpy(bias))
+
+
+def _regress(spec: ProbeSpec, layer: nn.Linear, embeddings: NDArray[np.float32], truth: NDArray[np.int64]) -> None:
+    regression = LogisticRegression(C=spec.c, max_iter=spec.max_iter)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        try:
+            regression.fit(embeddings.astype(np.float64), truth)
+        except ConvergenceWarning as error:
+            raise UserError(
+                f"the regression did not converge in {spec.max_iter} steps; raise probe.max_iter or lower probe.c"
+            ) from error
+    linear_layer_of(regression, layer)
+
+
+def _rows(
+    dataset: Dataset, embedded: dict[str, NDArray[np.float32]], photos: Sequence[Photo]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Embeddings (N, F) of some photos, and their label indices."""
+    return np.stack([embedded[photo.key] for photo in photos]), truth_of(photos, dataset.labels)
+
+
+def _score(layer: nn.Linear, dataset: Dataset, embeddings: NDArray[np.float32], truth: NDArray[np.int64]) -> Scores:
+    with torch.inference_mode():
+        logits = layer(torch.from_numpy(embeddings).to(layer.weight.device)).cpu().numpy()
+    return score(softmax(logits), truth, dataset.labels)
+
+
+def _check_labels(data: Path, dataset: Dataset, train: Sequence[Photo]) -> None:
+    present = {photo.label for photo in train}
+    if absent := [label for label in dataset.labels if label not in present]:
+        raise DataError(f"{data}: no picture of {', '.join(absent)} to train on; add some, or drop the label")
+
+
+def _check_size(spec: InputSpec, size_px: object) -> None:
+    if (spec.width_px, spec.height_px) != (size_px, size_px):
+        raise ConfigError(
+            f"input.width_px and input.height_px must be {size_px}, which the encoder was trained at, "
+            f"got {spec.width_px} and {spec.height_px}"
+        )

@@ -1,0 +1,1 @@
+"""What is minimized, and the teachers that a student learns from."""

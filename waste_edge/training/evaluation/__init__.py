@@ -1,0 +1,1 @@
+"""Scoring of runs: whatever needs torch to answer."""

@@ -1,0 +1,117 @@
+"""Scoring a network in torch, through the same preprocessing and metrics as a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from waste_edge.dataset import Dataset, Photo, open_dataset
+from waste_edge.evaluation.evaluate import Outputs, PartChoice, Progress, choose_photos, truth_of, without_progress
+from waste_edge.imaging.preprocess import InputSpec
+from waste_edge.metrics.classification import Scores, score, softmax
+from waste_edge.training.input_pipeline.inputs import Reader, ask
+from waste_edge.training.networks import count_macs
+from waste_edge.training.recipe import Recipe
+from waste_edge.training.runs import Run, open_run
+
+
+def predict(
+    network: nn.Module, reader: Reader, photos: Sequence[Photo], progress: Progress = without_progress, batch: int = 32
+) -> Outputs:
+    """Logits (N, C) and features (N, F) of a network in evaluation mode, photos read as a device would."""
+    device = next((one.device for one in network.parameters()), torch.device("cpu"))
+    logits: list[NDArray[np.float32]] = []
+    features: list[NDArray[np.float32]] = []
+    with torch.inference_mode():
+        for start in range(0, len(photos), batch):
+            answer = ask(network, reader.read(photos[start : start + batch]).to(device))
+            logits.append(answer[0].float().cpu().numpy())
+            features.append(answer[1].float().cpu().numpy())
+            progress(min(start + batch, len(photos)), len(photos))
+    return Outputs(np.concatenate(logits), np.concatenate(features))
+
+
+def predict_logits(
+    network: nn.Module, photos: Sequence[Photo], spec: InputSpec, progress: Progress = without_progress, batch: int = 32
+) -> NDArray[np.float32]:
+    """Logits (N, C) of a network for pictures in evaluation mode."""
+    return predict(network, Reader(spec), photos, progress, batch).logits
+
+
+def answers_of_run(run: Run, photos: Sequence[Photo], progress: Progress = without_progress) -> Outputs:
+    """What a run says to photos: the one way to ask it, whatever its network reads."""
+    return predict(run.as_trained(), run.reader(), photos, progress)
+
+
+def timed_call_of_run(run: Run, photo: Photo) -> Callable[[], object]:
+    """One answer of a run's float network to a prepared photo on one thread, to be timed.
+
+    Not of the network under INT8 rounding: imitating that costs time which no deployed network takes.
+    """
+    inputs, network = run.reader().read([photo]), run.network.cpu()
+
+    def call() -> object:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with torch.inference_mode():
+                return ask(network, inputs)
+        finally:
+            torch.set_num_threads(threads)
+
+    return call
+
+
+def macs_of_run(run: Run) -> int:
+    """Multiply-accumulates of one answer of a run to a picture; 0 for a model that reads text."""
+    spec = run.info.recipe.input
+    return count_macs(run.network, spec.height_px, spec.width_px) if spec and run.tokenize is None else 0
+
+
+def validate(
+    network: nn.Module,
+    reader: Reader,
+    dataset: Dataset,
+    photos: Sequence[Photo],
+    progress: Progress = without_progress,
+    batch: int = 32,
+) -> tuple[Scores, float]:
+    """All scores of a network on some of a dataset's photos, and its mean cross entropy there."""
+    network.eval()
+    truth = truth_of(photos, dataset.labels)
+    probabilities = softmax(predict(network, reader, photos, progress, batch).logits)
+    loss = -np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)).mean()
+    return score(probabilities, truth, dataset.labels), float(loss)
+
+
+def evaluate_run(run: Path, data: Path, part: PartChoice, progress: Progress) -> tuple[Scores, str]:
+    """Score a run on a folder of photographs.
+
+    Args:
+        run: the run's folder.
+        data: labelled photographs.
+        part: `auto` is the run's own validation part if these are the run's own data, else all pictures.
+        progress: called with pictures done and their total.
+
+    Returns:
+        The scores, and in a sentence which pictures they were taken on.
+
+    Raises:
+        RunError, DataError: see `open_run` and `open_dataset`; also a part without pictures.
+    """
+    opened = open_run(run)
+    info = opened.info
+    dataset = open_dataset(data, info.labels, info.recipe.labels)
+    photos, protocol = choose_photos(dataset, part, info.recipe.split, info.data_fingerprint)
+    batch = scored_at_once(info.recipe)
+    return validate(opened.as_trained(), opened.reader(), dataset, photos, progress, batch)[0], protocol
+
+
+def scored_at_once(recipe: Recipe) -> int:
+    """How many pictures are scored together: no more than are trained together, for the memory's sake."""
+    return min(32, recipe.fit.batch_size) if recipe.fit else 32

@@ -1,0 +1,1 @@
+"""From photographs to batches: views, augmentation, tensors."""

@@ -1,0 +1,96 @@
+"""Which views make a batch, and who reads them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader
+from torch.utils.data.distributed import DistributedSampler
+from torchvision.transforms import v2
+
+from waste_edge.errors import DataError
+from waste_edge.training.input_pipeline.views import Batch, TrainingViews
+from waste_edge.training.loop.distributed import Crew, processes_here
+from waste_edge.training.recipe import AugmentSpec, FitSpec
+
+
+class Shuffle(DistributedSampler[Any]):
+    """This process's views of an epoch, in the epoch's own order, each as (epoch, number): see `TrainingViews`."""
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        for number in super().__iter__():
+            yield self.epoch, number
+
+
+def make_batches(views: TrainingViews, spec: FitSpec, crew: Crew) -> tuple[DataLoader[Batch], Shuffle]:
+    """What the loop runs over, and what has to be told of each epoch.
+
+    Raises:
+        DataError: there are too few pictures for so many processes.
+    """
+    shuffle = Shuffle(views, crew.size, crew.rank, shuffle=True, seed=spec.seed)
+    if len(shuffle) < 2:
+        raise DataError(f"{len(views)} pictures to train on in {crew.size} processes: each needs 2; start fewer")
+    workers = min(spec.workers, cores() // processes_here())
+    loader: DataLoader[Batch] = DataLoader(
+        views,  # type: ignore[arg-type]
+        spec.batch_size,
+        sampler=shuffle,
+        collate_fn=views.collate,
+        # A last batch of one picture would have no variance for batch norm to divide by.
+        drop_last=len(shuffle) % spec.batch_size == 1,
+        num_workers=workers,
+        persistent_workers=workers > 0,  # they keep the pictures they decoded
+        worker_init_fn=_alone,
+        # Of its own: it draws once for each set of workers, and a resumed training makes one set more.
+        generator=torch.Generator().manual_seed(spec.seed),
+    )
+    views.share_room(max(1, workers) * processes_here())
+    return loader, shuffle
+
+
+def mixing(spec: AugmentSpec, classes: int) -> nn.Module | None:
+    """mixup or CutMix on whole batches, giving shares of labels."""
+    kinds: list[nn.Module] = []
+    if spec.mixup:
+        kinds.append(v2.MixUp(alpha=spec.mixup, num_classes=classes))
+    if spec.cutmix:
+        kinds.append(v2.CutMix(alpha=spec.cutmix, num_classes=classes))
+    return v2.RandomChoice(kinds) if kinds else None
+
+
+def mixed(pixels: Tensor, truth: Tensor, classes: int, mixing: nn.Module | None) -> tuple[Tensor, Tensor]:
+    """A batch with shares of labels (B, C): mixed where there is a label, equal shares where there is none.
+
+    Args:
+        pixels: (B, 3, H, W).
+        truth: label indices (B,), -1 for no label.
+        classes: C.
+        mixing: see `mixing`; None mixes nothing.
+    """
+    known = truth >= 0
+    shares = torch.full((len(truth), classes), 1 / classes, device=truth.device)
+    if not known.any():
+        return pixels, shares
+    shares[known] = functional.one_hot(truth[known], classes).to(shares.dtype)
+    if mixing:
+        seen, shares[known] = mixing(pixels[known], truth[known])
+        pixels = pixels.clone(memory_format=torch.channels_last)
+        pixels[known] = seen
+    return pixels, shares
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _alone(_worker: int) -> None:
+    """OpenCV's threads do not survive the fork that makes a worker."""
+    cv2.setNumThreads(0)

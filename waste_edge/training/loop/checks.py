@@ -1,0 +1,47 @@
+"""What is looked at before a training begins: where it is to leave its run, and what there is to learn from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from waste_edge.dataset import Dataset, Part, Photo
+from waste_edge.errors import ConfigError, DataError, RunError
+from waste_edge.training.distillation.losses import check_tree
+from waste_edge.training.loop.checkpoint import CHECKPOINT_NAME
+from waste_edge.training.recipe import Recipe
+from waste_edge.training.runs import RUN_NAME, SPLIT_NAME
+
+
+def check_out(out: Path, resume: bool) -> None:
+    """Raise RunError unless a training can begin, or go on, in a folder."""
+    if (out / RUN_NAME).exists():
+        raise RunError(f"{out}: holds a finished run; choose another --out")
+    if out.exists() and not out.is_dir():
+        raise RunError(f"{out}: is a file; choose another --out")
+    # A kill may leave temporary files, and before the first checkpoint nothing but the split.
+    held = {entry.name for entry in out.iterdir() if not entry.name.startswith(".")} if out.exists() else set()
+    unfinished = bool(held & {CHECKPOINT_NAME, SPLIT_NAME})
+    if not resume and held:
+        more = "; --resume goes on with the unfinished training in it" if unfinished else ""
+        raise RunError(f"{out}: is not empty; choose another --out or remove it first{more}")
+    if resume and not unfinished and (held or not out.exists()):
+        raise RunError(f"{out}: nothing to resume (no {CHECKPOINT_NAME}); train without --resume")
+
+
+def check_parts(recipe: Recipe, data: Path, dataset: Dataset, parts: dict[Part, list[Photo]]) -> None:
+    """Raise ConfigError or DataError unless a recipe can learn from these data."""
+    if len(parts["train"]) < 2:
+        raise DataError(f"{data}: {len(parts['train'])} pictures to train on; at least 2 are needed")
+    if recipe.input and not dataset.has_pictures:
+        raise DataError(f"{data}: texts without pictures, and recipe {recipe.name!r} looks at pictures")
+    if recipe.text and recipe.text.source == "column" and not dataset.has_text:
+        raise DataError(
+            f"{data}: has no texts, and recipe {recipe.name!r} reads them; text.source = 'file_name' reads names"
+        )
+    if recipe.trained.needs_validation and not parts["val"]:
+        raise ConfigError(
+            f"recipe {recipe.name!r}: fit.schedule, stop_after or keep look at the validation loss, but the "
+            "validation part is empty; raise split.val_fraction"
+        )
+    if recipe.tree:
+        check_tree(recipe.tree, dataset.labels)

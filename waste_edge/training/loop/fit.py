@@ -1,0 +1,236 @@
+"""One training: from photographs and a recipe to a finished run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import torch
+from torch import Tensor, nn
+
+from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open_dataset, split
+from waste_edge.files.atomic import sha256_of
+from waste_edge.files.resources import commit_of_code
+from waste_edge.files.strict import to_json
+from waste_edge.training.data.leakage import find_leaks
+from waste_edge.training.distillation.losses import Objective, tree_matrix
+from waste_edge.training.distillation.teachers import Teachers, check_teachers
+from waste_edge.training.evaluation.evaluate import scored_at_once, validate
+from waste_edge.training.input_pipeline.augmentation import augmentation, no_augmentation
+from waste_edge.training.input_pipeline.views import Grounds, TrainingViews, render_strangers, render_views
+from waste_edge.training.loop.checkpoint import CHECKPOINT_NAME
+from waste_edge.training.loop.checks import check_out, check_parts
+from waste_edge.training.loop.distributed import Crew, crew
+from waste_edge.training.loop.failures import troubles_in_words
+from waste_edge.training.loop.initialization import Start, check_start, starting_network
+from waste_edge.training.loop.seeding import seed_epoch
+from waste_edge.training.loop.training_loop import CURVES_NAME, METRICS_NAME, Job, Loop, Trained, Watcher
+from waste_edge.training.networks import feature_count
+from waste_edge.training.networks.layers import channels_last
+from waste_edge.training.quantization_aware.fake_quantization import float_network
+from waste_edge.training.recipe import Recipe
+from waste_edge.training.runs import (
+    WEIGHTS_NAME,
+    Run,
+    RunInfo,
+    library_versions,
+    open_run,
+    reader_of,
+    rebuilt,
+    save_info,
+    save_split,
+)
+
+
+def fit(
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    watcher: Watcher,
+    weights: Path | None = None,
+    teachers: Sequence[Run] = (),
+    start: Run | None = None,
+    resume: bool = False,
+) -> RunInfo:
+    """Train a network by a recipe and leave a run in `out`.
+
+    Args:
+        recipe: see `Recipe`; its `distill` part is used when there are teachers.
+        data: folder or CSV of labelled photographs.
+        out: the run's folder; it must not hold a run already.
+        watcher: told of every step and epoch.
+        weights: safetensors file to start from.
+        teachers: finished runs with the same labels; several answer together.
+        start: a finished run of the same network to go on from, instead of `weights`; a recipe with a
+            `quantize_aware` part needs one.
+        resume: go on with the unfinished training in `out`, to the very weights it would have had.
+
+    Raises:
+        ConfigError, DataError, RunError, PictureError: one line naming what is wrong.
+        UserError: the loss stopped being a number, or there was not enough memory.
+    """
+    with crew() as together, troubles_in_words(recipe):
+        check_out(out, resume)
+        together.wait()  # before one of them begins to write
+        dataset = group_near_duplicates(open_dataset(data, label_map=recipe.labels))
+        check_teachers(recipe, teachers, dataset)
+        check_start(recipe, start, weights, dataset)
+        parts = split(dataset, recipe.split)
+        check_parts(recipe, data, dataset, parts)
+        seed_epoch(recipe.trained.seed, 0)
+        begun = starting_network(recipe, dataset.labels, weights, start)
+        job = _gather(recipe, begun, teachers, dataset, parts, together)
+        leaks = _warned_of_leaks(recipe, dataset, watcher) if together.leads else []
+        if together.leads:
+            _begin(out, begun, parts)
+        trained = Loop(job, out, watcher, together).run(resume)
+        if together.leads:
+            _finish(job, begun, parts, data, out, trained, leaks)
+        together.wait()
+        return open_run(out).info
+
+
+def _warned_of_leaks(recipe: Recipe, dataset: Dataset, watcher: Watcher) -> list[str]:
+    """What a text alone gives away, told before any accuracy is; for pictures alone `evaluate` and `compare` look."""
+    if not recipe.text:
+        return []
+    leaks = [leak.sentence for leak in find_leaks(dataset) if leak.source == recipe.text.source]
+    for sentence in leaks:
+        watcher.warn(sentence)
+    return leaks
+
+
+def _begin(out: Path, begun: Start, parts: dict[Part, list[Photo]]) -> None:
+    """Make the run's folder; what an earlier process left half written in it goes."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name in (CHECKPOINT_NAME, WEIGHTS_NAME, CURVES_NAME, METRICS_NAME):
+        for left in out.glob(f".{name}.*"):
+            left.unlink()
+    save_split(out, parts)
+    begun.save_beside(out)
+
+
+def _gather(
+    recipe: Recipe,
+    begun: Start,
+    teachers: Sequence[Run],
+    dataset: Dataset,
+    parts: dict[Part, list[Photo]],
+    together: Crew,
+) -> Job:
+    """Views, networks and loss, these where they will be computed."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.backends.cudnn.deterministic = True  # a resumed training is the uninterrupted one on a GPU too
+    reader = reader_of(recipe, begun.tokenize)
+    wise = Teachers(teachers, device) if teachers else None
+    size_px = _view_size(recipe)
+    rendered = render_views(recipe.rendered, dataset.labels, size_px) + render_strangers(recipe.strangers, size_px)
+    grounds = Grounds(recipe.backgrounds, size_px) if recipe.backgrounds.share else None
+    seed = recipe.trained.seed
+    read_in_training = wise.reading_for(reader) if wise else reader
+    sets = recipe.augment.view_sets
+    views = TrainingViews(
+        dataset, parts["train"], rendered, _augmentation(recipe), read_in_training, seed, grounds, sets
+    )
+    network = channels_last(begun.network.to(device))
+    return Job(
+        recipe=recipe,
+        network=network,
+        objective=_objective(recipe, views, dataset, network, wise).to(device),
+        teachers=wise,
+        views=views,
+        reader=reader,
+        dataset=dataset,
+        validation=parts["val"],
+        device=device,
+        fingerprint=_fingerprint(recipe, dataset, begun, wise, together),
+    )
+
+
+def _objective(
+    recipe: Recipe, views: TrainingViews, dataset: Dataset, network: nn.Module, teachers: Teachers | None
+) -> Objective:
+    spec = recipe.trained
+    distill = recipe.distill if teachers else None
+    features = None
+    if distill and distill.method == "features" and teachers:
+        features = (feature_count(float_network(network)), feature_count(teachers.runs[0].network))
+    return Objective(
+        smoothing=spec.label_smoothing,
+        class_weights=_balanced(views.labels(), len(dataset.labels)) if spec.class_weights else None,
+        distill=distill,
+        features=features,
+        tree=tree_matrix(recipe.tree, dataset.labels) if recipe.tree else None,
+        tree_weight=recipe.tree.weight if recipe.tree else 0.0,
+    )
+
+
+def _balanced(labels: Sequence[int], classes: int) -> Tensor:
+    """Weights (C,) that make every label count alike: pictures / (labels * pictures of the label)."""
+    counts = torch.bincount(torch.tensor([label for label in labels if label >= 0]), minlength=classes)
+    return int(counts.sum()) / (classes * counts.clamp(min=1).to(torch.float32))
+
+
+def _augmentation(recipe: Recipe) -> Callable[[Tensor], Tensor] | None:
+    if recipe.input is None:
+        return None
+    return augmentation(recipe.augment, recipe.input) if recipe.augment.enabled else no_augmentation(recipe.input)
+
+
+def _finish(
+    job: Job,
+    begun: Start,
+    parts: dict[Part, list[Photo]],
+    data: Path,
+    out: Path,
+    trained: Trained,
+    leaks: list[str],
+) -> None:
+    """Write `run.json`, the run's last file, and remove what only an unfinished one needs."""
+    info = RunInfo(
+        schema=1,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        recipe=job.recipe,
+        labels=list(job.dataset.labels),
+        data=data.resolve().name,
+        data_fingerprint=job.dataset.fingerprint(),
+        grouped=job.dataset.grouped,
+        pictures={part: len(photos) for part, photos in parts.items()},
+        rendered_pictures=len(job.views) - len(parts["train"]),
+        initial_weights=begun.words,
+        initial_weights_sha256=begun.sha256,
+        teacher=job.teachers.words() if job.teachers else "",
+        weights_sha256=sha256_of(out / WEIGHTS_NAME),
+        libraries=library_versions(),
+        commit=commit_of_code(),
+        seconds=round(trained.seconds, 1),
+        scores=trained.scores,
+        ranges=trained.ranges,
+        leaks=leaks,
+    )
+    if parts["test"]:  # the one look at it, with the weights that were kept
+        kept = rebuilt(out, info)
+        network, batch = kept.as_trained(), scored_at_once(job.recipe)
+        test_scores, _ = validate(network, job.reader, job.dataset, parts["test"], batch=batch)
+        info = msgspec.structs.replace(info, test_scores=test_scores)
+    save_info(out, info)
+    (out / CHECKPOINT_NAME).unlink(missing_ok=True)
+
+
+def _fingerprint(recipe: Recipe, dataset: Dataset, begun: Start, teachers: Teachers | None, together: Crew) -> str:
+    """Tells this training from every other: a checkpoint is resumed by the one that wrote it alone.
+
+    How many workers read its pictures makes no difference to a training.
+    """
+    same = msgspec.structs.replace(recipe, fit=msgspec.structs.replace(recipe.trained, workers=0))
+    taught = teachers.words() if teachers else ""
+    words = [to_json(same), dataset.fingerprint(), begun.words, begun.sha256, taught, str(together.size)]
+    return hashlib.sha256("\0".join(words).encode()).hexdigest()
+
+
+def _view_size(recipe: Recipe) -> int:
+    """Rendered views are drawn larger than the input, as photographs are, so that crops of them are sharp."""
+    return max(recipe.input.width_px, recipe.input.height_px) * 8 // 5 if recipe.input else 0

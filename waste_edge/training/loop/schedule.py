@@ -1,0 +1,112 @@
+"""How the learning rate moves: by step, and for `plateau` by epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from torch import nn
+from torch.optim import AdamW
+
+from waste_edge.files.strict import Strict
+from waste_edge.training.recipe import FitSpec
+
+
+class RateState(Strict, frozen=True):
+    """What a checkpoint keeps of a learning rate; `least_loss` is None before a plateau's first epoch."""
+
+    steps: int
+    reduction: float
+    least_loss: float | None
+    waited: int
+
+
+def make_optimizer(network: nn.Module, extra: nn.Module, spec: FitSpec) -> AdamW:
+    """AdamW over a network and what is trained beside it.
+
+    Weight decay is for matrices and kernels; biases and batch norms it would only harm. The head, which starts at
+    random, may have a learning rate of its own.
+    """
+    head_rate = spec.head_learning_rate or spec.learning_rate
+    named = [(name, one) for name, one in network.named_parameters() if one.requires_grad]
+    head = [one for name, one in named if _is_head(name)] + list(extra.parameters())
+    body = [one for name, one in named if not _is_head(name)]
+    groups = []
+    for parameters, rate in ((body, spec.learning_rate), (head, head_rate)):
+        for decayed in (True, False):
+            chosen = [one for one in parameters if (one.ndim > 1) == decayed]
+            if chosen:
+                decay = spec.weight_decay if decayed else 0.0
+                groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
+    return AdamW(groups, lr=spec.learning_rate)
+
+
+class LearningRate:
+    """Sets the optimizer's rates: by step the warm-up and the fall, by epoch the plateau's reductions.
+
+    torch's schedulers each own the rate, so a warm-up and a plateau cannot be put together from them.
+    """
+
+    def __init__(self, optimizer: AdamW, spec: FitSpec, steps_per_epoch: int) -> None:
+        self._optimizer = optimizer
+        self._spec = spec
+        self._factor = _factor(spec, steps_per_epoch)
+        self._bases = [float(group["lr"]) for group in optimizer.param_groups]
+        self._steps = 0
+        self._reduction = 1.0
+        self._least_loss = math.inf
+        self._waited = 0
+        self._set()
+
+    def step(self) -> None:
+        """A batch is done."""
+        self._steps += 1
+        self._set()
+
+    def epoch(self, validation_loss: float | None) -> None:
+        """An epoch is done; a `plateau` schedule waits for the loss to fall, and then lowers the rate."""
+        if self._spec.schedule != "plateau" or validation_loss is None:
+            return
+        if validation_loss < self._least_loss:
+            self._least_loss, self._waited = validation_loss, 0
+            return
+        self._waited += 1
+        if self._waited > self._spec.plateau_epochs:
+            self._reduction, self._waited = self._reduction * self._spec.plateau_factor, 0
+            self._set()
+
+    def state(self) -> RateState:
+        """What a checkpoint keeps."""
+        least = self._least_loss if math.isfinite(self._least_loss) else None
+        return RateState(steps=self._steps, reduction=self._reduction, least_loss=least, waited=self._waited)
+
+    def restore(self, state: RateState) -> None:
+        """Go on from `state()`."""
+        self._steps, self._reduction, self._waited = state.steps, state.reduction, state.waited
+        self._least_loss = math.inf if state.least_loss is None else state.least_loss
+        self._set()
+
+    def _set(self) -> None:
+        for group, base in zip(self._optimizer.param_groups, self._bases, strict=True):
+            group["lr"] = base * self._factor(self._steps) * self._reduction
+
+
+def _is_head(name: str) -> bool:
+    parts = name.split(".")
+    return "classifier" in parts or parts[0] == "projection"
+
+
+def _factor(spec: FitSpec, steps_per_epoch: int) -> Callable[[int], float]:
+    """From step to learning-rate factor; the cosine is that of Loshchilov and Hutter 2017, without restarts."""
+    total = spec.epochs * steps_per_epoch
+    warmup = min(total, round(spec.warmup_epochs * steps_per_epoch))
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        progress = (step - warmup) / max(1, total - warmup)
+        if spec.schedule == "cosine":
+            return 0.5 * (1 + math.cos(math.pi * progress))
+        return 1 - progress if spec.schedule == "linear" else 1.0
+
+    return factor

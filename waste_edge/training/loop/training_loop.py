@@ -1,0 +1,296 @@
+"""The one training loop: for pictures, text and both, with and without a teacher, on one process or several."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from waste_edge.dataset import Dataset, Photo
+from waste_edge.errors import UserError
+from waste_edge.files.atomic import write_atomically
+from waste_edge.metrics.classification import Scores
+from waste_edge.training.distillation.losses import Objective, Outputs
+from waste_edge.training.distillation.teachers import Teachers
+from waste_edge.training.evaluation.evaluate import scored_at_once, validate
+from waste_edge.training.input_pipeline.batches import make_batches, mixed, mixing
+from waste_edge.training.input_pipeline.inputs import Inputs, Reader
+from waste_edge.training.input_pipeline.views import Batch, TrainingViews
+from waste_edge.training.loop.checkpoint import CHECKPOINT_NAME, EpochLine, Progress, load_checkpoint, save_checkpoint
+from waste_edge.training.loop.distributed import Crew, OtherProcessError
+from waste_edge.training.loop.plots import plot_curves
+from waste_edge.training.loop.schedule import LearningRate, make_optimizer
+from waste_edge.training.loop.seeding import seed_epoch
+from waste_edge.training.networks import normalize
+from waste_edge.training.quantization_aware.fake_quantization import FakeQuantized, TrainedRange, float_network
+from waste_edge.training.recipe import FitSpec, Recipe
+from waste_edge.training.runs import save_weights
+
+METRICS_NAME, CURVES_NAME = "metrics.jsonl", "curves.png"
+
+
+class Watcher(Protocol):
+    """Who is told how training goes: a progress bar, a test."""
+
+    def warn(self, sentence: str) -> None:
+        """What has to be known before the first accuracy is."""
+
+    def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
+        """One batch is done, or looked at again after a stop; `epoch` and `step` count from 1."""
+
+    def epoch(self, epoch: int, loss: float, scores: Scores | None) -> None:
+        """One epoch is done; `scores` on the validation part if there is one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What the loop needs, gathered; `fingerprint` tells it from every other job."""
+
+    recipe: Recipe
+    network: nn.Module
+    objective: Objective
+    teachers: Teachers | None
+    views: TrainingViews
+    reader: Reader
+    dataset: Dataset
+    validation: list[Photo]
+    device: torch.device
+    fingerprint: str
+
+    @property
+    def fit(self) -> FitSpec:
+        return self.recipe.trained
+
+
+@dataclass
+class _State:
+    """How far the training is."""
+
+    lines: list[EpochLine] = field(default_factory=list)
+    best_epoch: int = 0
+    least_loss: float = math.inf
+    scores: Scores | None = None
+    ranges: list[TrainedRange] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training came to: of the weights that were kept, and how long it took in all."""
+
+    scores: Scores | None
+    ranges: list[TrainedRange]
+    seconds: float
+
+
+class Loop:
+    """Trains a job, epoch by epoch; after each one the checkpoint, the metrics and the curves are on disk."""
+
+    def __init__(self, job: Job, out: Path, watcher: Watcher, crew: Crew) -> None:
+        self._job, self._out, self._watcher, self._crew = job, out, watcher, crew
+        spec = job.fit
+        self._loader, self._shuffle = make_batches(job.views, spec, crew)
+        self._average = _average(job.network, spec.ema_decay)
+        self._optimizer = make_optimizer(job.network, job.objective, spec)
+        self._rate = LearningRate(self._optimizer, spec, len(self._loader))
+        self._mixing = mixing(job.recipe.augment, len(job.dataset.labels))
+        self._trained = crew.joined(torch.compile(job.network) if spec.compile else job.network)  # type: ignore[arg-type]
+        self._objective = crew.joined(job.objective)
+        self._state = _State()
+
+    def run(self, resume: bool) -> Trained:
+        """All epochs that are left; a training that was stopped before its first checkpoint begins again.
+
+        Raises:
+            RunError: a damaged checkpoint, or one of another job.
+            UserError: the loss stopped being a number.
+        """
+        if resume and (self._out / CHECKPOINT_NAME).is_file():
+            self._restore()
+            self._recall()
+        elif isinstance(self._job.network, FakeQuantized):
+            self._job.network.observe(self._some_pixels(self._job.network.spec.observe_batches))
+        for epoch in range(len(self._state.lines) + 1, self._job.fit.epochs + 1):
+            if self._waited_long_enough():
+                break
+            began = time.monotonic()
+            seed_epoch(self._job.fit.seed, epoch, self._crew.rank)
+            self._shuffle.set_epoch(epoch)
+            self._finish_epoch(epoch, self._one_epoch(epoch), began)
+        return Trained(self._state.scores, self._state.ranges, self._state.seconds)
+
+    def _one_epoch(self, epoch: int) -> float:
+        """One pass over the training views; returns the mean loss."""
+        job, steps, total = self._job, len(self._loader), 0.0
+        job.network.train()
+        if job.fit.freeze_batch_norm:
+            for module in job.network.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        for step, batch in enumerate(self._loader, start=1):
+            if isinstance(job.network, FakeQuantized):
+                job.network.advance(epoch - 1 + (step - 1) / steps)
+            loss = self._loss(batch, epoch)
+            own = float(loss.detach())
+            value = self._crew.mean(own)
+            if not math.isfinite(value):
+                raise self._no_number(own, epoch, step, batch)
+            self._optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            if job.fit.clip_norm:
+                nn.utils.clip_grad_norm_([*job.network.parameters(), *job.objective.parameters()], job.fit.clip_norm)
+            self._optimizer.step()
+            self._rate.step()
+            if self._average:
+                self._average.update_parameters(float_network(job.network))
+            total += value
+            self._watcher.step(epoch, step, steps, value)
+        return total / steps
+
+    def _loss(self, batch: Batch, epoch: int) -> Tensor:
+        job = self._job
+        inputs, truth = self._inputs(batch), batch.truth.to(job.device)
+        if self._mixing or (truth < 0).any():
+            pixels, truth = mixed(inputs.pixels, truth, len(job.dataset.labels), self._mixing)
+            inputs = inputs._replace(pixels=pixels)
+        with self._precision():
+            wisdom = self._wisdom(inputs, batch, epoch)
+            reads = getattr(job.network, "reads", ("pixels",))
+            logits, features = self._trained(*(getattr(inputs, name) for name in reads))
+        loss: Tensor = self._objective((logits.float(), features.float()), truth, wisdom)
+        return loss
+
+    def _wisdom(self, inputs: Inputs, batch: Batch, epoch: int) -> Outputs | None:
+        """What the teachers say; of strangers they know no more than chance, whatever they say."""
+        if self._job.teachers is None:
+            return None
+        logits, features = self._job.teachers.answer(inputs, self._known(batch, epoch))
+        strange = batch.truth.to(logits.device) < 0
+        return logits.masked_fill(strange[:, None], 0.0), features
+
+    def _known(self, batch: Batch, epoch: int) -> list[tuple[int, int]]:
+        """By what a teacher knows these views again; nothing if they never come again."""
+        return [self._job.views.turn(epoch, number) for number in batch.numbers] if self._views_come_again else []
+
+    @property
+    def _views_come_again(self) -> bool:
+        return bool(self._job.views.sets and not self._mixing)
+
+    def _recall(self) -> None:
+        """After a stop, hear again what the teachers said of views that come again, in the batches of that time.
+
+        In other batches the last bits of an answer are others, and so would the training be.
+        """
+        done = self._state.lines[: self._job.views.sets]
+        if self._job.teachers is None or not self._views_come_again:
+            return
+        self._watcher.warn(f"the teachers are asked again about the views of the first {len(done)} epochs")
+        for epoch, line in enumerate(done, start=1):
+            self._shuffle.set_epoch(epoch)
+            for step, batch in enumerate(self._loader, start=1):
+                with self._precision():
+                    self._wisdom(self._inputs(batch), batch, epoch)
+                self._watcher.step(epoch, step, len(self._loader), line.loss)
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self._job.device.type, torch.bfloat16, enabled=self._job.fit.precision == "bf16")
+
+    def _inputs(self, batch: Batch) -> Inputs:
+        pixels = normalize(batch.pixels) if batch.pixels.ndim == 4 else batch.pixels
+        return Inputs(pixels, batch.tokens, batch.mask).to(self._job.device)
+
+    def _finish_epoch(self, epoch: int, loss: float, began: float) -> None:
+        """Validate, keep what is to be kept, and put everything on disk; all processes agree on what follows."""
+        state, spec = self._state, self._job.fit
+        kept = self._average.module if self._average else self._job.network
+        scores, val_loss = None, None
+        if self._crew.leads and self._job.validation:
+            batch = scored_at_once(self._job.recipe)
+            scores, val_loss = validate(kept, self._job.reader, self._job.dataset, self._job.validation, batch=batch)
+        if self._job.validation:
+            val_loss = self._crew.agreed(val_loss if val_loss is not None else math.nan)
+        rate = float(self._optimizer.param_groups[0]["lr"])
+        self._rate.epoch(val_loss)
+        better = val_loss is not None and val_loss < state.least_loss
+        if better and val_loss is not None:
+            state.least_loss, state.best_epoch = val_loss, epoch
+        keep = better or spec.keep == "last" or epoch == 1
+        if keep:
+            state.scores = scores
+            state.ranges = kept.trained_ranges() if isinstance(kept, FakeQuantized) else []
+        seconds = round(time.monotonic() - began, 1)
+        state.seconds += seconds
+        accuracy = scores.accuracy if scores else None
+        state.lines.append(EpochLine(epoch=epoch, loss=loss, val_loss=val_loss, val_accuracy=accuracy,
+                                     learning_rate=rate, seconds=seconds))  # fmt: skip
+        if self._crew.leads:
+            if keep:
+                save_weights(self._out, float_network(kept))
+            self._write()
+            self._watcher.epoch(epoch, loss, scores)
+        self._crew.wait()
+
+    def _write(self) -> None:
+        state = self._state
+        text = "".join(f"{msgspec.json.encode(line).decode()}\n" for line in state.lines)
+        write_atomically(self._out / METRICS_NAME, text)
+        losses = [line.loss for line in state.lines]
+        plot_curves(self._out / CURVES_NAME, self._job.recipe.name, losses, [one.val_accuracy for one in state.lines])
+        progress = Progress(
+            job=self._job.fingerprint,
+            lines=state.lines,
+            schedule=self._rate.state(),
+            best_epoch=state.best_epoch,
+            least_loss=state.least_loss if math.isfinite(state.least_loss) else None,
+            scores=state.scores,
+            ranges=state.ranges,
+            seconds=state.seconds,
+        )
+        save_checkpoint(self._out, progress, self._modules(), self._optimizer)
+
+    def _restore(self) -> None:
+        """Go on after the last epoch that was finished."""
+        done = load_checkpoint(self._out, self._job.fingerprint, self._modules(), self._optimizer)
+        self._rate.restore(done.schedule)
+        least = math.inf if done.least_loss is None else done.least_loss
+        self._state = _State(list(done.lines), done.best_epoch, least, done.scores, done.ranges, done.seconds)
+        if isinstance(self._job.network, FakeQuantized):
+            self._job.network.resume()
+
+    def _modules(self) -> dict[str, nn.Module]:
+        modules = {"network": self._job.network, "objective": self._job.objective}
+        return modules | {"average": self._average} if self._average else modules
+
+    def _waited_long_enough(self) -> bool:
+        patience = self._job.fit.stop_after
+        return bool(patience and self._job.validation and len(self._state.lines) - self._state.best_epoch >= patience)
+
+    def _some_pixels(self, batches: int) -> Iterator[Tensor]:
+        """Pixels of the first batches of one pass."""
+        for batch in islice(self._loader, batches):
+            yield self._inputs(batch).pixels
+
+    def _no_number(self, own: float, epoch: int, step: int, batch: Batch) -> Exception:
+        if math.isfinite(own):
+            return OtherProcessError("the loss of another process is no number")
+        names = ", ".join(self._job.views.name(number) for number in batch.numbers[:3])
+        return UserError(
+            f"training stopped: the loss is {own} in epoch {epoch}, batch {step} ({names}, ...); "
+            f"lower fit.learning_rate (now {self._job.fit.learning_rate}) or set fit.clip_norm = 1.0"
+        )
+
+
+def _average(network: nn.Module, decay: float) -> AveragedModel | None:
+    if not decay:
+        return None
+    return AveragedModel(float_network(network), multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)  # type: ignore[no-untyped-call]

@@ -1,0 +1,1 @@
+"""Training with the rounding that INT8 will do."""

@@ -1,0 +1,74 @@
+"""What a training is told to do, whatever kind of model its recipe describes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from waste_edge.errors import ConfigError
+from waste_edge.evaluation.evaluate import Progress, without_progress
+from waste_edge.training.loop.training_loop import Watcher
+from waste_edge.training.recipe import Recipe, read_recipe
+from waste_edge.training.runs import Run
+
+Bar = Callable[[str], AbstractContextManager[Progress]]  # a progress bar of this title
+Watch = Callable[[Recipe], AbstractContextManager[Watcher]]  # who is told, of each network, how its training goes
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """A recipe, and all that the command line says beside it; see `fit` for what a network does with it.
+
+    Attributes:
+        watch: gives the watcher of each network that is trained.
+        bar: gives the progress bar of what is not the training of a network.
+        beside: folder of the recipe's file, where the recipes that it names may be.
+        members: finished runs to take instead of training that part of a model put together from others.
+    """
+
+    recipe: Recipe
+    data: Path
+    out: Path
+    watch: Watch
+    bar: Bar = lambda title: nullcontext(without_progress)
+    beside: Path = Path()
+    weights: Path | None = None
+    teachers: Sequence[Run] = ()
+    start: Run | None = None
+    members: dict[str, Path] = field(default_factory=dict)
+    resume: bool = False
+
+    def named_recipe(self, given: str) -> Recipe:
+        """A recipe that this one names: a file beside it, by name or path, else a path or a shipped one.
+
+        Raises:
+            ConfigError: missing or wrong.
+        """
+        for path in (self.beside / given, self.beside / f"{given}.toml"):
+            if path.is_file():
+                return read_recipe(str(path))
+        return read_recipe(given)
+
+    def check_of_others(self, members: Sequence[str]) -> None:
+        """Raise ConfigError where the command line asks of a model put together from others what only a network has.
+
+        Args:
+            members: names that `--member` may have.
+        """
+        kind = self.recipe.kind
+        options = {"--weights": self.weights, "--from": self.start, "--teacher": self.teachers}
+        if given := [option for option, value in options.items() if value]:
+            raise ConfigError(
+                f"{given[0]}: recipe {self.recipe.name!r} is a {kind}, put together from others; train these on their "
+                "own with it"
+            )
+        self.check_members(members)
+
+    def check_members(self, members: Sequence[str]) -> None:
+        """Raise ConfigError unless every `--member` has one of these names."""
+        for name in self.members:
+            if name not in members:
+                known = f"expected {' or '.join(members)}" if members else "its model has no members; leave it out"
+                raise ConfigError(f"--member {name}: unknown to recipe {self.recipe.name!r}; {known}")
