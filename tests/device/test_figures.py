@@ -3,8 +3,8 @@
     pytest -s tests/device/test_figures.py            limits that hold on a busy machine, too
     pytest -s -m long tests/device/test_figures.py    the promised limits, on an idle machine; about 45 minutes
 
-Frame to prediction, bare calls and sustained rate are defined in `benchmarks/station/pipeline.py`. The start is the time from
-the process's start to its first `frame` line, which is written with the first prediction; it is held against a Python
+Frame to prediction, bare calls and sustained rate are defined in `benchmarks/station/pipeline.py`. The start is the
+time from the process's start to its first `frame` line, written with the first prediction; it is held against a Python
 that imports numpy, OpenCV and the engine and loads the model, the two taking turns. Memory is the summed PSS of the
 station and its capture process.
 """

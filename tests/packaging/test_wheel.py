@@ -43,7 +43,10 @@ def test_the_wheel_holds_recipes_units_sites_and_bundles(wheel: Path) -> None:
 
 def test_the_installer_finds_the_layout_of_environments_in_the_wheels_file(wheel: Path, tmp_path: Path) -> None:
     """Before anything is installed: Python imports from the file, without any site-packages."""
-    program = f"import sys; sys.path.insert(0, {str(wheel)!r}); from waste_edge.device.service.environments import main; main(['-h'])"
+    program = (
+        f"import sys; sys.path.insert(0, {str(wheel)!r}); "
+        "from waste_edge.device.service.environments import main; main(['-h'])"
+    )
     done = call(sys.executable, "-I", "-S", "-c", program, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "--wheels" in done.stdout

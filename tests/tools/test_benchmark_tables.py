@@ -101,8 +101,10 @@ def test_a_wrong_marker_is_named(folder: Path, capsys: pytest.CaptureFixture[str
         f"cut into {ratios._BLOCKS} stretches",
         f"varies by more than {monitor.FREQUENCY_DRIFT:.0%} of its highest".replace("%", " %"),
         f"a Raspberry Pi reaches {monitor.HOT_PI_C:.0f} °C, another board {monitor.HOT_C:.0f} °C",
-        f"other processes take more than {monitor.FOREIGN_PEAK:.2f} cores in one look, or {monitor.FOREIGN_MEAN:.2f} on",
-        f"hypervisor takes more than {monitor.STOLEN_PEAK:.2f} cores in one look, or {monitor.STOLEN_MEAN:.2f} on average",
+        f"other processes take more than {monitor.FOREIGN_PEAK:.2f} cores in one look, "
+        f"or {monitor.FOREIGN_MEAN:.2f} on",
+        f"hypervisor takes more than {monitor.STOLEN_PEAK:.2f} cores in one look, "
+        f"or {monitor.STOLEN_MEAN:.2f} on average",
         f"more than {monitor.SWAPPED_PAGES} pages",
         f"Within {compare.LIMIT:.0%} it is the *same*".replace("%", " %"),
         f"p is below {trend.ALPHA}",

@@ -79,7 +79,7 @@ class Classifier:
 
 
 def judge(best: str, confidence: float, known_score: float, calibration: Calibration) -> str:
-    """`best`, or "unknown" where the thresholds reject it. Items at a bin are rejected by `device/decision/policy.py`."""
+    """`best`, or "unknown" where the thresholds reject it; `device/decision/policy.py` rejects items at a bin."""
     if confidence < calibration.min_confidence or known_score < calibration.min_known_score:
         return UNKNOWN
     return best

@@ -21,13 +21,13 @@ from tests.evaluation.conftest import Silent, recipe
 from waste_edge.dataset import SplitSpec, open_dataset
 from waste_edge.evaluation.comparison.build import build_report
 from waste_edge.evaluation.comparison.held_out import pictures_for_one
-from waste_edge.evaluation.comparison.models import model_of_run
 from waste_edge.evaluation.evaluate import without_progress
 from waste_edge.evaluation.report.content import Report
 from waste_edge.evaluation.report.markdown import to_markdown
 from waste_edge.evaluation.report.page import thumbnails_for, to_html
 from waste_edge.evaluation.report.tables import models_table
 from waste_edge.files.strict import read_json, to_json
+from waste_edge.training.evaluation.run_model import model_of_run
 from waste_edge.training.loop.fit import fit
 
 WasteEdge = Callable[..., Any]

@@ -1,6 +1,6 @@
 """A fresh process to its first decision, and what it then takes of the memory.
 
-`python -m waste_edge.benchmarks.station.first_decision BUNDLE ARTIFACT THREADS` opens a bundle's folder, loads that network,
+`python -m waste_edge.benchmarks.station.first_decision BUNDLE ARTIFACT THREADS` opens a bundle, loads that network,
 renders nothing and waits for no camera: one picture of the size a camera gives is classified, and the answer written.
 The files are in the page cache, as after a service's restart; a board that boots has to read them from its card, too.
 """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from waste_edge.cli.common import host_only, opened_bundle, progress_bar
-from waste_edge.errors import UserError
+from waste_edge.errors import MissingPackageError, UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,16 +53,24 @@ def opened_models(given: Sequence[str]) -> Iterator[list[Model]]:
     Raises:
         UserError: the same model twice, or none under the name.
     """
-    from waste_edge.evaluation.comparison.models import model_of_run
-
     with contextlib.ExitStack() as stack:
         models: list[Model] = []
         for word, name in zip(given, _short_names(given), strict=True):
-            models += [model_of_run(Path(word), name)] if is_run(word) else _of_bundle(word, name, stack)
+            models += [_of_run(Path(word), name)] if is_run(word) else _of_bundle(word, name, stack)
         names = [model.name for model in models]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise UserError(f"{', '.join(twice)}: given twice; name each model once")
         yield models
+
+
+def _of_run(folder: Path, name: str) -> Model:
+    try:
+        from waste_edge.training.evaluation.run_model import model_of_run
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(
+            f"{folder}: a training run needs {error.name}, not installed here; pip install 'waste-edge[train]'"
+        ) from error
+    return model_of_run(folder, name)
 
 
 def _of_bundle(word: str, name: str, stack: contextlib.ExitStack) -> list[Model]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from waste_edge.dataset import Photo
@@ -33,6 +32,8 @@ def to_html(report: Report, thumbnails: Mapping[str, str]) -> str:
         report: what it says.
         thumbnails: a data URI for each picture that it shows; see `thumbnails_for`.
     """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
