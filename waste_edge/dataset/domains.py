@@ -81,6 +81,10 @@ class Domains:
         self.check_sources(sources)
         return replace(self, rows=tuple(row for row in self.rows if row.source in sources))
 
+    def of_label(self, label: str) -> Domains:
+        """The rows of one label."""
+        return replace(self, rows=tuple(row for row in self.rows if row.photo.label == label))
+
     def without(self, sources: Collection[str]) -> Domains:
         """All but some sources, and but what shares a group with them: one scene is not on two sides.
 
