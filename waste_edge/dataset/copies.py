@@ -8,12 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.dataset.near_duplicates import picture_hash
+from waste_edge.dataset.near_duplicates import SAME_BITS_OFF, picture_hash
 from waste_edge.dataset.values import Photo
 from waste_edge.errors import DataError
 
-# Less than within one collection, where it is 14: items on white boards are alike everywhere. See docs/domains.md.
-COPY_BITS_OFF = 6
 _CHUNK = 1024
 _SHOWN = 5
 
@@ -57,7 +55,7 @@ def find_copies(
     (first, ours), (second, theirs) = hashed
     if not first or not second:
         return []
-    least = ours.shape[1] - 2 * COPY_BITS_OFF
+    least = ours.shape[1] - 2 * SAME_BITS_OFF
     found = []
     for start in range(0, len(ours), _CHUNK):
         rows, columns = np.nonzero(ours[start : start + _CHUNK] @ theirs.T >= least)

@@ -34,8 +34,10 @@ class ExportDomains:
         teaching: those that may teach, without the groups held out: scores in feature space learn from them.
         held_out: the groups held out of these, which taught nothing: the temperature is fitted on the known ones.
         measuring: all others: they choose among scores, and `min_confidence`.
+        everything: the whole file.
     """
 
+    everything: Domains
     teaching: Domains
     held_out: Domains
     measuring: Domains
@@ -82,7 +84,7 @@ def open_export_domains(path: Path, info: RunInfo) -> ExportDomains:
     left_out = [source for source in info.left_out if source in domains.sources]
     may_teach = domains.teaching(leave_out=left_out)
     teaching, held_out = may_teach.divided(info.recipe.split)
-    return ExportDomains(teaching, held_out, domains.apart_from(may_teach))
+    return ExportDomains(domains, teaching, held_out, domains.apart_from(may_teach))
 
 
 def ask_domains(domains: ExportDomains, info: RunInfo, ask: Ask) -> DomainAnswers:

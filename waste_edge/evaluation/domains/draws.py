@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.rejection import area_between
+from waste_edge.evaluation.unknowns import area_between
 
 RESAMPLES = 2000
 Values = NDArray[np.float64]

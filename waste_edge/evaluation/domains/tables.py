@@ -35,9 +35,9 @@ def reading(report: DomainsReport) -> str:
     home = f"Home: {report.protocol}. " if report.protocol else ""
     return (
         f"{home}Intervals of 95 %: the groups within each source drawn anew 2,000 times. Mean and worst are over "
-        "sources that did not teach the model; of a source that did, only groups held out of its training are scored. Unknown: "
-        "the chance (AUROC) that a known picture has a higher known score than an unknown one, against the known ones "
-        "of home, of sources called web, and of all others (their mean)."
+        "sources that did not teach the model; of a source that did, only groups held out of its training are scored. "
+        "Unknown: the chance (AUROC) that a known picture has a higher known score than an unknown one, against the "
+        "known ones of home, of sources called web, and of all others (their mean)."
     )
 
 
@@ -52,17 +52,10 @@ def sources_table(model: ModelDomains) -> Table:
         means = (share(_mean(judged, "kept_out")), share(_mean(judged, "wrong"))) if bundle else ()
         rows.append((MEAN, str(len(judged)), share_in(model.mean), f"{model.mean_ece:.1%}", *means))
         worst = judged[0]
-        rows.append(
-            (f"{WORST}: {worst.source}", str(worst.pictures), share_in(worst.accuracy), f"{worst.ece:.1%}", *blank)
-        )
-    headings = (
-        "source",
-        "pictures",
-        "accuracy (95 %)",
-        "ECE",
-        *(("called unknown", "wrong of the rest") if bundle else ()),
-    )
-    return Table(f"{model.name}: by source", headings, rows)
+        cells = (str(worst.pictures), share_in(worst.accuracy), f"{worst.ece:.1%}")
+        rows.append((f"{WORST}: {worst.source}", *cells, *blank))
+    thresholds = ("called unknown", "wrong of the rest") if bundle else ()
+    return Table(f"{model.name}: by source", ("source", "pictures", "accuracy (95 %)", "ECE", *thresholds), rows)
 
 
 def unknown_table(model: ModelDomains) -> Table:
@@ -80,14 +73,8 @@ def unknown_table(model: ModelDomains) -> Table:
     if rows:
         means = tuple(number(model.mean_unknown.get(name)) for name in ("home", "web", "elsewhere"))
         rows.append(("mean of what never taught", "", *means, *(("",) if bundle else ())))
-    headings = (
-        "unknown",
-        "pictures",
-        "AUROC, home",
-        "AUROC, web",
-        "AUROC, other",
-        *(("called unknown",) if bundle else ()),
-    )
+    headings = ("unknown", "pictures", "AUROC, home", "AUROC, web", "AUROC, other")
+    thresholds = ("called unknown",) if bundle else ()
     danger = " !: dangerous in any stream." if any(row.dangerous for row in model.unknown) else ""
     title = f"{model.name}: what is unknown, by {model.score}"
     return Table(title, (*headings, *thresholds), rows, f"The worst told first.{danger}")
