@@ -47,13 +47,11 @@ def _how_confident(calibration: Calibration) -> str:
     least = f"The least confidence, {calibration.min_confidence:g},"
     if calibration.sorted_wrong is not None:
         return (
-            f"{least} was chosen so that at most {calibration.sorted_wrong:.0%} of what is sorted is wrong\non the sources "
-            f"that set it, each of equal weight. Together with the known score it then keeps out\n"
+            f"{least} was chosen so that at most {calibration.sorted_wrong:.0%} of what is sorted is\n"
+            "wrong on the sources that set it, each of equal weight. With the known score it then keeps out\n"
             f"{sum(kept) / len(kept):.1%} of their known items, on average."
         )
-    why = (
-        "no higher one made what is sorted right often enough elsewhere" if kept else "no source was there to set it by"
-    )
+    why = "no higher one made what is sorted right often enough elsewhere" if kept else "no source sets it"
     return f"{least} is the recipe's: {why}."
 
 

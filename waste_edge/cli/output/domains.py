@@ -100,7 +100,7 @@ def _copies(models: Sequence[Model], dataset: Dataset, domains: Domains, allow_l
 
 def tell_domains(report: DomainsReport, page: Path | None, markdown: Path | None, json: bool) -> None:
     """Write what was asked for, and print the tables, or JSON and nothing else."""
-    from waste_edge.evaluation.domains.tables import domains_markdown, domains_tables, reading
+    from waste_edge.evaluation.domains.tables import domains_markdown, reading, screen_tables
     from waste_edge.files.atomic import write_atomically
     from waste_edge.files.strict import to_json
 
@@ -117,7 +117,7 @@ def tell_domains(report: DomainsReport, page: Path | None, markdown: Path | None
     screen = console()
     for copy in report.copies:
         screen.print(f"leak: {copy}", markup=False, soft_wrap=True, style="bold")
-    for table in domains_tables(report):
+    for table in screen_tables(report):
         print_table(screen, table)
     screen.print(reading(report), markup=False, soft_wrap=True)
     for words, path in (("the page", page), ("the tables", markdown)):

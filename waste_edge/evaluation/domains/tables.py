@@ -19,6 +19,14 @@ def domains_tables(report: DomainsReport) -> list[Table]:
     return [*tables, pairs_table(report)] if report.pairs else tables
 
 
+def screen_tables(report: DomainsReport) -> list[Table]:
+    """What fits on a screen of 80 characters."""
+    known = [sources_table(one).columns("source", "accuracy", "ECE", "called", "wrong") for one in report.models]
+    tables = [table for one, two in zip(known, report.models, strict=True) for table in (one, unknown_table(two, True))]
+    tables = [table for table in tables if table.rows]
+    return [*tables, pairs_table(report)] if report.pairs else tables
+
+
 def domains_markdown(report: DomainsReport) -> str:
     """Every number with its interval."""
     names = ", ".join(model.name for model in report.models)
@@ -58,14 +66,14 @@ def sources_table(model: ModelDomains) -> Table:
     return Table(f"{model.name}: by source", ("source", "pictures", "accuracy (95 %)", "ECE", *thresholds), rows)
 
 
-def unknown_table(model: ModelDomains) -> Table:
-    """How well one model tells each kind of unknown thing, the worst first."""
+def unknown_table(model: ModelDomains, brief: bool = False) -> Table:
+    """How well one model tells each kind of unknown thing, the worst first; without intervals if `brief`."""
     bundle = any(row.kept_out is not None for row in model.unknown)
     rows: list[tuple[str, ...]] = [
         (
             _kind(row),
             str(row.pictures),
-            *(_area(row.home), _area(row.web), _area(row.elsewhere)),
+            *(_area(area, brief) for area in (row.home, row.web, row.elsewhere)),
             *((share(row.kept_out),) if bundle else ()),
         )
         for row in model.unknown
@@ -97,8 +105,10 @@ def _kind(row: Strange) -> str:
     return f"{row.kind}{' !' if row.dangerous else ''}{' (taught; held-out groups)' if row.taught else ''}"
 
 
-def _area(interval: Interval | None) -> str:
-    return "" if interval is None else f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
+def _area(interval: Interval | None, brief: bool) -> str:
+    if interval is None or brief:
+        return number(interval and interval.value)
+    return f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
 
 
 def _mean(rows: Sequence[Known], name: str) -> float | None:
