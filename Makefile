@@ -7,7 +7,7 @@ RUNTIME := .venv/.installed
 WORKSHOP := .venv-dev/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: run demo test lint tables test-long test-faults test-arm64 test-boot clip clean help
+.PHONY: run demo test lint tables test-long test-faults test-arm64 test-boot clip api-docs docs clean help
 .DEFAULT_GOAL := help
 
 run: $(RUNTIME)
@@ -53,6 +53,14 @@ test-boot: $(WORKSHOP)
 	.venv-dev/bin/python tests/systemd/boot.py
 	.venv-dev/bin/python tests/systemd/first_boot.py
 
+# docs/api.md, from the docstrings.
+api-docs: $(WORKSHOP)
+	.venv-dev/bin/python tools/make_api_docs.py
+
+# The documentation as a site, into build/site.
+docs: $(WORKSHOP)
+	.venv-dev/bin/mkdocs build --strict
+
 clip: $(WORKSHOP)
 	.venv-dev/bin/python -m waste_edge.rendering.clip --out waste_edge/demo
 
@@ -73,6 +81,8 @@ help:
 	@echo "make headline   make the README's first table from training/results/"
 	@echo "make test-arm64 the wheel on an emulated arm64 Debian (needs root and debootstrap)"
 	@echo "make test-boot  the service under a systemd that is booted for it (the same)"
+	@echo "make api-docs   make docs/api.md from the docstrings"
+	@echo "make docs       build the documentation's site into build/site"
 	@echo "make clip       render the demo clip again"
 	@echo "make clean      remove the environments and builds"
 

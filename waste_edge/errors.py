@@ -18,6 +18,9 @@ Each message is one line that names the file or key, what was expected and found
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 
 class WasteEdgeError(Exception):
     """Root of all errors raised on purpose; `exit_code` is what the command line ends with."""
@@ -69,3 +72,20 @@ class PictureError(UserError, ValueError):
 
 class RunError(UserError, ValueError):
     """A training run is damaged, incomplete, or not a run."""
+
+
+@contextlib.contextmanager
+def extra_required(extra: str) -> Iterator[None]:
+    """Name the extra to install when an import inside the block finds a package missing.
+
+    Raises:
+        MissingPackageError: in place of ModuleNotFoundError, unless the missing module is our own.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("waste_edge"):
+            raise
+        raise MissingPackageError(
+            f"{error.name} is not installed: this belongs on a workstation; pip install 'waste-edge[{extra}]'"
+        ) from error

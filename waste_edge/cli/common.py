@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from waste_edge.errors import extra_required as host_only
 from waste_edge.files.resources import DEFAULT_BUNDLE
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ DataOption = Annotated[
     ),
 ]
 
-__all__ = ["DEFAULT_BUNDLE"]
+__all__ = ["DEFAULT_BUNDLE", "host_only"]
 
 
 def console(stderr: bool = False) -> Console:
@@ -85,18 +86,3 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-@contextlib.contextmanager
-def host_only(extra: str) -> Iterator[None]:
-    """Say which extra to install when a workstation's verb meets a runtime-only installation."""
-    from waste_edge.errors import MissingPackageError
-
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.startswith("waste_edge"):
-            raise
-        raise MissingPackageError(
-            f"{error.name} is not installed: this verb belongs on a workstation; pip install 'waste-edge[{extra}]'"
-        ) from error

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from waste_edge.device.config import StationConfig
     from waste_edge.device.decision.item_tracker import Items
     from waste_edge.device.decision.policy import Judge
+    from waste_edge.device.loop import Listener
     from waste_edge.device.outbox.outbox import Outbox
     from waste_edge.device.service.notify import Notifier
     from waste_edge.device.signals import Stop
@@ -33,7 +34,17 @@ DEMO_SITE = "six_materials"
 
 @dataclass(frozen=True)
 class Plan:
-    """What one run is to be."""
+    """The settings of one run.
+
+    Attributes:
+        config: the station's configuration.
+        demo: play the bundled clip and keep nothing.
+        as_json: print JSON lines instead of text.
+        no_wait: end with an error where there is no camera, instead of waiting for one.
+        frames, duration_s: end at the latest after so many frames, or seconds.
+        listeners: told of what happens after the station's own listeners.
+        silent: print nothing.
+    """
 
     config: StationConfig
     demo: bool
@@ -41,6 +52,8 @@ class Plan:
     no_wait: bool
     frames: int | None
     duration_s: float | None
+    listeners: tuple[Listener, ...] = ()
+    silent: bool = False
 
 
 def watch(plan: Plan, plan_anew: Callable[[], Plan], stop: Stop) -> Summary:
@@ -121,7 +134,7 @@ def _watch_once(plan: Plan, clock: Clock, health: Health, stop: Stop, reload: Ca
         opened = stack.enter_context(opened_bundle(config.bundle, _key(config)))
         site = _site(plan, opened.manifest)
         classifier = load_classifier(opened, config.engine, config.precision, config.threads)
-        view = _view(plan.as_json, looked_at.stills, clock)
+        view = _view(plan, looked_at.stills, clock)
         view.started(About.of("the demo clip (rendered)" if plan.demo else looked_at.title, classifier, site))
         health.set(Condition("config", Level.OK, "in use as it was last read"))
         outbox = stack.enter_context(beside_the_loop(config, state, health, clock))
@@ -132,7 +145,7 @@ def _watch_once(plan: Plan, clock: Clock, health: Health, stop: Stop, reload: Ca
             messages,
             partial(classifier.classify, region=site.region),
             items,
-            [CameraCondition(health, lambda: messages.abandoned), watchdog, view],
+            [CameraCondition(health, lambda: messages.abandoned), watchdog, view, *plan.listeners],
             clock,
             Limits(plan.frames, plan.duration_s),
             stop,
@@ -191,11 +204,13 @@ def _site(plan: Plan, manifest: Manifest) -> Site:
     return site_of_labels(manifest.labels) if given is None else read_site(given, manifest.labels, manifest.tree)
 
 
-def _view(as_json: bool, stills: bool, clock: Clock) -> View:
-    """JSON if asked for; a live panel where a person watches moving pictures; else lines."""
-    from waste_edge.device.views.display import JsonView, LineView
+def _view(plan: Plan, stills: bool, clock: Clock) -> View:
+    """Choose the output: JSON if asked for; a live panel where a person watches moving pictures; else lines."""
+    from waste_edge.device.views.display import JsonView, LineView, View
 
-    if as_json:
+    if plan.silent:
+        return View()
+    if plan.as_json:
         return JsonView(sys.stdout)
     from waste_edge.cli.common import console
 

@@ -41,7 +41,7 @@ def read_picture(path: Path) -> Pixels:
             warnings.simplefilter("ignore")
             with Image.open(path) as image:
                 _check_size(path, *image.size)
-                return _as_rgb(image)
+                return rgb_pixels(image)
     except FileNotFoundError as error:
         raise PictureError(f"{path}: no such picture; check the path") from error
     except IsADirectoryError as error:
@@ -86,7 +86,8 @@ def _check_size(path: Path, width_px: int, height_px: int) -> None:
         )
 
 
-def _as_rgb(image: Image.Image) -> Pixels:
+def rgb_pixels(image: Image.Image) -> Pixels:
+    """Convert a PIL image to uint8 (H, W, 3) RGB, upright, transparency laid on white."""
     if image.mode.startswith("I;16") or image.mode == "I":
         # Sixteen-bit grey: Pillow's own conversion clips to 255 instead of scaling.
         grey = (np.asarray(image, dtype=np.uint32) >> 8).clip(0, 255).astype(np.uint8)

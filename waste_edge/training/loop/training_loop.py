@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from types import TracebackType
 from typing import Protocol
 
 import msgspec
@@ -50,6 +52,34 @@ class Watcher(Protocol):
 
     def epoch(self, epoch: int, loss: float, scores: Scores | None) -> None:
         """One epoch is done; `scores` on the validation part if there is one."""
+
+
+class LoggingWatcher:
+    """Tells of a training through the logger `waste_edge.training`: for programs, where nobody sees a progress bar."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._log = name, logging.getLogger("waste_edge.training")
+
+    def __enter__(self) -> LoggingWatcher:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def warn(self, sentence: str) -> None:
+        """Log at WARNING."""
+        self._log.warning("%s: %s", self._name, sentence)
+
+    def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
+        """Log at DEBUG."""
+        self._log.debug("%s: epoch %d, step %d of %d: loss %.3f", self._name, epoch, step, steps, loss)
+
+    def epoch(self, epoch: int, loss: float, scores: Scores | None) -> None:
+        """Log at INFO."""
+        accuracy = "" if scores is None else f", validation accuracy {scores.accuracy:.1%}"
+        self._log.info("%s: epoch %d: loss %.3f%s", self._name, epoch, loss, accuracy)
 
 
 @dataclass(frozen=True, eq=False)
