@@ -10,11 +10,16 @@ import typer
 from waste_edge.cli.common import DataOption, JsonOption
 from waste_edge.cli.repeated import FoldsOption, SeedsOption
 from waste_edge.cli.train import (
+    DeviceOption,
+    DomainsOption,
+    LeaveOutOption,
     OutOption,
     RecipeArgument,
     ResumeOption,
+    Said,
     SetOption,
     StartOption,
+    StockOption,
     WeightsOption,
     fit_and_report,
 )
@@ -38,6 +43,10 @@ def command(
     seeds: SeedsOption = "",
     folds: FoldsOption = 0,
     resume: ResumeOption = False,
+    domains: DomainsOption = None,
+    leave_out: LeaveOutOption = None,
+    device: DeviceOption = "auto",
+    stock: StockOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Teach a student from a teacher's run; leaves a run folder.
@@ -51,4 +60,6 @@ def command(
     if control == bool(teachers):
         what = "--teacher and --control were both given" if control else "distill needs --teacher RUN or --control"
         raise UserError(f"{what}; give one of them")
-    fit_and_report(recipe, data, out, weights, teachers or (), start, changes or (), (), resume, as_json, seeds, folds)
+    said = Said(out, weights, teachers or (), start, changes or (), (), resume, as_json, seeds, folds,
+                domains, leave_out or (), device, stock)  # fmt: skip
+    fit_and_report(recipe, data, said)

@@ -16,11 +16,30 @@ from waste_edge.files.strict import Strict
 from waste_edge.imaging.frames import Pixels, require_pixels
 
 
+class View(Strict, frozen=True):
+    """Which part of a camera's view the network was trained on; `item.crop_item` makes it.
+
+    Attributes:
+        kind: the whole `picture`, or a square crop around the `item`.
+        margin: added on each side of the item, as a share of its longer side.
+        surround: `keep` what lies around the item in the crop, or paint it `plain`.
+    """
+
+    kind: Literal["picture", "item"] = "picture"
+    margin: float = 0.15
+    surround: Literal["keep", "plain"] = "keep"
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.margin <= 1.0:
+            raise ValueError(f"view.margin must be 0 to 1, got {self.margin}")
+
+
 class InputSpec(Strict, frozen=True):
     """What the network takes: part of the manifest, so that a device cannot do otherwise.
 
     `crop` keeps the middle of the picture, scaled to cover the input; `letterbox` keeps all of it and fills
-    the rest. `blur_sigma_px` smooths the resized picture (0: not at all).
+    the rest. `blur_sigma_px` smooths the resized picture (0: not at all). `view` says which part of a camera's
+    view is cut out before that; manifests without it were made for whole pictures.
     """
 
     width_px: int
@@ -29,6 +48,7 @@ class InputSpec(Strict, frozen=True):
     fill: tuple[int, int, int] = (128, 128, 128)
     blur_sigma_px: float = 0.0
     colour: Literal["RGB"] = "RGB"
+    view: View = View()
 
     def __post_init__(self) -> None:
         if not (8 <= self.width_px <= 2048 and 8 <= self.height_px <= 2048):

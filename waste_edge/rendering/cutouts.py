@@ -55,6 +55,16 @@ def cut_out(pixels: Pixels) -> Cutout | None:
     return Cutout(cover, np.asarray(small[cover == 0].mean(axis=0), np.float32))
 
 
+def sprite_of(pixels: Pixels, cutout: Cutout) -> Bytes:
+    """The item alone: its box of the photograph as RGBA with straight alpha, uint8 (h, w, 4)."""
+    size = (pixels.shape[1], pixels.shape[0])
+    cover = cv2.resize(cutout.cover, size, interpolation=cv2.INTER_CUBIC)
+    soft = cv2.GaussianBlur(cover, (0, 0), max(0.8, 0.4 * min(size) / _SIDE_PX))
+    left, top, width, height = cv2.boundingRect((soft > 127).astype(np.uint8))
+    box = slice(top, top + height), slice(left, left + width)
+    return np.asarray(np.dstack([pixels[box], soft[box]]), np.uint8)
+
+
 def put_down(pixels: Pixels, cutout: Cutout, ground: Bytes, rng: Rng) -> Bytes:
     """The item on another ground, turned, mirrored, larger or smaller, perhaps with the shade it threw on the board.
 

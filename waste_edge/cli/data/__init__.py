@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from waste_edge.cli import data_pack
 from waste_edge.cli.data import cards, check, fetch, split
 
 app = typer.Typer(
@@ -15,3 +16,4 @@ app.command("cards")(cards.command)
 app.command("fetch")(fetch.command)
 app.command("check")(check.command)
 app.command("split")(split.command)
+app.command("pack")(data_pack.command)

@@ -1,0 +1,7 @@
+"""The item's place in a camera's view: region, crop, and composed views to train and measure with."""
+
+from waste_edge.item.crop import crop_item
+from waste_edge.item.ground import Ground, unpack
+from waste_edge.item.region import ItemRegion, find_item, in_frame
+
+__all__ = ["Ground", "ItemRegion", "crop_item", "find_item", "in_frame", "unpack"]

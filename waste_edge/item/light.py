@@ -1,0 +1,82 @@
+"""What light alone does to a scene: exposure, white balance, soft shadows. What remains is the item."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from waste_edge.imaging.frames import Pixels
+
+_DARK = 6.0  # levels added before dividing: black pixels say little about the light
+_SAME = 0.008  # a smaller change of gain is none: two levels in 255
+_LIMIT = 2.5  # an exposure step beyond this factor is another scene
+_BINS = 96  # of the histogram of log gain
+_STEADY = 0.55  # the light is taken as unchanged if so many fit, for each one that fits the best gain
+_BORDER = 4.0  # weight of a pixel at the picture's border: items lie inside
+
+Gain = NDArray[np.float32]  # (3,)
+
+
+def gain_of(look: Pixels, reference: Pixels) -> Gain:
+    """How much brighter a look is than its reference, by colour, (3,): what most of the unchanged ground says.
+
+    The largest bundle of pixels that agree on a gain has the say, not the median: an item may cover most of the view.
+    An unchanged light is preferred, so that a sheet of paper over half of the view is not taken for a change of
+    light.
+
+    Args:
+        look: uint8 (h, w, 3).
+        reference: of the same shape.
+    """
+    step = max(1, max(look.shape) // 40)
+    grid = (slice(step // 2, None, step), slice(step // 2, None, step))
+    # Colour by colour, (3, n): sums over a short last axis would take most of the time.
+    seen = np.ascontiguousarray(look[grid].reshape(-1, 3).T, np.float32)
+    base = np.ascontiguousarray(reference[grid].reshape(-1, 3).T, np.float32)
+    usable = np.maximum(_most(seen), _most(base)) < 250
+    if np.count_nonzero(usable) < 0.02 * usable.size:
+        return np.ones(3, np.float32)
+    weight = _weights(*look[grid].shape[:2]).ravel()[usable]
+    seen, base = seen[:, usable] + _DARK, base[:, usable] + _DARK
+    logs = np.log(seen / base)
+    tolerance = 0.04 + 9.0 / (base[0] + base[1] + base[2])
+    best = np.array([[_peak(of_colour, weight)] for of_colour in logs], np.float32)
+    steady = _most(np.abs(logs)) < tolerance
+    stepped = _most(np.abs(logs - best)) < tolerance
+    chosen = steady if weight[steady].sum() >= _STEADY * weight[stepped].sum() else stepped
+    if np.count_nonzero(chosen) < 12:
+        return np.ones(3, np.float32)
+    gain = np.exp(np.median(logs[:, chosen], axis=1))
+    return np.asarray(np.clip(gain, 1 / _LIMIT, _LIMIT), np.float32)
+
+
+def lit(reference: Pixels, gain: Gain) -> Pixels:
+    """A picture under another light: each colour times its gain; the picture itself where that is nearly one."""
+    if np.abs(gain - 1).max() < _SAME:
+        return reference
+    levels = np.arange(256, dtype=np.float32)[:, None]
+    table = np.clip((levels + _DARK) * gain - _DARK + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(reference, table[None]), np.uint8)
+
+
+def _most(of_colours: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The largest of the three colours, (3, n) to (n,)."""
+    return np.maximum(np.maximum(of_colours[0], of_colours[1]), of_colours[2])
+
+
+def _weights(height: int, width: int) -> NDArray[np.float32]:
+    weight = np.ones((height, width), np.float32)
+    depth = max(1, min(height, width) // 15)
+    weight[:depth] = weight[-depth:] = _BORDER
+    weight[:, :depth] = weight[:, -depth:] = _BORDER
+    return weight
+
+
+def _peak(logs: NDArray[np.float32], weight: NDArray[np.float32]) -> float:
+    """The log gain that most pixels agree on."""
+    reach = float(np.log(_LIMIT))
+    cells = ((logs + reach) * (_BINS / (2 * reach))).astype(np.int64).clip(0, _BINS - 1)
+    counts = np.bincount(cells, weight, _BINS)
+    smooth = counts[1:-1] + 0.5 * (counts[:-2] + counts[2:])  # the outermost hold what is beyond
+    return (int(smooth.argmax()) + 1.5) * 2 * reach / _BINS - reach
