@@ -10,6 +10,7 @@ import typer
 from waste_edge.cli.common import DataOption, JsonOption
 from waste_edge.cli.repeated import FoldsOption, SeedsOption
 from waste_edge.cli.train import (
+    AllowLeakOption,
     DeviceOption,
     DomainsOption,
     LeaveOutOption,
@@ -47,6 +48,7 @@ def command(
     leave_out: LeaveOutOption = None,
     device: DeviceOption = "auto",
     stock: StockOption = None,
+    allow_leak: AllowLeakOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Teach a student from a teacher's run; leaves a run folder.
@@ -61,5 +63,5 @@ def command(
         what = "--teacher and --control were both given" if control else "distill needs --teacher RUN or --control"
         raise UserError(f"{what}; give one of them")
     said = Said(out, weights, teachers or (), start, changes or (), (), resume, as_json, seeds, folds,
-                domains, leave_out or (), device, stock)  # fmt: skip
+                domains, leave_out or (), device, stock, allow_leak)  # fmt: skip
     fit_and_report(recipe, data, said)

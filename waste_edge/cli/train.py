@@ -60,6 +60,10 @@ StockOption = Annotated[
         "--stock", metavar="FOLDER", help="Keeps the views of a recipe with a [stock] part; trainings may share it."
     ),
 ]
+AllowLeakOption = Annotated[
+    bool,
+    typer.Option("--allow-leak", help="Go on although held-out pictures are near-copies of pictures that teach."),
+]
 MemberOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -85,6 +89,7 @@ def command(
     leave_out: LeaveOutOption = None,
     device: DeviceOption = "auto",
     stock: StockOption = None,
+    allow_leak: AllowLeakOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train the model of a recipe; leaves a run folder.
@@ -95,7 +100,7 @@ def command(
     [dim]waste-edge train teacher_mobilenet_v2 --data photos --out runs/teacher[/]
     """
     said = Said(out, weights, (), start, changes or (), members or (), resume, as_json, seeds, folds,
-                domains, leave_out or (), device, stock)  # fmt: skip
+                domains, leave_out or (), device, stock, allow_leak)  # fmt: skip
     fit_and_report(recipe, data, said)
 
 
@@ -117,6 +122,7 @@ class Said:
     leave_out: Sequence[str]
     device: str
     stock: Path | None
+    allow_leak: bool
 
     def extra(self) -> Extra:
         """What a training takes of it beside its data."""
@@ -125,7 +131,9 @@ class Said:
         known = get_args(DeviceChoice)
         if self.device not in known:
             raise UserError(f"--device {self.device}: expected {', '.join(known)}")
-        return Extra(self.domains, tuple(self.leave_out), cast("DeviceChoice", self.device), self.stock)
+        return Extra(
+            self.domains, tuple(self.leave_out), cast("DeviceChoice", self.device), self.stock, self.allow_leak
+        )
 
 
 def fit_and_report(recipe_name: str, data: Path, said: Said) -> None:

@@ -253,6 +253,7 @@ def _finish(job: Job, begun: Start, material: Material, data: Path, trained: Tra
         ranges=trained.ranges,
         leaks=leaks,
         domains=dict(material.teaching.sources),
+        left_out=list(material.extra.leave_out),
     )
     if parts["test"]:  # the one look at it, with the weights that were kept
         kept = rebuilt(out, info)
