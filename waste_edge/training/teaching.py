@@ -26,7 +26,6 @@ class Extra:
         domains: a CSV file of pictures from other sources, see `dataset.open_domains`; those that may teach do.
         leave_out: sources in it to keep away.
         device: where to train; `auto` takes a GPU if torch sees one.
-        allow_leak: go on although pictures that are held out are near-copies of pictures that teach.
         stock: folder of the views that a recipe with a [stock] part keeps, shared by trainings on the same pictures;
             None: `stock` in the run's own folder.
     """
@@ -35,7 +34,6 @@ class Extra:
     leave_out: tuple[str, ...] = ()
     device: DeviceChoice = "auto"
     stock: Path | None = None
-    allow_leak: bool = False
 
     def torch_device(self) -> torch.device:
         """Where to train.
@@ -92,7 +90,7 @@ def read_teaching(extra: Extra, recipe: Recipe, dataset: Dataset, training: Sequ
     known = tuple(teach.named(dataset.labels, recipe.labels).photos)
     strange = tuple(teach.strange(dataset.labels, recipe.labels).photos)
     refuse_measuring([*known, *strange])
-    if not extra.allow_leak:
+    if not recipe.split.allow_leak:
         _refuse_copies(dataset, training, teach, held_out)
     total = hashlib.sha256()
     for photo in (*known, *strange):

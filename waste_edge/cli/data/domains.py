@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from waste_edge.cli.common import JsonOption, host_only, progress_bar
+from waste_edge.cli.common import JsonOption, host_only, progress_bar, say, say_json
 
 
 def command(
@@ -38,9 +38,9 @@ def command(
         from waste_edge.files.strict import to_json
 
         told = {"file": str(out), "pictures": domains.pictures_by_source(), "may_teach": teaching}
-        typer.echo(to_json(told), nl=False)
+        say_json(to_json(told))
         return
     for source, count in domains.pictures_by_source().items():
         may = "may teach" if source in teaching else "for measuring only"
-        typer.echo(f"{source}: {count} pictures, {may}")
-    typer.echo(f"{out}: written")
+        say(f"{source}: {count} pictures, {may}")
+    say(f"{out}: written")

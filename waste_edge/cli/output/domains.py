@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waste_edge.cli.common import console, progress_bar
+from waste_edge.cli.common import console, progress_bar, say_json
 from waste_edge.cli.output.report import check_outputs, print_table
 from waste_edge.errors import UserError
 
@@ -112,7 +112,7 @@ def tell_domains(report: DomainsReport, page: Path | None, markdown: Path | None
     if markdown is not None:
         write_atomically(markdown, domains_markdown(report))
     if json:
-        typer.echo(to_json(report), nl=False)
+        say_json(to_json(report))
         return
     screen = console()
     for copy in report.copies:

@@ -12,7 +12,7 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
-from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open_dataset, split
+from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open_dataset, split_to_train
 from waste_edge.files.atomic import sha256_of
 from waste_edge.files.resources import commit_of_code
 from waste_edge.files.strict import to_json
@@ -86,7 +86,7 @@ def fit(
         dataset = group_near_duplicates(open_dataset(data, label_map=recipe.labels))
         check_teachers(recipe, teachers, dataset)
         check_start(recipe, start, weights, dataset)
-        parts = split(dataset, recipe.split)
+        parts = split_to_train(data, dataset, recipe.split)
         check_parts(recipe, data, dataset, parts)
         extra = extra or Extra()
         teaching = read_teaching(extra, recipe, dataset, parts["train"])
