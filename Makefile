@@ -7,7 +7,7 @@ RUNTIME := .venv/.installed
 WORKSHOP := .venv-dev/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: run demo test lint tables test-long test-faults test-arm64 test-boot clip api-docs docs clean help
+.PHONY: run demo test lint tables test-long test-faults test-fuzz test-arm64 test-boot clip api-docs docs clean help
 .DEFAULT_GOAL := help
 
 run: $(RUNTIME)
@@ -37,6 +37,12 @@ test-long: $(WORKSHOP)
 # WASTE_EDGE_KILLS=20 makes it shorter while you work on it.
 test-faults: $(WORKSHOP)
 	.venv-dev/bin/pytest -m faults tests/faults
+
+# Damaged, hostile and odd input for every parser, and for whole commands; SEED gives the same inputs again.
+SEED ?= 20
+FUZZ ?= 10000
+test-fuzz: $(WORKSHOP)
+	WASTE_EDGE_FUZZ=$(FUZZ) .venv-dev/bin/pytest -m "fuzz or not fuzz" --hypothesis-seed=$(SEED) tests/fuzz
 
 # The benchmark tables of the README files, from benchmarks/results/.
 tables: $(WORKSHOP)
@@ -74,10 +80,13 @@ help:
 	@echo "make lint       style, types and the layers of the house"
 	@echo "make test-long  the tests that take minutes"
 	@echo "make test-faults  the faults a station must survive (needs root and mosquitto)"
+	@echo "make test-fuzz  every parser and some commands on 10,000 damaged inputs"
 	@echo "make tables     make the READMEs' benchmark tables from the recorded runs"
 	@echo "make model      train, distil, quantize and export the two shipped bundles into runs/model (hours)"
 	@echo "make model-results  measure these on the test part, for training/results/ and the README"
 	@echo "make model-seeds  train the small one with two more seeds, for training/results/"
+	@echo "make domains-results  measure these on other sources (DOMAINS=CSV), for training/results/ and the README"
+	@echo "make domains-table  make the README's table by source from training/results/"
 	@echo "make headline   make the README's first table from training/results/"
 	@echo "make test-arm64 the wheel on an emulated arm64 Debian (needs root and debootstrap)"
 	@echo "make test-boot  the service under a systemd that is booted for it (the same)"
@@ -101,3 +110,4 @@ $(WORKSHOP): pyproject.toml
 	@touch $@
 
 include training/model.mk
+include training/domains.mk

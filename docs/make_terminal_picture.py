@@ -24,6 +24,7 @@ from waste_edge.device.signals import Stop
 from waste_edge.device.views.display import About
 from waste_edge.device.views.panel import PanelView, decision_line
 from waste_edge.device.vision.camera_health import CameraHealth, Patience
+from waste_edge.device.vision.inspection import USUAL_LOOKS, inspector_of
 from waste_edge.engines.classifier import load_classifier
 from waste_edge.files.atomic import write_atomically
 from waste_edge.files.resources import DEFAULT_BUNDLE, DEMO_CLIP, shipped
@@ -69,9 +70,10 @@ def main() -> None:
         view = Photographer(console, clock, stop)
         classifier = load_classifier(bundle)
         view.started(About.of("the demo clip (rendered)", classifier, site))
-        items = PassingItems(Judge(bundle.manifest, site), health=CameraHealth(Patience(watch_frozen=False)))
+        inspector = inspector_of(classifier, USUAL_LOOKS)
+        items = PassingItems(Judge(bundle.manifest, site), inspector, health=CameraHealth(Patience(watch_frozen=False)))
         messages = start_capture(media_source(str(DEMO_CLIP), clock), clock, None)
-        Loop(messages, classifier.classify, items, [view], clock, stop=stop).run()
+        Loop(messages, items, [view], clock, stop=stop).run()
     picture = console.export_svg(title="waste-edge run --demo")
     write_atomically(Path(__file__).with_name("terminal.svg"), picture)
 

@@ -51,6 +51,7 @@ KINDS: dict[str, Callable[[BenchReport], Table]] = {
     "roofs": _roofs,
     "rows": show.rows_table,
     "speed": speed_table,
+    "situations": show.situations_table,
     "stages": show.stages_table,
     "starts": show.starts_table,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -15,6 +16,7 @@ from waste_edge.taxonomy import check_tree, lineage
 
 ASK = "ask"  # the stream of a decision that asks a person
 USUAL_COST = 1.0  # of a wrong stream; all other costs are relative to it
+Several = Literal["ask", "residual", "largest"]
 MAX_COST = 1000.0  # more is a slip of the pen: it forbids a stream for any doubt at all
 SITES = "device/sites"  # where the shipped ones are
 
@@ -33,6 +35,9 @@ class Site(Strict, frozen=True):
             the place of the parent that its members have in the model's tree.
         costs: `costs[A][B]` is what it costs to put into B what belongs to A; see `cost` for what is left out.
         ask: what it costs to ask a person; without it nobody is asked.
+        several: what becomes of things that lie apart: `ask` a person, `residual`, or decide by the `largest`; if
+            absent, `ask` where a person can be asked, else `residual`.
+        rotate: degrees, clockwise, by which the camera's picture is turned before anything else.
     """
 
     name: str
@@ -43,6 +48,8 @@ class Site(Strict, frozen=True):
     groups: dict[str, list[str]] = msgspec.field(default_factory=dict)
     costs: dict[str, dict[str, float]] = msgspec.field(default_factory=dict)
     ask: float | None = None
+    several: Several | None = None
+    rotate: Literal[0, 90, 180, 270] = 0
 
     def __post_init__(self) -> None:
         if not self.residual or not self.streams or not all(self.streams.values()):
@@ -58,6 +65,13 @@ class Site(Strict, frozen=True):
             raise ValueError(f"{ASK!r} is no name for a stream, since it means asking a person; choose another name")
         if self.ask is not None:
             _check_cost("ask", self.ask)
+        elif self.several == "ask":
+            raise ValueError('several = "ask" needs a person: give `ask`, what it costs to ask one, or another choice')
+
+    @property
+    def on_several(self) -> Several:
+        """What becomes of things that lie apart."""
+        return self.several or ("residual" if self.ask is None else "ask")
 
     def places(self) -> list[str]:
         """Every stream, sorted, the residual one included."""

@@ -16,7 +16,7 @@ from waste_edge.benchmarks.schema import BenchReport
 from waste_edge.benchmarks.show import markdown, rows_table, sentences
 from waste_edge.benchmarks.station.endurance import WINDOWS, endure
 from waste_edge.benchmarks.station.first_decision import time_starts
-from waste_edge.benchmarks.station.stages import STAGES, measure_stages
+from waste_edge.benchmarks.station.stages import STAGES, WARM_UP_FRAMES, measure_stages
 from waste_edge.bundle.bundle import Bundle, open_bundle
 from waste_edge.device.system.board import Board
 from waste_edge.engines.engine import Output
@@ -113,12 +113,20 @@ def test_stages_are_the_ways_parts(opened_tiny: Bundle) -> None:
 
     wanted = [("a", opened_tiny, "onnx-fp32", 1), ("b", opened_tiny, "onnx-int8", 1)]
     done: list[int] = []
-    first, second = measure_stages(wanted, 5, done.append, now)  # type: ignore[arg-type]
+    first, second = measure_stages(wanted, 40, done.append, now)  # type: ignore[arg-type]
     assert [stage.stage for stage in first.stages] == list(STAGES)
-    assert [stage.p50_ms for stage in first.stages] == [1.0] * 5
-    assert (first.p50_ms, first.fps, first.frames, second.frames) == (5.0, 200.0, 5, 5)
+    per_frame = {stage.stage: stage.p50_ms for stage in first.stages}
+    assert {name: per_frame[name] for name in ("capture", "convert", "resize", "infer")} == dict.fromkeys(
+        ("capture", "convert", "resize", "infer"), 1.0
+    )
+    assert (first.frames, second.frames, len(done)) == (40, 40, 40 + WARM_UP_FRAMES)
     assert first.frame == "640x480 yuv420"
-    assert len(done) == 15, "ten frames of warm-up"
+    empty, late, item = first.situations
+    assert empty.what == "empty frame"
+    assert (empty.p50_ms, empty.p95_ms) == (1.0, 1.0), "the clock was looked at before and after, and nowhere between"
+    assert late.what == "item, from settled to decision"
+    assert late.samples == item.samples == 1
+    assert item.p50_ms > late.p50_ms > empty.p50_ms
 
 
 def test_a_fresh_process_tells_its_memory(opened_tiny: Bundle) -> None:

@@ -21,6 +21,7 @@ from waste_edge.device.cameras import Source, media_source
 from waste_edge.device.capture.convert import frame_of
 from waste_edge.device.decision.item_tracker import PassingItems
 from waste_edge.device.decision.policy import Judge
+from waste_edge.device.vision.inspection import USUAL_LOOKS, inspector_of
 from waste_edge.errors import CameraError
 from waste_edge.files.resources import DEMO_CLIP, DEMO_SCRIPT, find, shipped
 from waste_edge.files.strict import read_toml
@@ -278,7 +279,8 @@ def test_a_wrong_camera_id_is_not_waited_for(run):
     outcome = run("--camera", "front")
     assert outcome.exit_code == 2
     assert outcome.stderr == (
-        "waste-edge: --camera front: expected auto, picamera:0, an index such as 0, /dev/video0, or synthetic\n"
+        "waste-edge: --camera front: expected auto, picamera:0, an index such as 0, /dev/video0, "
+        "/dev/v4l/by-id/NAME, or synthetic\n"
     )
 
 
@@ -385,7 +387,7 @@ def test_a_terminal_gets_a_live_panel_and_a_summary(tiny_bundle, film):
         assert process.wait(timeout=20) == 0
     os.close(controller)
     text = shown.decode()
-    for words in ("waste-edge", "tiny 1.0", "settled", "frames/s", "latency p50", "summary", "2.2 s, as asked"):
+    for words in ("waste-edge", "tiny 1.0", "settled", "frames/s", "network p50", "summary", "2.2 s, as asked"):
         assert words in text, words
 
 
@@ -413,12 +415,11 @@ def test_the_demo_decides_ten_items_and_names_at_least_eight_rightly(default_bun
     with open_bundle(default_bundle) as bundle:
         classifier = load_classifier(bundle)
         site = read_toml(find("six_materials", "device/sites"), Site)
-        items = PassingItems(Judge(bundle.manifest, site))
+        items = PassingItems(Judge(bundle.manifest, site), inspector_of(classifier, USUAL_LOOKS))
         camera = media_source(str(DEMO_CLIP), DemoClock()).open()
         labels = []
         while (raw := camera.read()) is not None:
-            frame = frame_of(raw)
-            _, event = items.see(frame, classifier.classify(frame.pixels, site.region))
+            event = items.see(frame_of(raw)).event
             labels += [event.decision.label] if event else []
     assert len(labels) == len(script) == 10
     assert sum(said == true for said, true in zip(labels, script, strict=True)) >= 8, (labels, script)

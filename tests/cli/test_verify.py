@@ -59,7 +59,9 @@ def test_a_damaged_bundle(waste_edge: WasteEdge, bundle_copy: Path) -> None:
     path = bundle_copy / "onnx-int8.onnx"
     path.write_bytes(path.read_bytes()[:-1] + b"\0")
     outcome = waste_edge("verify", bundle_copy, "--json")
-    assert (outcome.exit_code, outcome.stdout) == (2, "")
+    told = json.loads(outcome.stdout)
+    assert (outcome.exit_code, told["ok"], told["artifacts"]) == (2, False, [])
+    assert "onnx-int8.onnx is damaged" in told["error"]
     assert len(outcome.stderr.splitlines()) == 1
     assert "onnx-int8.onnx is damaged" in outcome.stderr
 

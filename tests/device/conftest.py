@@ -14,6 +14,7 @@ import pytest
 
 from waste_edge.bundle.manifest import Calibration
 from waste_edge.device.cameras import v4l2
+from waste_edge.device.vision.inspection import USUAL_LOOKS, Inspector
 from waste_edge.engines.classifier import Prediction, judge
 from waste_edge.imaging.frames import Frame, Pixels
 from waste_edge.site import Site, site_of_labels
@@ -129,6 +130,12 @@ def site() -> Site:
 @pytest.fixture
 def classify(calibration: Calibration) -> Callable[[Pixels], Prediction]:
     return lambda pixels: predict(pixels, calibration)
+
+
+@pytest.fixture
+def inspector(classify: Callable[[Pixels], Prediction]) -> Inspector:
+    """Shows whole pictures to the classifier of colours, as often as a station does."""
+    return Inspector(classify, looks=USUAL_LOOKS)
 
 
 @pytest.fixture

@@ -18,13 +18,14 @@ from tests.device.telling import FakeWall
 from waste_edge.device.capture import Absent, Ended, Message, Opened
 from waste_edge.device.decision.item_tracker import Event, PassingItems
 from waste_edge.device.decision.policy import Judge
-from waste_edge.device.loop import Classify, Listener, Loop, Seen
+from waste_edge.device.loop import Listener, Loop, Seen
 from waste_edge.device.outbox.event_store import SceneKeeper
 from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.outbox.record import Record
 from waste_edge.device.sinks.delivery import BackOff, Delivery
 from waste_edge.device.sinks.sink import Sink
-from waste_edge.imaging.frames import Frame, Pixels
+from waste_edge.device.vision.inspection import Classify, Inspector
+from waste_edge.imaging.frames import Frame
 
 FPS = 8
 EMPTY, MOVING, RESTING = 4, 2, 12  # frames
@@ -219,9 +220,7 @@ class Carrier(Listener):
 class Replay:
     """Plays a day to stations over one folder, one after the other."""
 
-    def __init__(
-        self, folder: Path, judge: Judge, classify: Callable[[Pixels], object], make_sinks: Callable[[], list[Sink]]
-    ) -> None:
+    def __init__(self, folder: Path, judge: Judge, classify: Classify, make_sinks: Callable[[], list[Sink]]) -> None:
         self.clock, self.wall = FakeClock(), FakeWall()
         self.conditions: set[str] = set()  # what the outbox and the sinks said of themselves, in level words
         self.lives = 0
@@ -245,14 +244,13 @@ class Replay:
             Delivery(outbox, MortalSink(sink, bin_), self.clock, self.wall, BackOff(most_s=8.0))
             for sink in self._make_sinks()
         ]
-        items = PassingItems(self._judge)
+        items = PassingItems(self._judge, Inspector(self._classify))
         items.presence.recall(outbox.scene() or b"")
         ticket = Ticket(bin_, play)
         keeper = MortalKeeper(outbox, items, self.clock, bin_)
         watch = _Watch(outbox, deliveries, self.conditions)
-        classify: Classify = self._classify  # type: ignore[assignment]
         try:
-            Loop(ticket, classify, items, [Carrier(deliveries), watch], self.clock, keeper=keeper).run()
+            Loop(ticket, items, [Carrier(deliveries), watch], self.clock, keeper=keeper).run()
             self._deliver_all(outbox, deliveries)
         except Killed:
             self._dead.append((outbox, deliveries))

@@ -15,7 +15,7 @@ import pytest
 from tests.device.conftest import Stage
 from tests.device.telling import make_event
 from waste_edge.device.capture import Absent, BadPicture, Ended, Failed, Message, Opened
-from waste_edge.device.decision.item_tracker import Event, PassingItems, SingleItems
+from waste_edge.device.decision.item_tracker import Event, Observation, PassingItems, SingleItems
 from waste_edge.device.decision.policy import Judge
 from waste_edge.device.loop import Limits, Listener, Loop, Seen
 from waste_edge.device.signals import Stop, stopped_by_signals
@@ -23,8 +23,8 @@ from waste_edge.device.statistics import Summary
 from waste_edge.device.system.condition import Condition, Level
 from waste_edge.device.system.health import Health
 from waste_edge.device.vision.camera_health import Fault
+from waste_edge.device.vision.inspection import Inspector
 from waste_edge.device.vision.presence import State
-from waste_edge.engines.classifier import Prediction
 from waste_edge.errors import CameraError, EngineError
 from waste_edge.imaging.frames import Frame
 
@@ -83,9 +83,10 @@ def diary() -> Diary:
 def make_loop(clock, manifest, site, classify, diary):
     def make(*script: Message, stills: bool = False, dropped_frames: int = 0, **options) -> Loop:
         judge = Judge(manifest, site)
-        items = SingleItems(judge) if stills else PassingItems(judge)
+        ask = options.pop("classify", classify)
+        items = SingleItems(judge, ask) if stills else PassingItems(judge, Inspector(ask, looks=4))
         messages = ScriptedMessages(clock, *script, dropped_frames=dropped_frames)
-        return Loop(messages, options.pop("classify", classify), items, [diary], clock, **options)
+        return Loop(messages, items, [diary], clock, **options)
 
     return make
 
@@ -156,7 +157,7 @@ def test_the_camera_is_given_back_even_if_a_listener_breaks(clock, manifest, sit
 
     messages = ScriptedMessages(clock, picture())
     with pytest.raises(BrokenPipeError):
-        Loop(messages, classify, SingleItems(Judge(manifest, site)), [Broken()], clock).run()
+        Loop(messages, SingleItems(Judge(manifest, site), classify), [Broken()], clock).run()
     assert messages.closed
 
 
@@ -200,29 +201,31 @@ def test_the_present_rate_is_that_of_the_last_seconds():
 
     statistics = Statistics(started_ns=0)
     for tick in range(100):
-        statistics.count_frame(tick * 1_000_000_000, 1.0)  # one a second
+        statistics.count_frame(tick * 1_000_000_000)  # one a second
+        statistics.count_answer(1.0)
     for tick in range(40):
-        statistics.count_frame(99_000_000_000 + tick * 100_000_000, 5.0)  # then ten a second
+        statistics.count_frame(99_000_000_000 + tick * 100_000_000)  # then ten a second
+        statistics.count_answer(5.0)
     assert statistics.fps_now == pytest.approx(10.0, rel=0.05)
     assert statistics.latency_ms(50) == 1.0
     assert statistics.latency_ms(95) == 5.0
 
 
 class ScriptedItems:
-    """Suspects frames by their number, and notes with what it was fed."""
+    """Suspects frames by their number, and notes how it was asked to see each."""
 
     scene_changes = 0
 
     def __init__(self, faulty: Collection[int] = (), decides: Collection[int] = ()) -> None:
         self.fault: Fault | None = None
-        self.fed: list[Prediction | None] = []
+        self.spared: list[bool] = []
         self._faulty, self._decides = faulty, decides
 
-    def see(self, frame: Frame, prediction: Prediction | None) -> tuple[State, Event | None]:
-        number = len(self.fed)
-        self.fed.append(prediction)
+    def see(self, frame: Frame, spare: bool = False) -> Observation:
+        number = len(self.spared)
+        self.spared.append(spare)
         self.fault = BLOCKED if number in self._faulty else None
-        return State.EMPTY, make_event(number) if number in self._decides else None
+        return Observation(State.EMPTY, make_event(number) if number in self._decides else None)
 
     def remember(self) -> bytes:
         return b""
@@ -249,19 +252,24 @@ def frames_at(*times_s: float) -> list[Frame]:
     return [Frame(np.full((9, 9, 3), (220, 40, 40), np.uint8), round(time_s * 1e9)) for time_s in times_s]
 
 
-def test_while_there_is_a_fault_nothing_is_classified(clock, classify, diary):
-    calls = []
+def test_frames_with_a_fault_are_counted_apart(clock, diary):
+    items = ScriptedItems(faulty=(2, 3, 4))
+    summary = Loop(ScriptedMessages(clock, *frames_at(*range(8)), Ended()), items, [diary], clock).run()
+    assert (summary.frames, summary.unclassified_frames, summary.answers) == (5, 3, 0)
+
+
+def test_the_network_is_asked_of_no_frame_of_an_empty_scene(make_loop, make_stage, classify):
+    asked = []
 
     def counted(pixels):
-        calls.append(pixels)
+        asked.append(pixels)
         return classify(pixels)
 
-    items = ScriptedItems(faulty=(2, 3, 4))
-    messages = ScriptedMessages(clock, *frames_at(*range(8)), Ended())
-    summary = Loop(messages, counted, items, [diary], clock).run()
-    # The frame that shows the fault was classified before it was known, the one that ends it was not.
-    assert [prediction is None for prediction in items.fed] == [False, False, False, True, True, True, False, False]
-    assert (len(calls), summary.frames, summary.unclassified_frames) == (5, 5, 3)
+    stage = make_stage()
+    summary = make_loop(*stage.hold(20.0), Ended(), classify=counted).run()
+    assert (summary.frames, summary.answers, len(asked)) == (300, 0, 0)
+    visited = make_loop(*make_stage().hold(1.0), *stage.visit("paper"), Ended(), classify=counted).run()
+    assert (visited.items, visited.answers, len(asked)) == (1, 4, 4)
 
 
 def test_a_fault_is_told_with_each_frame_and_a_camera_with_one_decides_nothing(clock, manifest, site, classify):
@@ -276,25 +284,26 @@ def test_a_fault_is_told_with_each_frame_and_a_camera_with_one_decides_nothing(c
     stage = Stage()
     tray = list(stage.hold(1.0))
     covered = [replace(black[i % 2], captured_ns=stage.frame().captured_ns) for i in range(90)]
-    items = PassingItems(Judge(manifest, site))
+    items = PassingItems(Judge(manifest, site), Inspector(classify))
     script = [*tray, *covered, *stage.hold(3.0), *stage.visit("paper"), *stage.hold(1.0)]
-    summary = Loop(ScriptedMessages(clock, *script, Ended()), classify, items, [Watcher()], clock).run()
+    summary = Loop(ScriptedMessages(clock, *script, Ended()), items, [Watcher()], clock).run()
     faulty = [index for index, seen in enumerate(told) if seen.fault is not None]
     assert faulty, "it was noticed"
-    assert all(told[index].prediction is None for index in faulty[1:]), "the first was classified before it was known"
+    assert all(told[index].prediction is None for index in faulty)
     assert len(tray) <= faulty[0] < faulty[-1] < len(tray) + 90 + 45, "it came with the hand and went with it"
     assert len({told[index].state for index in faulty}) == 1, "presence stood still"
     assert (summary.items, summary.streams) == (1, {"paper": 1}), "the hand was no item, the paper was"
 
 
 @pytest.mark.parametrize(("gap_s", "classified"), [(0.0, 10), (0.2, 5), (0.5, 2)])
-def test_a_board_that_suffers_is_given_fewer_frames(clock, classify, diary, gap_s, classified):
+def test_a_board_that_suffers_is_given_fewer_frames(clock, diary, gap_s, classified):
     health = Health()
     health.least_gap_s = gap_s
     items = ScriptedItems()
     messages = ScriptedMessages(clock, *frames_at(*(number / 10 for number in range(10))), Ended())
-    summary = Loop(messages, classify, items, [diary], clock, health=health).run()
-    assert (summary.frames, summary.shed_frames, len(items.fed)) == (classified, 10 - classified, classified)
+    summary = Loop(messages, items, [diary], clock, health=health).run()
+    assert (summary.frames, summary.shed_frames) == (classified, 10 - classified)
+    assert items.spared == [gap_s > 0] * classified
     assert len(diary.only(State)) == classified
 
 
@@ -305,23 +314,23 @@ def test_of_pictures_none_is_passed_over_however_hot_it_is(make_loop, diary):
     assert (summary.items, summary.shed_frames) == (4, 0)
 
 
-def test_the_keeper_is_asked_before_anyone_is_told(clock, classify, diary):
+def test_the_keeper_is_asked_before_anyone_is_told(clock, diary):
     keeper = NotingKeeper(diary)
     messages = ScriptedMessages(clock, *frames_at(0, 1), Ended())
-    Loop(messages, classify, ScriptedItems(decides={1}), [diary], clock, keeper=keeper).run()
+    Loop(messages, ScriptedItems(decides={1}), [diary], clock, keeper=keeper).run()
     event = make_event(1)
     assert diary.entries[:-1] == [("kept", None), State.EMPTY, ("kept", event.id), State.EMPTY, event]
     assert keeper.tended == 3, "after each message"
 
 
-def test_an_event_that_cannot_be_kept_is_told_to_nobody(clock, classify, diary):
+def test_an_event_that_cannot_be_kept_is_told_to_nobody(clock, diary):
     class Broken(NotingKeeper):
         def keep(self, frame: Frame, event: Event | None) -> None:
             raise ZeroDivisionError
 
     messages = ScriptedMessages(clock, *frames_at(0))
     with pytest.raises(ZeroDivisionError):
-        Loop(messages, classify, ScriptedItems(decides={0}), [diary], clock, keeper=Broken(diary)).run()
+        Loop(messages, ScriptedItems(decides={0}), [diary], clock, keeper=Broken(diary)).run()
     assert diary.only(Event) == []
 
 
@@ -332,20 +341,22 @@ def test_what_changed_in_health_is_told_even_if_no_frame_comes(make_loop, diary)
     assert diary.only(Condition) == [Condition("disk", Level.BAD, "full")]
 
 
-def test_a_reload_that_is_refused_goes_on_and_one_that_is_accepted_ends_the_loop(clock, classify, diary):
+def test_a_reload_that_is_refused_goes_on_and_one_that_is_accepted_ends_the_loop(clock, diary):
     stop, answers, asked_at = Stop(), ["", "a better one"], []
-    items = ScriptedItems()
 
-    def classify_and_ask(pixels):
-        stop.reload = len(items.fed) in (1, 4)
-        return classify(pixels)
+    class Wishing(ScriptedItems):
+        def see(self, frame: Frame, spare: bool = False) -> Observation:
+            stop.reload = len(self.spared) in (1, 4)
+            return super().see(frame, spare)
+
+    items = Wishing()
 
     def reload() -> str:
-        asked_at.append(len(items.fed))
+        asked_at.append(len(items.spared))
         return answers.pop(0)
 
     messages = ScriptedMessages(clock, *frames_at(*range(9)))
-    summary = Loop(messages, classify_and_ask, items, [diary], clock, stop=stop, reload=reload).run()
+    summary = Loop(messages, items, [diary], clock, stop=stop, reload=reload).run()
     assert asked_at == [2, 5], "each wish is heard once, between two frames"
     assert (summary.frames, summary.ended) == (5, "a better one")
     assert messages.closed
@@ -359,10 +370,11 @@ def test_to_end_goes_before_to_reload(make_loop):
     assert make_loop(picture(), stop=stop, stills=True, reload=lambda: "a better one").run().ended == "SIGTERM"
 
 
-def test_a_hangup_asks_to_reload_where_there_is_something_to_read():
+def test_a_hangup_asks_to_reload_where_there_is_something_to_read_and_else_to_end():
     before = signal.getsignal(signal.SIGHUP)
     with stopped_by_signals() as stop:
-        assert signal.getsignal(signal.SIGHUP) == before, "without a configuration it acts as ever"
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert (stop.reload, stop.reason) == (False, "SIGHUP"), "without a configuration a closed terminal ends it"
     with stopped_by_signals(reloads=True) as stop:
         os.kill(os.getpid(), signal.SIGHUP)
         assert (stop.reload, stop.reason) == (True, "")

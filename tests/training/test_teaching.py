@@ -7,9 +7,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from PIL import Image
 
 from tests.training.loop.test_fit import RECIPE, Silent
 from tests.training.sources import write_sources
+from waste_edge.dataset import open_domains
 from waste_edge.errors import ConfigError, DataError, UserError
 from waste_edge.training.loop.fit import fit
 from waste_edge.training.recipe import Recipe, StockSpec
@@ -63,6 +65,7 @@ def test_a_source_is_left_out(colour_photos: Path, domains: Path, tmp_path: Path
     extra = Extra(domains=domains, leave_out=("litter",))
     info = fit(RECIPE, colour_photos, tmp_path / "run", Silent(), extra=extra)
     assert set(info.domains) == {"bottles", "shop"}
+    assert info.left_out == ["litter"]
     assert not [name for name in opened if "/litter/" in name]
 
 
@@ -80,6 +83,25 @@ def test_data_that_are_for_measuring_are_refused(colour_photos: Path, tmp_path: 
             copy.write_bytes(path.read_bytes())
     with pytest.raises(DataError, match=r"measuring/, whose pictures no network may be taught"):
         fit(RECIPE, real, tmp_path / "b", Silent())
+
+
+def test_a_held_out_copy_of_what_teaches_is_refused_by_name(colour_photos: Path, domains: Path, tmp_path: Path) -> None:
+    everything = open_domains(domains).teaching()
+    teach, held_out = (
+        everything.of(["bottles"]).divided(RECIPE.split)[0],
+        everything.of(["litter"]).divided(RECIPE.split)[1],
+    )
+    taught, judged = teach.photos[0].path, held_out.photos[0].path
+    assert taught is not None
+    assert judged is not None
+    with Image.open(taught) as picture:
+        picture.resize((200, 160), Image.Resampling.NEAREST).save(judged, quality=60)
+    with pytest.raises(DataError) as refused:
+        fit(RECIPE, colour_photos, tmp_path / "a", Silent(), extra=Extra(domains=domains))
+    assert f"{judged} is a near-copy of {taught}" in str(refused.value)
+    assert "--allow-leak" in str(refused.value)
+    allowed = msgspec.structs.replace(RECIPE, split=msgspec.structs.replace(RECIPE.split, allow_leak=True))
+    fit(allowed, colour_photos, tmp_path / "b", Silent(), extra=Extra(domains=domains))
 
 
 def test_what_teaches_is_part_of_what_is_resumed(colour_photos: Path, domains: Path, tmp_path: Path) -> None:

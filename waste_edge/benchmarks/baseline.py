@@ -5,6 +5,7 @@ An engine here takes what its file takes, made ready beforehand, and gives all o
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from waste_edge.benchmarks.scenario import make_pictures
 from waste_edge.engines.engine import require_engine
 from waste_edge.engines.names import EngineName
 from waste_edge.errors import BundleError, EngineError
+from waste_edge.files.limits import MAX_INPUT_NUMBERS
 from waste_edge.imaging.preprocess import InputSpec
 
 SUFFIXES: dict[str, EngineName] = {".onnx": "onnx", ".tflite": "litert"}
@@ -109,6 +111,13 @@ def open_plain(path: Path, threads: int) -> Plain:
     engine = SUFFIXES[path.suffix]
     require_engine(engine)
     plain: Plain = PlainOnnx(path, threads) if engine == "onnx" else PlainLiteRt(path, threads)
+    for shape, _ in plain.inputs:
+        if len(shape) == 4 and shape[0] != 1:
+            raise BundleError(
+                f"{path}: takes {shape[0]} pictures at once; a device has one: export it with a batch of 1"
+            )
+        if math.prod(shape) > MAX_INPUT_NUMBERS:
+            raise BundleError(f"{path}: an input of {shape} numbers; at most {MAX_INPUT_NUMBERS:,} are tried")
     try:
         plain.infer([np.zeros(shape, dtype) for shape, dtype in plain.inputs])  # whether it runs, not how fast
     except Exception as error:  # whatever an engine raises for a network it cannot run

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from waste_edge.benchmarks.machine.facts import Machine
 from waste_edge.benchmarks.roofline.model import Roofline
 from waste_edge.benchmarks.scenario import Scenario
@@ -17,7 +19,7 @@ SCHEMA: Literal[2] = 2
 
 Status = Literal["measured", "not installed", "not in bundle"]
 Kind = Literal["ours", "bare"]
-Stage = Literal["capture", "convert", "resize", "infer", "decide"]
+Stage = Literal["capture", "convert", "gate", "crop", "resize", "infer", "decide"]
 Trouble = Literal["throttled", "frequency", "temperature", "governor", "load", "swap", "steal", "warm-up", "emulated"]
 
 
@@ -206,8 +208,27 @@ class StageTime(Strict, frozen=True):
     p95_ms: float
 
 
+class Situation(Strict, frozen=True):
+    """What a station does again and again, in milliseconds of work.
+
+    Attributes:
+        what: `empty frame`: health and presence of a frame with nothing in it, converted already; `item, from settled
+            to decision`: the frame that completes an item, which is what a decision is late by after the half second
+            of stillness; `item, all of its frames`: region, crop and network of all of them.
+        samples: how many were timed.
+    """
+
+    what: str
+    samples: int
+    p50_ms: float
+    p95_ms: float
+
+
 class Pipeline(Strict, frozen=True):
     """A row's network at work on drawn frames, stage by stage; `device/` does each as a station does.
+
+    Reports from before the network was asked only of settled items have no `gate`, `crop` and situations, and their
+    whole way is that of a frame with the network.
 
     Attributes:
         key: of the row.
@@ -216,6 +237,7 @@ class Pipeline(Strict, frozen=True):
         stages: in order.
         p50_ms, p95_ms, p99_ms: of the whole way of a frame.
         fps: one over the mean of it.
+        situations: of interest.
     """
 
     key: str
@@ -226,6 +248,7 @@ class Pipeline(Strict, frozen=True):
     p95_ms: float
     p99_ms: float
     fps: float
+    situations: list[Situation] = msgspec.field(default_factory=list)
 
 
 class Look(Strict, frozen=True):

@@ -10,6 +10,7 @@ from waste_edge.benchmarks.machine.facts import Machine
 from waste_edge.benchmarks.roofline import tables as roofline_tables
 from waste_edge.benchmarks.scenario import Scenario
 from waste_edge.benchmarks.schema import BenchReport, Disturbance, Row, SoakReport, Watched
+from waste_edge.files.text import in_markdown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -77,6 +78,17 @@ def stages_table(report: BenchReport) -> tuple[list[str], Cells]:
             f"{one.fps:.0f}",
         ]
         for one in report.pipelines
+    ]
+    return headings, cells
+
+
+def situations_table(report: BenchReport) -> tuple[list[str], Cells]:
+    """What a station does again and again: empty frames, and items from settled to decision."""
+    headings = ["at a station", "network", "p50 ms", "p95 ms", "timed"]
+    cells = [
+        [one.what, _short(report, pipeline.key), f"{one.p50_ms:.3f}", f"{one.p95_ms:.3f}", str(one.samples)]
+        for pipeline in report.pipelines
+        for one in pipeline.situations
     ]
     return headings, cells
 
@@ -155,7 +167,7 @@ def verdict(valid: bool, disturbances: Sequence[Disturbance], stand_in: str) -> 
 
 def tables(report: BenchReport) -> list[tuple[list[str], Cells]]:
     """All that have lines."""
-    made = [rows_table(report), stages_table(report), starts_table(report)]
+    made = [rows_table(report), stages_table(report), situations_table(report), starts_table(report)]
     if report.roofline is not None:
         name = partial(_short, report)
         made += [
@@ -200,7 +212,7 @@ def print_verdict(report: BenchReport | SoakReport, screen: Console) -> None:
 
 def markdown(report: BenchReport) -> str:
     """The same for a README."""
-    parts = [f"**{title(report)}**"]
+    parts = [f"**{in_markdown(title(report))}**"]
     for headings, cells in tables(report):
         rules = ["---" if index == 0 or heading == "engine" else "---:" for index, heading in enumerate(headings)]
         parts.append("\n".join(f"| {' | '.join(line)} |" for line in (headings, rules, *_escaped(cells))))
@@ -210,4 +222,4 @@ def markdown(report: BenchReport) -> str:
 
 
 def _escaped(cells: Cells) -> Cells:
-    return [[cell.replace("|", "\\|") for cell in line] for line in cells]
+    return [[in_markdown(cell) for cell in line] for line in cells]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from waste_edge.cli.common import REQUIRE_KEY_VARIABLE, console, opened_bundle
+from waste_edge.cli.common import REQUIRE_KEY_VARIABLE, console, opened_bundle, say
 from waste_edge.cli.output.bench_plots import draw, read_recorded
 from waste_edge.errors import BundleError, UserError
 
@@ -68,7 +68,7 @@ def _show(report: BenchReport, earlier: BenchReport | None, wish: Wish) -> None:
     if wish.form == "table":
         print_report(report, console())
     elif wish.form == "markdown":
-        typer.echo(markdown(report), nl=False)
+        say(markdown(report).removesuffix("\n"))
     if earlier is None:
         return
     comparison = compare(earlier, report)
@@ -76,7 +76,7 @@ def _show(report: BenchReport, earlier: BenchReport | None, wish: Wish) -> None:
         print_comparison(comparison, console())
         return
     for sentence in sentences(comparison):
-        typer.echo(sentence, err=True)
+        say(sentence, err=True)
 
 
 def soak(named: Sequence[str], minutes: float, superfluous: Sequence[str], wish: Wish) -> None:
@@ -119,16 +119,16 @@ def _end(report: BenchReport | SoakReport, wish: Wish) -> None:
 
     text = to_json(report)
     if wish.form == "json":
-        typer.echo(text, nl=False)
+        say(text.removesuffix("\n"))
     if wish.out is not None:
         write_atomically(wish.out, text)
     if wish.plots is not None:
         for drawn in draw(report, wish.plots):
-            typer.echo(f"drawn: {drawn}", err=True)
+            say(f"drawn: {drawn}", err=True)
     if not report.valid:
         if wish.form != "table":
             reasons = "; ".join(f"{one.what}: {one.text}" for one in report.disturbances)
-            typer.echo(f"waste-edge: this run is invalid ({reasons})", err=True)
+            say(f"waste-edge: this run is invalid ({reasons})", err=True)
         raise typer.Exit(INVALID)
 
 

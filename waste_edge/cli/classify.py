@@ -19,8 +19,11 @@ from waste_edge.cli.common import (
     RequireKeyOption,
     ThreadsOption,
     opened_bundle,
+    say,
+    say_json,
 )
 from waste_edge.errors import PictureError, UserError
+from waste_edge.files.text import as_line, visible
 
 if TYPE_CHECKING:
     from waste_edge.engines.classifier import Prediction
@@ -104,23 +107,27 @@ def _classify(
 
 def pictures_of(given: Path) -> Iterator[Path]:
     """The pictures below a folder, or the path itself; raises PictureError for a folder without pictures."""
-    from waste_edge.imaging.image_files import find_pictures
+    from waste_edge.files.remarks import remark
+    from waste_edge.imaging.image_files import look_for_pictures
 
     if not given.is_dir():
         yield given
         return
     try:
-        found = list(find_pictures(given))
+        found = look_for_pictures(given)
     except OSError as error:
         raise PictureError(f"{error.filename}: cannot be listed ({error.strerror}); check its permissions") from error
-    if not found:
-        raise PictureError(f"{given}: folder without pictures; expected .jpg, .png or the like in it")
-    yield from found
+    told = found.remark(given)
+    if not found.pictures:
+        raise PictureError(told or f"{given}: folder without pictures; expected .jpg, .png or the like in it")
+    if told:
+        remark(told)
+    yield from found.pictures
 
 
 def report(error: PictureError) -> int:
     """Tell of one failure in one line on stderr; returns 1, to be counted."""
-    typer.echo(f"waste-edge: {printable(str(error))}", err=True)
+    say(f"waste-edge: {visible(str(error))}", err=True)
     return 1
 
 
@@ -128,27 +135,22 @@ def _write_json(path: Path, prediction: Prediction, labels: tuple[str, ...]) -> 
     import msgspec
 
     fields: dict[str, Any] = {
-        "path": printable(str(path)),
+        "path": as_line(str(path)),
         "label": prediction.label,
         "confidence": prediction.confidence,
         "probabilities": dict(zip(labels, prediction.probabilities.tolist(), strict=True)),
         "known_score": prediction.known_score,
         "latency_ms": prediction.latency_ms,
     }
-    typer.echo(msgspec.json.encode(fields).decode())
+    say_json(msgspec.json.encode(fields).decode())
 
 
 def _write_line(path: Path, prediction: Prediction, labels: tuple[str, ...]) -> None:
     ranked = sorted(zip(labels, prediction.probabilities, strict=True), key=lambda pair: -pair[1])
-    shares = ", ".join(f"{label} {share:.3f}" for label, share in ranked)
+    shares = ", ".join(f"{visible(label)} {share:.3f}" for label, share in ranked)
     colour = "green" if prediction.label == prediction.best else "yellow"
-    label = typer.style(prediction.label, fg=colour, bold=True)
+    label = typer.style(visible(prediction.label), fg=colour, bold=True)
     typer.echo(
-        f"{printable(str(path))}: {label} {prediction.confidence:.1%} ({shares}), "
+        f"{visible(str(path))}: {label} {prediction.confidence:.1%} ({shares}), "
         f"known score {prediction.known_score:.2f}, {prediction.latency_ms:.1f} ms"
     )
-
-
-def printable(text: str) -> str:
-    """On one line and in UTF-8, whatever bytes a file's name holds."""
-    return text.encode("utf-8", "backslashreplace").decode().replace("\n", "\\n")

@@ -12,6 +12,7 @@ import typer
 
 from waste_edge.errors import extra_required as host_only
 from waste_edge.files.resources import DEFAULT_BUNDLE
+from waste_edge.files.text import visible, visible_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,10 +56,20 @@ __all__ = ["DEFAULT_BUNDLE", "host_only"]
 
 
 def console(stderr: bool = False) -> Console:
-    """A rich console; tables and colours fall back to plain text where there is no terminal."""
-    from rich.console import Console
+    """A rich console that shows text from outside escaped; plain text where there is no terminal."""
+    from waste_edge.cli.screen import Screen
 
-    return Console(stderr=stderr, highlight=False)
+    return Screen(stderr=stderr, highlight=False)
+
+
+def say(text: str, err: bool = False) -> None:
+    """Print lines of ours that may hold text from outside."""
+    typer.echo(visible(text, lines=True), err=err)
+
+
+def say_json(document: str) -> None:
+    """Print a JSON document, or a line of one."""
+    typer.echo(visible_json(document.removesuffix("\n")))
 
 
 @contextlib.contextmanager

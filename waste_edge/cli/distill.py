@@ -10,6 +10,8 @@ import typer
 from waste_edge.cli.common import DataOption, JsonOption
 from waste_edge.cli.repeated import FoldsOption, SeedsOption
 from waste_edge.cli.train import (
+    ALLOW_LEAK,
+    AllowLeakOption,
     DeviceOption,
     DomainsOption,
     LeaveOutOption,
@@ -47,6 +49,7 @@ def command(
     leave_out: LeaveOutOption = None,
     device: DeviceOption = "auto",
     stock: StockOption = None,
+    allow_leak: AllowLeakOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Teach a student from a teacher's run; leaves a run folder.
@@ -60,6 +63,7 @@ def command(
     if control == bool(teachers):
         what = "--teacher and --control were both given" if control else "distill needs --teacher RUN or --control"
         raise UserError(f"{what}; give one of them")
-    said = Said(out, weights, teachers or (), start, changes or (), (), resume, as_json, seeds, folds,
+    changed = [*(changes or ()), *([ALLOW_LEAK] if allow_leak else [])]
+    said = Said(out, weights, teachers or (), start, changed, (), resume, as_json, seeds, folds,
                 domains, leave_out or (), device, stock)  # fmt: skip
     fit_and_report(recipe, data, said)

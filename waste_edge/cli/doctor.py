@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waste_edge.cli.common import DEFAULT_BUNDLE, BundleOption, JsonOption, RequireKeyOption, console, opened_bundle
+from waste_edge.cli.common import (
+    DEFAULT_BUNDLE,
+    BundleOption,
+    JsonOption,
+    RequireKeyOption,
+    console,
+    opened_bundle,
+    say,
+    say_json,
+)
 
 if TYPE_CHECKING:
     from waste_edge.device.config import StationConfig
@@ -77,7 +86,7 @@ def command(
     with screen.status("examining …"):
         examination = examine(all_checks(setting, extra), SystemClock())
     if json:
-        typer.echo(to_json(examination), nl=False)
+        say_json(to_json(examination))
     else:
         _print(examination)
     raise typer.Exit(2 if examination.level == "bad" else 0)
@@ -133,7 +142,7 @@ def _print(examination: Examination) -> None:
         level = Text(condition.level, style=_COLOURS[condition.level])
         table.add_row(level, condition.part, Text(condition.text))
         if not screen.is_terminal:  # a line each, for grep
-            typer.echo(f"{condition.level:4}  {condition.part:16}  {condition.text}")
+            say(f"{condition.level:4}  {condition.part:16}  {condition.text}")
     if screen.is_terminal:
         screen.print(table)
     counts = ", ".join(f"{examination.count(level)} {level}" for level in Level)

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from waste_edge.cli.common import DataOption, JsonOption, console, opened_bundle, progress_bar
+from waste_edge.cli.common import DataOption, JsonOption, console, opened_bundle, progress_bar, say_json
+from waste_edge.cli.output.domains import (
+    AllowLeakOption,
+    DomainsOption,
+    check_domains,
+    measured_domains,
+    tell_domains,
+)
 from waste_edge.cli.output.report import (
     ElsewhereOption,
     UnknownOption,
@@ -26,6 +33,7 @@ from waste_edge.errors import MissingPackageError, UserError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from waste_edge.evaluation.domains.report import DomainsReport
     from waste_edge.evaluation.evaluate import Evaluation
     from waste_edge.evaluation.robustness.report import RobustnessReport
     from waste_edge.evaluation.unknowns import RejectionResult
@@ -59,9 +67,14 @@ def command(
     elsewhere: ElsewhereOption = False,
     robustness: RobustnessOption = False,
     markdown: Annotated[
-        Path | None, typer.Option("--markdown", metavar="FILE", help="With --robustness: write the tables as Markdown.")
+        Path | None,
+        typer.Option(
+            "--markdown", metavar="FILE", help="With --robustness or --domains: write the tables as Markdown."
+        ),
     ] = None,
     plot: PlotOption = None,
+    domains: DomainsOption = None,
+    allow_leak: AllowLeakOption = False,
     json: JsonOption = False,
 ) -> None:
     """Score a model on labelled pictures: accuracy with a 95 % interval, per-class
@@ -84,6 +97,10 @@ def command(
     more, three strengths each, and their items put on other grounds; the output
     says what each costs. compare --robustness does so with several models.
 
+    With --domains the report is about other sources: accuracy and confidence a
+    source, their mean and the worst, and how well each kind of unknown thing is
+    told, beside the model's own held-back pictures.
+
     Example: [bold]waste-edge evaluate small --data photos --split all[/]
     Example: [bold]waste-edge evaluate small --data photos --unknown rendered --elsewhere[/]
     """
@@ -93,10 +110,18 @@ def command(
     if is_run(model) and artifact is not None:
         raise UserError(f"{run}: is a training run, which has no artifacts; leave out --artifact {artifact}")
     check_robustness(robustness, {"--report": report, "--unknown": unknown, "--elsewhere": elsewhere}, markdown, plot)
-    if markdown is not None and not robustness:
-        raise UserError(f"--markdown {markdown}: is of --robustness; add that, or write a page with --report")
+    others = {"--robustness": robustness, "--unknown": unknown, "--elsewhere": elsewhere}
+    check_domains(domains, others, allow_leak, report, markdown)
+    if markdown is not None and not robustness and domains is None:
+        raise UserError(
+            f"--markdown {markdown}: is of --robustness and --domains; add one, or write a page with --report"
+        )
     if robustness:
         tell(_robustness(f"{model}:{artifact}" if artifact else model, data, split), markdown, plot, json)
+        return
+    if domains is not None:
+        found = _domains(f"{model}:{artifact}" if artifact else model, data, split, domains, allow_leak)
+        tell_domains(found, report, markdown, json)
         return
     if report is not None or unknown is not None or elsewhere:
         result = _with_report(f"{model}:{artifact}" if artifact else model, data, split, report, unknown, elsewhere)
@@ -105,7 +130,7 @@ def command(
     else:
         result = _of_bundle(model, data, artifact, split)
     if json:
-        typer.echo(to_json(result), nl=False)
+        say_json(to_json(result))
     else:
         _print(result)
 
@@ -159,6 +184,15 @@ def _with_report(
             elsewhere=measured.elsewhere,
             place=report.elsewhere.in_words if report.elsewhere else "",
         )
+
+
+def _domains(model: str, data: Path, split: SplitChoice, domains: Path, allow_leak: bool) -> DomainsReport:
+    from waste_edge.evaluation.comparison.held_out import pictures_for_one
+
+    with opened_models([model]) as opened:
+        dataset = grouped_dataset(data, opened[0])
+        pictures = pictures_for_one(opened[0], dataset, split)
+        return measured_domains(opened, dataset, pictures.scored, pictures.protocol, domains, allow_leak)
 
 
 def _robustness(model: str, data: Path, split: SplitChoice) -> RobustnessReport:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
-from waste_edge.cli.common import DataOption, JsonOption, host_only, progress_bar
+from waste_edge.cli.common import DataOption, JsonOption, host_only, progress_bar, say
 from waste_edge.cli.repeated import FoldsOption, SeedsOption, train_several, variations
 from waste_edge.errors import UserError
 
@@ -60,6 +60,11 @@ StockOption = Annotated[
         "--stock", metavar="FOLDER", help="Keeps the views of a recipe with a [stock] part; trainings may share it."
     ),
 ]
+AllowLeakOption = Annotated[
+    bool,
+    typer.Option("--allow-leak", help="Train although the same picture teaches and is held out."),
+]
+ALLOW_LEAK = "split.allow_leak=true"
 MemberOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -85,6 +90,7 @@ def command(
     leave_out: LeaveOutOption = None,
     device: DeviceOption = "auto",
     stock: StockOption = None,
+    allow_leak: AllowLeakOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train the model of a recipe; leaves a run folder.
@@ -92,9 +98,13 @@ def command(
     Stopped or killed, it goes on with --resume. On several GPUs or machines:
     torchrun --nproc-per-node 2 -m waste_edge train ...
 
+    A label without a picture to train on is an error, and so is a picture that
+    lies in two parts of the split (--allow-leak trains all the same).
+
     [dim]waste-edge train teacher_mobilenet_v2 --data photos --out runs/teacher[/]
     """
-    said = Said(out, weights, (), start, changes or (), members or (), resume, as_json, seeds, folds,
+    changed = [*(changes or ()), *([ALLOW_LEAK] if allow_leak else [])]
+    said = Said(out, weights, (), start, changed, members or (), resume, as_json, seeds, folds,
                 domains, leave_out or (), device, stock)  # fmt: skip
     fit_and_report(recipe, data, said)
 
@@ -161,7 +171,7 @@ def fit_and_report(recipe_name: str, data: Path, said: Said) -> None:
             else:
                 told = in_words(train(order), said.out, said.as_json)
             if together.leads:
-                typer.echo(told)
+                say(told)
 
 
 @contextlib.contextmanager
@@ -173,7 +183,7 @@ def _told_how_to_go_on(out: Path, leads: bool) -> Iterator[None]:
         from waste_edge.training.runs import SPLIT_NAME
 
         if leads and any(out.rglob(SPLIT_NAME)):
-            typer.echo(f"stopped; the same command with --resume goes on from the last whole epoch in {out}", err=True)
+            say(f"stopped; the same command with --resume goes on from the last whole epoch in {out}", err=True)
         raise
 
 

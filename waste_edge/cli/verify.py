@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waste_edge.cli.common import JsonOption, RequireKeyOption, console, opened_bundle
+from waste_edge.cli.common import JsonOption, RequireKeyOption, console, opened_bundle, say_json
 
 if TYPE_CHECKING:
     from waste_edge.engines.verify import Replay, Verification
@@ -30,12 +30,18 @@ def command(
     Example: [bold]waste-edge verify small[/]
     """
     from waste_edge.engines.verify import verify_bundle
+    from waste_edge.errors import UserError
     from waste_edge.files.strict import to_json
 
-    with opened_bundle(bundle, require_key) as opened:
-        result = verify_bundle(opened)
+    try:
+        with opened_bundle(bundle, require_key) as opened:
+            result = verify_bundle(opened)
+    except UserError as error:
+        if json:  # whoever reads it learns why there is no result
+            say_json(to_json({"bundle": bundle, "ok": False, "error": str(error), "artifacts": []}))
+        raise
     if json:
-        typer.echo(to_json(result), nl=False)
+        say_json(to_json(result))
     else:
         _print(result)
     raise typer.Exit(0 if result.ok else 2)

@@ -6,6 +6,7 @@ In the core, because `evaluate` on a board must find the same validation picture
 from waste_edge.dataset.domains import MEASURING, DomainPhoto, Domains, is_for_measuring, open_domains, refuse_measuring
 from waste_edge.dataset.label_map import EVERY_LABEL, LabelMap
 from waste_edge.dataset.near_duplicates import group_near_duplicates, near_pairs, picture_hash
+from waste_edge.dataset.parts import missing_labels, split_to_train
 from waste_edge.dataset.sources import open_dataset
 from waste_edge.dataset.splitting import SplitSpec, split, stratified
 from waste_edge.dataset.table import write_table
@@ -26,12 +27,14 @@ __all__ = [
     "TextSource",
     "group_near_duplicates",
     "is_for_measuring",
+    "missing_labels",
     "near_pairs",
     "open_dataset",
     "open_domains",
     "picture_hash",
     "refuse_measuring",
     "split",
+    "split_to_train",
     "stratified",
     "text_of",
     "text_of_name",

@@ -7,14 +7,15 @@ is: the labels of a model from other sources, and things that are none of them.
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from waste_edge.dataset.label_map import EVERY_LABEL, LabelMap
-from waste_edge.dataset.splitting import SplitSpec, split
+from waste_edge.dataset.splitting import SplitSpec
 from waste_edge.dataset.table import picture_of_row
-from waste_edge.dataset.values import Dataset, Photo
+from waste_edge.dataset.values import Photo
 from waste_edge.errors import DataError
 
 NEEDED = ("file", "label", "source")
@@ -80,6 +81,10 @@ class Domains:
         self.check_sources(sources)
         return replace(self, rows=tuple(row for row in self.rows if row.source in sources))
 
+    def of_label(self, label: str) -> Domains:
+        """The rows of one label."""
+        return replace(self, rows=tuple(row for row in self.rows if row.photo.label == label))
+
     def without(self, sources: Collection[str]) -> Domains:
         """All but some sources, and but what shares a group with them: one scene is not on two sides.
 
@@ -118,6 +123,11 @@ class Domains:
         wanted = set(chosen.sources if sources is None else sources)
         return replace(chosen, rows=tuple(row for row in chosen.rows if row.source in wanted and not row.why_not))
 
+    def apart_from(self, others: Domains) -> Domains:
+        """The rows that are none of `others`, and share no group with them."""
+        groups = {row.photo.group for row in others.rows}
+        return replace(self, rows=tuple(row for row in self.rows if row.photo.group not in groups))
+
     def named(self, labels: Collection[str], label_map: LabelMap = EVERY_LABEL) -> Domains:
         """The rows with a model's labels, after its label map: the known ones."""
         target = self._targets(label_map)
@@ -139,18 +149,18 @@ class Domains:
         )
 
     def divided(self, spec: SplitSpec) -> tuple[Domains, Domains]:
-        """What to teach with, and groups held out of it: by source, label and group, the same on every machine.
+        """What to teach with, and groups held out of it: the same on every machine.
+
+        Each group falls by a hash of its own name, so that what else is in the file, or was left out, moves none.
 
         Args:
             spec: its seed and `val_fraction` are looked at, nothing else: a domain has no test part and no folds.
         """
-        plain = SplitSpec(seed=spec.seed, val_fraction=spec.val_fraction)
-        rows = [replace(row.photo, label=f"{row.source}/{row.photo.label}") for row in self.rows]
-        everything = Dataset(self.path.parent, tuple(sorted({photo.label for photo in rows})), tuple(rows), True)
-        held_out = {photo.key for photo in split(everything, plain)["val"]}
+        groups = {row.photo.group for row in self.rows}
+        held_out = {group for group in groups if _place(spec.seed, group) < spec.val_fraction}
         return (
-            replace(self, rows=tuple(row for row in self.rows if row.photo.key not in held_out)),
-            replace(self, rows=tuple(row for row in self.rows if row.photo.key in held_out)),
+            replace(self, rows=tuple(row for row in self.rows if row.photo.group not in held_out)),
+            replace(self, rows=tuple(row for row in self.rows if row.photo.group in held_out)),
         )
 
     def pictures_by_source(self) -> dict[str, int]:
@@ -241,3 +251,8 @@ def _check_once(path: Path, rows: Iterable[DomainPhoto]) -> None:
         if row.photo.key in seen:
             raise DataError(f"{path}: {row.photo.key} stands in two rows; leave one of them")
         seen.add(row.photo.key)
+
+
+def _place(seed: int, group: str) -> float:
+    """Where a group falls, from 0 to below 1."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{group}".encode()).digest()[:8]) / 2**64

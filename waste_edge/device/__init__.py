@@ -5,6 +5,7 @@ See
   capture/       reads a camera apart from inference, in a process of its own; the newest frame wins
   vision/camera_health.py, vision/camera_faults.py   can the picture be trusted?
   vision/scene.py, vision/presence.py                is something there? empty, arriving, settled, decided, cleared
+  vision/inspection.py                               what the network is shown of an item, and how often
 Decide
   decision/item_tracker.py       from frames to items, each decided once
   decision/policy.py, decision/routing.py   from what was predicted of an item to the stream of least expected cost

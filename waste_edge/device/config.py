@@ -9,15 +9,20 @@ from typing import Literal
 
 import msgspec
 
+from waste_edge.device.config_paths import as_path
 from waste_edge.device.outbox.config import OutboxConfig
 from waste_edge.device.sinks.json_lines import JsonLinesConfig
 from waste_edge.device.sinks.mqtt import MqttConfig
 from waste_edge.device.system.disk import DiskLimits
 from waste_edge.device.system.shedding import Thresholds
 from waste_edge.engines.names import EngineName, Precision
+from waste_edge.errors import ConfigError
 from waste_edge.files.resources import DEFAULT_BUNDLE
 from waste_edge.files.strict import Strict, read_toml
 
+_NAME_LETTERS = 200
+_PATHS = ("source", "camera_python", "bundle", "require_key", "site", "state")
+MAX_LOOKS = 32  # far more than ever helped
 STATE_VARIABLE = "STATE_DIRECTORY"  # systemd names the service's own folder by it
 
 
@@ -27,6 +32,7 @@ class StationConfig(Strict, frozen=True):
     Attributes:
         name: the station's, in every event.
         camera, source, camera_python, bundle, engine, precision, threads, require_key, site: see `waste-edge run`.
+        looks: how often an item is shown to the network; `auto` is what measured best and fits the board.
         state: folder for the outbox and the learnt scene; empty for what systemd gives, or none.
         disk, load, outbox: limits, of the disk, of heat, of what is kept.
         json_lines, mqtt: whom to tell; a sink is there if its table is.
@@ -42,6 +48,7 @@ class StationConfig(Strict, frozen=True):
     threads: int = 1
     require_key: str | None = None
     site: str | None = None
+    looks: int | Literal["auto"] = "auto"
     state: str | None = None
     disk: DiskLimits = msgspec.field(default_factory=DiskLimits)
     load: Thresholds = msgspec.field(default_factory=Thresholds)
@@ -54,8 +61,15 @@ class StationConfig(Strict, frozen=True):
             raise ValueError("camera and source exclude each other; keep one")
         if not 1 <= self.threads <= 64:
             raise ValueError(f"threads must be 1 to 64, got {self.threads}")
-        if not self.name:
+        if self.looks != "auto" and not 1 <= self.looks <= MAX_LOOKS:
+            raise ValueError(f'looks must be "auto" or 1 to {MAX_LOOKS}, got {self.looks}')
+        if not self.name.strip():
             raise ValueError("name must not be empty: it is in every event")
+        if len(self.name) > _NAME_LETTERS:
+            raise ValueError(f"name: expected at most {_NAME_LETTERS} letters, got {len(self.name)}")
+        for text in (self.name, self.camera or "", self.source or ""):
+            if "\0" in text:
+                raise ValueError(f"{text!r:.60}: a NUL character, which nothing here may hold")
 
 
 def read_config(path: Path) -> StationConfig:
@@ -66,9 +80,27 @@ def read_config(path: Path) -> StationConfig:
     """
     config = read_toml(path, StationConfig)
     folder = path.resolve().parent
-    paths = {key: _below(folder, getattr(config, key)) for key in ("require_key", "state", "camera_python")}
-    named = {key: _below_if_there(folder, getattr(config, key)) for key in ("bundle", "site", "source")}
-    return msgspec.structs.replace(config, **paths, **named, mqtt=_mqtt_below(folder, config.mqtt))
+    try:
+        config = with_paths(config)
+        paths = {key: _below(folder, getattr(config, key)) for key in ("require_key", "state", "camera_python")}
+        named = {key: _below_if_there(folder, getattr(config, key)) for key in ("bundle", "site", "source")}
+        return msgspec.structs.replace(config, **paths, **named, mqtt=_mqtt_below(folder, config.mqtt))
+    except (ConfigError, OSError, ValueError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def with_paths(config: StationConfig) -> StationConfig:
+    """The same with `~` and variables filled in where a key is a path.
+
+    Raises:
+        ConfigError: see `as_path`; the message names the key.
+    """
+    given = {key: getattr(config, key) for key in _PATHS}
+    config = msgspec.structs.replace(config, **{key: as_path(key, value) for key, value in given.items() if value})
+    if config.json_lines is not None:
+        path = as_path("json_lines.path", config.json_lines.path)
+        config = msgspec.structs.replace(config, json_lines=msgspec.structs.replace(config.json_lines, path=path))
+    return config
 
 
 def state_folder(config: StationConfig, environment: Mapping[str, str] = os.environ) -> Path | None:
@@ -80,8 +112,9 @@ def state_folder(config: StationConfig, environment: Mapping[str, str] = os.envi
 def _mqtt_below(folder: Path, mqtt: MqttConfig | None) -> MqttConfig | None:
     if mqtt is None:
         return None
-    keys = ("password_file", "ca_file", "certificate_file", "key_file")
-    return msgspec.structs.replace(mqtt, **{key: _below(folder, getattr(mqtt, key)) for key in keys})
+    keys = [key for key in ("password_file", "ca_file", "certificate_file", "key_file") if getattr(mqtt, key)]
+    paths = {key: str(folder / as_path(f"mqtt.{key}", getattr(mqtt, key))) for key in keys}
+    return msgspec.structs.replace(mqtt, **paths)
 
 
 def _below(folder: Path, given: str | None) -> str | None:

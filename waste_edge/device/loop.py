@@ -1,4 +1,4 @@
-"""The loop: camera → newest frame → classifier → presence and decision → listeners.
+"""The loop: camera → newest frame → health and presence → the network, for what lies still → decision → listeners.
 
 It owns the only thread that touches the engine. It waits for messages and nowhere else, takes its clock as an
 argument, and ends after the frame in hand: at the source's end, a limit, or when it is asked to.
@@ -19,14 +19,12 @@ from waste_edge.device.statistics import Statistics, Summary
 from waste_edge.device.system.condition import Condition
 from waste_edge.device.system.health import Health
 from waste_edge.device.vision.camera_health import Fault
+from waste_edge.device.vision.inspection import ItemView
 from waste_edge.device.vision.presence import State
 from waste_edge.engines.classifier import Prediction
-from waste_edge.imaging.frames import Frame, Pixels
+from waste_edge.imaging.frames import Frame
 
 _LOOK_UP_S = 0.1  # how often limits and signals are looked at while no frame comes
-
-
-Classify = Callable[[Pixels], Prediction]  # `Classifier.classify`, with the site's region
 
 
 @dataclass(frozen=True)
@@ -34,8 +32,9 @@ class Seen:
     """One frame, looked at. `statistics` go on counting after this frame.
 
     Attributes:
-        prediction: None while the camera's picture cannot be trusted.
-        fault: why it cannot.
+        prediction: the network's newest answer about this frame; None if it was not asked, as for most frames.
+        fault: why the camera's picture cannot be trusted; None while it can.
+        item: where a settled item lies, and its crop; None where the frame was not looked at so closely.
     """
 
     frame: Frame
@@ -44,6 +43,7 @@ class Seen:
     statistics: Statistics
     dropped_frames: int
     fault: Fault | None = None
+    item: ItemView | None = None
 
 
 class Listener:
@@ -56,7 +56,7 @@ class Listener:
         """A frame was looked at."""
 
     def decided(self, event: Event) -> None:
-        """An item was decided; comes after the `seen` of the frame that completed it."""
+        """An item was decided; comes after the `seen` of the frame that completed it. `event.crop` is its picture."""
 
     def health(self, conditions: Sequence[Condition]) -> None:
         """These parts of the station fare differently from before."""
@@ -90,8 +90,8 @@ class Loop:
 
     Args:
         messages: frames and news; closed at the end.
-        classify: called in the thread that calls `run`, and in no other.
-        items: finds the items among the frames and decides them.
+        items: finds the items among the frames and decides them; used in the thread that calls `run`, and in no
+            other.
         listeners: told in this order.
         clock: times the run; frames bring their own time.
         limits: when to end at the latest.
@@ -104,7 +104,6 @@ class Loop:
     def __init__(
         self,
         messages: Messages,
-        classify: Classify,
         items: Items,
         listeners: Sequence[Listener],
         clock: Clock,
@@ -115,7 +114,6 @@ class Loop:
         reload: Callable[[], str] | None = None,
     ) -> None:
         self._messages = messages
-        self._classify = classify
         self._items = items
         self._listeners = listeners
         self._clock = clock
@@ -124,7 +122,7 @@ class Loop:
         self._keeper = keeper
         self._health = health or Health()
         self._reload = reload or (lambda: "")
-        self._classified_ns = -1
+        self._looked_ns = -1
 
     def run(self) -> Summary:
         """Run to the end.
@@ -193,18 +191,18 @@ class Loop:
         if self._too_soon(frame):
             statistics.shed_frames += 1
             return
-        # A picture that cannot be trusted is not classified; the one that shows it is well again is the last such.
-        prediction = None if self._items.fault else self._classify(frame.pixels)
-        state, event = self._items.see(frame, prediction)
-        if prediction is None:
-            statistics.unclassified_frames += 1
-        else:
-            statistics.count_frame(self._clock.now_ns(), prediction.latency_ms)
+        shown = self._items.see(frame, spare=self._health.least_gap_s > 0)
+        fault, event = self._items.fault, shown.event
+        statistics.count_frame(self._clock.now_ns(), trusted=fault is None)
+        for answer in shown.answers:
+            statistics.count_answer(answer.latency_ms)
         if event is not None:
             statistics.count_item(event)
         if self._keeper is not None:
             self._keeper.keep(frame, event)
-        seen = Seen(frame, prediction, state, statistics, self._messages.dropped_frames, self._items.fault)
+        prediction = shown.answers[-1] if shown.answers else None
+        dropped = self._messages.dropped_frames
+        seen = Seen(frame, prediction, shown.state, statistics, dropped, fault, shown.item)
         self._tell(lambda listener: listener.seen(seen))
         if event is not None:
             self._tell(lambda listener: listener.decided(event))
@@ -219,9 +217,9 @@ class Loop:
     def _too_soon(self, frame: Frame) -> bool:
         """Whether load is shed, and this is not a picture of a folder, of which none may be dropped."""
         gap_ns = 0 if frame.name else self._health.least_gap_s * NS_PER_S
-        if gap_ns and self._classified_ns >= 0 and frame.captured_ns - self._classified_ns < gap_ns:
+        if gap_ns and self._looked_ns >= 0 and frame.captured_ns - self._looked_ns < gap_ns:
             return True
-        self._classified_ns = frame.captured_ns
+        self._looked_ns = frame.captured_ns
         return False
 
     def _tell(self, say: Callable[[Listener], None]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from waste_edge.device.clock import NS_PER_S
 from waste_edge.device.decision.item_tracker import Event
 
-LATENCY_WINDOW = 1000  # frames whose latency is remembered
+LATENCY_WINDOW = 1000  # answers whose latency is remembered
 RATE_WINDOW_NS = 3 * NS_PER_S  # the present rate is that of the last seconds
 
 
@@ -20,16 +20,17 @@ class Summary:
 
     Attributes:
         seconds: since the loop began, waiting for a camera included.
-        frames: classified ones.
+        frames: looked at: health and presence were asked.
         dropped_frames: replaced by a newer one before they were looked at.
-        unclassified_frames: not classified, because the camera's picture could not be trusted.
+        unclassified_frames: not looked at further, because the camera's picture could not be trusted.
         shed_frames: passed over to spare a hot or hungry board.
         bad_pictures: files that could not be read.
         items: decided ones.
         streams, labels: items by stream and by label, most frequent first.
         fps: frames a second from the first frame to the last one.
-        latency_p50_ms, latency_p95_ms: preprocessing and inference, over the last frames.
+        latency_p50_ms, latency_p95_ms: preprocessing and inference, over the network's last answers.
         ended: why the loop ended, in words; empty while it runs.
+        answers: how often the network was asked.
     """
 
     seconds: float
@@ -45,6 +46,7 @@ class Summary:
     latency_p50_ms: float
     latency_p95_ms: float
     ended: str = ""
+    answers: int = 0
 
 
 @dataclass
@@ -57,20 +59,28 @@ class Statistics:
     shed_frames: int = 0
     bad_pictures: int = 0
     items: int = 0
+    answers: int = 0
     streams: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
     _first_ns: int = 0
     _times_ns: deque[int] = field(default_factory=lambda: deque(maxlen=512))
     _latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCY_WINDOW))
 
-    def count_frame(self, now_ns: int, latency_ms: float) -> None:
-        """A frame was classified."""
+    def count_frame(self, now_ns: int, trusted: bool = True) -> None:
+        """A frame was looked at, or could not be trusted."""
+        if not trusted:
+            self.unclassified_frames += 1
+            return
         if not self.frames:
             self._first_ns = now_ns
         self.frames += 1
         self._times_ns.append(now_ns)
         while now_ns - self._times_ns[0] > RATE_WINDOW_NS:
             self._times_ns.popleft()
+
+    def count_answer(self, latency_ms: float) -> None:
+        """The network was asked."""
+        self.answers += 1
         self._latencies_ms.append(latency_ms)
 
     def count_item(self, event: Event) -> None:
@@ -81,7 +91,7 @@ class Statistics:
 
     @property
     def looked_at(self) -> int:
-        """Frames looked at, classified or not."""
+        """Frames taken, trusted or not: the number of the newest one."""
         return self.frames + self.unclassified_frames
 
     @property
@@ -90,7 +100,7 @@ class Statistics:
         return _rate(len(self._times_ns), self._times_ns[-1] - self._times_ns[0]) if self._times_ns else 0.0
 
     def latency_ms(self, percentile: float) -> float:
-        """Latency over the last frames; 0 before the first."""
+        """Latency over the last answers; 0 before the first."""
         return float(np.percentile(self._latencies_ms, percentile)) if self._latencies_ms else 0.0
 
     def summary(self, now_ns: int, dropped_frames: int, ended: str = "") -> Summary:
@@ -110,6 +120,7 @@ class Statistics:
             latency_p50_ms=self.latency_ms(50),
             latency_p95_ms=self.latency_ms(95),
             ended=ended,
+            answers=self.answers,
         )
 
 

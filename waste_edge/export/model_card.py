@@ -16,8 +16,10 @@ from waste_edge.evaluation.report.tables import (
     share_in,
 )
 from waste_edge.evaluation.report.unknown_tables import elsewhere_table
+from waste_edge.export.card_sources import of_confidence, of_sources, taught_by
 from waste_edge.export.quantization.gate import describe_drop
 from waste_edge.export.test_evaluation import SHOWN, LastLook
+from waste_edge.files.text import in_markdown
 from waste_edge.rejection import IN_WORDS
 
 CARD_NAME = "MODEL_CARD.md"
@@ -29,14 +31,19 @@ def model_card(manifest: Manifest, seen: LastLook | None = None) -> str:
     parts = [_head(manifest), _data(manifest), _results(manifest), _labels(manifest)]
     if seen is not None:
         parts += [_test(seen), _elsewhere(seen), _robustness(seen)]
+        if seen.domains is not None:
+            parts.append(of_sources(seen.domains))
+    if manifest.calibration.domains:
+        parts.append(of_confidence(manifest.calibration))
     return "\n\n".join([*parts, _limits(manifest)]) + "\n"
 
 
 def _head(manifest: Manifest) -> str:
     artifact, spec = manifest.artifacts[_HEADLINE], manifest.input
-    return f"""# {manifest.name} {manifest.version}
+    title, labels = f"{manifest.name} {manifest.version}", ", ".join(manifest.labels)
+    return f"""# {in_markdown(title)}
 
-Names one waste item in a picture: {", ".join(manifest.labels)}; or says "unknown".
+Names one waste item in a picture: {in_markdown(labels)}; or says "unknown".
 
 | | |
 |---|---|
@@ -44,7 +51,7 @@ Names one waste item in a picture: {", ".join(manifest.labels)}; or says "unknow
 | network | {manifest.parameters:,} parameters, {artifact.macs / 1e6:.1f} million multiply-accumulates |
 | input | {spec.width_px} x {spec.height_px} px RGB, {spec.resize} |
 | INT8 TFLite | {artifact.size_bytes:,} bytes |
-| licence | {manifest.licence} |
+| licence | {in_markdown(manifest.licence)} |
 | made | {manifest.created}, code {manifest.provenance.commit or "of no recorded commit"} |"""
 
 
@@ -64,7 +71,7 @@ def _data(manifest: Manifest) -> str:
     return f"""## Data
 
 - Photographs: `{origin.data}` (content fingerprint `{origin.data_fingerprint[:16]}`). {_data_licence(origin.data)}
-- {rendered}
+{taught_by(manifest.provenance)}- {rendered}
 - Initial weights: `{origin.initial_weights}`{_sha256(origin.initial_weights_sha256)}.
   {_weights_licence(origin.initial_weights)}
 - {teacher}
@@ -112,7 +119,7 @@ def _against_fp32(manifest: Manifest) -> str:
 def _labels(manifest: Manifest) -> str:
     scores = manifest.metrics.artifacts[_HEADLINE].scores
     rows = "\n".join(
-        f"| {row.label} | {row.precision:.1%} | {row.recall:.1%} | {row.f1:.1%} | {row.support} |"
+        f"| {in_markdown(row.label)} | {row.precision:.1%} | {row.recall:.1%} | {row.f1:.1%} | {row.support} |"
         for row in scores.labels
     )
     return f"""## By label (INT8 TFLite)

@@ -20,6 +20,8 @@ Rng = np.random.Generator
 Floats = NDArray[np.float32]
 Sprite = NDArray[np.uint8]  # (h, w, 4), RGBA with straight alpha: an item cut out
 
+_THERE = 0.3  # cover of a pixel that shows the item
+
 
 @dataclass(frozen=True)
 class Station:
@@ -95,7 +97,7 @@ class Composed:
     Attributes:
         empty: the view before the item came, uint8 (H, W, 3).
         frames: views with the item at rest, of the same shape.
-        mask: where the item is, bool (H, W).
+        mask: where the item is, bool (H, W), its holes and what shines through it included.
         box: around the mask, in shares of the view.
     """
 
@@ -124,7 +126,7 @@ def compose(sprite: Sprite, ground: Pixels, rng: Rng, station: Station | None = 
     light = draw_light(station, rng)
     before, after = draw_cameras(station, rng)
     scene, cover = lay(trimmed, surface, place, light)
-    mask = np.asarray(cover > 0.5)
+    mask = silhouette(cover)
     return Composed(
         empty=photograph(surface, before, rng),
         frames=tuple(photograph(scene, after, rng) for _ in range(station.frames)),
@@ -231,6 +233,14 @@ def photograph(scene: Pixels, camera: Camera, rng: Rng) -> Pixels:
         return pixels
     _, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, camera.jpeg])
     return np.ascontiguousarray(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[..., ::-1])
+
+
+def silhouette(cover: Floats) -> Mask:
+    """Where an item is, bool (H, W), from how much of each pixel it covers: outlines filled, as of a clear bottle."""
+    outlines, _ = cv2.findContours((cover > _THERE).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = np.zeros(cover.shape, np.uint8)
+    cv2.drawContours(filled, outlines, -1, 1, cv2.FILLED)
+    return np.asarray(filled > 0)
 
 
 def box_of(mask: Mask) -> Region:

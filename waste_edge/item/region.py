@@ -31,6 +31,7 @@ _SHARP = 0.05  # change of relative brightness a working pixel that no soft shad
 _ONE = 128  # relative brightness in bytes: up to twice as bright
 _DARK = 8  # levels added before dividing: black pixels say little about the light
 _DEEP = 0.45  # no soft shadow leaves less than this of the light
+_SURROUNDED = 0.65  # share of a doubtful patch's rim beside what is certain: it is part of that
 _LEAST = 0.002  # share of the view: less is dirt
 _SMALL_PART = 0.12  # of the largest part's area: less is a crumb, part of nothing
 _BAY = 0.1  # of the part's narrower side: half the width of bays that are closed
@@ -85,7 +86,7 @@ def find_item(frame: Pixels, ground: Ground) -> ItemRegion | None:
         raise ValueError(f"a frame of {frame.shape[1]}x{frame.shape[0]} is not the view of a {ground.size} ground")
     expected = lit(ground.look, gain_of(look, ground.look))
     certain, changed = _differences(look, expected, ground.unsteady)
-    parts = _parts(certain)
+    parts = _parts(_enclosed(certain, changed))
     if not parts:  # only brightness differs, and softly: better an item with its shadow than none
         parts = _parts(changed)
     return _region(parts) if parts else None
@@ -128,6 +129,22 @@ def _differences(look: Pixels, expected: Pixels, unsteady: _Bytes) -> tuple[_Byt
     deep = cv2.bitwise_and(cv2.compare(ratio, _DEEP * _ONE, cv2.CMP_LT), changed)
     certain = cv2.bitwise_or(cv2.bitwise_or(tinted, outline), deep)
     return np.asarray(certain, np.uint8), np.asarray(cv2.bitwise_or(changed, tinted), np.uint8)
+
+
+def _enclosed(certain: _Bytes, changed: _Bytes) -> _Bytes:
+    """What is certain, and what merely changed if that surrounds it: the plain middle of a thing, not a shadow."""
+    doubtful = cv2.bitwise_and(changed, cv2.bitwise_not(certain))
+    count, labels = cv2.connectedComponents(doubtful, connectivity=4)
+    if count <= 1:
+        return certain
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    beside_certain = cv2.bitwise_and(cv2.dilate(certain, cross), doubtful)
+    beside_ground = cv2.bitwise_and(cv2.dilate(cv2.bitwise_not(changed), cross), doubtful)
+    inner = np.bincount(labels[beside_certain > 0], minlength=count)
+    outer = np.bincount(labels[beside_ground > 0], minlength=count)
+    surrounded = inner > _SURROUNDED * (inner + outer)
+    surrounded[0] = False
+    return np.asarray(cv2.bitwise_or(certain, surrounded.astype(np.uint8)[labels] * np.uint8(255)), np.uint8)
 
 
 def _limit_of(step: _Bytes) -> int:
@@ -191,7 +208,9 @@ def _hull_closed(piece: _Bytes) -> Mask:
     whole = cv2.bitwise_or(piece, cv2.resize(closed, (width, height), interpolation=cv2.INTER_NEAREST))
     contours, _ = cv2.findContours(whole, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(whole, contours, -1, 255, cv2.FILLED)
-    return np.asarray(whole > 0)
+    # Outlines are found a pixel too far out, by the blur before the slope; at the view's border they are not.
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    return np.asarray(cv2.erode(whole, cross, borderType=cv2.BORDER_REPLICATE) > 0)
 
 
 def _region(parts: list[Mask]) -> ItemRegion:

@@ -23,6 +23,8 @@ from waste_edge.plots.style import (
 _STAGE_COLOURS = {
     "capture": "#9db4c0",
     "convert": "#c2a878",
+    "gate": "#7d5a80",
+    "crop": "#d8a7b1",
     "resize": "#6c8ead",
     "infer": "#2d6a4f",
     "decide": "#b5542d",
@@ -144,7 +146,12 @@ def draw_stages(report: BenchReport, path: Path) -> Path:
     names = {pipeline.key: name_of(report.row(pipeline.key), report) for pipeline in report.pipelines}
     axes.set_yticks(range(len(report.pipelines)), [names[pipeline.key] for pipeline in report.pipelines])
     axes.set(xlabel="milliseconds, medians", ylim=(len(report.pipelines) - 0.4, -0.6), xlim=(0, shown_ms * 1.5))
-    handles = [Line2D([], [], color=colour, linewidth=7, label=stage) for stage, colour in _STAGE_COLOURS.items()]
+    shown = {stage.stage for pipeline in report.pipelines for stage in pipeline.stages}
+    handles = [
+        Line2D([], [], color=colour, linewidth=7, label=stage)
+        for stage, colour in _STAGE_COLOURS.items()
+        if stage in shown
+    ]
     handles.append(Line2D([], [], color="black", marker="|", markersize=10, label="whole way,\np50 to p95"))
     figure.legend(handles=handles, loc="outside right upper", fontsize=8.5, frameon=False)
     caption(axes, f"frames: {report.pipelines[0].frame}")

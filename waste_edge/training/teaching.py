@@ -10,7 +10,8 @@ from typing import Literal
 
 import torch
 
-from waste_edge.dataset import Dataset, Photo, open_domains, refuse_measuring
+from waste_edge.dataset import Dataset, Domains, Photo, open_domains, refuse_measuring
+from waste_edge.dataset.copies import find_copies, refuse_copies
 from waste_edge.errors import ConfigError, UserError
 from waste_edge.training.recipe import Recipe
 
@@ -74,7 +75,8 @@ def read_teaching(extra: Extra, recipe: Recipe, dataset: Dataset, training: Sequ
 
     Raises:
         ConfigError: the recipe has no place for them.
-        DataError: the file is wrong, or a picture is for measuring only.
+        DataError: the file is wrong, a picture is for measuring only, or one that teaches has a near-copy among those
+            that are held out.
     """
     refuse_measuring(training)
     if extra.domains is None:
@@ -84,11 +86,29 @@ def read_teaching(extra: Extra, recipe: Recipe, dataset: Dataset, training: Sequ
     if recipe.text or recipe.input is None:
         raise ConfigError(f"--domains: recipe {recipe.name!r} reads texts, which these pictures have not")
     allowed = open_domains(extra.domains).teaching(leave_out=extra.leave_out)
-    teach, _ = allowed.divided(recipe.split)
+    teach, held_out = allowed.divided(recipe.split)
     known = tuple(teach.named(dataset.labels, recipe.labels).photos)
     strange = tuple(teach.strange(dataset.labels, recipe.labels).photos)
     refuse_measuring([*known, *strange])
+    if not recipe.split.allow_leak:
+        _refuse_copies(dataset, training, teach, held_out)
     total = hashlib.sha256()
     for photo in (*known, *strange):
         total.update(f"{photo.key}\0{photo.label}\0{photo.sha256()}\n".encode())
     return Teaching(known, strange, tuple(teach.pictures_by_source().items()), total.hexdigest())
+
+
+def _refuse_copies(dataset: Dataset, training: Sequence[Photo], teach: Domains, held_out: Domains) -> None:
+    """Raise DataError where a picture that teaches is the same as one held out of another collection.
+
+    Within a collection its groups say what belongs together.
+    """
+    keys = {photo.key for photo in training}
+    kept_back = [photo for photo in dataset.photos if photo.key not in keys]
+    source_of = {row.photo: row.source for row in (*teach.rows, *held_out.rows)}  # none of them: the data
+    copies = [
+        copy
+        for copy in find_copies([*training, *teach.photos], [*kept_back, *held_out.photos])
+        if source_of.get(copy.taught) != source_of.get(copy.judged)
+    ]
+    refuse_copies(copies, "take one of each two away, or go on with --allow-leak")

@@ -21,12 +21,12 @@ def site_with(**changes: object) -> Site:
 
 
 @pytest.fixture
-def events_of(manifest, site, classify):
+def events_of(manifest, site, inspector):
     """The events of a scene."""
 
     def see_all(frames) -> list[Event]:
-        items = PassingItems(Judge(manifest, site))
-        seen = (items.see(frame, classify(frame.pixels))[1] for frame in frames)
+        items = PassingItems(Judge(manifest, site), inspector)
+        seen = (items.see(frame).event for frame in frames)
         return [event for event in seen if event is not None]
 
     return see_all
@@ -79,48 +79,46 @@ def test_nothing_comes_of_an_empty_scene(make_stage, events_of):
     assert events_of(make_stage().hold(10.0)) == []
 
 
-def test_only_the_sites_region_is_watched(manifest, make_stage, classify):
+def test_only_the_sites_region_is_watched(manifest, make_stage, inspector):
     stage = make_stage()
     left_half = site_with(streams={name: name for name in STREAMS}, region=Region(right=0.5))
-    items = PassingItems(Judge(manifest, left_half))
-    states = {
-        items.see(frame, classify(frame.pixels))[0]
-        for frame in [*stage.hold(1.0), *stage.hold(2.0, ("glass", 100, 35, 50))]
-    }
+    items = PassingItems(Judge(manifest, left_half), inspector)
+    states = {items.see(frame).state for frame in [*stage.hold(1.0), *stage.hold(2.0, ("glass", 100, 35, 50))]}
     assert states == {State.LEARNING, State.EMPTY}
 
 
-def test_the_events_id_is_the_items_and_survives_a_restart(manifest, site, make_stage, classify):
+def test_the_events_id_is_the_items_and_survives_a_restart(manifest, site, make_stage, inspector):
     stage = make_stage()
-    items = PassingItems(Judge(manifest, site))
+    items = PassingItems(Judge(manifest, site), inspector)
     item = ("metal", 55, 35, 50)
-    seen = [items.see(frame, classify(frame.pixels))[1] for frame in [*stage.hold(1.0), *stage.hold(2.0, item)]]
+    seen = [items.see(frame).event for frame in [*stage.hold(1.0), *stage.hold(2.0, item)]]
     (event,) = [event for event in seen if event is not None]
     assert items.presence.item_id == event.id
-    after = PassingItems(Judge(manifest, site))
+    after = PassingItems(Judge(manifest, site), inspector)
     assert after.presence.recall(items.presence.remember())
-    assert not any(after.see(frame, classify(frame.pixels))[1] for frame in stage.hold(3.0, item))
+    assert not any(after.see(frame).event for frame in stage.hold(3.0, item))
     assert after.presence.item_id == event.id
 
 
-def test_a_frame_is_made_small_once(manifest, site, make_stage, monkeypatch, classify):
+def test_a_frame_is_made_small_once(manifest, site, make_stage, monkeypatch, inspector):
     made = []
     monkeypatch.setattr(
         "waste_edge.device.decision.item_tracker.small", lambda pixels: made.append(pixels) or small(pixels)
     )
-    items = PassingItems(Judge(manifest, site))
+    items = PassingItems(Judge(manifest, site), inspector)
     for frame in make_stage().hold(1.0):
-        items.see(frame, classify(frame.pixels))
+        items.see(frame)
     assert len(made) == 15
 
 
 def test_each_picture_is_an_item(manifest, site, answer):
-    items = SingleItems(Judge(manifest, site), make_id=lambda: "an id")
+    items = SingleItems(Judge(manifest, site), lambda pixels: answer([0.1, 0.1, 0.8]), make_id=lambda: "an id")
     frame = Frame(np.zeros((2, 2, 3), np.uint8), 5, "bottle.jpg")
-    state, event = items.see(frame, answer([0.1, 0.1, 0.8]))
+    seen = items.see(frame)
     decision = Judge(manifest, site).decide([answer([0.1, 0.1, 0.8])])
     assert decision.label == "metal"
-    assert (state, event) == (State.DECIDED, Event("an id", 5, 5, decision, 1, "bottle.jpg"))
+    assert seen.state is State.DECIDED
+    assert seen.event == Event("an id", 5, 5, decision, 1, "bottle.jpg", frame=1, looks=1)
 
 
 def test_impossible_values_are_refused():

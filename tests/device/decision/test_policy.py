@@ -33,7 +33,7 @@ def test_the_mean_decides_not_the_last_frame(manifest, answer):
     seen = [answer([0.9, 0.05, 0.05]), answer([0.9, 0.05, 0.05]), answer([0.2, 0.8, 0.0])]
     decision = Judge(manifest, site_with()).decide(seen)
     assert (decision.stream, decision.label, decision.action) == ("green", "glass", "sort")
-    assert decision.reason == "mean of 3 frames; next best paper 30%"
+    assert decision.reason == "mean of 3 looks; next best paper 30%"
     assert decision.confidence == pytest.approx(2 / 3)
     assert decision.stream_probability == pytest.approx(2 / 3)
     assert decision.expected_cost == pytest.approx(1 / 3)
@@ -49,14 +49,14 @@ def test_an_unsure_item_goes_to_the_residual_stream_and_says_between_what(decide
 def test_two_labels_of_one_stream_are_sure_together(decide):
     decision = decide([0.04, 0.52, 0.44])
     assert (decision.stream, decision.label, decision.action) == ("blue", "paper", "sort")
-    assert decision.reason == "one picture; paper 52%, metal 44%: both go to blue"
+    assert decision.reason == "one look; paper 52%, metal 44%: both go to blue"
     assert decision.stream_probability == pytest.approx(0.96)
 
 
 def test_a_stream_that_is_likeliest_only_in_all_says_so_and_names_its_own_label(decide):
     decision = decide([0.4, 0.35, 0.25])
     assert (decision.stream, decision.label, decision.confidence) == ("blue", "paper", 0.35)
-    assert decision.reason == "one picture; blue 60% in all (paper 35%, metal 25%); next best green 40%"
+    assert decision.reason == "one look; blue 60% in all (paper 35%, metal 25%); next best green 40%"
 
 
 @pytest.mark.parametrize(("asked", "label"), [(0.95, "unknown"), (0.2, "paper"), (None, "paper")])
@@ -93,7 +93,7 @@ def test_a_dear_mistake_may_choose_the_less_likely_stream(decide):
 @pytest.mark.parametrize(
     ("probabilities", "action", "reason"),
     [
-        ([0.9, 0.1, 0.0], "sort", "one picture; next best paper 10%"),
+        ([0.9, 0.1, 0.0], "sort", "one look; next best paper 10%"),
         (
             [0.7, 0.3, 0.0],
             "ask",
@@ -128,7 +128,7 @@ def test_a_residual_stream_with_labels_of_its_own_is_a_stream_like_any_other(dec
 def test_one_stream_for_everything_needs_no_second_one(decide):
     decision = decide([0.4, 0.35, 0.25], streams=dict.fromkeys(STREAMS, "blue"))
     assert (decision.stream, decision.expected_cost) == ("blue", 0.0)
-    assert decision.reason == "one picture; blue 100% in all (glass 40%, paper 35%, metal 25%)"
+    assert decision.reason == "one look; blue 100% in all (glass 40%, paper 35%, metal 25%)"
 
 
 def test_a_parent_in_the_label_tree_can_name_the_stream(manifest, answer):

@@ -10,6 +10,7 @@ from waste_edge.device.decision.item_tracker import Event, PassingItems
 from waste_edge.device.decision.policy import Judge
 from waste_edge.device.outbox.event_store import DRIFT_NS, SceneKeeper
 from waste_edge.device.outbox.outbox import Outbox
+from waste_edge.device.vision.inspection import Inspector
 from waste_edge.device.vision.presence import Presence
 from waste_edge.imaging.frames import Frame
 
@@ -33,7 +34,7 @@ class FakeItems:
     fault = None
     scene_changes = 1
 
-    def see(self, frame, prediction):
+    def see(self, frame, spare=False):
         raise AssertionError("the keeper finds no items")
 
     def remember(self) -> bytes:
@@ -96,13 +97,13 @@ def test_an_item_that_lies_there_over_a_restart_is_one_item_and_keeps_its_id(
     def live(*frames: Frame) -> tuple[list[Event], str]:
         """One life of a station: its events, and the id of what lies on top at its end."""
         outbox = Outbox(tmp_path / "outbox.sqlite", "bin", clock)
-        items = PassingItems(Judge(manifest, site), Presence())
+        items = PassingItems(Judge(manifest, site), Inspector(classify), Presence())
         if scene := outbox.scene():
             assert items.presence.recall(scene)
         keeper = SceneKeeper(outbox, items, clock)
         events = []
         for frame in frames:
-            _, event = items.see(frame, classify(frame.pixels))
+            event = items.see(frame).event
             keeper.keep(frame, event)
             events += [event] if event else []
         outbox.close()

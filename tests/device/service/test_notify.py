@@ -15,6 +15,7 @@ from waste_edge.device.decision.policy import Judge
 from waste_edge.device.loop import Limits, Loop
 from waste_edge.device.service.notify import Notifier, Watchdog, watchdog_ns
 from waste_edge.device.vision.camera_health import Fault
+from waste_edge.device.vision.inspection import Inspector
 from waste_edge.errors import ConfigError
 
 S = 1_000_000_000
@@ -213,13 +214,14 @@ class Silent:
 
 @pytest.fixture
 def run_loop(clock, heard, manifest, site, classify, make_stage):
-    """Runs a real loop over a second of frames, then an hour of silence; returns when it was fed."""
+    """Runs a real loop over a second of frames, or more, then an hour of silence; returns when it was fed."""
 
-    def run(classify=classify):
+    def run(classify=classify, visits=()):
         watchdog = Watchdog(heard, clock, patience_ns=60 * S)
-        messages = Silent(make_stage(fps=10).hold(1.0), clock)
-        items = PassingItems(Judge(manifest, site))
-        return Loop(messages, classify, items, [watchdog], clock, Limits(duration_s=3600)).run()
+        stage = make_stage(fps=10)
+        messages = Silent([*stage.hold(1.0), *(frame for label in visits for frame in stage.visit(label))], clock)
+        items = PassingItems(Judge(manifest, site), Inspector(classify))
+        return Loop(messages, items, [watchdog], clock, Limits(duration_s=3600)).run()
 
     return run
 
@@ -236,5 +238,5 @@ def test_a_frame_whose_classification_fails_is_no_verdict(run_loop, heard):
         raise TimeoutError("stands for an engine that never answers")
 
     with pytest.raises(TimeoutError):
-        run_loop(classify=hang)
-    assert heard.count("READY=1") == heard.count("WATCHDOG=1") == 0
+        run_loop(classify=hang, visits=["paper"])
+    assert heard.count("WATCHDOG=1") == 2, "of the empty scene's second and the arrival's, none after it"

@@ -56,7 +56,8 @@ def make_seen(answer):
     statistics = Statistics(started_ns=0)
 
     def make(state: State = State.SETTLED, name: str = "") -> Seen:
-        statistics.count_frame(statistics.frames * 50_000_000, 3.0)
+        statistics.count_frame(statistics.frames * 50_000_000)
+        statistics.count_answer(3.0)
         frame = Frame(np.zeros((2, 2, 3), np.uint8), 0, name)
         return Seen(frame, answer([0.05, 0.93, 0.02]), state, statistics, dropped_frames=1)
 
@@ -97,7 +98,9 @@ def test_json_lines_say_everything_once_and_nothing_else(stream, make_seen):
         "stream_probability": 0.9512,
         "expected_cost": None,
         "reason": "mean of 8 frames; next best glass 5%",
+        "frame": 0,
         "frames": 8,
+        "looks": 0,
         "opened_ns": 10,
         "decided_ns": 20,
     }
@@ -202,7 +205,7 @@ def test_the_summary_tells_of_frames_that_were_not_classified_only_if_there_are_
     lines = "\n".join(summary_lines(replace(SUMMARY, shed_frames=shed, unclassified_frames=unclassified)))
     assert ("to spare the board: 7" in lines) == (shed == 7)
     assert ("could not be trusted: 9" in lines) == (unclassified == 9)
-    assert ("frames not classified" in lines) == (unclassified > 0)
+    assert ("frames left out" in lines) == (unclassified > 0)
 
 
 def test_the_panel_shows_who_is_unwell_until_it_is_well(clock, make_seen):

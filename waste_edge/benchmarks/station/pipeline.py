@@ -1,4 +1,4 @@
-"""What a station adds to the bare calls it is made of, and how many frames a second it keeps up with.
+"""What a station's loop costs: an empty frame, an item, and what it adds to the bare calls that a prediction needs.
 
 The real loop runs over synthetic frames of 640x480, in one process and one thread. Each frame lies in the shared memory
 as a capture process leaves it. Before the loop takes it, the same frame goes through the bare calls, so whatever
@@ -6,11 +6,14 @@ else the machine does strikes both alike.
 
     bare                 cv2's conversion to RGB, cv2's resize of the middle square, and the interpreter's set_tensor,
                          invoke and get_tensor, each called with what it takes
-    frame to prediction  from the moment the loop's `take` reaches for the newest raw frame until the prediction
-                         exists: lock, convert, cut, resize, engine, probabilities, rejection
-    look                 camera health, presence and decision on that frame
-    iteration            from one `take` to the next: all of these, the statistics and everybody who is told. What is
-                         not in it is the commit of an event, which waits for the disk once an item; the soak has it.
+    take                 from the moment the loop's `take` reaches for the newest raw frame until it has it in RGB
+    frame to prediction  take, and from the moment the network is asked about a crop until the prediction exists:
+                         resize, engine, probabilities, rejection
+    look                 of an empty frame: camera health and presence
+    closer look          of an item's frame: where it lies, and its crop
+    empty frame          from one `take` to the next without the `take`: look, statistics and everybody who is told
+    decision             the frame that completes an item, from its `take` until everybody is told. What is not in it
+                         is the commit of an event, which waits for the disk once an item; the soak has it.
 """
 
 from __future__ import annotations
@@ -34,17 +37,20 @@ from waste_edge.device.cameras.shared import Reader, Writer
 from waste_edge.device.cameras.synthetic import SyntheticCamera
 from waste_edge.device.capture import Ended, Message
 from waste_edge.device.capture.convert import take_frame
-from waste_edge.device.decision.item_tracker import Event, PassingItems
+from waste_edge.device.decision.item_tracker import Observation, PassingItems
 from waste_edge.device.decision.policy import Judge
 from waste_edge.device.loop import Limits, Loop
 from waste_edge.device.system.health import Health
 from waste_edge.device.views.display import About, JsonView
 from waste_edge.device.vision.camera_condition import CameraCondition
 from waste_edge.device.vision.camera_health import CameraHealth
-from waste_edge.device.vision.presence import State
+from waste_edge.device.vision.inspection import USUAL_LOOKS, Inspector, ItemView, inspector_of
+from waste_edge.device.vision.presence import Presence, State
 from waste_edge.engines.classifier import Classifier, Prediction, load_classifier
 from waste_edge.files.strict import Strict
 from waste_edge.imaging.frames import Frame, Pixels
+from waste_edge.imaging.preprocess import WHOLE, Region
+from waste_edge.item import ItemRegion
 from waste_edge.site import Site, site_of_labels
 
 FPS = 500.0
@@ -56,27 +62,35 @@ Kind = Literal["wall", "cpu"]
 
 
 class Figures(Strict, frozen=True):
-    """One run in one kind of time: `wall`, what a station waits, or `cpu`, what its thread worked.
+    """One run in one kind of time: `wall`, what a station waits, or `cpu`, what its thread worked; medians in ms.
 
     Attributes:
         time: which kind.
-        frames: timed ones.
-        convert_ms, resize_ms, engine_ms, bare_ms: medians of the bare calls, and of their sum.
+        frames, items: timed ones.
+        convert_ms, resize_ms, engine_ms: of the bare calls.
+        take_ms: see the module.
         p50_ms, p99_ms: frame to prediction.
-        look_ms: median of health, presence and decision.
-        fps: sustained; one over the mean iteration.
+        look_ms, closer_look_ms, empty_ms, decision_ms: see the module.
     """
 
     time: Kind
     frames: int
+    items: int
     convert_ms: float
     resize_ms: float
     engine_ms: float
-    bare_ms: float
+    take_ms: float
     p50_ms: float
     p99_ms: float
     look_ms: float
-    fps: float
+    closer_look_ms: float
+    empty_ms: float
+    decision_ms: float
+
+    @property
+    def bare_ms(self) -> float:
+        """The bare calls together."""
+        return self.convert_ms + self.resize_ms + self.engine_ms
 
     @property
     def overhead(self) -> float:
@@ -84,14 +98,13 @@ class Figures(Strict, frozen=True):
         return self.p50_ms / self.bare_ms
 
     @property
-    def kept_up(self) -> float:
-        """The sustained rate as a share of what frame to prediction alone would allow."""
-        return self.fps * self.p50_ms / 1000
-
-    @property
     def tail(self) -> float:
         """The 99th percentile over the median."""
         return self.p99_ms / self.p50_ms
+
+    def idle_share(self, fps: float) -> float:
+        """Which share of a core an empty scene takes at so many frames a second, capture and conversion apart."""
+        return fps * self.empty_ms / 1000
 
 
 @dataclass
@@ -109,9 +122,9 @@ class _Times:
         taken_ns = self.now() - since_ns
         self.rows.setdefault(stage, []).append(taken_ns)
 
-    def of(self, stage: str) -> NDArray[np.float64]:
+    def of(self, stage: str, warm_up: int = 0) -> NDArray[np.float64]:
         """In ms, the warm-up left out."""
-        return np.array(self.rows[stage][WARM_UP_FRAMES:], np.float64) / 1e6
+        return np.array(self.rows[stage][warm_up:], np.float64) / 1e6
 
 
 def measure_pipeline(
@@ -131,19 +144,22 @@ def measure_pipeline(
     site = site_of_labels(bundle.manifest.labels)
     camera = SyntheticCamera(FPS, 0, clock)
     messages = _Frames(camera, frames + WARM_UP_FRAMES, layout, _Bare(bundle, classifier, layout), times)
-    items = _TimedItems(PassingItems(Judge(bundle.manifest, site), health=CameraHealth()), times)
+    usual = inspector_of(classifier, USUAL_LOOKS)
+    inspector = _TimedInspector(usual.classify, usual.view, usual.looks, usual.least_px, times)
+    presence = _TimedPresence()
+    presence.times = times
+    items = PassingItems(Judge(bundle.manifest, site), inspector, presence, CameraHealth())
     gc.freeze()  # what else this process holds is no burden of the station's
-    Loop(
+    summary = Loop(
         messages,
-        partial(_classified, classifier, messages, times),
-        items,
+        _TimedItems(items, messages, times),
         [CameraCondition(health), _view(classifier, site, nowhere)],
         clock,
         Limits(),
         health=health,
     ).run()
     gc.unfreeze()
-    return _figures(times, frames)
+    return _figures(times, frames, summary.items)
 
 
 def _view(classifier: Classifier, site: Site, nowhere: TextIO) -> JsonView:
@@ -152,34 +168,65 @@ def _view(classifier: Classifier, site: Site, nowhere: TextIO) -> JsonView:
     return view
 
 
-def _figures(times: _Times, frames: int) -> Figures:
-    bare = [times.of(stage) for stage in ("convert", "resize", "engine")]
-    whole = times.of("prediction")
+def _figures(times: _Times, frames: int, items: int) -> Figures:
+    take = float(np.median(times.of("take", WARM_UP_FRAMES)))
+    answers = take + times.of("answer", 1)
     return Figures(
         time=times.kind,
         frames=frames,
-        convert_ms=float(np.median(bare[0])),
-        resize_ms=float(np.median(bare[1])),
-        engine_ms=float(np.median(bare[2])),
-        bare_ms=float(np.median(sum(bare))),
-        p50_ms=float(np.median(whole)),
-        p99_ms=float(np.percentile(whole, 99)),
-        look_ms=float(np.median(times.of("look"))),
-        fps=1000 / float(np.mean(times.of("iteration"))),
+        items=items,
+        convert_ms=float(np.median(times.of("convert", WARM_UP_FRAMES))),
+        resize_ms=float(np.median(times.of("resize", WARM_UP_FRAMES))),
+        engine_ms=float(np.median(times.of("engine", WARM_UP_FRAMES))),
+        take_ms=take,
+        p50_ms=float(np.median(answers)),
+        p99_ms=float(np.percentile(answers, 99)),
+        look_ms=float(np.median(times.of("look", WARM_UP_FRAMES))),
+        closer_look_ms=float(np.median(times.of("find", 1))) + float(np.median(times.of("crop", 1))),
+        empty_ms=float(np.median(times.of("empty", WARM_UP_FRAMES))),
+        decision_ms=float(np.median(times.of("decision"))),
     )
 
 
-def _classified(classifier: Classifier, messages: _Frames, times: _Times, pixels: Pixels) -> Prediction:
-    prediction = classifier.classify(pixels)
-    times.add("prediction", messages.taken_ns)
-    return prediction
+class _TimedPresence(Presence):
+    """With a stopwatch."""
+
+    times: _Times
+
+    def find_item(self, watched: Pixels) -> ItemRegion | None:
+        since_ns = self.times.now()
+        found = super().find_item(watched)
+        self.times.add("find", since_ns)
+        return found
+
+
+@dataclass(frozen=True)
+class _TimedInspector(Inspector):
+    """With a stopwatch."""
+
+    times: _Times | None = None
+
+    def see(self, watched: Pixels, region: ItemRegion, within: Region = WHOLE) -> ItemView:
+        assert self.times is not None
+        since_ns = self.times.now()
+        seen = super().see(watched, region, within)
+        self.times.add("crop", since_ns)
+        return seen
+
+    def ask(self, watched: Pixels, seen: ItemView, number: int) -> Prediction:
+        assert self.times is not None
+        since_ns = self.times.now()
+        answer = super().ask(watched, seen, number)
+        self.times.add("answer", since_ns)
+        return answer
 
 
 class _TimedItems:
-    """`Items` with a stopwatch."""
+    """`Items` with a stopwatch; tells the source what the frame turned out to be."""
 
-    def __init__(self, items: PassingItems, times: _Times) -> None:
+    def __init__(self, items: PassingItems, messages: _Frames, times: _Times) -> None:
         self._items = items
+        self._messages = messages
         self._times = times
         self.remember = items.remember
 
@@ -191,10 +238,14 @@ class _TimedItems:
     def scene_changes(self) -> int:
         return self._items.scene_changes
 
-    def see(self, frame: Frame, prediction: Prediction | None) -> tuple[State, Event | None]:
+    def see(self, frame: Frame, spare: bool = False) -> Observation:
         since_ns = self._times.now()
-        seen = self._items.see(frame, prediction)
-        self._times.add("look", since_ns)
+        seen = self._items.see(frame, spare)
+        if seen.state is State.EMPTY:
+            self._times.add("look", since_ns)
+            self._messages.turned_out = "empty"
+        elif seen.event is not None:
+            self._messages.turned_out = "decision"
         return seen
 
 
@@ -240,7 +291,8 @@ class _Frames:
     abandoned = 0
 
     def __init__(self, camera: SyntheticCamera, count: int, layout: Layout, bare: _Bare, times: _Times) -> None:
-        self.taken_ns = 0
+        self.turned_out = ""  # what the frame in hand was, in the words of the stopwatch
+        self._taken_ns = self._had_ns = 0
         self._draw: Callable[[], RawFrame] = partial(drawn, camera, layout)
         self._left = count
         self._bare = bare
@@ -249,16 +301,20 @@ class _Frames:
         self._writer, self._reader = Writer(memory), Reader(memory)
 
     def take(self, timeout_s: float) -> Message | None:
-        if self.taken_ns:
-            self._times.add("iteration", self.taken_ns)
+        if self.turned_out:
+            self._times.add(self.turned_out, self._had_ns if self.turned_out == "empty" else self._taken_ns)
+            self.turned_out = ""
         if not self._left:
             return Ended()
         self._left -= 1
         raw = self._draw()
         self._bare.time(raw, self._times)
         self._writer.write(raw)
-        self.taken_ns = self._times.now()
-        return take_frame(self._reader)
+        self._taken_ns = self._times.now()
+        taken = take_frame(self._reader)
+        self._times.add("take", self._taken_ns)
+        self._had_ns = self._times.now()
+        return taken
 
     def close(self) -> None:
         self._reader.close()

@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from waste_edge.benchmarks.machine.memory import memory_of
@@ -33,6 +32,7 @@ from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.sinks.delivery import Delivery
 from waste_edge.device.sinks.json_lines import JsonLinesConfig, build
 from waste_edge.device.statistics import Summary
+from waste_edge.device.vision.inspection import USUAL_LOOKS, inspector_of
 from waste_edge.engines.classifier import Classifier, load_classifier
 from waste_edge.files.resources import DEFAULT_BUNDLE
 from waste_edge.files.strict import Strict, to_json
@@ -49,7 +49,8 @@ class Soak(Strict, frozen=True):
     Attributes:
         frames, items, seconds: how much was done, and in what time.
         grown_mb: anonymous memory at the end, less what it was after the warm-up; millions of bytes.
-        first_ms, last_ms: preprocessing and inference, median of the first and of the last quarter's blocks.
+        first_ms, last_ms: preprocessing and inference of the network's answers, median of the first and of the last
+            quarter's blocks.
     """
 
     frames: int
@@ -74,14 +75,17 @@ class Watch(Listener):
     memory_mb: list[float] = field(default_factory=list)
     latency_ms: list[float] = field(default_factory=list)
     _now: list[float] = field(default_factory=list)
+    _latest_ms: float = 0.0
 
     def seen(self, seen: Seen) -> None:
         if seen.prediction is not None:
             self._now.append(seen.prediction.latency_ms)
         if seen.statistics.looked_at % self.block == 0:
             self.memory_mb.append(memory_of([os.getpid()]).anonymous_mb)
-            self.latency_ms.append(statistics.median(self._now))
-            self._now.clear()
+            if self._now:  # else no item came in this block: what was known stands
+                self._latest_ms = statistics.median(self._now)
+                self._now.clear()
+            self.latency_ms.append(self._latest_ms)
             self.progress(seen.statistics.looked_at)
 
 
@@ -128,15 +132,14 @@ def run_station(classifier: Classifier, folder: Path, go_on: Callable[[], bool],
     """Run a station's loop with outbox and sink over drawn frames, as fast as they go, for as long as `go_on` says."""
     clock, manifest = SystemClock(), classifier.manifest
     site = site_of_labels(manifest.labels)
-    items = PassingItems(Judge(manifest, site))
+    items = PassingItems(Judge(manifest, site), inspector_of(classifier, looks=USUAL_LOOKS))
     outbox = Outbox(folder / "outbox.sqlite", "soak", clock)
     delivery = Delivery(outbox, build(JsonLinesConfig(path=str(folder / "events.jsonl"))), clock)
     delivery.start()
     try:
         messages = _Drawn(SyntheticCamera(FPS, 0, DrawnTime()), go_on)
         keeper = SceneKeeper(outbox, items, clock)
-        classify = partial(classifier.classify, region=site.region)
-        return Loop(messages, classify, items, [listener], clock, keeper=keeper).run()
+        return Loop(messages, items, [listener], clock, keeper=keeper).run()
     finally:
         delivery.stop()
         outbox.close()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from waste_edge.device.cameras.opencv import next_frame, prepare_opencv
 from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError
 
+_VIDEO4LINUX = 81  # the kernel's number of this kind of device
 SIZE_PX = (640, 480)
 DEVICES = Path("/dev")
 NAMES = Path("/sys/class/video4linux")
@@ -33,6 +36,8 @@ class V4l2Camera:
         Raises:
             CameraError: it is absent, busy, or gives no frame.
         """
+        if fault := _no_video_device(device):
+            raise CameraError(f"{device}: {fault}")
         prepare_opencv()
         self.title = device
         self._clock = clock
@@ -91,6 +96,17 @@ def _driver_name(device: Path) -> str:
         return (NAMES / device.name / "name").read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""
+
+
+def _no_video_device(device: str) -> str:
+    """What is wrong with a name under which there is something that is no video device; such is not opened at all."""
+    try:
+        status = Path(device).stat()
+    except OSError:
+        return ""  # not plugged in, or not to be looked at: said later
+    if stat.S_ISREG(status.st_mode) or (stat.S_ISCHR(status.st_mode) and os.major(status.st_rdev) == _VIDEO4LINUX):
+        return ""
+    return "is no video device; expected /dev/videoN or a link to one, as in /dev/v4l/by-id"
 
 
 def _why_silent(device: str) -> str:

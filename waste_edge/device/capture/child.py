@@ -4,8 +4,9 @@ Run by its path, perhaps by an interpreter that lacks everything but numpy and o
 
     python child.py NEWS_DESCRIPTOR MEMORY_DESCRIPTOR PARENT_PID
 
-The first line on the socket says which camera: ["v4l2", "/dev/video0"]. It answers with lines of JSON, and an empty
-line for each frame that lies in the memory. It dies with its parent.
+The first line on the socket says which camera, and what is hidden from this process: ["v4l2", "/dev/video0", []].
+Before anything of the camera's is imported it gives up what it does not need (`cameras/sandbox.py`). It answers with
+lines of JSON, and an empty line for each frame that lies in the memory. It dies with its parent.
 """
 
 import contextlib
@@ -49,11 +50,11 @@ class Words:
     def __init__(self, stream: socket.socket) -> None:
         self._stream = stream
 
-    def order(self) -> tuple[str, str]:
-        """Which camera the parent wants: its kind and argument."""
+    def order(self) -> tuple[str, str, list[str]]:
+        """Which camera the parent wants: its kind and argument, and what this process must not see."""
         with self._stream.makefile("r", encoding="utf-8") as lines:
-            kind, argument = json.loads(lines.readline())
-        return str(kind), str(argument)
+            kind, argument, hidden = json.loads(lines.readline())
+        return str(kind), str(argument), [str(path) for path in hidden]
 
     def say(self, kind: str, text: str = "") -> None:
         """A piece of news: waits until there is room for it."""
@@ -124,9 +125,13 @@ def main(news: int, memory: int, parent: int) -> None:
     words = Words(socket.socket(fileno=news))
     kind = "camera"
     try:
-        kind, argument = words.order()
+        kind, argument, hidden = words.order()
         register_package()
+        from waste_edge.device.cameras.sandbox import confine
         from waste_edge.errors import UserError
+
+        shown = [str(PACKAGE), *([argument] if kind == "film" else [])]
+        confine(hidden, shown, network=kind == "stream", programs=kind == "picamera")
 
         try:
             capture(words, memory, kind, argument)

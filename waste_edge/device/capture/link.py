@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import socket
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
+from waste_edge.device.cameras.address import without_password
 from waste_edge.device.cameras.camera import Candidate
 from waste_edge.device.cameras.memory import create_memory
 from waste_edge.device.system.thread_limits import ONE_THREAD
@@ -24,6 +27,15 @@ Kind = Literal["loaded", "alive", "opened", "absent", "bad-picture", "ended", "f
 
 # Run by its path, and never imported here.
 _CHILD = Path(__file__).with_name("child.py")
+
+# Names of variables that hold secrets, or that systemd talks by.
+_PRIVATE = re.compile(
+    r"PASS(?!ES)|SECRET|TOKEN|CREDENTIAL|COOKIE|AUTH|(^|_)(PW|PWORD|PIN|KEY)(_|$)|API_?KEY|"
+    r"^(NOTIFY_SOCKET|WATCHDOG_|LISTEN_|STATE_DIRECTORY|MEMORY_PRESSURE_)",
+    re.IGNORECASE,
+)
+_LOGIN = re.compile(r"://[^/\s]*:[^/\s]*@")  # an address with a password in it
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 _LINE_BYTES = 16_384  # longer news is garbage
 _TEXT_LETTERS = 500
@@ -93,7 +105,7 @@ class Child:
         self.dropped_frames = 0
         self._socket, theirs = socket.socketpair()
         # The order goes by the socket, since everybody can read a command line and addresses hold passwords.
-        self._socket.sendall(msgspec.json.encode([candidate.kind, candidate.argument]) + b"\n")
+        self._socket.sendall(msgspec.json.encode([candidate.kind, candidate.argument, candidate.hidden]) + b"\n")
         memory = create_memory()
         command = [candidate.python, str(_CHILD), str(theirs.fileno()), str(memory), str(os.getpid())]
         try:
@@ -104,7 +116,7 @@ class Child:
                 stderr=subprocess.STDOUT,  # libraries greet and complain: kept, not shown
                 pass_fds=(theirs.fileno(), memory),
                 start_new_session=True,  # Ctrl-C at a terminal goes to this program, which ends the child itself
-                env=_environment(),
+                env=_environment(candidate),
             )
         except OSError:
             self._socket.close()
@@ -169,7 +181,7 @@ class Child:
         code = self._process.returncode
         how = f"was ended by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
         lines = self._complaints.decode(errors="replace").strip().splitlines()
-        return f"{how}: {_one_line(lines[-1])}" if lines else how
+        return f"{how}: {_one_line(without_password(lines[-1]))}" if lines else how
 
     def hang_up(self) -> None:
         """See `Link.hang_up`."""
@@ -217,9 +229,19 @@ def _one_line(text: str) -> str:
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:_TEXT_LETTERS]
 
 
-def _environment() -> dict[str, str]:
-    """This process's, with one thread for libraries that would start one a core to convert a picture."""
-    return ONE_THREAD | os.environ
+def _environment(candidate: Candidate, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """This process's, with one thread for libraries that would start one a core to convert a picture.
+
+    Without secrets, and without what is between systemd and this process: the child parses what strangers send.
+    """
+    kept = {
+        name: value
+        for name, value in environment.items()
+        if name not in candidate.withheld and not _PRIVATE.search(name) and not _LOGIN.search(value)
+    }
+    if candidate.kind == "stream":  # the way to it may lead through a proxy with a password
+        kept |= {name: environment[name] for name in _PROXIES if name in environment}
+    return ONE_THREAD | kept
 
 
 def start_child(candidate: Candidate) -> Link:

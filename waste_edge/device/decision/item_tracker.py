@@ -1,22 +1,26 @@
-"""From frames to items: each is decided once, from the frames in which it lies still."""
+"""From frames to items: each is decided once, from the frames in which it lies still.
+
+Whether something lies there is asked of every frame; the network only of an item that lies still, and of pictures.
+"""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from waste_edge.device.clock import NS_PER_S
 from waste_edge.device.decision.policy import Decision, Judge
 from waste_edge.device.vision.camera_health import CameraHealth, Fault
+from waste_edge.device.vision.inspection import Classify, Inspector, ItemView, Visibility
 from waste_edge.device.vision.presence import Presence, State
 from waste_edge.device.vision.scene import Grid, small
 from waste_edge.engines.classifier import Prediction
 from waste_edge.imaging.frames import Frame, Pixels
-from waste_edge.imaging.preprocess import cut
+from waste_edge.imaging.preprocess import Region, cut
 
-MIN_FRAMES = 3  # settled frames that a decision is the mean of, at least
+MIN_FRAMES = 3  # settled frames that a decision is made from, at least
 MIN_SECONDS = 0.5  # and the time they span, at least
 
 
@@ -29,8 +33,13 @@ class Event:
         opened_ns: monotonic clock when the item came into view.
         decided_ns: capture time of the last frame that counted.
         decision: what becomes of it.
-        frames: how many settled frames the decision is the mean of.
+        frames: how many settled frames the decision is made from.
         picture: the file it was decided from; empty for a camera.
+        frame: number of the frame that completed it, from 1, as the frame lines of `run --json` count.
+        looks: how many answers of the network the decision is the mean of; 0 if it was not asked.
+        item_box: where it lay, in shares of the frame; None for a picture, which it fills.
+        visibility: how well it was seen.
+        crop: the picture of the item, uint8 (S, S, 3), for listeners in this process; never kept, never sent.
     """
 
     id: str
@@ -39,6 +48,11 @@ class Event:
     decision: Decision
     frames: int
     picture: str = ""
+    frame: int = 0
+    looks: int = 0
+    item_box: Region | None = None
+    visibility: Visibility = Visibility.WELL
+    crop: Pixels | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.decided_ns < self.opened_ns or self.frames < 1:
@@ -50,11 +64,28 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """What one frame showed.
+
+    Attributes:
+        state: of the scene.
+        event: the item that this frame completed; None if it did none.
+        answers: of the network about this frame; nearly always none.
+        item: what was seen of a settled item; None where the frame was not looked at so closely.
+    """
+
+    state: State
+    event: Event | None = None
+    answers: tuple[Prediction, ...] = ()
+    item: ItemView | None = None
+
+
 class Items(Protocol):
     """Finds the items among the frames.
 
     Attributes:
-        fault: why the camera's pictures cannot be classified at present; None while they can.
+        fault: why the camera's pictures cannot be trusted at present; None while they can.
         scene_changes: when it moves, `remember` has something new to say.
     """
 
@@ -64,13 +95,30 @@ class Items(Protocol):
     @property
     def scene_changes(self) -> int: ...
 
-    def see(self, frame: Frame, prediction: Prediction | None) -> tuple[State, Event | None]:
-        """Take in one frame with its prediction, if it was classified; the event, if this frame completes one."""
+    def see(self, frame: Frame, spare: bool = False) -> Observation:
+        """Take in one frame; `spare`: the board suffers, so the network is asked no more than it must be."""
         ...
 
     def remember(self) -> bytes:
         """The scene, to be kept over a restart; empty if there is none to keep."""
         ...
+
+
+@dataclass
+class _Visit:
+    """An item that lies still: since when, and what the network said so far."""
+
+    since_ns: int
+    frames: int = 0
+    answers: list[Prediction] = field(default_factory=list)
+
+    def is_complete(self, now_ns: int) -> bool:
+        return self.frames >= MIN_FRAMES and now_ns - self.since_ns >= MIN_SECONDS * NS_PER_S
+
+    def looks_due(self, now_ns: int, looks: int) -> int:
+        """How many looks are due by now: they are spread over the time in which the item must lie still anyway."""
+        share = 1.0 if self.is_complete(now_ns) else (now_ns - self.since_ns) / (MIN_SECONDS * NS_PER_S)
+        return min(looks, 1 + int((looks - 1) * min(1.0, share)))
 
 
 class PassingItems:
@@ -83,16 +131,18 @@ class PassingItems:
     def __init__(
         self,
         judge: Judge,
+        inspector: Inspector,
         presence: Presence | None = None,
         health: CameraHealth | None = None,
         make_id: Callable[[], str] = new_id,
     ) -> None:
         self.presence = presence or Presence()
         self._judge = judge
+        self._inspector = inspector
         self._health = health or CameraHealth()
         self._make_id = make_id
-        self._settled: list[Prediction] = []
-        self._settled_ns = 0
+        self._visit: _Visit | None = None
+        self._number = 0
 
     @property
     def fault(self) -> Fault | None:
@@ -108,27 +158,24 @@ class PassingItems:
         """See `Items.remember`."""
         return self.presence.remember()
 
-    def see(self, frame: Frame, prediction: Prediction | None) -> tuple[State, Event | None]:
+    def see(self, frame: Frame, spare: bool = False) -> Observation:
         """See `Items.see`. A decision needs MIN_FRAMES settled frames in a row that span MIN_SECONDS.
 
         The event's id is also the item's in the pile, so that `presence.item_id` names it as long as it lies there.
         A frame that the camera's health suspects goes no further.
         """
+        self._number += 1
         watched = cut(frame.pixels, self._judge.site.region)
         look = small(watched)  # once a frame, for health and presence
-        if self._is_unfit(watched, look, frame.captured_ns) or prediction is None:
-            self._settled.clear()
-            return self.presence.state, None
+        if self._is_unfit(watched, look, frame.captured_ns):
+            self._visit = None
+            return Observation(self.presence.state)
         state = self.presence.see(look, frame.captured_ns)
-        if state is not State.SETTLED:
-            self._settled.clear()
-            return state, None
-        if not self._settled:
-            self._settled_ns = frame.captured_ns
-        self._settled.append(prediction)
-        if len(self._settled) < MIN_FRAMES or frame.captured_ns - self._settled_ns < MIN_SECONDS * NS_PER_S:
-            return state, None
-        return State.DECIDED, self._decide(frame.captured_ns)
+        if state is State.SETTLED:
+            return self._look_closely(watched, frame.captured_ns, spare)
+        self._visit = None
+        self.presence.keep_ground(watched)
+        return Observation(state)
 
     def _is_unfit(self, watched: Pixels, look: Grid, captured_ns: int) -> bool:
         """Whether this frame's picture is not to be believed; a camera that was moved for good is learned anew."""
@@ -140,16 +187,43 @@ class PassingItems:
             presence.learn_anew()
         return health.suspects or health.fault is not None
 
-    def _decide(self, now_ns: int) -> Event:
+    def _look_closely(self, watched: Pixels, now_ns: int, spare: bool) -> Observation:
+        """An item lies still: look at it as often as is due, and decide it in the end."""
+        visit = self._visit = self._visit or _Visit(now_ns)
+        visit.frames += 1
+        complete = visit.is_complete(now_ns)
+        looks = 1 if spare else self._inspector.looks
+        due = range(len(visit.answers), visit.looks_due(now_ns, looks))
+        if not due and not complete:
+            return Observation(State.SETTLED)
+        region = self.presence.find_item(watched)
+        if region is None:  # the scene's grid saw something, and this frame does not
+            return Observation(State.SETTLED)
+        item = self._inspector.see(watched, region, self._judge.site.region)
+        answers: tuple[Prediction, ...] = ()
+        if self._judge.needs_answers(item.visibility):
+            answers = tuple(self._inspector.ask(watched, item, number) for number in due)
+        visit.answers += answers
+        if not complete:
+            return Observation(State.SETTLED, None, answers, item)
+        return Observation(State.DECIDED, self._decide(visit, item, now_ns), answers, item)
+
+    def _decide(self, visit: _Visit, item: ItemView, now_ns: int) -> Event:
+        decision = self._judge.decide_seen(visit.answers, item.visibility, len(item.region.parts))
         event = Event(
             id=self._make_id(),
             opened_ns=self.presence.arrived_ns,
             decided_ns=now_ns,
-            decision=self._judge.decide(self._settled),
-            frames=len(self._settled),
+            decision=decision,
+            frames=visit.frames,
+            frame=self._number,
+            looks=len(visit.answers) if self._judge.needs_answers(item.visibility) else 0,
+            item_box=item.box,
+            visibility=item.visibility,
+            crop=item.crop,
         )
         self.presence.decided(event.id)
-        self._settled.clear()
+        self._visit = None
         return event
 
 
@@ -159,18 +233,31 @@ class SingleItems:
     fault: Fault | None = None
     scene_changes = 0
 
-    def __init__(self, judge: Judge, make_id: Callable[[], str] = new_id) -> None:
+    def __init__(self, judge: Judge, classify: Classify, make_id: Callable[[], str] = new_id) -> None:
         self._judge = judge
+        self._classify = classify
         self._make_id = make_id
+        self._number = 0
 
     def remember(self) -> bytes:
         """See `Items.remember`."""
         return b""
 
-    def see(self, frame: Frame, prediction: Prediction | None) -> tuple[State, Event | None]:
-        """See `Items.see`: each classified frame completes an event."""
-        if prediction is None:
-            return State.DECIDED, None
-        decision = self._judge.decide([prediction])
+    def see(self, frame: Frame, spare: bool = False) -> Observation:
+        """See `Items.see`: each picture completes an event."""
+        self._number += 1
+        watched = cut(frame.pixels, self._judge.site.region)
+        prediction = self._classify(watched)
         time_ns = frame.captured_ns
-        return State.DECIDED, Event(self._make_id(), time_ns, time_ns, decision, frames=1, picture=frame.name)
+        event = Event(
+            id=self._make_id(),
+            opened_ns=time_ns,
+            decided_ns=time_ns,
+            decision=self._judge.decide([prediction]),
+            frames=1,
+            picture=frame.name,
+            frame=self._number,
+            looks=1,
+            crop=watched,
+        )
+        return Observation(State.DECIDED, event, (prediction,))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from waste_edge.bundle.manifest import Manifest
 from waste_edge.device.decision.routing import Choice, routing_of
+from waste_edge.device.vision.inspection import Visibility
 from waste_edge.engines.classifier import Prediction
 from waste_edge.site import ASK, Site
 from waste_edge.taxonomy import UNKNOWN
 
 Action = Literal["sort", "residual", "ask"]
+_TOLD = (Visibility.WELL, Visibility.PARTLY)
 WORTH_NAMING = 0.05  # a second label of the same stream is named from this probability on
 
 
@@ -60,7 +62,7 @@ class _Seen:
         best: index of the most probable label.
         likeliest: index of the most probable stream.
         named: index of that stream's most probable label.
-        known_score, frames: mean score, and how many predictions.
+        known_score, looks: mean score, and how many predictions.
     """
 
     probabilities: NDArray[np.float64]
@@ -69,7 +71,7 @@ class _Seen:
     likeliest: int
     named: int
     known_score: float
-    frames: int
+    looks: int
 
 
 class Judge:
@@ -93,6 +95,40 @@ class Judge:
         self._stream_of = [site.stream_of(label, manifest.tree) for label in manifest.labels]
         self._min_known_score = manifest.calibration.min_known_score
         self.routing = routing_of(site, manifest.labels, manifest.tree, manifest.calibration.min_confidence)
+
+    def needs_answers(self, visibility: Visibility) -> bool:
+        """Whether an item seen so is decided by the network at all."""
+        return visibility in _TOLD or (visibility is Visibility.SEVERAL and self.site.on_several == "largest")
+
+    def decide_seen(self, predictions: Sequence[Prediction], visibility: Visibility, parts: int) -> Decision:
+        """One decision, with what could be seen of the item in its reason.
+
+        Args:
+            predictions: of the network; none where `needs_answers` says so.
+            visibility: how well the item is seen.
+            parts: how many things lie apart.
+        """
+        if visibility is Visibility.SMALL:
+            return self._without_network("too small in the picture to be told; move the camera nearer", self._asks)
+        if visibility is Visibility.SEVERAL:
+            if self.site.on_several != "largest":
+                return self._without_network(f"{parts} things lie apart; put in one at a time", self.site.on_several)
+            return self._noted(self.decide(predictions), f"the largest of {parts} things that lie apart")
+        decision = self.decide(predictions)
+        return self._noted(decision, "only partly in view") if visibility is Visibility.PARTLY else decision
+
+    @property
+    def _asks(self) -> Literal["ask", "residual"]:
+        """Who gets what cannot be told: a person, where there is one."""
+        return "residual" if self.site.ask is None else "ask"
+
+    def _without_network(self, reason: str, action: Literal["ask", "residual"]) -> Decision:
+        stream = ASK if action == "ask" else self.site.residual
+        return Decision(stream, UNKNOWN, 0.0, reason, action)
+
+    @staticmethod
+    def _noted(decision: Decision, note: str) -> Decision:
+        return replace(decision, reason=f"{note}; {decision.reason}")
 
     def decide(self, predictions: Sequence[Prediction]) -> Decision:
         """One decision from all predictions of an item, at least one: their mean, not the last one's word."""
@@ -124,7 +160,7 @@ class Judge:
             likeliest=likeliest,
             named=self._top_label(probabilities, likeliest),
             known_score=float(np.mean([prediction.known_score for prediction in predictions])),
-            frames=len(predictions),
+            looks=len(predictions),
         )
 
     def _action(self, seen: _Seen, choice: Choice) -> Action:
@@ -141,7 +177,7 @@ class Judge:
             return f"unsure: {self._between(seen)}; {self._asked_for()}"
         if choice.name != self.routing.streams[seen.likeliest]:
             return self._why_dearer(seen, choice)
-        return f"{_frames(seen.frames)}; {self._why_likeliest(seen, choice.name)}"
+        return f"{_looks(seen.looks)}; {self._why_likeliest(seen, choice.name)}"
 
     def _why_unknown(self, seen: _Seen) -> str:
         return (
@@ -203,5 +239,5 @@ class Judge:
         return f"at least {100 * self.routing.min_confidence:.4g}% is asked for"
 
 
-def _frames(count: int) -> str:
-    return "one picture" if count == 1 else f"mean of {count} frames"
+def _looks(count: int) -> str:
+    return "one look" if count == 1 else f"mean of {count} looks"

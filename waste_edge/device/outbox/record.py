@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -49,8 +49,14 @@ class Record:
 
 
 def event_fields(event: object) -> Mapping[str, Any]:
-    """An event's fields as JSON has them: numpy's numbers become plain ones, not-a-number becomes null."""
+    """An event's fields as JSON has them: numpy's numbers become plain ones, not-a-number becomes null.
+
+    Its crop is not among them: pictures of what people throw away stay in memory.
+    """
+    if getattr(event, "crop", None) is not None:
+        event = replace(event, crop=None)  # type: ignore[type-var]
     fields: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(event, enc_hook=_plain))
+    fields.pop("crop", None)
     return fields
 
 

@@ -14,7 +14,7 @@ class Health:
     """The latest condition of each part.
 
     Attributes:
-        least_gap_s: the least time between two classified frames, while load is shed; 0 otherwise.
+        least_gap_s: the least time between two frames that are looked at, while load is shed; 0 otherwise.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
 """Heat and power: what they mean, and how much less a board that suffers is given to do.
 
-| when | frames classified a second, at most |
+| when | frames looked at a second, at most, and the network is asked once an item |
 |---|---|
 | 85 °C or more | 2 |
 | 80 °C or more, or the firmware throttles or caps the clock now | 5 |
@@ -37,7 +37,7 @@ class Thresholds(Strict, frozen=True):
         warm_c, hot_c: from which temperature on it is eased, and eased further.
         cooled_by_c: how far below its threshold the temperature must fall before a step is taken back.
         calm_readings: how many readings in a row must agree that it may.
-        warm_fps, hot_fps: classified frames a second then, at most.
+        warm_fps, hot_fps: frames looked at a second then, at most.
     """
 
     warm_c: float = 80.0
@@ -72,7 +72,7 @@ class Load:
 
     Attributes:
         step: how much is shed.
-        min_interval_s: the least time between two classified frames; 0 where as many as come may be.
+        min_interval_s: the least time between two frames that are looked at; 0 where as many as come may be.
         reason: why, in words; empty if nothing is shed.
     """
 
@@ -83,9 +83,9 @@ class Load:
     def condition(self) -> Condition:
         """For health: well unless load is shed."""
         if self.step is Step.NONE:
-            return Condition("load", Level.OK, "classifies as many frames as come")
+            return Condition("load", Level.OK, "looks at as many frames as come")
         rate = 1 / self.min_interval_s
-        return Condition("load", Level.WARN, f"classifies at most {rate:g} frames a second: {self.reason}")
+        return Condition("load", Level.WARN, f"looks at no more than {rate:g} frames a second: {self.reason}")
 
 
 class Shedding:

@@ -21,7 +21,8 @@ from waste_edge.device.statistics import Summary
 from waste_edge.device.system.condition import Condition, Level
 from waste_edge.device.vision.camera_condition import CAMERA
 from waste_edge.device.vision.presence import State
-from waste_edge.engines.classifier import Classifier
+from waste_edge.engines.classifier import Classifier, Prediction
+from waste_edge.files.text import as_line, visible, visible_json
 from waste_edge.site import Site
 
 RATE_EVERY_NS = 60 * NS_PER_S
@@ -40,6 +41,8 @@ class About:
         site: the station's name.
         streams: label or tree node to stream.
         residual: the stream for what is unknown.
+        bundle_choice: why this bundle, where the station chose it; empty for one that was named.
+        looks: how often an item is shown to the network, at most.
     """
 
     source: str
@@ -50,9 +53,11 @@ class About:
     site: str
     streams: Mapping[str, str]
     residual: str
+    bundle_choice: str = ""
+    looks: int = 1
 
     @classmethod
-    def of(cls, source: str, classifier: Classifier, site: Site) -> About:
+    def of(cls, source: str, classifier: Classifier, site: Site, bundle_choice: str = "", looks: int = 1) -> About:
         """What this model does for this site."""
         manifest = classifier.manifest
         return cls(
@@ -64,6 +69,8 @@ class About:
             site=site.name,
             streams=site.streams,
             residual=site.residual,
+            bundle_choice=bundle_choice,
+            looks=looks,
         )
 
 
@@ -74,25 +81,20 @@ class View(Listener):
         """The model is loaded; the source is about to be opened."""
 
 
-def printable(path: str) -> str:
-    """A path on one line and in UTF-8, whatever bytes the file's name holds."""
-    return path.encode("utf-8", "backslashreplace").decode().replace("\n", "\\n")
-
-
 def news_line(message: Opened | Absent | BadPicture) -> str:
     """A piece of news in one line."""
     match message:
         case Opened(title=title):
-            return f"looking at {printable(title)}"
+            return f"looking at {visible(title)}"
         case Absent(reason=reason, retry_s=retry_s):
-            return f"waiting for a camera ({printable(reason)}); next attempt in {retry_s:g} s, Ctrl-C ends"
+            return f"waiting for a camera ({visible(reason)}); next attempt in {retry_s:g} s, Ctrl-C ends"
         case BadPicture(reason=reason):
-            return printable(reason)
+            return visible(reason)
 
 
 def condition_line(condition: Condition) -> str:
     """`camera: bad: ...`, on one line."""
-    return f"{condition.part}: {condition.level.value}: {printable(condition.text)}"
+    return f"{condition.part}: {condition.level.value}: {visible(condition.text)}"
 
 
 class NewsPrinter:
@@ -123,14 +125,15 @@ class NewsPrinter:
 
     def _say(self, line: str) -> None:
         # sys.stderr is looked up now, not at import: a live panel puts its own in that place.
-        print(f"waste-edge: {line}", file=self._stream or sys.stderr, flush=True)
+        print(f"waste-edge: {visible(line)}", file=self._stream or sys.stderr, flush=True)
 
 
 class JsonView(View):
     """One JSON object a line on `stream`, each with a `kind`: start, frame, decision, health, summary.
 
     Pictures get a `frame` line each. A camera or film gets one for each frame in which an item is arriving or
-    settled, and for each change of state: an empty bin writes nothing all night.
+    settled, and for each change of state: an empty bin writes nothing all night. Their prediction is null unless the
+    network was asked about that frame.
     """
 
     def __init__(self, stream: TextIO, news: NewsPrinter | None = None) -> None:
@@ -154,33 +157,34 @@ class JsonView(View):
         changed, self._state = seen.state != self._state, seen.state
         if not (seen.frame.name or changed or seen.state in (State.ARRIVING, State.SETTLED)):
             return
-        answer = seen.prediction
-        if answer is None:
+        if seen.fault is not None:
             return  # the camera's condition says why
-        where = {"path": printable(seen.frame.name)} if seen.frame.name else {"state": seen.state.value}
-        probabilities = answer.probabilities.tolist()
-        self._write(
-            "frame",
-            where
-            | {
-                "frame": seen.statistics.frames,
-                "label": answer.label,
-                "confidence": round(answer.confidence, 4),
-                "probabilities": {
-                    label: round(value, 4) for label, value in zip(self._labels, probabilities, strict=True)
-                },
-                "known_score": round(answer.known_score, 3),
-                "latency_ms": round(answer.latency_ms, 3),
-            },
-        )
+        where = {"path": as_line(seen.frame.name)} if seen.frame.name else {"state": seen.state.value}
+        box = {} if seen.item is None else {"item_box": msgspec.to_builtins(seen.item.box)}
+        self._write("frame", where | {"frame": seen.statistics.looked_at} | self._answer(seen.prediction) | box)
+
+    def _answer(self, answer: Prediction | None) -> dict[str, Any]:
+        """What the network said of a frame; null where it was not asked."""
+        if answer is None:
+            return dict.fromkeys(("label", "confidence", "probabilities", "known_score", "latency_ms"))
+        probabilities = zip(self._labels, answer.probabilities.tolist(), strict=True)
+        return {
+            "label": answer.label,
+            "confidence": round(answer.confidence, 4),
+            "probabilities": {label: round(value, 4) for label, value in probabilities},
+            "known_score": round(answer.known_score, 3),
+            "latency_ms": round(answer.latency_ms, 3),
+        }
 
     def decided(self, event: Event) -> None:
         decision = event.decision
-        path = {"path": printable(event.picture)} if event.picture else {}
+        where: dict[str, Any] = {"path": as_line(event.picture)} if event.picture else {}
+        if event.item_box is not None:
+            where |= {"item_box": msgspec.to_builtins(event.item_box), "visibility": event.visibility.value}
         self._write(
             "decision",
             {"id": event.id}
-            | path
+            | where
             | {
                 "label": decision.label,
                 "confidence": round(decision.confidence, 4),
@@ -189,7 +193,9 @@ class JsonView(View):
                 "stream_probability": _rounded(decision.stream_probability),
                 "expected_cost": _rounded(decision.expected_cost),
                 "reason": decision.reason,
+                "frame": event.frame,
                 "frames": event.frames,
+                "looks": event.looks,
                 "opened_ns": event.opened_ns,
                 "decided_ns": event.decided_ns,
             },
@@ -204,7 +210,7 @@ class JsonView(View):
         self._write("summary", rounded)
 
     def _write(self, kind: str, values: Mapping[str, Any]) -> None:
-        self._stream.write(msgspec.json.encode({"kind": kind, **values}).decode() + "\n")
+        self._stream.write(visible_json(msgspec.json.encode({"kind": kind, **values}).decode()) + "\n")
         self._stream.flush()
 
 
@@ -223,6 +229,8 @@ class LineView(View):
 
     def started(self, about: About) -> None:
         self._print(f"{about.bundle} ({about.artifact}, {about.engine}) looks at {about.source}, site: {about.site}")
+        if about.bundle_choice:
+            self._print(f"bundle: {about.bundle_choice}")
 
     def news(self, message: Opened | Absent | BadPicture) -> None:
         self._news.print(message)
@@ -236,7 +244,7 @@ class LineView(View):
 
     def decided(self, event: Event) -> None:
         decision = event.decision
-        start = f"{printable(event.picture)}: " if event.picture else ""
+        start = f"{visible(event.picture)}: " if event.picture else ""
         self._print(f"{start}{decision.label} {decision.confidence:.0%} → {decision.stream} ({decision.reason})")
 
     def health(self, conditions: Sequence[Condition]) -> None:
@@ -246,14 +254,14 @@ class LineView(View):
         self._print("\n".join(summary_lines(summary)))
 
     def _print(self, text: str) -> None:
-        self._stream.write(text + "\n")
+        self._stream.write(visible(text, lines=True) + "\n")
         self._stream.flush()
 
 
 def rate_line(summary: Summary, fps: float) -> str:
     """Speed and counts in one line."""
     return (
-        f"{fps:.1f} frames/s · latency p50 {summary.latency_p50_ms:.1f} ms, p95 {summary.latency_p95_ms:.1f} ms · "
+        f"{fps:.1f} frames/s · network p50 {summary.latency_p50_ms:.1f} ms, p95 {summary.latency_p95_ms:.1f} ms · "
         f"{summary.frames} frames, {summary.dropped_frames} dropped · {summary.items} items"
     )
 
@@ -271,7 +279,7 @@ def summary_lines(summary: Summary) -> list[str]:
         lines.append(f"streams: {counts(summary.streams)}")
         lines.append(f"labels: {counts(summary.labels)}")
     if summary.unclassified_frames:
-        lines.append(f"frames not classified, because the picture could not be trusted: {summary.unclassified_frames}")
+        lines.append(f"frames left out, because the picture could not be trusted: {summary.unclassified_frames}")
     if summary.shed_frames:
         lines.append(f"frames passed over to spare the board: {summary.shed_frames}")
     if summary.bad_pictures:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.rule import Rule
@@ -20,11 +21,14 @@ from waste_edge.device.loop import Seen
 from waste_edge.device.statistics import Summary
 from waste_edge.device.system.condition import Condition, Level
 from waste_edge.device.views.display import About, NewsPrinter, View, condition_line, counts, news_line
+from waste_edge.device.vision.inspection import ItemView, Visibility
 from waste_edge.device.vision.presence import State
+from waste_edge.engines.classifier import Prediction
 from waste_edge.taxonomy import UNKNOWN
 
 REDRAW_NS = NS_PER_S // 8  # people read no faster, and the engine has better use for the processor
 WIDTH = 78
+_MAP_COLUMNS, _MAP_ROWS = 24, 6  # letters are twice as high as wide: 4 to 3, as most cameras
 
 _STATE_STYLE = {
     State.LEARNING: "yellow",
@@ -46,6 +50,8 @@ class PanelView(View):
         self._about: About | None = None
         self._camera = ""
         self._seen: Seen | None = None
+        self._answer: Prediction | None = None  # the newest one about what lies there now
+        self._item: ItemView | None = None
         self._last: Event | None = None
         self._unwell: dict[str, Condition] = {}
         self._drawn_ns = 0
@@ -65,13 +71,16 @@ class PanelView(View):
                 self._camera = title
             case Absent():
                 self._camera = news_line(message)
-                self._seen = None
+                self._seen = self._answer = self._item = None
             case BadPicture():
                 self._news.print(message)
         self._draw()
 
     def seen(self, seen: Seen) -> None:
         self._seen = seen
+        if seen.state in (State.LEARNING, State.EMPTY, State.CLEARED, State.ARRIVING):
+            self._answer = self._item = None
+        self._answer, self._item = seen.prediction or self._answer, seen.item or self._item
         if self._clock.now_ns() - self._drawn_ns >= REDRAW_NS:
             self._draw()
 
@@ -107,14 +116,15 @@ class PanelView(View):
             parts += [
                 _pair("scene", Text(self._seen.state.value, style=_STATE_STYLE[self._seen.state])),
                 Rule(style="dim"),
-                _bars(about.labels, self._seen),
+                _bars(about.labels, self._answer),
+                _pair("item", _place(self._item)),
             ]
         parts += [Rule(style="dim"), _pair("last item", _last_item(self._last))]
         if self._seen is not None:
             parts += [_pair("items", Text(_items(self._seen))), _pair("speed", Text(_speed(self._seen)))]
         parts += [_pair("health", Text(condition_line(one), style="red")) for one in self._unwell.values()]
-        title = f"[bold]waste-edge[/] · {about.bundle} · {about.artifact} · {about.engine}"
-        foot = f"[dim]site: {about.site} · Ctrl-C ends[/]"
+        title = f"[bold]waste-edge[/] · {escape(about.bundle)} · {about.artifact} · {escape(about.engine)}"
+        foot = f"[dim]site: {escape(about.site)} · Ctrl-C ends[/]"
         return Panel(Group(*parts), title=title, subtitle=foot, width=min(WIDTH, self._console.width), padding=(0, 1))
 
 
@@ -137,14 +147,15 @@ def _pair(name: str, value: Text) -> Table:
     return grid
 
 
-def _bars(labels: tuple[str, ...], seen: Seen) -> Table:
-    """One bar a label, the largest one bright; all dim where the answer is unknown."""
+def _bars(labels: tuple[str, ...], answer: Prediction | None) -> Table:
+    """One bar a label, the largest one bright; all dim where the answer is unknown, empty where nothing was asked."""
     grid = Table.grid(padding=(0, 1), expand=True)
     grid.add_column(width=max(11, *(len(label) for label in labels)))
     grid.add_column(ratio=1)
     grid.add_column(width=5, justify="right")
-    answer = seen.prediction
     if answer is None:
+        for label in labels:
+            grid.add_row(Text(label, style="dim"), ProgressBar(total=1.0, completed=0.0), Text(""))
         return grid
     for label, probability in zip(labels, answer.probabilities.tolist(), strict=True):
         leads = label == answer.best
@@ -152,6 +163,22 @@ def _bars(labels: tuple[str, ...], seen: Seen) -> Table:
         bar = ProgressBar(total=1.0, completed=probability, complete_style="green" if known else "bright_black")
         grid.add_row(Text(label, style="bold" if leads else "dim"), bar, Text(f"{probability:.0%}"))
     return grid
+
+
+def _place(item: ItemView | None) -> Text:
+    """A map of the frame, with the item's box in it, and how well it is seen."""
+    if item is None:
+        return Text("\n".join(["·" * _MAP_COLUMNS] * _MAP_ROWS), style="dim")
+    box, rows = item.box, []
+    left, right = int(box.left * _MAP_COLUMNS), max(int(box.left * _MAP_COLUMNS) + 1, round(box.right * _MAP_COLUMNS))
+    top, bottom = int(box.top * _MAP_ROWS), max(int(box.top * _MAP_ROWS) + 1, round(box.bottom * _MAP_ROWS))
+    for row in range(_MAP_ROWS):
+        inside = right - left if top <= row < bottom else 0
+        rows += [("·" * (left if inside else _MAP_COLUMNS), "dim"), ("█" * inside, "cyan")]
+        rows += [("·" * (_MAP_COLUMNS - right if inside else 0), "dim"), ("\n" if row < _MAP_ROWS - 1 else "", "")]
+    height, width = item.crop.shape[:2]
+    seen = "" if item.visibility is Visibility.WELL else f", {item.visibility.value}"
+    return Text.assemble(*rows, (f"  crop {width}x{height} px{seen}", "dim"))
 
 
 def _last_item(event: Event | None) -> Text:
@@ -174,7 +201,7 @@ def _items(seen: Seen) -> str:
 def _speed(seen: Seen) -> str:
     statistics = seen.statistics
     return (
-        f"{statistics.fps_now:.1f} frames/s · latency p50 {statistics.latency_ms(50):.1f} ms, "
+        f"{statistics.fps_now:.1f} frames/s · network p50 {statistics.latency_ms(50):.1f} ms, "
         f"p95 {statistics.latency_ms(95):.1f} ms · dropped {seen.dropped_frames}"
     )
 
@@ -185,11 +212,12 @@ def _summary_panel(summary: Summary) -> Panel:
         "streams": counts(summary.streams),
         "labels": counts(summary.labels),
         "frames": f"{summary.frames} at {summary.fps:.1f}/s, {summary.dropped_frames} dropped",
-        "latency": f"p50 {summary.latency_p50_ms:.1f} ms, p95 {summary.latency_p95_ms:.1f} ms",
+        "network": f"asked {summary.answers} times, p50 {summary.latency_p50_ms:.1f} ms, "
+        f"p95 {summary.latency_p95_ms:.1f} ms",
         "time": f"{summary.seconds:.1f} s, ended by: {summary.ended}",
     }
     if summary.unclassified_frames:
-        rows["unclassified"] = f"{summary.unclassified_frames} frames, their picture could not be trusted"
+        rows["left out"] = f"{summary.unclassified_frames} frames, their picture could not be trusted"
     if summary.bad_pictures:
         rows["unreadable"] = f"{summary.bad_pictures} pictures"
     return Panel(Group(*(_pair(name, Text(value)) for name, value in rows.items())), title="summary", width=WIDTH)

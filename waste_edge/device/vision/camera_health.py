@@ -1,9 +1,10 @@
 """Is the camera to be believed? A fault is reported as "not classifying, because ...", never as a class.
 
-Frames are only ever judged a few times a second, except for whether they are new at all. A fault must last before
-it is reported, and is withdrawn as soon as it is gone. From its first sign on (`suspects`) the caller feeds neither
-presence nor judge, so that a moved camera does not become an item in the meantime; a hand before the lens costs a
-few frames. While a fault lasts presence is not fed either; afterwards it goes on from its pile.
+Frames are only ever judged a few times a second, and once a second while the empty scene lies there unchanged,
+except for whether they are new at all. A fault must last before it is reported, and is withdrawn as soon as it is gone.
+From its first sign on (`suspects`) the caller feeds neither presence nor judge, so that a moved camera does not become
+an item in the meantime; a hand before the lens costs a few frames. While a fault lasts presence is not fed either;
+afterwards it goes on from its pile.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+import cv2
 import numpy as np
 
 from waste_edge.device.clock import NS_PER_S
 from waste_edge.device.vision import camera_faults as faults
 from waste_edge.device.vision.scene import Grid
 from waste_edge.imaging.frames import Pixels
+
+_CALM_LEVELS = 8.0  # of 255: a cell that differs by less from the last check shows nothing new
 
 
 class FaultKind(StrEnum):
@@ -63,12 +67,14 @@ class Patience:
 
     Attributes:
         check_s: least time between two checks.
+        calm_s: the same while the picture is that of the last check, which found the undisturbed empty scene.
         clear_s: a fault that was not found for so long is gone.
         new_scene_s: after so long in one new position a moved camera is taken to stay there.
         watch_frozen: off for films and drawn scenes, which may rightly repeat a picture.
     """
 
     check_s: float = 0.25
+    calm_s: float = 1.0
     clear_s: float = 0.5
     new_scene_s: float = 60.0
     watch_frozen: bool = True
@@ -91,6 +97,7 @@ class CameraHealth:
         self.fault: Fault | None = None
         self.suspects = False
         self._checked_ns: int | None = None
+        self._calm_look: Grid | None = None  # of the last check, if it found the empty scene in order
         self._since_ns: dict[FaultKind, int] = {}
         self._seen_ns: dict[FaultKind, int] = {}
         self._turn = False
@@ -123,7 +130,7 @@ class CameraHealth:
             The fault to report, or None.
         """
         self._stillness.see(look, captured_ns)
-        if self._checked_ns is not None and 0 <= captured_ns - self._checked_ns < self._patience.check_s * NS_PER_S:
+        if not self._is_due(look, captured_ns, resting):
             return self.fault
         self._checked_ns = captured_ns
         as_learned = empty_look is not None and faults.shows_only(look, empty_look)
@@ -131,7 +138,20 @@ class CameraHealth:
         if found is None and resting and as_learned:
             self._sharpness.learn(captured_ns)
         self._weigh(found, captured_ns)
+        in_order = resting and as_learned and not self._since_ns and self._sharpness.is_known
+        self._calm_look = look if in_order else None
         return self.fault
+
+    def _is_due(self, look: Grid, now_ns: int, resting: bool) -> bool:
+        """Whether this frame is to be checked."""
+        since_s = math.inf if self._checked_ns is None else (now_ns - self._checked_ns) / NS_PER_S
+        if not 0 <= since_s < self._patience.calm_s:
+            return True
+        if since_s < self._patience.check_s:
+            return False
+        if self._calm_look is None or not resting or self._stillness.is_unnatural(now_ns):
+            return True
+        return cv2.norm(look, self._calm_look, cv2.NORM_INF) > _CALM_LEVELS
 
     def _find(
         self, pixels: Pixels, look: Grid, now_ns: int, empty_look: Grid | None, as_learned: bool
@@ -149,7 +169,8 @@ class CameraHealth:
             return None
         if faults.colours_swapped(look, empty_look):
             return FaultKind.COLOURS_SWAPPED
-        self._turn = not self._turn  # the two costly checks take turns, and stand until the next
+        # The two costly checks take turns, and stand until the next; nothing has moved in a scene as it was learned.
+        self._turn = as_learned or not self._turn
         if self._turn:
             self._blurred = self._sharpness.is_lost(pixels, look, empty_look)
         else:
@@ -235,6 +256,11 @@ class _Sharpness:
         self._now: faults.Detail | None = None
         self._taught: faults.Detail | None = None
         self._taught_ns = 0
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is an opinion."""
+        return self._lessons >= self._LESSONS
 
     def is_lost(self, pixels: Pixels, look: Grid, empty_look: Grid) -> bool:
         """Measure a picture: whether it is blurred; never before there is an opinion."""

@@ -24,11 +24,16 @@ import numpy as np
 
 from waste_edge.device.clock import NS_PER_S
 from waste_edge.device.vision.scene import GRID_HEIGHT, GRID_WIDTH, Grid, Pile, Sense, area, difference, small, unpack
+from waste_edge.device.vision.scene_ground import region_of_cells
+from waste_edge.imaging.frames import Pixels
+from waste_edge.item import Ground, ItemRegion, find_item
+from waste_edge.item.ground import working_size
 
 __all__ = ["Grid", "Presence", "Sense", "State", "small"]
 
 
-_FOLLOW_S = 0.04  # light changes slowly: of a fast camera not every frame is followed
+_GROUND_S = 1.0  # nor is its fine picture more often than this
+_FOLLOW_S = 0.2  # light changes slowly: not every frame is followed
 
 
 class State(StrEnum):
@@ -63,6 +68,8 @@ class Presence:
         self._last_ns = 0
         self._still_since_ns = 0
         self._unfollowed_s = 0.0
+        self._calm = False  # the last frame showed the top layer and nothing else
+        self._ground_ns = 0
         self._first_ns = 0
         self._lesson: list[tuple[int, Grid]] = []  # capture times and looks
         no_noise = np.zeros((GRID_HEIGHT, GRID_WIDTH), np.float32)
@@ -80,6 +87,7 @@ class Presence:
 
     def see(self, look: Grid, captured_ns: int) -> State:
         """Take in one frame as `small` made it and return the new state."""
+        self._calm = False
         if self._last is None or captured_ns - self._last_ns > self._sense.gap_s * NS_PER_S:
             self._begin(captured_ns)
         elif (self._pile or self._unlearned).moved(look, self._last):
@@ -93,6 +101,32 @@ class Presence:
         else:
             self.state = self._watch(self._pile, look, captured_ns, elapsed_s)
         return self.state
+
+    def keep_ground(self, watched: Pixels) -> None:
+        """Have the top layer's ground at hand and up to date; call it with each frame's pixels after `see`."""
+        if not self._calm or self._pile is None:
+            return
+        top, elapsed_s = self._pile.layers[-1], (self._last_ns - self._ground_ns) / NS_PER_S
+        if top.ground is None or working_size(watched.shape[1], watched.shape[0]) != top.ground.size:
+            top.ground = Ground(watched)
+        elif elapsed_s >= _GROUND_S:
+            top.ground.follow(watched, min(1.0, elapsed_s / self._sense.adapt_s))
+        else:
+            return
+        self._ground_ns = self._last_ns
+
+    def find_item(self, watched: Pixels) -> ItemRegion | None:
+        """Where the item that has settled lies, in the frame that was seen last; None if there is none.
+
+        Found coarsely, in the cells of the grid, where the scene below was not seen in full, or looks much like it.
+        """
+        if self._pile is None or self._last is None:
+            return None
+        below = self._pile.lies_on(self._last)
+        found = None
+        if below.ground is not None and working_size(watched.shape[1], watched.shape[0]) == below.ground.size:
+            found = find_item(watched, below.ground)
+        return found or region_of_cells(self._pile.changed(self._last, below))
 
     def decided(self, item_id: str) -> None:
         """Say that the settled item has been decided under an id: its look becomes the top of the pile."""
@@ -160,6 +194,7 @@ class Presence:
             self._still_since_ns = now_ns
             return State.ARRIVING
         if change < self._sense.item_area / 2:
+            self._calm = True
             self._unfollowed_s += elapsed_s
             if self._unfollowed_s >= _FOLLOW_S:
                 pile.follow(look, self._unfollowed_s)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import zipfile
 from dataclasses import dataclass, field
 
@@ -17,7 +18,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from waste_edge.device.vision.scene_ground import ground_bytes, ground_of
 from waste_edge.imaging.frames import Pixels
+from waste_edge.item import Ground
 
 GRID_WIDTH, GRID_HEIGHT = 64, 48
 
@@ -101,6 +104,10 @@ def _no_cells() -> Mask:
     return np.zeros((GRID_HEIGHT, GRID_WIDTH), np.bool_)
 
 
+_NOWHERE = _no_cells()
+_NOWHERE.flags.writeable = False  # it is handed out
+
+
 @dataclass
 class Layer:
     """A look of the scene.
@@ -110,12 +117,14 @@ class Layer:
         item_id: the item's event; empty for the empty scene.
         covers: where it differs from the layer below.
         buried: where the layers above hide it.
+        ground: the same scene, fine enough to crop what comes on top; None until it has been seen at rest.
     """
 
     look: Grid
     item_id: str = ""
     covers: Mask = field(default_factory=_no_cells)
     buried: Mask = field(default_factory=_no_cells)
+    ground: Ground | None = None
 
 
 class Pile:
@@ -135,13 +144,14 @@ class Pile:
 
     def moved(self, first: Grid, second: Grid) -> bool:
         """Whether something moved between two frames."""
+        if not self._differs(first, second):
+            return False
         return area(difference(first, second) > self._threshold) >= self._sense.still_area
 
     def changed(self, look: Grid, layer: Layer) -> Mask:
         """Where a look differs from a layer by more than light and noise."""
-        plain = np.asarray(difference(look, layer.look) > self._threshold)
-        if not plain.any():  # in the same light, as nearly always: the light need not be found
-            return plain
+        if not self._differs(look, layer.look):  # in the same light, as nearly always: the light need not be found
+            return _NOWHERE
         return np.asarray(difference(look, brightened(layer.look, self._gain(look, layer))) > self._threshold)
 
     def find(self, look: Grid) -> int | None:
@@ -174,6 +184,10 @@ class Pile:
         uncovered = area(changed & ~strange)
         return uncovered >= self._sense.item_area and area(strange) <= min(uncovered, area(kept))
 
+    def lies_on(self, look: Grid) -> Layer:
+        """The layer that a new item lies on: the one that still shows most. An item may take another's place."""
+        return min(reversed(self.layers), key=lambda layer: area(self.changed(look, layer)))
+
     def put(self, look: Grid, item_id: str) -> None:
         """Lay an item on top."""
         self.layers.append(Layer(look.copy(), item_id))
@@ -183,13 +197,14 @@ class Pile:
 
     def renew_top(self, look: Grid) -> None:
         """The top item looks different now."""
-        self.layers[-1].look = look.copy()
+        self.layers[-1].look, self.layers[-1].ground = look.copy(), None
         self._known_gain = None
         self._restack()
 
     def take_down_to(self, depth: int) -> None:
         """Take away all layers above one."""
         del self.layers[depth + 1 :]
+        self.layers[-1].ground = None  # the light may have changed since; it is seen again now
         self._restack()
 
     def follow(self, look: Grid, elapsed_s: float) -> None:
@@ -207,10 +222,18 @@ class Pile:
         self._known_gain = None
 
     def pack(self) -> bytes:
-        """The pile as bytes, some tens of kB: looks in whole levels, ids, noise; no pickle."""
+        """The pile as bytes, at most some 100 kB: looks in whole levels, ids, noise, grounds; no pickle.
+
+        Grounds are those of the empty scene and of the top, as JPEG: of the others an item hides the most, and what
+        is seen again gets a new one.
+        """
+        grounds = {index: ground_bytes(self.layers[index].ground) for index in {0, len(self.layers) - 1}}
+        packed = [grounds.get(index, b"") for index in range(len(self.layers))]
         buffer = io.BytesIO()
         np.savez_compressed(
             buffer,
+            grounds=np.frombuffer(b"".join(packed), np.uint8),
+            ground_bytes=np.array([len(one) for one in packed], np.int64),
             looks=np.stack([layer.look for layer in self.layers]).round().clip(0, 255).astype(np.uint8),
             item_ids=np.array([layer.item_id for layer in self.layers], np.str_),
             noise=self._noise.astype(np.float16),
@@ -230,6 +253,11 @@ class Pile:
         edge = np.concatenate([changed[0], changed[-1], changed[:, 0], changed[:, -1]])
         return max(area(changed), area(edge)) >= self._sense.foreign_area
 
+    def _differs(self, first: Grid, second: Grid) -> bool:
+        """Whether any colour of any cell differs by more than noise: a tenth of what it takes to say where."""
+        beyond = cv2.compare(cv2.absdiff(first, second), self._thresholds, cv2.CMP_GT)
+        return cv2.countNonZero(beyond.reshape(GRID_HEIGHT, -1)) > 0
+
     def _restack(self) -> None:
         """Find anew what each layer covers, from the top down."""
         buried = _no_cells()
@@ -241,6 +269,7 @@ class Pile:
     def _set_noise(self, noise: NDArray[np.float32]) -> None:
         self._noise = noise
         self._threshold = np.maximum(noise * np.float32(self._sense.noise_factor), np.float32(self._sense.level))
+        self._thresholds = np.repeat(self._threshold[..., None], 3, axis=2)  # of each colour
 
 
 def unpack(kept: bytes, sense: Sense) -> Pile | None:
@@ -253,6 +282,9 @@ def unpack(kept: bytes, sense: Sense) -> Pile | None:
         with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
             looks, noise = arrays["looks"].astype(np.float32), arrays["noise"].astype(np.float32)
             item_ids = [str(item_id) for item_id in arrays["item_ids"]]
+            # Versions before there were grounds kept none.
+            kept_grounds = arrays["grounds"].tobytes() if "grounds" in arrays else b""
+            lengths = arrays["ground_bytes"].tolist() if "ground_bytes" in arrays else [0] * len(item_ids)
     except (ValueError, KeyError, OSError, zipfile.BadZipFile):
         return None
     shape = (len(item_ids), GRID_HEIGHT, GRID_WIDTH, 3)
@@ -260,5 +292,8 @@ def unpack(kept: bytes, sense: Sense) -> Pile | None:
         return None
     pile = Pile(sense, looks[0], noise)
     pile.layers += [Layer(look, item_id) for look, item_id in zip(looks[1:], item_ids[1:], strict=True)]
+    if len(lengths) == len(item_ids) and sum(lengths) == len(kept_grounds) and min(lengths) >= 0:
+        for layer, length, end in zip(pile.layers, lengths, itertools.accumulate(lengths), strict=True):
+            layer.ground = ground_of(kept_grounds[end - length : end])
     pile._restack()
     return pile

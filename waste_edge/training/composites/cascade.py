@@ -19,7 +19,7 @@ from waste_edge.dataset import (
     SplitSpec,
     group_near_duplicates,
     open_dataset,
-    split,
+    split_to_train,
     write_table,
 )
 from waste_edge.errors import ConfigError, RunError
@@ -76,7 +76,7 @@ def fit_cascade(order: Order) -> RunInfo:
     dataset = group_near_duplicates(open_dataset(order.data, label_map=recipe.labels))
     check_pictures(recipe, order.data, dataset)
     check_tree(_tree(recipe), dataset.labels)
-    parts = split(dataset, recipe.split)
+    parts = split_to_train(order.data, dataset, recipe.split)
     data = _write_data(order, dataset, parts)
     infos = {stage.folder: _train(stage, order, data) for stage in stages}
     members = {folder: one.weights_sha256 for folder, one in infos.items()}
@@ -161,8 +161,9 @@ def _stages(order: Order) -> list[_Stage]:
 
 
 def _stage_recipe(cascade: Recipe, folder: str, own: Recipe, labels: LabelMap) -> Recipe:
-    # The parts are in the data: a part that they lack, because the cascade's recipe keeps none, stays empty.
-    nothing = SplitSpec(seed=cascade.split.seed, val_fraction=0.0, test_fraction=0.0)
+    # The parts are in the data: a part that they lack, because the cascade's recipe keeps none, stays empty. Copies on
+    # two sides were looked for among all labels; those that a stage merges are no news.
+    nothing = SplitSpec(seed=cascade.split.seed, val_fraction=0.0, test_fraction=0.0, allow_leak=True)
     return msgspec.structs.replace(own, name=f"{cascade.name}/{folder}", labels=labels, split=nothing)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,8 +62,14 @@ def fetch(
             given, found = _downloaded(card, out, downloading)
         else:
             given, found = archive, _checked_sum(card, archive)
-        files = unpack(given, card.folders, folder, unpacking)
-        _check_labels(card, given, folder)
+        try:
+            files = unpack(given, card.folders, folder, unpacking)
+            _check_labels(card, given, folder)
+        except DataError as error:
+            if archive is not None or card.sha256 is not None:
+                raise
+            given.unlink()  # else each later call would take it for the download it once was
+            raise DataError(f"{error}; what came was removed") from error
         source = Source(
             card=card.name,
             title=card.title,
@@ -90,7 +97,9 @@ def _downloaded(card: DataCard, out: Path, progress: Progress) -> tuple[Path, st
         )
     path = out.with_name(f"{out.name}.archive")
     if path.is_file():
-        return path, _checked_sum(card, path)
+        with contextlib.suppress(DataError):  # damaged since it came
+            return path, _checked_sum(card, path)
+        path.unlink()
     return path, download(card.addresses, path, card.sha256, progress)
 
 

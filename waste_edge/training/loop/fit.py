@@ -12,7 +12,7 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
-from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open_dataset, split
+from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open_dataset, split_to_train
 from waste_edge.files.atomic import sha256_of
 from waste_edge.files.resources import commit_of_code
 from waste_edge.files.strict import to_json
@@ -87,7 +87,7 @@ def fit(
         dataset = group_near_duplicates(open_dataset(data, label_map=recipe.labels))
         check_teachers(recipe, teachers, dataset)
         check_start(recipe, start, weights, dataset)
-        parts = split(dataset, recipe.split)
+        parts = split_to_train(data, dataset, recipe.split)
         check_parts(recipe, data, dataset, parts)
         extra = extra or Extra()
         teaching = read_teaching(extra, recipe, dataset, parts["train"])
@@ -255,6 +255,7 @@ def _finish(job: Job, begun: Start, material: Material, data: Path, trained: Tra
         ranges=trained.ranges,
         leaks=leaks,
         domains=dict(material.teaching.sources),
+        left_out=list(material.extra.leave_out),
     )
     if parts["test"]:  # the one look at it, with the weights that were kept
         kept = rebuilt(out, info)

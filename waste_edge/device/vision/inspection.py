@@ -1,0 +1,197 @@
+"""Asks the network about an item that lies still: which part of the frame it is shown, and how often.
+
+An item lies for at least half a second, so it is looked at several times: in different frames, mirrored, with more of
+its surroundings, a little turned. The answers are averaged (test-time augmentation). `LOOKS` is the order in which
+that is done; how many of them a station takes is its key `looks`, else what fits into `BUDGET_MS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+import cv2
+import msgspec
+import numpy as np
+
+from waste_edge.engines.classifier import Classifier, Prediction
+from waste_edge.imaging.frames import Pixels
+from waste_edge.imaging.preprocess import WHOLE, Region, View
+from waste_edge.item import ItemRegion, crop_item, in_frame
+
+Classify = Callable[[Pixels], Prediction]  # `Classifier.classify`
+
+WHOLE_PICTURE = View()
+BUDGET_MS = 300.0  # what all looks at one item may take
+LEAST_SHARE = 5  # an item that is shorter than a fifth of what the network takes is too small to be told
+
+
+class Visibility(StrEnum):
+    """How well an item is seen.
+
+    `PARTLY`: it touches the edge of what the camera sees. `SMALL`: it has too few pixels. `SEVERAL`: things that lie
+    apart came together.
+    """
+
+    WELL = "well"
+    PARTLY = "partly"
+    SMALL = "small"
+    SEVERAL = "several"
+
+
+@dataclass(frozen=True)
+class Look:
+    """One way to show an item to the network.
+
+    Attributes:
+        mirrored: left and right exchanged.
+        wider: added to the view's margin.
+        turn_deg: turned by so much, counter-clockwise.
+    """
+
+    mirrored: bool = False
+    wider: float = 0.0
+    turn_deg: float = 0.0
+
+
+LOOKS: tuple[Look, ...] = (
+    Look(),
+    Look(mirrored=True),
+    Look(wider=0.1),
+    Look(mirrored=True, wider=0.1),
+    Look(turn_deg=8.0),
+    Look(mirrored=True, turn_deg=8.0),
+    Look(turn_deg=-8.0),
+    Look(mirrored=True, turn_deg=-8.0),
+)
+USUAL_LOOKS = 4  # where the board affords them; more of them did not measure better, see training/LOG.md
+
+
+@dataclass(frozen=True, eq=False)
+class ItemView:
+    """What was seen of an item in one frame.
+
+    Attributes:
+        region: where it lies in the part of the frame that the site watches.
+        box: where it lies, in shares of the whole frame.
+        visibility: how well it is seen.
+        crop: the picture of it as the network's view has it, uint8 (S, S, 3); the watched part for a bundle that takes
+            whole pictures.
+    """
+
+    region: ItemRegion
+    box: Region
+    visibility: Visibility
+    crop: Pixels
+
+
+@dataclass(frozen=True)
+class Inspector:
+    """Shows items to a network.
+
+    Attributes:
+        classify: asks the network about one picture.
+        view: of the bundle's manifest.
+        looks: how many looks an item gets, at least 1.
+        least_px: longer side of the smallest item that can be told.
+    """
+
+    classify: Classify
+    view: View = WHOLE_PICTURE
+    looks: int = 1
+    least_px: int = 24
+
+    def see(self, watched: Pixels, region: ItemRegion, within: Region = WHOLE) -> ItemView:
+        """What a frame shows of an item.
+
+        Args:
+            watched: the part of the frame that the site watches, uint8 (H, W, 3).
+            region: where the item lies in it.
+            within: which part of the frame that is.
+        """
+        crop = crop_item(watched, region, self.view)
+        return ItemView(region, _rounded(in_frame(region.box, within)), self._visibility(watched, region), crop)
+
+    def ask(self, watched: Pixels, seen: ItemView, number: int) -> Prediction:
+        """The network's answer to look number `number`, from 0; after the last of `LOOKS` they begin anew.
+
+        Args:
+            watched: as for `see`.
+            seen: what `see` made of it.
+            number: which look.
+        """
+        look = LOOKS[number % len(LOOKS)]
+        return self.classify(_shown(watched, seen, self.view, look))
+
+    def _visibility(self, watched: Pixels, region: ItemRegion) -> Visibility:
+        height, width = watched.shape[:2]
+        box = region.box
+        if max((box.right - box.left) * width, (box.bottom - box.top) * height) < self.least_px:
+            return Visibility.SMALL
+        if len(region.parts) > 1:
+            return Visibility.SEVERAL
+        return Visibility.PARTLY if region.touches_edge else Visibility.WELL
+
+
+def inspector_of(classifier: Classifier, looks: int) -> Inspector:
+    """What shows items to a loaded bundle, as its manifest says."""
+    spec = classifier.manifest.input
+    least_px = max(spec.width_px, spec.height_px) // LEAST_SHARE
+    return Inspector(classifier.classify, spec.view, looks, least_px)
+
+
+def look_ms_of(classifier: Classifier, rounds: int = 5) -> float:
+    """What one look takes on this board: the median of some, on a grey frame, after one that warms up."""
+    spec = classifier.manifest.input
+    grey = np.full((2 * spec.height_px, 2 * spec.width_px, 3), 128, np.uint8)
+    classifier.classify(grey)
+    return sorted(classifier.classify(grey).latency_ms for _ in range(rounds))[rounds // 2]
+
+
+def looks_that_fit(look_ms: float, wanted: int | Literal["auto"] = "auto") -> int:
+    """How many looks an item gets.
+
+    Args:
+        look_ms: what one takes on this board.
+        wanted: so many, whatever they take; `auto`: the usual ones, as far as they fit into the budget.
+    """
+    if wanted != "auto":
+        return wanted
+    return max(1, min(USUAL_LOOKS, int(BUDGET_MS / max(look_ms, 1e-3))))
+
+
+def _shown(watched: Pixels, seen: ItemView, view: View, look: Look) -> Pixels:
+    """The picture of one look."""
+    if look == Look():
+        return seen.crop
+    if view.kind == "picture":  # it has no margin and no ground to turn on
+        return _mirrored(watched) if look.mirrored else watched
+    picture = seen.crop
+    if look.wider:
+        wider = msgspec.structs.replace(view, margin=min(1.0, view.margin + look.wider))
+        picture = crop_item(watched, seen.region, wider)
+    if look.turn_deg:
+        picture = _turned(picture, look.turn_deg)
+    return _mirrored(picture) if look.mirrored else picture
+
+
+def _mirrored(picture: Pixels) -> Pixels:
+    return np.asarray(cv2.flip(picture, 1), np.uint8)
+
+
+def _turned(picture: Pixels, degrees: float) -> Pixels:
+    """Turned about its middle; the corners that come in repeat the border."""
+    side = picture.shape[0]
+    middle = ((picture.shape[1] - 1) / 2, (side - 1) / 2)
+    matrix = cv2.getRotationMatrix2D(middle, degrees, 1.0)
+    turned = cv2.warpAffine(picture, matrix, (picture.shape[1], side), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(turned, np.uint8)
+
+
+def _rounded(box: Region) -> Region:
+    """To a ten-thousandth of the frame, less than a pixel; still at least that large."""
+    left, top = round(box.left, 4), round(box.top, 4)
+    right, bottom = max(round(box.right, 4), left + 1e-4), max(round(box.bottom, 4), top + 1e-4)
+    return Region(left=left, top=top, right=round(min(1.0, right), 4), bottom=round(min(1.0, bottom), 4))
