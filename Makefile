@@ -105,6 +105,8 @@ help:
 	@echo "make model      train, distil, quantize and export the two shipped bundles into runs/model (hours)"
 	@echo "make model-results  measure these on the test part, for training/results/ and the README"
 	@echo "make model-seeds  train the small one with two more seeds, for training/results/"
+	@echo "make domains-results  measure these on other sources (DOMAINS=CSV), for training/results/ and the README"
+	@echo "make domains-table  make the README's table by source from training/results/"
 	@echo "make headline   make the README's first table from training/results/"
 	@echo "make test-arm64 the wheel on an emulated arm64 Debian (needs root and debootstrap)"
 	@echo "make test-boot  the service under a systemd that is booted for it (the same)"
@@ -128,3 +130,4 @@ $(WORKSHOP): pyproject.toml
 	@touch $@
 
 include training/model.mk
+include training/domains.mk
