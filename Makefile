@@ -8,7 +8,7 @@ WORKSHOP := .venv-dev/.installed
 comma := ,
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: run demo test lint tables test-long test-newest test-faults test-fuzz test-arm64 test-boot clip api-docs docs clean help
+.PHONY: run demo test lint map tables test-long test-newest test-faults test-fuzz test-arm64 test-boot clip api-docs docs clean help
 .DEFAULT_GOAL := help
 
 run: $(RUNTIME)
@@ -58,6 +58,10 @@ test-newest:
 	.venv-newest/bin/waste-edge verify small
 	.venv-newest/bin/pytest $(if $(findstring host,$(EXTRAS)),,tests/bundle tests/engines tests/files tests/test_telemetry.py tests/cli/test_verify.py tests/cli/test_run.py)
 
+# The map of the package in docs/architecture.md, from the code.
+map: $(WORKSHOP)
+	.venv-dev/bin/python -m tools.package_map
+
 # The benchmark tables of the README files, from benchmarks/results/.
 tables: $(WORKSHOP)
 	.venv-dev/bin/python -m tools.benchmark_tables
@@ -96,10 +100,13 @@ help:
 	@echo "make test-newest  the suite with the newest of each dependency, beyond the upper bounds"
 	@echo "make test-faults  the faults a station must survive (needs root and mosquitto)"
 	@echo "make test-fuzz  every parser and some commands on 10,000 damaged inputs"
+	@echo "make map        make the map of the package in docs/architecture.md from the code"
 	@echo "make tables     make the READMEs' benchmark tables from the recorded runs"
 	@echo "make model      train, distil, quantize and export the two shipped bundles into runs/model (hours)"
 	@echo "make model-results  measure these on the test part, for training/results/ and the README"
 	@echo "make model-seeds  train the small one with two more seeds, for training/results/"
+	@echo "make domains-results  measure these on other sources (DOMAINS=CSV), for training/results/ and the README"
+	@echo "make domains-table  make the README's table by source from training/results/"
 	@echo "make headline   make the README's first table from training/results/"
 	@echo "make test-arm64 the wheel on an emulated arm64 Debian (needs root and debootstrap)"
 	@echo "make test-boot  the service under a systemd that is booted for it (the same)"
@@ -123,3 +130,4 @@ $(WORKSHOP): pyproject.toml
 	@touch $@
 
 include training/model.mk
+include training/domains.mk

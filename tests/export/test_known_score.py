@@ -19,7 +19,7 @@ from waste_edge.evaluation.evaluate import Outputs, predict_photos, without_prog
 from waste_edge.evaluation.rendered_pictures import strangers
 from waste_edge.evaluation.unknowns import area_between
 from waste_edge.export import known_score
-from waste_edge.export.known_score import CANDIDATES, PARAMETERS_NAME, choose_known, write_parameters
+from waste_edge.export.known_score import CANDIDATES, EXPOSED, PARAMETERS_NAME, choose_known, write_parameters
 from waste_edge.export.recipe import read_export_recipe
 from waste_edge.export.work import Work, open_work
 from waste_edge.files.strict import read_json, to_json
@@ -97,8 +97,8 @@ def test_the_best_is_chosen_by_strangers_that_none_was_fitted_on(
     found = choose_known(work, engine, answers, 1.0, "best")
     lines = [line for line in told if "AUROC" in line]
     areas = [float(line.split("AUROC ")[1].split()[0]) for line in lines]
-    assert len(areas) == len(CANDIDATES) == 5
-    assert "linear" not in CANDIDATES, "it would be judged by what it was taught with"
+    assert len(areas) == len(CANDIDATES) == 7
+    assert not {"linear", *EXPOSED} & set(CANDIDATES), "it would be judged by what it was taught with"
     assert found.scorer.name == CANDIDATES[int(np.argmax(areas))]
     assert found.fitted_on.endswith("; chosen by 20 rendered strangers")
 

@@ -5,6 +5,7 @@ import pytest
 from scipy.special import logsumexp
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from waste_edge.bundle.arrays import as_packed, packed
 from waste_edge.evaluation.unknowns import judge_scores, threshold_keeping
 from waste_edge.rejection import (
     KNOWN_SCORES,
@@ -16,6 +17,8 @@ from waste_edge.rejection import (
     cosine,
     energy,
     fit_feature_space,
+    fit_neighbours,
+    fit_plane,
     fit_prototypes,
     known_scores,
     linear,
@@ -23,6 +26,7 @@ from waste_edge.rejection import (
     max_logit,
     max_probability,
     narrowed,
+    nearest,
 )
 
 
@@ -100,6 +104,10 @@ def test_all_scores_are_higher_for_the_known() -> None:
         "linear": Direction(np.array([1.0, 1, 1, -1, -1, -1, 0]), 0.5),
         "cosine": fit_prototypes(features, truth),
         "mahalanobis": fit_feature_space(features, truth),
+        "nearest": fit_neighbours(features, 3, 60),
+        "nearest_exposed": fit_neighbours(features, 3, 60, Direction(np.array([1.0, 1, 1, -1, -1, -1, 0]), 0.0)),
+        "linear_unit": Direction(np.array([1.0, 1, 1, -1, -1, -1, 0]), 0.5),
+        "vim": fit_plane(logits, features, 3),
     }
     known, unknown = known_scores(logits, features, 1.0, learnt), known_scores(strange[:, :3], strange, 1.0, learnt)
     assert tuple(known) == KNOWN_SCORES
@@ -121,12 +129,60 @@ def test_a_bundles_score_is_the_hosts(name: KnownScore) -> None:
         "linear": Direction(np.random.default_rng(7).normal(size=8), -0.5),
         "cosine": fit_prototypes(features, truth),
         "mahalanobis": fit_feature_space(features, truth),
+        "nearest": fit_neighbours(features, 4, 20),
+        "nearest_exposed": fit_neighbours(features, 4, 20, Direction(np.random.default_rng(8).normal(size=8), 0.0)),
+        "linear_unit": Direction(np.random.default_rng(7).normal(size=8), -0.5),
+        "vim": fit_plane(logits, features, 4),
     }
     scorer = Scorer(name, 1.7, learnt.get(name))
     expected = known_scores(logits, features, 1.7, learnt)[name]
     assert scorer(logits, features).tolist() == expected.tolist()
     alone = [float(scorer(logits[[index]], features[[index]])[0]) for index in range(len(logits))]
     assert alone == pytest.approx(expected.tolist(), rel=1e-9), "one picture at a time, as a device asks"
+
+
+def test_enough_directions_make_the_mean_cosine_of_the_five_nearest() -> None:
+    _, features, _ = clusters(9)
+    points = features / np.linalg.norm(features, axis=1, keepdims=True)
+    expected = np.sort(points @ points.T, axis=1)[:, -5:].mean(axis=1)
+    assert nearest(features, fit_neighbours(features, 8, len(features))) == pytest.approx(expected)
+    few = fit_neighbours(features, 8, 3)
+    assert len(few.places) == 3
+    assert np.isfinite(nearest(features, few)).all()
+
+
+def test_unknown_pictures_that_taught_push_their_like_away() -> None:
+    known, unknown = np.eye(4)[[0, 0, 1, 1]] + 0.1, np.eye(4)[[2, 2]] + 0.1
+    away = Direction(np.array([1.0, 1, -2, 0]), 0.0)
+    plain, exposed = fit_neighbours(known, 2, 4), fit_neighbours(known, 2, 4, away)
+    assert (nearest(unknown, exposed) < nearest(unknown, plain) - 0.05).all()
+    assert (nearest(known, exposed) > nearest(known, plain)).all()
+
+
+def test_vim_is_the_energy_less_the_distance_from_the_plane() -> None:
+    features = np.array([[1.0, 0, 0], [0, 1, 0], [-1, 0, 0], [0, -1, 0]])
+    logits = np.full((4, 2), 2.0)
+    plane = fit_plane(logits, features, 2)
+    off = np.array([[0.3, 0.3, 0.0], [0.3, 0.3, 2.0]])
+    scores = Scorer("vim", 1.0, plane)(logits[:2], off)
+    assert scores == pytest.approx(energy(logits[:2]) - [0.0, 2 * plane.weight])
+
+
+def test_packed_numbers_are_bytes_and_lose_little() -> None:
+    generator = np.random.default_rng(10)
+    features = generator.normal(size=(700, 1280)) + 3
+    neighbours = fit_neighbours(features, 9, 680)
+    arrays = packed(neighbours)
+    assert {name: array.dtype.name for name, array in arrays.items() if array.size > 16} == {
+        "centre": "int8",
+        "directions": "int8",
+        "places": "int8",
+    }
+    assert sum(array.nbytes for array in arrays.values()) < 20_000
+    exact, rounded = nearest(features, neighbours), nearest(features, as_packed(neighbours))
+    assert np.abs(exact - rounded).max() < 0.02 * exact.std() + 1e-3
+    few = Direction(generator.normal(size=8), 0.25)
+    assert packed(few)["weights"].dtype == np.float32, "few numbers are kept as they are"
 
 
 def test_a_narrowed_space_keeps_the_widest_directions_and_the_variance_of_the_rest() -> None:

@@ -31,6 +31,7 @@ SIX_LABELS = {
     "student_small": 32,
     "teacher_edgetpu": 32,
     "teacher_inception_resnet_v2": 75,
+    "teacher_lite2": 32,
     "teacher_mobilenet_v2": 32,
     "teacher_mobilenet_v2_away": 32,
     "two_stage_first": 32,
@@ -69,6 +70,10 @@ def order(name: str, size_px: int, data: Path, out: Path) -> Order:
         changes.append("rendered.views_per_label=0")
     if "test_fraction" in raw:  # a tenth of four pictures is none
         changes += ["split.val_fraction=0.25", "split.test_fraction=0.25"]
+    if "[stock]" in raw:
+        changes += ["stock.side_px=40", "stock.station=1", "stock.drawn=2", "stock.surfaces=2", "stock.per_epoch=8"]
+    if "linear_probe_views" in raw:
+        changes.append("fit.linear_probe_views=8")
     if "[strangers]" in raw:
         changes += ["strangers.views=3", "backgrounds.surfaces=2"]
     recipe = read_recipe(name, [one for one in changes if "pretrained" not in one or 'pretrained = "' in raw])

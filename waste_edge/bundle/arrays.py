@@ -1,11 +1,12 @@
-"""The arrays in one of a bundle's `.npz` files: never unpickled, each checked before a byte of it is unpacked."""
+"""The arrays in a bundle's `.npz` files: never unpickled, each checked before it is unpacked; and as they go in."""
 
 from __future__ import annotations
 
 import ast
 import io
 import math
-from typing import IO
+from dataclasses import fields
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,13 @@ from waste_edge.errors import BundleError
 from waste_edge.files.limits import MAX_ARRAY_BYTES, MAX_ARRAYS_BYTES, MAX_BUNDLE_FILES
 
 _NPY_MAGIC = b"\x93NUMPY\x01\x00"  # 2.0 and 3.0 are for records with long names
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Learnt = TypeVar("Learnt", bound="DataclassInstance")
+SCALE = "_scale"  # behind an array's name: what its bytes are multiplied by
+FEWEST = 256  # numbers that are worth the rounding
 
 
 class Arrays:
@@ -63,7 +71,7 @@ class Arrays:
         return np.frombuffer(content, described).reshape(found)
 
     def numbers(self, key: str, *shape: int | None, positive: bool = False) -> NDArray[np.float64]:
-        """One array of finite float32, widened.
+        """One array of finite numbers, widened: of float32, or of bytes (int8) with float32 scales; see `packed`.
 
         Args:
             key, shape: see `take`.
@@ -72,7 +80,7 @@ class Arrays:
         Raises:
             BundleError: see `take`; or there is another number among them.
         """
-        array = self.take(key, shape, np.float32).astype(np.float64)
+        array = self._widened(key, shape)
         if not np.isfinite(array).all() or (positive and not (array > 0).all()):
             kind = "finite and above 0" if positive else "finite"
             raise BundleError(f"{self._what}: {key} holds numbers that are not {kind}; export the bundle again")
@@ -102,6 +110,12 @@ class Arrays:
         message = (str(error) or type(error).__name__).splitlines()[0]
         return BundleError(f"{self._what} is not a readable .npz ({message}); export the bundle again")
 
+    def _widened(self, key: str, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
+        if key + SCALE not in self._names:
+            return self.take(key, shape, np.float32).astype(np.float64)
+        array = self.take(key, shape, np.int8)
+        return widened(array, self.numbers(key + SCALE, scales_of(array.shape), positive=True))
+
 
 def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
     """Shape and type of the array that follows: NumPy's format 1.0, in C order, of plain numbers.
@@ -118,3 +132,49 @@ def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generi
     if dtype.hasobject or dtype.itemsize == 0 or not all(isinstance(size, int) and size >= 0 for size in shape):
         raise ValueError("an array of something else than numbers")
     return tuple(shape), dtype
+
+
+def packed(learnt: DataclassInstance) -> dict[str, NDArray[np.generic]]:
+    """Arrays by field; one of bytes (int8) has beside it one float32 scale a row or a column, whichever are fewer."""
+    arrays: dict[str, NDArray[np.generic]] = {}
+    for field in fields(learnt):
+        values = np.asarray(getattr(learnt, field.name), np.float32)
+        if values.size < FEWEST:
+            arrays[field.name] = values
+            continue
+        largest = np.abs(values).max(axis=_across(values.shape), keepdims=True)
+        scale = np.where(largest > 0, largest / 127, 1).astype(np.float32)
+        arrays[field.name] = np.rint(values / scale).astype(np.int8)
+        arrays[field.name + SCALE] = scale.reshape(-1)
+    return arrays
+
+
+def widened(values: NDArray[np.generic], scale: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Numbers of bytes and their scales, (1,) for a vector; see `packed`."""
+    across = _across(values.shape)
+    shape = tuple(1 if axis == across else length for axis, length in enumerate(values.shape))
+    return np.asarray(values.astype(np.float64) * scale.reshape(shape))
+
+
+def scales_of(shape: tuple[int, ...]) -> int:
+    """How many scales an array of bytes has."""
+    across = _across(shape)
+    return int(np.prod([length for axis, length in enumerate(shape) if axis != across]))
+
+
+def as_packed(learnt: Learnt) -> Learnt:
+    """Rounded as the file will hold it, so that thresholds are fitted to what a device computes."""
+    arrays = packed(learnt)
+    rounded: dict[str, Any] = {}
+    for field in fields(learnt):
+        values = arrays[field.name]
+        if field.name + SCALE in arrays:
+            rounded[field.name] = widened(values, arrays[field.name + SCALE].astype(np.float64))
+        else:
+            rounded[field.name] = float(values) if values.ndim == 0 else values.astype(np.float64)
+    return type(learnt)(**rounded)
+
+
+def _across(shape: tuple[int, ...]) -> int:
+    """The axis along which numbers share a scale: the longer one."""
+    return 0 if len(shape) == 1 else int(shape[1] > shape[0])

@@ -20,7 +20,16 @@ from waste_edge.files.atomic import write_atomically
 from waste_edge.files.limits import MAX_MANIFEST_BYTES
 from waste_edge.files.resources import BUNDLES, is_shipped_bundle
 from waste_edge.files.strict import readable
-from waste_edge.rejection import Direction, FeatureSpace, KnownScore, Learnt, Prototypes, Scorer
+from waste_edge.rejection import (
+    Direction,
+    FeatureSpace,
+    KnownScore,
+    Learnt,
+    Neighbours,
+    Plane,
+    Prototypes,
+    Scorer,
+)
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # zip's own zero: the same bundle gives the same bytes
 
@@ -86,10 +95,17 @@ class Bundle:
 
     def _learnt(self, score: KnownScore, arrays: Arrays) -> Learnt:
         features = self.manifest.features
-        if score == "linear":
+        if score in ("linear", "linear_unit"):
             return Direction(arrays.numbers("weights", features), float(arrays.numbers("bias")))
         if score == "cosine":
             return Prototypes(arrays.numbers("units", None, features))
+        if score in ("nearest", "nearest_exposed"):
+            places = arrays.numbers("places", None, None)
+            directions = arrays.numbers("directions", features, places.shape[1])
+            return Neighbours(arrays.numbers("centre", features), directions, places)
+        if score == "vim":
+            directions = arrays.numbers("directions", features, None)
+            return Plane(arrays.numbers("origin", features), directions, float(arrays.numbers("weight", positive=True)))
         variances = arrays.numbers("variances", None, positive=True)
         return FeatureSpace(
             means=arrays.numbers("means", None, features),

@@ -77,6 +77,25 @@ class Golden(FileEntry, frozen=True):
             raise ValueError(f"golden.pictures must be at most {MAX_GOLDEN_PICTURES}, got {self.pictures}")
 
 
+class DomainCalibration(Strict, frozen=True):
+    """A bundle's confidence on the known items of one source.
+
+    Attributes:
+        use: what it was looked at for: to fit the temperature, or to choose min_confidence by.
+        ece: expected calibration error at the bundle's temperature, 15 equal bins.
+        kept_out: share called unknown by the bundle's thresholds.
+        wrong: share of what is left that is named wrongly; None if nothing is left.
+    """
+
+    source: str
+    use: Literal["temperature", "min_confidence"]
+    pictures: int
+    accuracy: float
+    ece: float
+    kept_out: float
+    wrong: float | None
+
+
 class Calibration(Strict, frozen=True):
     """From logits to a trustworthy answer: fitted on validation pictures, never on training ones.
 
@@ -87,8 +106,14 @@ class Calibration(Strict, frozen=True):
         fitted_on: which pictures, in words.
         known_score: how known a picture looks; see `rejection`. Bundles made before there was a choice have none.
         known_parameters: the file of what the score learnt in feature space, a NumPy `.npz` without pickle that holds
-            float32; None for a score of logits. `linear`: `weights` (F,) and `bias` (). `cosine`: `units` (P, F).
-            `mahalanobis`: `means` (K, F), `directions` (F, R), `variances` (R,), `rest` ().
+            float32, or int8 with float32 scales beside it; None for a score of logits. `linear`, `linear_unit`:
+            `weights` (F,) and `bias` (). `cosine`: `units` (P, F). `mahalanobis`: `means` (K, F), `directions` (F, R),
+            `variances` (R,), `rest` (). `nearest`, `nearest_exposed`: `centre` (F,), `directions` (F, R), `places`
+            (P, R). `vim`: `origin` (F,), `directions` (F, R), `weight` ().
+        sorted_wrong: share of what is sorted that may be wrong elsewhere, by which min_confidence was chosen; None if
+            it was not chosen so.
+        domains: the same on each source that was at hand, the model's own validation pictures first; empty if there
+            was none.
     """
 
     temperature: float
@@ -97,6 +122,8 @@ class Calibration(Strict, frozen=True):
     fitted_on: str
     known_score: KnownScore = "max_logit"
     known_parameters: FileEntry | None = None
+    sorted_wrong: float | None = None
+    domains: list[DomainCalibration] = msgspec.field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.temperature <= 0:
@@ -149,7 +176,12 @@ class Metrics(Strict, frozen=True):
 
 
 class Provenance(Strict, frozen=True):
-    """Where a model comes from, enough to make it again."""
+    """Where a model comes from, enough to make it again.
+
+    Attributes:
+        domains: pictures of each source of a domains file that taught it beside `data`.
+        left_out: sources that were kept away from its training on purpose.
+    """
 
     recipe: str
     export_recipe: str
@@ -165,6 +197,8 @@ class Provenance(Strict, frozen=True):
     libraries: dict[str, str]
     commit: str
     label_map: LabelMap = msgspec.field(default_factory=LabelMap)
+    domains: dict[str, int] = msgspec.field(default_factory=dict)
+    left_out: list[str] = msgspec.field(default_factory=list)
 
 
 class Manifest(Strict, frozen=True):

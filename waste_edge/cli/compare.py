@@ -8,6 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from waste_edge.cli.common import DataOption, JsonOption, console, say_json
+from waste_edge.cli.output.domains import (
+    AllowLeakOption,
+    DomainsOption,
+    check_domains,
+    measured_domains,
+    tell_domains,
+)
 from waste_edge.cli.output.report import (
     ElsewhereOption,
     UnknownOption,
@@ -45,6 +52,8 @@ def command(
     elsewhere: ElsewhereOption = False,
     robustness: RobustnessOption = False,
     plot: PlotOption = None,
+    domains: DomainsOption = None,
+    allow_leak: AllowLeakOption = False,
     json: JsonOption = False,
 ) -> None:
     """Hold models against each other on pictures that none of them was trained on.
@@ -58,7 +67,8 @@ def command(
 
     --unknown says how well each tells the unknown from the known, --elsewhere how
     right it is where items lie on other surfaces. With --robustness the report is
-    another one: what blur, noise, darkness and the like cost each of them.
+    another one: what blur, noise, darkness and the like cost each of them. With
+    --domains it is about other sources, one row each, and things that are unknown.
 
     Example: [bold]waste-edge compare runs/teacher runs/student small:tflite-int8 --data photos --out report.html[/]
     """
@@ -71,6 +81,8 @@ def command(
     if len(models) < 2 and not models[0].endswith(":all"):
         raise UserError(f"{models[0]}: one model alone cannot be compared; name another, or use waste-edge evaluate")
     check_robustness(robustness, {"--out": out, "--unknown": unknown, "--elsewhere": elsewhere}, markdown, plot)
+    others = {"--robustness": robustness, "--unknown": unknown, "--elsewhere": elsewhere}
+    check_domains(domains, others, allow_leak, out, markdown)
     check_outputs(out, markdown)
     with opened_models(models) as opened:
         check_labels_agree(opened)
@@ -79,6 +91,10 @@ def command(
         pictures = pictures_for_all(gathered, dataset)
         if robustness:
             tell(measured(gathered, dataset, pictures.scored, pictures.protocol), markdown, plot, json)
+            return
+        if domains is not None:
+            found = measured_domains(gathered, dataset, pictures.scored, pictures.protocol, domains, allow_leak)
+            tell_domains(found, out, markdown, json)
             return
         report = report_on(gathered, dataset, pictures, unknown, elsewhere, full=True)
     if out is not None:

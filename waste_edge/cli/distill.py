@@ -12,11 +12,16 @@ from waste_edge.cli.repeated import FoldsOption, SeedsOption
 from waste_edge.cli.train import (
     ALLOW_LEAK,
     AllowLeakOption,
+    DeviceOption,
+    DomainsOption,
+    LeaveOutOption,
     OutOption,
     RecipeArgument,
     ResumeOption,
+    Said,
     SetOption,
     StartOption,
+    StockOption,
     WeightsOption,
     fit_and_report,
 )
@@ -40,6 +45,10 @@ def command(
     seeds: SeedsOption = "",
     folds: FoldsOption = 0,
     resume: ResumeOption = False,
+    domains: DomainsOption = None,
+    leave_out: LeaveOutOption = None,
+    device: DeviceOption = "auto",
+    stock: StockOption = None,
     allow_leak: AllowLeakOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -54,5 +63,7 @@ def command(
     if control == bool(teachers):
         what = "--teacher and --control were both given" if control else "distill needs --teacher RUN or --control"
         raise UserError(f"{what}; give one of them")
-    said = [*(changes or ()), *([ALLOW_LEAK] if allow_leak else [])]
-    fit_and_report(recipe, data, out, weights, teachers or (), start, said, (), resume, as_json, seeds, folds)
+    changed = [*(changes or ()), *([ALLOW_LEAK] if allow_leak else [])]
+    said = Said(out, weights, teachers or (), start, changed, (), resume, as_json, seeds, folds,
+                domains, leave_out or (), device, stock)  # fmt: skip
+    fit_and_report(recipe, data, said)

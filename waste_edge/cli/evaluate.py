@@ -10,6 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from waste_edge.cli.common import DataOption, JsonOption, console, opened_bundle, progress_bar, say_json
+from waste_edge.cli.output.domains import (
+    AllowLeakOption,
+    DomainsOption,
+    check_domains,
+    measured_domains,
+    tell_domains,
+)
 from waste_edge.cli.output.report import (
     ElsewhereOption,
     UnknownOption,
@@ -26,6 +33,7 @@ from waste_edge.errors import MissingPackageError, UserError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from waste_edge.evaluation.domains.report import DomainsReport
     from waste_edge.evaluation.evaluate import Evaluation
     from waste_edge.evaluation.robustness.report import RobustnessReport
     from waste_edge.evaluation.unknowns import RejectionResult
@@ -59,7 +67,10 @@ def command(
     elsewhere: ElsewhereOption = False,
     robustness: RobustnessOption = False,
     markdown: Annotated[
-        Path | None, typer.Option("--markdown", metavar="FILE", help="With --robustness: write the tables as Markdown.")
+        Path | None,
+        typer.Option(
+            "--markdown", metavar="FILE", help="With --robustness or --domains: write the tables as Markdown."
+        ),
     ] = None,
     plot: PlotOption = None,
     through_the_station: Annotated[
@@ -78,6 +89,8 @@ def command(
             "not given.",
         ),
     ] = None,
+    domains: DomainsOption = None,
+    allow_leak: AllowLeakOption = False,
     json: JsonOption = False,
 ) -> None:
     """Score a model on labelled pictures: accuracy with a 95 % interval, per-class
@@ -105,6 +118,10 @@ def command(
     what a station's loop would show it: the item's crop, or the whole view if it
     was trained on whole pictures. rehearse does so with films and decisions.
 
+    With --domains the report is about other sources: accuracy and confidence a
+    source, their mean and the worst, and how well each kind of unknown thing is
+    told, beside the model's own held-back pictures.
+
     Example: [bold]waste-edge evaluate small --data photos --split all[/]
     Example: [bold]waste-edge evaluate small --data photos --through-the-station[/]
     Example: [bold]waste-edge evaluate small --data photos --unknown rendered --elsewhere[/]
@@ -115,16 +132,24 @@ def command(
     if is_run(model) and artifact is not None:
         raise UserError(f"{run}: is a training run, which has no artifacts; leave out --artifact {artifact}")
     check_robustness(robustness, {"--report": report, "--unknown": unknown, "--elsewhere": elsewhere}, markdown, plot)
-    if markdown is not None and not robustness:
-        raise UserError(f"--markdown {markdown}: is of --robustness; add that, or write a page with --report")
+    others = {"--robustness": robustness, "--unknown": unknown, "--elsewhere": elsewhere}
+    check_domains(domains, others, allow_leak, report, markdown)
+    if markdown is not None and not robustness and domains is None:
+        raise UserError(
+            f"--markdown {markdown}: is of --robustness and --domains; add one, or write a page with --report"
+        )
     if through_the_station:
-        others = {"--report": report, "--unknown": unknown, "--elsewhere": elsewhere, "--robustness": robustness}
+        others |= {"--report": report, "--domains": domains}
         if given := [name for name, value in others.items() if value]:
             raise UserError(f"--through-the-station: goes without {', '.join(given)}; leave one of them out")
     elif grounds is not None:
         raise UserError(f"--grounds {grounds}: is of --through-the-station; add that")
     if robustness:
         tell(_robustness(f"{model}:{artifact}" if artifact else model, data, split), markdown, plot, json)
+        return
+    if domains is not None:
+        found = _domains(f"{model}:{artifact}" if artifact else model, data, split, domains, allow_leak)
+        tell_domains(found, report, markdown, json)
         return
     if through_the_station:
         result = _through_the_station(model, data, split, artifact, grounds)
@@ -201,6 +226,15 @@ def _with_report(
             elsewhere=measured.elsewhere,
             place=report.elsewhere.in_words if report.elsewhere else "",
         )
+
+
+def _domains(model: str, data: Path, split: SplitChoice, domains: Path, allow_leak: bool) -> DomainsReport:
+    from waste_edge.evaluation.comparison.held_out import pictures_for_one
+
+    with opened_models([model]) as opened:
+        dataset = grouped_dataset(data, opened[0])
+        pictures = pictures_for_one(opened[0], dataset, split)
+        return measured_domains(opened, dataset, pictures.scored, pictures.protocol, domains, allow_leak)
 
 
 def _robustness(model: str, data: Path, split: SplitChoice) -> RobustnessReport:

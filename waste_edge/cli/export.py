@@ -49,6 +49,15 @@ def command(
         str | None,
         typer.Option("--known-score", help="By what to tell the unknown (docs/bundle.md), or best [the recipe's]."),
     ] = None,
+    calibration_domains: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibration-domains",
+            metavar="CSV",
+            help="Pictures of other sources (docs/domains.md): fit the temperature on some, choose min_confidence and, "
+            "by unknown things, the known score on others.",
+        ),
+    ] = None,
     last_look: Annotated[
         bool,
         typer.Option(
@@ -66,6 +75,9 @@ def command(
 
     --data takes the photographs the run was trained on: training pictures set the quantization ranges, validation
     pictures the thresholds and scores. If INT8 loses more accuracy than the recipe allows, no bundle is made.
+    With --calibration-domains the bundle's confidence is fitted to other places too: what may teach by its licence
+    gives its held-out groups to the temperature, and what is for measuring sets the least confidence at which at most
+    5 % of what is sorted is wrong.
     With --last-look the card says too how the bundle does on the test part, which nothing was chosen by: take it once,
     when all is decided.
 
@@ -88,7 +100,7 @@ def command(
 
     signer = None if sign is None else read_signer(sign)
     recipes = [read_export_recipe(one, known_score) for one in (SHIPPED if best else [recipe or _DEFAULT])]
-    extras, naming = Extras(debug, signer, last_look), Naming(name or out.stem, version, licence)
+    extras, naming = Extras(debug, signer, last_look, calibration_domains), Naming(name or out.stem, version, licence)
     room = telling_a_full_disk("free some space, or choose another place by --out and the variable TMPDIR")
     with _told() as (step, progress), room:
         exported = export_bundle(open_run(run), data, out, recipes, naming, step, progress, extras)

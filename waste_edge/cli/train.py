@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
@@ -16,6 +17,7 @@ from waste_edge.errors import UserError
 if TYPE_CHECKING:
     from waste_edge.metrics.classification import Scores
     from waste_edge.training.runs import RunInfo
+    from waste_edge.training.teaching import DeviceChoice, Extra
 
 RecipeArgument = Annotated[
     str, typer.Argument(help="A recipe: a .toml file, or the name of one in training/.", show_default=False)
@@ -37,9 +39,30 @@ SetOption = Annotated[
 ResumeOption = Annotated[
     bool, typer.Option("--resume", help="Go on with the unfinished training in --out, to the same weights.")
 ]
+DomainsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--domains",
+        metavar="CSV",
+        help="Pictures of other sources that teach too, where their licence allows it (docs/domains.md).",
+    ),
+]
+LeaveOutOption = Annotated[
+    list[str] | None,
+    typer.Option("--leave-out", metavar="SOURCE", help="A source of --domains to keep away. Repeatable."),
+]
+DeviceOption = Annotated[
+    str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to train; auto takes a GPU if there is one.")
+]
+StockOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--stock", metavar="FOLDER", help="Keeps the views of a recipe with a [stock] part; trainings may share it."
+    ),
+]
 AllowLeakOption = Annotated[
     bool,
-    typer.Option("--allow-leak", help="Train although the same picture lies in two parts of the split."),
+    typer.Option("--allow-leak", help="Train although the same picture teaches and is held out."),
 ]
 ALLOW_LEAK = "split.allow_leak=true"
 MemberOption = Annotated[
@@ -63,6 +86,10 @@ def command(
     seeds: SeedsOption = "",
     folds: FoldsOption = 0,
     resume: ResumeOption = False,
+    domains: DomainsOption = None,
+    leave_out: LeaveOutOption = None,
+    device: DeviceOption = "auto",
+    stock: StockOption = None,
     allow_leak: AllowLeakOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -76,24 +103,42 @@ def command(
 
     [dim]waste-edge train teacher_mobilenet_v2 --data photos --out runs/teacher[/]
     """
-    said = [*(changes or ()), *([ALLOW_LEAK] if allow_leak else [])]
-    fit_and_report(recipe, data, out, weights, (), start, said, members or (), resume, as_json, seeds, folds)
+    changed = [*(changes or ()), *([ALLOW_LEAK] if allow_leak else [])]
+    said = Said(out, weights, (), start, changed, members or (), resume, as_json, seeds, folds,
+                domains, leave_out or (), device, stock)  # fmt: skip
+    fit_and_report(recipe, data, said)
 
 
-def fit_and_report(
-    recipe_name: str,
-    data: Path,
-    out: Path,
-    weights: Path | None,
-    teachers: Sequence[Path],
-    start: Path | None,
-    changes: Sequence[str],
-    members: Sequence[str],
-    resume: bool,
-    as_json: bool,
-    seeds: str = "",
-    folds: int = 0,
-) -> None:
+@dataclass(frozen=True)
+class Said:
+    """What the command line of `train` and `distill` says beside recipe and data."""
+
+    out: Path
+    weights: Path | None
+    teachers: Sequence[Path]
+    start: Path | None
+    changes: Sequence[str]
+    members: Sequence[str]
+    resume: bool
+    as_json: bool
+    seeds: str
+    folds: int
+    domains: Path | None
+    leave_out: Sequence[str]
+    device: str
+    stock: Path | None
+
+    def extra(self) -> Extra:
+        """What a training takes of it beside its data."""
+        from waste_edge.training.teaching import DeviceChoice, Extra
+
+        known = get_args(DeviceChoice)
+        if self.device not in known:
+            raise UserError(f"--device {self.device}: expected {', '.join(known)}")
+        return Extra(self.domains, tuple(self.leave_out), cast("DeviceChoice", self.device), self.stock)
+
+
+def fit_and_report(recipe_name: str, data: Path, said: Said) -> None:
     """Train under a progress bar, once or several times, and say what came out."""
     with host_only("train"):
         from waste_edge.cli.output.training import TrainingProgress
@@ -104,26 +149,27 @@ def fit_and_report(
         from waste_edge.training.train import train
         from waste_edge.training.train_request import Order
 
-        with crew() as together, _told_how_to_go_on(out, together.leads):
-            recipe = read_recipe(recipe_name, changes)
-            several = variations(recipe, seeds, folds)
+        with crew() as together, _told_how_to_go_on(said.out, together.leads):
+            recipe = read_recipe(recipe_name, said.changes)
+            several = variations(recipe, said.seeds, said.folds)
             order = Order(
                 recipe=recipe,
                 data=data,
-                out=out,
+                out=said.out,
                 watch=lambda one: TrainingProgress(one.name, one.trained.epochs, quiet=not together.leads),
                 bar=progress_bar,
                 beside=find(recipe_name, "training").parent,
-                weights=weights,
-                teachers=[] if several else [open_run(teacher) for teacher in teachers],
-                start=open_run(start) if start else None,
-                members=dict(_named(member) for member in members),
-                resume=resume,
+                weights=said.weights,
+                teachers=[] if several else [open_run(teacher) for teacher in said.teachers],
+                start=open_run(said.start) if said.start else None,
+                members=dict(_named(member) for member in said.members),
+                resume=said.resume,
+                extra=said.extra(),
             )
             if several:
-                told = train_several(order, several, teachers, as_json, together.leads)
+                told = train_several(order, several, said.teachers, said.as_json, together.leads)
             else:
-                told = in_words(train(order), out, as_json)
+                told = in_words(train(order), said.out, said.as_json)
             if together.leads:
                 say(told)
 

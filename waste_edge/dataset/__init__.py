@@ -3,6 +3,7 @@
 In the core, because `evaluate` on a board must find the same validation pictures as training did.
 """
 
+from waste_edge.dataset.domains import MEASURING, DomainPhoto, Domains, is_for_measuring, open_domains, refuse_measuring
 from waste_edge.dataset.label_map import EVERY_LABEL, LabelMap
 from waste_edge.dataset.near_duplicates import group_near_duplicates, near_pairs, picture_hash
 from waste_edge.dataset.parts import missing_labels, split_to_train
@@ -14,18 +15,24 @@ from waste_edge.dataset.values import PARTS, Dataset, Part, Photo
 
 __all__ = [
     "EVERY_LABEL",
+    "MEASURING",
     "PARTS",
     "Dataset",
+    "DomainPhoto",
+    "Domains",
     "LabelMap",
     "Part",
     "Photo",
     "SplitSpec",
     "TextSource",
     "group_near_duplicates",
+    "is_for_measuring",
     "missing_labels",
     "near_pairs",
     "open_dataset",
+    "open_domains",
     "picture_hash",
+    "refuse_measuring",
     "split",
     "split_to_train",
     "stratified",

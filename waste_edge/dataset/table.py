@@ -100,12 +100,13 @@ def _photo(where: str, folder: Path, number: int, row: Mapping[str | None, str |
     part = PART_NAMES.get(cells["part"].casefold()) if "part" in cells else None
     if "part" in cells and part is None:
         raise DataError(f"{where}: part {cells['part']!r} is none of train, val, test; write one of them, or nothing")
-    picture, key = _picture(where, folder, cells["path"]) if "path" in cells else (None, f"row {number}")
+    picture, key = picture_of_row(where, folder, cells["path"]) if "path" in cells else (None, f"row {number}")
     group = group_name(cells["group"]) if cells.get("group") else key
     return Photo(picture, key, cells["label"], group, cells.get("text", ""), part)
 
 
-def _picture(where: str, folder: Path, given: str) -> tuple[Path, str]:
+def picture_of_row(where: str, folder: Path, given: str) -> tuple[Path, str]:
+    """A row's picture below `folder` and its key; raises DataError, which begins with `where`, if it is not there."""
     if fault := fault_of_name(given):
         raise DataError(f"{where}: {given!r}: {fault}; rename the file")
     if posixpath.isabs(given):

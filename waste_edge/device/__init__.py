@@ -1,4 +1,4 @@
-"""The loop at a bin: see, decide, tell, stay up.
+"""The station at a bin: the loop that sees, decides and tells, and all that keeps it up.
 
 See
   cameras/       one interface over Pi cameras, USB cameras, videos, streams, pictures and a synthetic one
@@ -11,7 +11,7 @@ Decide
   decision/policy.py, decision/routing.py   from what was predicted of an item to the stream of least expected cost
   decision/site_check.py  what a site means, and where it contradicts itself
 Tell
-  outbox*.py, outbox/record.py, wall_clock.py, outbox/event_store.py   on the disk before anyone is told
+  outbox/, wall_clock.py   on the disk before anyone is told
   sinks/         whom to tell, one file each
   views/display.py, views/panel.py   what people and programs read
 Stay up

@@ -39,7 +39,7 @@ class Speed(Strict, frozen=True):
     Attributes:
         manifest: SHA-256 of the bundle's manifest.
         artifact, threads: which network, on how many threads.
-        look_ms: median.
+        look_ms: the least of some.
     """
 
     manifest: str
@@ -165,7 +165,7 @@ def _accuracy(folder: Path) -> float:
     """The better of a bundle's INT8 artifacts; 0 if the manifest cannot be read, which opening it will say."""
     try:
         scores = msgspec.json.decode((folder / MANIFEST_NAME).read_bytes())["metrics"]["artifacts"]
-        return max(one["scores"]["accuracy"] for name, one in scores.items() if name.endswith("int8"))
+        return float(max(one["scores"]["accuracy"] for name, one in scores.items() if name.endswith("int8")))
     except (OSError, msgspec.DecodeError, KeyError, TypeError, ValueError):
         return 0.0
 

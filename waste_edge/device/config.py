@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -21,6 +22,7 @@ from waste_edge.files.resources import AUTO_BUNDLE, is_shipped_bundle, is_shippe
 from waste_edge.files.strict import Strict, read_toml
 
 _NAME_LETTERS = 200
+_FILE_BYTES = 1 << 20
 _PATHS = ("source", "camera_python", "bundle", "require_key", "site", "state")
 MAX_LOOKS = 32  # far more than ever helped
 STATE_VARIABLE = "STATE_DIRECTORY"  # systemd names the service's own folder by it
@@ -80,6 +82,7 @@ def read_config(path: Path) -> StationConfig:
     Raises:
         ConfigError: missing, or a key that is unknown or has a wrong value; the message names it.
     """
+    _check_file(path)
     config = read_toml(path, StationConfig)
     folder = path.resolve().parent
     try:
@@ -95,6 +98,18 @@ def read_config(path: Path) -> StationConfig:
         return msgspec.structs.replace(config, **paths, **named, mqtt=_mqtt_below(folder, config.mqtt))
     except (ConfigError, OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def _check_file(path: Path) -> None:
+    """A pipe would be waited for, for ever, and a file of gigabytes read; what is missing is said by who reads it."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+        raise ConfigError(f"{path}: is no regular file; give a station.toml")
+    if found.st_size > _FILE_BYTES and stat.S_ISREG(found.st_mode):
+        raise ConfigError(f"{path}: {found.st_size} bytes; a station.toml has at most {_FILE_BYTES}")
 
 
 def with_paths(config: StationConfig) -> StationConfig:

@@ -6,7 +6,7 @@ import contextlib
 import gc
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -184,7 +184,11 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         looks = looks_that_fit(choice.look_ms or look_ms_of(classifier), config.looks)
         view = _view(plan, looked_at.stills, clock)
         source = "the demo clip (rendered)" if plan.demo else looked_at.title
-        view.started(About.of(source, classifier, site, choice.reason, looks))
+        warning = _warning(plan, looked_at.stills, opened.manifest, site)
+        about = About.of(source, classifier, site, choice.reason, looks)
+        view.started(replace(about, warning=warning))
+        if warning and looked_at.live:
+            health.set(Condition("bundle", Level.WARN, warning))
         if trial.failure:
             health.announce(Condition("config", Level.WARN, trial.failure))
         else:
@@ -192,12 +196,13 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         outbox = stack.enter_context(beside_the_loop(config, state, health, clock))
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())
         items = _items(Judge(opened.manifest, site), classifier, looks, looked_at, outbox)
+        camera = CameraCondition(health, lambda: messages.abandoned)
         trial.looking = True
         gc.freeze()  # all that the start made stays: no later collection need look through it
         return Loop(
             turned(messages, site.rotate),
             items,
-            [CameraCondition(health, lambda: messages.abandoned), watchdog, view, *plan.listeners],
+            [*_about_the_camera(items, looked_at, health, state, site.rotate), camera, watchdog, view, *plan.listeners],
             clock,
             Limits(plan.frames, plan.duration_s),
             stop,
@@ -272,12 +277,40 @@ def _items(judge: Judge, classifier: Classifier, looks: int, looked_at: Source, 
     return items
 
 
+def _about_the_camera(
+    items: Items, looked_at: Source, health: Health, state: Path | None, rotate: int
+) -> list[Listener]:
+    """Whoever must know whether it is the same camera as before: not of a film, which has no scene to be kept."""
+    from waste_edge.device.decision.item_tracker import PassingItems
+    from waste_edge.device.vision.same_camera import NAME, SameCamera
+
+    if not isinstance(items, PassingItems) or not looked_at.live:
+        return []
+    return [SameCamera(items.learn_anew, health, None if state is None else state / NAME, rotate)]
+
+
 def _site(plan: Plan, manifest: Manifest) -> Site:
     """The site a user meant, checked against the model's labels; without one, a stream for each label."""
-    from waste_edge.site import read_site, site_of_labels
+    from waste_edge.files.strict import read_toml
+    from waste_edge.site import Site, find_site, read_site, site_of_labels
 
-    given = DEMO_SITE if plan.demo and plan.config.site is None else plan.config.site
-    return site_of_labels(manifest.labels) if given is None else read_site(given, manifest.labels, manifest.tree)
+    if plan.config.site is not None:
+        return read_site(plan.config.site, manifest.labels, manifest.tree)
+    if plan.demo:
+        own = read_toml(find_site(DEMO_SITE), Site)
+        if not own.misfits(manifest.labels, manifest.tree):
+            return own
+    return site_of_labels(manifest.labels)
+
+
+def _warning(plan: Plan, stills: bool, manifest: Manifest, site: Site) -> str:
+    """What people should know of the bundle at this source, in one line."""
+    from waste_edge.device.vision.inspection import warning_of
+
+    said = [] if stills else [warning_of(manifest)]
+    if plan.demo and plan.config.site is None and site.name != DEMO_SITE.replace("_", " "):
+        said.append(f"the demo's site does not fit the labels of {manifest.name}: each label is a stream of its own")
+    return "; ".join(filter(None, said))
 
 
 def _view(plan: Plan, stills: bool, clock: Clock) -> View:

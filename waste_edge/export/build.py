@@ -74,11 +74,13 @@ class Extras:
         debug_folder: where to write how far each tensor is from FP32, even if the accuracy gate stays shut.
         signer: signs the manifest; None leaves the bundle unsigned.
         last_look: score the bundle on the run's test part too, for its card.
+        domains: a domains file: other sources' pictures for temperature, thresholds and known score.
     """
 
     debug_folder: Path | None = None
     signer: Signer | None = None
     last_look: bool = False
+    domains: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -129,8 +131,8 @@ def export_bundle(
     """
     if out.suffix == ".zip" and out.exists():
         raise UserError(f"{out}: exists already; choose another --out or remove it first")
-    work = open_work(run, data, step, progress)
     extras = extras or Extras()
+    work = open_work(run, data, step, progress, extras.domains)
     if extras.last_look:
         check_test_part(work)
     if out.suffix != ".zip":
@@ -258,6 +260,8 @@ def _provenance(work: Work, attempt: Attempt) -> Provenance:
         initial_weights=info.initial_weights,
         initial_weights_sha256=info.initial_weights_sha256,
         teacher=info.teacher,
+        domains=info.domains,
+        left_out=info.left_out,
         calibration_pictures=len(attempt.calibration),
         calibration_fingerprint=calibrate.fingerprint(attempt.calibration) if attempt.calibration else "",
         libraries=library_versions(_LIBRARIES),

@@ -8,47 +8,39 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 
+from waste_edge.bundle.arrays import as_packed, packed
 from waste_edge.dataset import Photo, stratified
 from waste_edge.engines.engine import Engine
 from waste_edge.errors import DataError
 from waste_edge.evaluation.evaluate import Outputs, truth_of
 from waste_edge.evaluation.rendered_pictures import elsewhere, strangers
 from waste_edge.evaluation.unknowns import area_between
+from waste_edge.export.domains import DomainAnswers, Rows
+from waste_edge.export.known_fit import fit_learnt
 from waste_edge.export.recipe import KnownChoice
 from waste_edge.export.work import Work
 from waste_edge.files.atomic import write_atomically
 from waste_edge.imaging.preprocess import prepare
-from waste_edge.rejection import (
-    IN_WORDS,
-    SCORES_OF_FEATURES,
-    Direction,
-    KnownScore,
-    Learnt,
-    Scorer,
-    fit_feature_space,
-    fit_prototypes,
-    narrowed,
-)
+from waste_edge.rejection import IN_WORDS, SCORES_OF_FEATURES, KnownScore, Learnt, Scorer
 from waste_edge.rendering.held_out import CHOOSING
 from waste_edge.rendering.outliers import render_held_out_stranger, render_stranger
 from waste_edge.rendering.textures import paint_texture
 
 PARAMETERS_NAME = "known_score.npz"
-# Not `linear`: what it learns from drawn strangers is in part that they are drawn, which drawn ones cannot tell.
-CANDIDATES: tuple[KnownScore, ...] = ("max_probability", "max_logit", "energy", "cosine", "mahalanobis")
+# None that learns from unknown pictures: what it learns of drawn ones is in part that they are drawn.
+CANDIDATES: tuple[KnownScore, ...] = (
+    "max_probability", "max_logit", "energy", "cosine", "mahalanobis", "nearest", "vim",
+)  # fmt: skip
+EXPOSED: tuple[KnownScore, ...] = ("linear_unit", "nearest_exposed")  # candidates where photographs of unknowns teach
 _PHOTOGRAPHS = 600  # of the training part; more hardly move a mean or a direction
 _STRANGERS_TO_FIT, _STRANGERS_TO_CHOOSE = 600, 300
-_INVERSE_PENALTY = 0.01  # of the logistic regression, for standardized features
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,18 +54,15 @@ class Known:
 class _Asker:
     """Asks one engine about pictures, and remembers what it said of the training photographs."""
 
-    def __init__(self, work: Work, engine: Engine) -> None:
+    def __init__(self, work: Work, engine: Engine, domains: DomainAnswers | None) -> None:
         self._work = work
         self._engine = engine
         self._taught: _Taught | None = None
+        self.domains = domains
 
     def ask(self, photos: Sequence[Photo]) -> Outputs:
         """Its answers, the pictures read and prepared as a device would."""
-        rows = []
-        for index, photo in enumerate(photos):
-            rows.append(self._engine.infer(prepare(photo.pixels(), self._work.spec)))
-            self._work.progress(index + 1, len(photos))
-        return Outputs(np.stack([row.logits for row in rows]), np.stack([row.features for row in rows]))
+        return ask_engine(self._work, self._engine, photos)
 
     def taught(self) -> _Taught:
         """Its features of training photographs, and of their items on other backgrounds."""
@@ -87,51 +76,98 @@ class _Asker:
                 )
             work.step("asking about training photographs, and their items on other backgrounds")
             moved = elsewhere(plain, paint_texture, work.progress)
-            features = self.ask([*plain, *moved]).features
-            self._taught = _Taught(features, truth_of([*plain, *moved], labels), len(plain))
+            own, truth = self.ask([*plain, *moved]), truth_of([*plain, *moved], labels)
+            other = self.domains.teaching if self.domains else None
+            if other is not None:
+                own = Outputs(*(np.concatenate(pair) for pair in zip(own, other.outputs, strict=True)))
+                truth = np.concatenate([truth, other.truth])
+            self._taught = _Taught(own, truth, len(plain), len(moved))
         return self._taught
+
+    def strange(self) -> tuple[NDArray[np.float32], str]:
+        """Its features of unknown pictures that may teach, and which these are: photographs if there are any."""
+        given = self.domains.teaching_unknown if self.domains else None
+        if given is not None:
+            return given.outputs.features, f"{len(given.truth)} photographs of {', '.join(given.kinds)}"
+        features = self.ask(strangers(render_stranger, _STRANGERS_TO_FIT)).features
+        return features, f"{len(features)} rendered strangers"
+
+
+def ask_engine(work: Work, engine: Engine, photos: Sequence[Photo]) -> Outputs:
+    """An engine's answers, the pictures read and prepared as a device would."""
+    rows = []
+    for index, photo in enumerate(photos):
+        rows.append(engine.infer(prepare(photo.pixels(), work.spec)))
+        work.progress(index + 1, len(photos))
+    return Outputs(np.stack([row.logits for row in rows]), np.stack([row.features for row in rows]))
 
 
 @dataclass(frozen=True, eq=False)
 class _Taught:
-    """Features (N, F) and labels (N,) of training photographs: first `plain` ones as they are, then items elsewhere."""
+    """N answers to known pictures and their labels: `plain` photographs, their items elsewhere, other sources' ones."""
 
-    features: NDArray[np.float32]
+    outputs: Outputs
     truth: NDArray[np.int64]
     plain: int
+    moved: int
+
+    @property
+    def others(self) -> int:
+        return len(self.truth) - self.plain - self.moved
 
     @property
     def in_words(self) -> str:
-        return f"{self.plain} training pictures, {len(self.truth) - self.plain} of them on other backgrounds too"
+        others = f", and {self.others} of other sources" if self.others else ""
+        return f"{self.plain} training pictures, {self.moved} of them on other backgrounds too{others}"
+
+    def real(self) -> NDArray[np.bool_]:
+        """Which are photographs: (N,)."""
+        index = np.arange(len(self.truth))
+        return np.asarray((index < self.plain) | (index >= self.plain + self.moved))
+
+    def place(self) -> NDArray[np.int64]:
+        """Where each lies: at home, on another background, at another source; (N,)."""
+        return np.repeat([0, 1, 2], [self.plain, self.moved, self.others])
 
 
-def choose_known(work: Work, engine: Engine, validation: Outputs, temperature: float, wanted: KnownChoice) -> Known:
+def choose_known(
+    work: Work,
+    engine: Engine,
+    validation: Outputs,
+    temperature: float,
+    wanted: KnownChoice,
+    domains: DomainAnswers | None = None,
+) -> Known:
     """The score that the recipe asks for, fitted.
 
     Args:
         engine: of the artifact that boards run.
         validation: its answers to the validation photographs.
         temperature: of its probabilities.
+        domains: its answers to other sources' pictures, if there are such.
 
     Raises:
         DataError: a label has no training picture, and the score needs some.
     """
-    asker = _Asker(work, engine)
-    if wanted == "best":
-        return _best(work, asker, validation, temperature)
-    return _fitted(asker, wanted, temperature)
+    asker = _Asker(work, engine, domains)
+    if wanted != "best":
+        return _fitted(asker, wanted, temperature)
+    strange = None if domains is None else domains.measuring_unknown or domains.held_out_unknown
+    if strange is None:
+        return _best_of_drawn(work, asker, validation, temperature)
+    return _best_of_photographs(work, asker, validation, temperature, strange)
 
 
 def write_parameters(path: Path, learnt: Learnt) -> None:
     """Write what a score learnt, as `manifest.Calibration` describes the file."""
-    arrays = {field.name: np.asarray(getattr(learnt, field.name), np.float32) for field in fields(learnt)}
-    packed = io.BytesIO()
+    arrays = packed(learnt)
+    content = io.BytesIO()
     # numpy 2 has a keyword before the arrays, which its type stub takes them for.
-    np.savez(packed, **arrays)  # type: ignore[arg-type]
-    write_atomically(path, packed.getvalue())
+    np.savez(content, **arrays)  # type: ignore[arg-type]
+    write_atomically(path, content.getvalue())
 
 
-def _best(work: Work, asker: _Asker, validation: Outputs, temperature: float) -> Known:
+def _best_of_drawn(work: Work, asker: _Asker, validation: Outputs, temperature: float) -> Known:
     """The candidate with the highest AUROC: known pictures, plain and elsewhere, each against strangers; their mean."""
     candidates = [_fitted(asker, name, temperature) for name in CANDIDATES]
     work.step("choosing the known score")
@@ -148,38 +184,46 @@ def _best(work: Work, asker: _Asker, validation: Outputs, temperature: float) ->
     return Known(chosen.scorer, f"{chosen.fitted_on}; chosen by {_STRANGERS_TO_CHOOSE} rendered strangers")
 
 
+def _best_of_photographs(work: Work, asker: _Asker, validation: Outputs, temperature: float, strange: Rows) -> Known:
+    """The candidate whose worst kind of unknown picture is told best from the known, at home and at each other source.
+
+    A mean would let many shirts hide a battery.
+    """
+    assert asker.domains is not None
+    exposed = EXPOSED if asker.domains.teaching_unknown is not None else ()
+    candidates = [_fitted(asker, name, temperature) for name in (*CANDIDATES, *exposed)]
+    work.step(f"choosing the known score by its worst kind of {', '.join(strange.kinds)}")
+    known = [validation, *_sources(asker.domains.measuring), *_sources(asker.domains.held_out)]
+    ranked = []
+    for one in candidates:
+        areas = _areas(one.scorer, known, strange)
+        worst = min(areas, key=lambda kind: areas[kind])
+        ranked.append((areas[worst], float(np.mean(list(areas.values())))))
+        work.step(f"  {IN_WORDS[one.scorer.name]}: AUROC {areas[worst]:.3f} of {worst}, {ranked[-1][1]:.3f} on average")
+    chosen = candidates[max(range(len(ranked)), key=lambda index: ranked[index])]
+    words = f"the worst kind of {len(strange.truth)} photographs of {', '.join(strange.kinds)}"
+    return Known(chosen.scorer, f"{chosen.fitted_on}; chosen by {words}")
+
+
+def _areas(scorer: Scorer, known: Sequence[Outputs], strange: Rows) -> dict[str, float]:
+    """AUROC of each kind against the known of each source, the sources' mean."""
+    scores, unknown = [scorer(*outputs) for outputs in known], scorer(*strange.outputs)
+    return {
+        kind: float(np.mean([area_between(one, unknown[strange.truth == index]) for one in scores]))
+        for index, kind in enumerate(strange.kinds)
+    }
+
+
+def _sources(rows: Rows | None) -> list[Outputs]:
+    """Answers, source by source."""
+    if rows is None:
+        return []
+    parts = [rows.source == source for source in np.unique(rows.source)]
+    return [Outputs(rows.outputs.logits[own], rows.outputs.features[own]) for own in parts]
+
+
 def _fitted(asker: _Asker, name: KnownScore, temperature: float) -> Known:
     if name not in SCORES_OF_FEATURES:
         return Known(Scorer(name, temperature))
-    taught, words = asker.taught(), f"; {IN_WORDS[name]}: of {asker.taught().in_words}"
-    learnt: Learnt
-    if name == "cosine":  # a class elsewhere is a group of its own
-        elsewhere_or_not = np.arange(len(taught.truth)) >= taught.plain
-        learnt = fit_prototypes(taught.features, 2 * taught.truth + elsewhere_or_not)
-    elif name == "mahalanobis":  # items elsewhere would widen the space until strangers fit in
-        learnt = narrowed(fit_feature_space(taught.features[: taught.plain], taught.truth[: taught.plain]))
-        words = f"; {IN_WORDS[name]}: of {taught.plain} training pictures"
-    else:
-        strange = asker.ask(strangers(render_stranger, _STRANGERS_TO_FIT))
-        learnt = _direction(taught.features, strange.features)
-        words += f", and {len(strange.features)} rendered strangers"
-    return Known(Scorer(name, temperature, _as_written(learnt)), words)
-
-
-def _direction(known: NDArray[np.float32], unknown: NDArray[np.float32]) -> Direction:
-    """Logistic regression between features (N, F) and (M, F), both sides of equal weight; the scaling folded in."""
-    features = np.concatenate([known, unknown]).astype(np.float64)
-    is_known = np.repeat([1, 0], [len(known), len(unknown)])
-    scaler = StandardScaler().fit(features)
-    fit = LogisticRegression(C=_INVERSE_PENALTY, class_weight="balanced", max_iter=3000)
-    fit.fit(scaler.transform(features), is_known)
-    weights = fit.coef_[0] / scaler.scale_
-    return Direction(weights, float(fit.intercept_[0] - weights @ scaler.mean_))
-
-
-def _as_written(learnt: Learnt) -> Learnt:
-    """Rounded as the bundle's file will hold it, so that thresholds are fitted to what a device computes."""
-    rounded: dict[str, Any] = {
-        field.name: np.float32(getattr(learnt, field.name)).astype(np.float64) for field in fields(learnt)
-    }
-    return replace(learnt, **rounded)
+    learnt, words = fit_learnt(name, asker.taught(), asker.strange)
+    return Known(Scorer(name, temperature, as_packed(learnt)), f"; {IN_WORDS[name]}: of {words}")

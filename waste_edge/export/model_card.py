@@ -16,6 +16,7 @@ from waste_edge.evaluation.report.tables import (
     share_in,
 )
 from waste_edge.evaluation.report.unknown_tables import elsewhere_table
+from waste_edge.export.card_sources import of_confidence, of_sources, taught_by
 from waste_edge.export.quantization.gate import describe_drop
 from waste_edge.export.test_evaluation import SHOWN, LastLook
 from waste_edge.files.text import in_markdown
@@ -30,6 +31,10 @@ def model_card(manifest: Manifest, seen: LastLook | None = None) -> str:
     parts = [_head(manifest), _data(manifest), _results(manifest), _labels(manifest)]
     if seen is not None:
         parts += [_test(seen), _elsewhere(seen), _robustness(seen)]
+        if seen.domains is not None:
+            parts.append(of_sources(seen.domains))
+    if manifest.calibration.domains:
+        parts.append(of_confidence(manifest.calibration))
     return "\n\n".join([*parts, _limits(manifest)]) + "\n"
 
 
@@ -66,7 +71,7 @@ def _data(manifest: Manifest) -> str:
     return f"""## Data
 
 - Photographs: `{origin.data}` (content fingerprint `{origin.data_fingerprint[:16]}`). {_data_licence(origin.data)}
-- {rendered}
+{taught_by(manifest.provenance)}- {rendered}
 - Initial weights: `{origin.initial_weights}`{_sha256(origin.initial_weights_sha256)}.
   {_weights_licence(origin.initial_weights)}
 - {teacher}

@@ -52,7 +52,10 @@ class ExportRecipe(Strict, frozen=True):
         calibration_seed: which ones.
         known_score: by what the bundle tells the known from the unknown; see `rejection` and, for `best`, `known`.
         min_confidence: written into the manifest; below it the answer is "unknown".
-        known_share: the share of validation pictures whose known score must pass the threshold.
+        known_share: the share of validation pictures whose known score must pass the threshold; with other sources'
+            pictures (--calibration-domains) of all these domains together, each of equal weight.
+        sorted_wrong: with such, min_confidence is the least at which at most this share of what is sorted elsewhere
+            is wrong; without, `min_confidence` is written as it is.
     """
 
     name: str
@@ -67,6 +70,7 @@ class ExportRecipe(Strict, frozen=True):
     known_score: KnownChoice = "max_logit"
     min_confidence: float = 0.4
     known_share: float = 0.99
+    sorted_wrong: float = 0.05
 
     def __post_init__(self) -> None:
         if self.name != (wanted := decoded_name(self)):
@@ -79,6 +83,8 @@ class ExportRecipe(Strict, frozen=True):
             raise ValueError(f"calibration_pictures must be at least 1, got {self.calibration_pictures}")
         if not 0.0 <= self.min_confidence < 1.0 or not 0.5 <= self.known_share <= 1.0:
             raise ValueError("min_confidence must be 0 to 1, known_share 0.5 to 1")
+        if not 0.0 < self.sorted_wrong < 1.0:
+            raise ValueError(f"sorted_wrong must be above 0 and below 1, got {self.sorted_wrong}")
 
 
 def decoded_name(recipe: ExportRecipe) -> str:

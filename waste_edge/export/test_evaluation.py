@@ -14,6 +14,8 @@ from waste_edge.evaluation.comparison.build import build_report
 from waste_edge.evaluation.comparison.held_out import pictures_for_all
 from waste_edge.evaluation.comparison.models import model_of_bundle
 from waste_edge.evaluation.comparison.outlier_sets import RENDERED, Moved, open_unknown, put_elsewhere
+from waste_edge.evaluation.domains.measure import Home, measure_domains
+from waste_edge.evaluation.domains.report import DomainsReport
 from waste_edge.evaluation.report.content import Report
 from waste_edge.evaluation.robustness.measure import measure_robustness
 from waste_edge.evaluation.robustness.report import RobustnessReport
@@ -23,10 +25,11 @@ SHOWN: tuple[ArtifactName, ArtifactName] = ("tflite-fp32", "tflite-int8")
 
 
 class LastLook(NamedTuple):
-    """What was seen: of both TFLite files, in the order of `SHOWN`."""
+    """What was seen: of both TFLite files, in the order of `SHOWN`; of the INT8 one also source by source."""
 
     report: Report
     robustness: RobustnessReport
+    domains: DomainsReport | None = None
 
 
 def check_test_part(work: Work) -> None:
@@ -59,7 +62,12 @@ def take_last_look(folder: Path, work: Work) -> LastLook:
         )
         work.step("the last look: the test part, spoiled")
         robustness = measure_robustness(models, dataset, pictures.scored, pictures.protocol, work.progress)
-    return LastLook(report, robustness)
+        domains = None
+        if work.domains is not None:
+            work.step("the last look: other sources")
+            home = Home(dataset.name, pictures.scored, pictures.protocol)
+            domains = measure_domains([models[-1]], home, work.domains.everything, lambda _: work.progress)
+    return LastLook(report, robustness, domains)
 
 
 def _elsewhere(photos: Sequence[Photo], work: Work) -> Moved | None:

@@ -12,6 +12,7 @@ from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open
 from waste_edge.errors import DataError, RunError
 from waste_edge.evaluation.evaluate import Progress
 from waste_edge.export.check import refuse_bad_weights
+from waste_edge.export.domains import ExportDomains, open_export_domains
 from waste_edge.export.formats.graphs import fold_batch_norms
 from waste_edge.export.quantization import calibrate
 from waste_edge.export.recipe import ExportRecipe
@@ -29,6 +30,7 @@ class Work:
         parts: its photographs, divided as they were for training.
         step: told what is being done, in words.
         progress: told pictures done and in all.
+        domains: other sources' pictures, if there are such.
     """
 
     run: Run
@@ -37,6 +39,7 @@ class Work:
     parts: dict[Part, list[Photo]]
     step: Callable[[str], None]
     progress: Progress
+    domains: ExportDomains | None = None
 
     @property
     def spec(self) -> InputSpec:
@@ -58,8 +61,10 @@ class Work:
         return calibrate.prepared(photos, self.spec)
 
 
-def open_work(run: Run, data: Path, step: Callable[[str], None], progress: Progress) -> Work:
-    """Find the run's own pictures again.
+def open_work(
+    run: Run, data: Path, step: Callable[[str], None], progress: Progress, domains: Path | None = None
+) -> Work:
+    """Find the run's own pictures again, and those of other sources.
 
     Raises:
         RunError: not a run of one network that looks at pictures alone, or a weight is NaN or infinite.
@@ -84,4 +89,5 @@ def open_work(run: Run, data: Path, step: Callable[[str], None], progress: Progr
         raise DataError(
             f"{data}: the run kept no validation part; set split.val_fraction in its recipe and train again"
         )
-    return Work(run, fold_batch_norms(run.network), dataset, parts, step, progress)
+    others = open_export_domains(domains, run.info) if domains else None
+    return Work(run, fold_batch_norms(run.network), dataset, parts, step, progress, others)

@@ -208,12 +208,13 @@ def expected_calibration_error(probabilities: Floats, truth: Integers, bins: int
     return float(error)
 
 
-def fit_temperature(logits: Floats, truth: Integers) -> float:
+def fit_temperature(logits: Floats, truth: Integers, weights: Floats | None = None) -> float:
     """The temperature of least negative log likelihood (Guo et al. 2017), by golden-section search.
 
     Args:
         logits: (N, C).
         truth: (N,) label indices.
+        weights: (N,), what each picture counts; all alike if None.
 
     Returns:
         A temperature between 0.1 and 10.
@@ -221,7 +222,8 @@ def fit_temperature(logits: Floats, truth: Integers) -> float:
 
     def loss(log_temperature: float) -> float:
         probabilities = softmax(logits, float(np.exp(log_temperature)))
-        return -float(np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)).mean())
+        of_truth = np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)
+        return -float(np.average(np.log(of_truth), weights=weights))
 
     low, high = float(np.log(0.1)), float(np.log(10.0))
     golden = (np.sqrt(5.0) - 1) / 2

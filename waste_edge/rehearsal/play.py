@@ -12,9 +12,9 @@ import numpy as np
 from waste_edge.device.capture.messages import Ended, Message
 from waste_edge.device.decision.item_tracker import Event, PassingItems
 from waste_edge.device.decision.policy import Judge
-from waste_edge.device.inspection import Inspector
 from waste_edge.device.loop import Listener, Loop, Seen
 from waste_edge.device.vision.camera_health import CameraHealth, Patience
+from waste_edge.device.vision.inspection import Inspector
 from waste_edge.imaging.frames import Frame, Pixels
 from waste_edge.rehearsal.film import Film
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from waste_edge.device.clock import NS_PER_S
 from waste_edge.device.decision.policy import Judge
-from waste_edge.device.inspection import inspector_of
+from waste_edge.device.vision.inspection import inspector_of
 from waste_edge.engines.classifier import Classifier
 from waste_edge.evaluation.grounds import Grounds
 from waste_edge.imaging.preprocess import View

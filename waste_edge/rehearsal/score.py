@@ -7,7 +7,7 @@ from typing import Literal
 
 from waste_edge.device.clock import NS_PER_S
 from waste_edge.device.decision.policy import Judge
-from waste_edge.device.inspection import Visibility
+from waste_edge.device.vision.inspection import Visibility
 from waste_edge.files.strict import Strict
 from waste_edge.imaging.preprocess import Region
 from waste_edge.rehearsal.film import Visit

@@ -16,7 +16,7 @@ from waste_edge.imaging.image_files import find_pictures, read_picture
 from waste_edge.item.compose import Sprite
 from waste_edge.rendering.cutouts import credible_sprite
 from waste_edge.rendering.held_out import JUDGING
-from waste_edge.rendering.items import ITEM_LABELS, render_item
+from waste_edge.rendering.items.sprites import ITEM_LABELS, render_item
 from waste_edge.rendering.outliers import stranger_sprite
 from waste_edge.taxonomy import UNKNOWN
 

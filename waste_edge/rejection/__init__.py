@@ -3,10 +3,12 @@
 In the core, because the device judges every picture by them. Numpy only.
 """
 
-from waste_edge.rejection.fitting import fit_feature_space, fit_prototypes, narrowed
+from waste_edge.rejection.fitting import fit_feature_space, fit_neighbours, fit_plane, fit_prototypes, narrowed
+from waste_edge.rejection.neighbours import Neighbours, Plane, nearest, unit
 from waste_edge.rejection.scores import (
     IN_WORDS,
     KNOWN_SCORES,
+    LEARNT_OF,
     SCORES_OF_FEATURES,
     Direction,
     FeatureSpace,
@@ -26,16 +28,21 @@ from waste_edge.rejection.scores import (
 __all__ = [
     "IN_WORDS",
     "KNOWN_SCORES",
+    "LEARNT_OF",
     "SCORES_OF_FEATURES",
     "Direction",
     "FeatureSpace",
     "KnownScore",
     "Learnt",
+    "Neighbours",
+    "Plane",
     "Prototypes",
     "Scorer",
     "cosine",
     "energy",
     "fit_feature_space",
+    "fit_neighbours",
+    "fit_plane",
     "fit_prototypes",
     "known_scores",
     "linear",
@@ -43,4 +50,6 @@ __all__ = [
     "max_logit",
     "max_probability",
     "narrowed",
+    "nearest",
+    "unit",
 ]

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from waste_edge.metrics.classification import Floats, Integers
-from waste_edge.rejection.scores import FeatureSpace, Prototypes, unit
+from waste_edge.rejection.neighbours import Neighbours, Plane, unit
+from waste_edge.rejection.scores import Direction, FeatureSpace, Prototypes, energy
+
+EXPOSURE = 0.05  # of a logistic direction beside a mean cosine: home and elsewhere both gain; training/LOG.md
 
 
 def fit_feature_space(features: Floats, truth: Integers, shrinkage: float = 0.1) -> FeatureSpace:
@@ -50,3 +53,38 @@ def fit_prototypes(features: Floats, group: Integers) -> Prototypes:
     """
     directions = unit(features)
     return Prototypes(unit(np.stack([directions[group == index].mean(axis=0) for index in np.unique(group)])))
+
+
+def fit_neighbours(features: Floats, directions: int, places: int, away: Direction | None = None) -> Neighbours:
+    """Known pictures by their places along the directions in which they differ most; a coreset of them.
+
+    Which are kept is drawn at random, of seed 0: farthest points follow odd pictures, and told strangers no better.
+
+    Args:
+        features: (N, F), N at least 1, of known pictures.
+        directions, places: how many to keep at most.
+        away: points from unknown pictures to known ones among unit features; tilts the centre.
+    """
+    points = unit(features)
+    centre = points.mean(axis=0)
+    _, _, across = np.linalg.svd(points - centre, full_matrices=False)
+    kept = across[:directions].T
+    chosen = np.random.default_rng(0).permutation(len(points))[:places]
+    tilted = centre if away is None else centre + EXPOSURE * away.weights
+    return Neighbours(tilted, kept, (points[np.sort(chosen)] - centre) @ kept)
+
+
+def fit_plane(logits: Floats, features: Floats, directions: int) -> Plane:
+    """The plane of most variance; distances from it weighted so that they are as large as logits (Wang et al. 2022).
+
+    Args:
+        logits, features: (N, C) and (N, F), N at least 1, of training pictures.
+        directions: how many it has at most.
+    """
+    wide = np.asarray(features, np.float64)
+    origin = wide.mean(axis=0)
+    _, _, across = np.linalg.svd(wide - origin, full_matrices=False)
+    kept = across[:directions].T
+    inner = wide - origin
+    left = np.sqrt(np.maximum((inner**2).sum(axis=1) - ((inner @ kept) ** 2).sum(axis=1), 0.0)).mean()
+    return Plane(origin, kept, float(np.abs(energy(logits)).mean() / max(float(left), 1e-12)))

@@ -14,10 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waste_edge.metrics.classification import Floats, softmax
+from waste_edge.rejection.neighbours import Neighbours, Plane, nearest, off_plane, unit
 
-KnownScore = Literal["max_probability", "max_logit", "energy", "linear", "cosine", "mahalanobis"]
+KnownScore = Literal[
+    "max_probability", "max_logit", "energy", "linear", "cosine", "mahalanobis",
+    "nearest", "nearest_exposed", "linear_unit", "vim",
+]  # fmt: skip
 KNOWN_SCORES: tuple[KnownScore, ...] = get_args(KnownScore)
-SCORES_OF_FEATURES: tuple[KnownScore, ...] = ("linear", "cosine", "mahalanobis")  # the others need logits alone
+SCORES_OF_FEATURES: tuple[KnownScore, ...] = KNOWN_SCORES[3:]  # the others need logits alone
 IN_WORDS: dict[KnownScore, str] = {
     "max_probability": "largest probability",
     "max_logit": "largest logit",
@@ -25,6 +29,10 @@ IN_WORDS: dict[KnownScore, str] = {
     "linear": "learnt direction",
     "cosine": "angle to the class means",
     "mahalanobis": "distance to the class means",
+    "nearest": "nearest known pictures",
+    "nearest_exposed": "nearest known pictures, away from unknown ones",
+    "linear_unit": "learnt direction, by angle",
+    "vim": "energy less the distance from the known plane",
 }
 
 
@@ -60,7 +68,16 @@ class FeatureSpace:
     rest: float
 
 
-Learnt = Direction | Prototypes | FeatureSpace
+Learnt = Direction | Prototypes | FeatureSpace | Neighbours | Plane
+LEARNT_OF: dict[KnownScore, type[Learnt]] = {
+    "linear": Direction,
+    "cosine": Prototypes,
+    "mahalanobis": FeatureSpace,
+    "nearest": Neighbours,
+    "nearest_exposed": Neighbours,
+    "linear_unit": Direction,
+    "vim": Plane,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +87,7 @@ class Scorer:
     Attributes:
         name: which.
         temperature: of the probabilities; only `max_probability` looks at it.
-        learnt: the direction of `linear`, the prototypes of `cosine`, the space of `mahalanobis`; None of the others.
+        learnt: what `LEARNT_OF` says the score needs; None of a score of logits.
     """
 
     name: KnownScore
@@ -78,7 +95,7 @@ class Scorer:
     learnt: Learnt | None = None
 
     def __post_init__(self) -> None:
-        needed = {"linear": Direction, "cosine": Prototypes, "mahalanobis": FeatureSpace}.get(self.name, type(None))
+        needed: type = LEARNT_OF.get(self.name, type(None))
         if not isinstance(self.learnt, needed):
             raise ValueError(f"score {self.name} needs a {needed.__name__}, got a {type(self.learnt).__name__}")
 
@@ -86,11 +103,15 @@ class Scorer:
         """(N,) of logits (N, C) and pooled features (N, F)."""
         match self.learnt:
             case Direction():
-                return linear(features, self.learnt)
+                return linear(features if self.name == "linear" else unit(features), self.learnt)
             case Prototypes():
                 return cosine(features, self.learnt)
             case FeatureSpace():
                 return mahalanobis(features, self.learnt)
+            case Neighbours():
+                return nearest(features, self.learnt)
+            case Plane():
+                return energy(logits) - off_plane(features, self.learnt)
         if self.name == "max_probability":
             return max_probability(logits, self.temperature)
         return energy(logits) if self.name == "energy" else max_logit(logits)
@@ -129,12 +150,6 @@ def cosine(features: Floats, prototypes: Prototypes) -> NDArray[np.float64]:
     left out: a network taught to be unsure of strangers makes theirs short, and so near to everything.
     """
     return np.asarray((unit(features) @ prototypes.units.T).max(axis=1))
-
-
-def unit(vectors: Floats) -> NDArray[np.float64]:
-    """Vectors (N, F) at length 1; those of no length stay."""
-    wide = np.asarray(vectors, np.float64)
-    return np.asarray(wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-12))
 
 
 def mahalanobis(features: Floats, space: FeatureSpace) -> NDArray[np.float64]:

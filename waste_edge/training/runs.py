@@ -46,6 +46,8 @@ class RunInfo(Strict, frozen=True):
         leaks: for a model that reads text, in which ways the text alone gives the label away.
         members: of a model put together from others: their sub-folders, each with the SHA-256 of its weights.
         alpha: share of the text's logits in a weighted fusion.
+        domains: pictures of each source of a domains file that taught it beside `data`.
+        left_out: sources of that file that were kept away on purpose.
     """
 
     schema: Literal[1]
@@ -70,6 +72,8 @@ class RunInfo(Strict, frozen=True):
     leaks: list[str] = msgspec.field(default_factory=list)
     members: dict[str, str] = msgspec.field(default_factory=dict)
     alpha: float | None = None
+    domains: dict[str, int] = msgspec.field(default_factory=dict)
+    left_out: list[str] = msgspec.field(default_factory=list)
 
     def __post_init__(self) -> None:
         check_labels(self.labels)

@@ -37,6 +37,7 @@ def _network(order: Order) -> RunInfo:
             order.teachers,
             order.start,
             order.resume,
+            order.extra,
         )
 
 

@@ -12,6 +12,7 @@ from waste_edge.evaluation.evaluate import Progress, without_progress
 from waste_edge.training.loop.training_loop import Watcher
 from waste_edge.training.recipe import Recipe, read_recipe
 from waste_edge.training.runs import Run
+from waste_edge.training.teaching import Extra
 
 Bar = Callable[[str], AbstractContextManager[Progress]]  # a progress bar of this title
 Watch = Callable[[Recipe], AbstractContextManager[Watcher]]  # who is told, of each network, how its training goes
@@ -26,6 +27,7 @@ class Order:
         bar: gives the progress bar of what is not the training of a network.
         beside: folder of the recipe's file, where the recipes that it names may be.
         members: finished runs to take instead of training that part of a model put together from others.
+        extra: pictures of other sources, a device, a place for views.
     """
 
     recipe: Recipe
@@ -39,6 +41,7 @@ class Order:
     start: Run | None = None
     members: dict[str, Path] = field(default_factory=dict)
     resume: bool = False
+    extra: Extra = field(default_factory=Extra)
 
     def named_recipe(self, given: str) -> Recipe:
         """A recipe that this one names: a file beside it, by name or path, else a path or a shipped one.
@@ -58,7 +61,13 @@ class Order:
             members: names that `--member` may have.
         """
         kind = self.recipe.kind
-        options = {"--weights": self.weights, "--from": self.start, "--teacher": self.teachers}
+        options = {
+            "--weights": self.weights,
+            "--from": self.start,
+            "--teacher": self.teachers,
+            "--domains": self.extra.domains,
+            "--stock": self.extra.stock,
+        }
         if given := [option for option, value in options.items() if value]:
             raise ConfigError(
                 f"{given[0]}: recipe {self.recipe.name!r} is a {kind}, put together from others; train these on their "

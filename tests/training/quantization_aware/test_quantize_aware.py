@@ -118,4 +118,7 @@ def test_a_shipped_fine_tuning_goes_on_from_its_student(student: str, fine_tunin
         before.backgrounds,
         before.strangers,
     )
+    assert (after.stock is None) == (before.stock is None)
+    if after.stock and before.stock:  # one stock serves both
+        assert msgspec.structs.replace(after.stock, per_epoch=before.stock.per_epoch) == before.stock
     assert after.trained.learning_rate < 0.1 * before.trained.learning_rate

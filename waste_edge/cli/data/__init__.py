@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from waste_edge.cli.data import cards, check, fetch, split
+from waste_edge.cli import data_pack
+from waste_edge.cli.data import cards, check, domains, fetch, split
 
 app = typer.Typer(
     help="Photographs and texts before training: get them, see whether they are fit for it, split them.",
@@ -15,3 +16,5 @@ app.command("cards")(cards.command)
 app.command("fetch")(fetch.command)
 app.command("check")(check.command)
 app.command("split")(split.command)
+app.command("domains")(domains.command)
+app.command("pack")(data_pack.command)

@@ -158,6 +158,12 @@ class PassingItems:
         """See `Items.remember`."""
         return self.presence.remember()
 
+    def learn_anew(self) -> None:
+        """Another camera looks: nothing that is known of the scene holds."""
+        self._health.learn_anew()
+        self.presence.learn_anew()
+        self._visit = None
+
     def see(self, frame: Frame, spare: bool = False) -> Observation:
         """See `Items.see`. A decision needs MIN_FRAMES settled frames in a row that span MIN_SECONDS.
 
@@ -171,6 +177,8 @@ class PassingItems:
             self._visit = None
             return Observation(self.presence.state)
         state = self.presence.see(look, frame.captured_ns)
+        if self.presence.relit_ns == frame.captured_ns:
+            self._health.note_light(frame.captured_ns)
         if state is State.SETTLED:
             return self._look_closely(watched, frame.captured_ns, spare)
         self._visit = None
@@ -199,6 +207,9 @@ class PassingItems:
         region = self.presence.find_item(watched)
         if region is None:  # the scene's grid saw something, and this frame does not
             return Observation(State.SETTLED)
+        if visit.frames == 1 and self.presence.forget_ghost(watched, region):
+            self._visit = None
+            return Observation(self.presence.state)
         item = self._inspector.see(watched, region, self._judge.site.region)
         answers: tuple[Prediction, ...] = ()
         if self._judge.needs_answers(item.visibility):

@@ -43,6 +43,7 @@ class About:
         residual: the stream for what is unknown.
         bundle_choice: why this bundle, where the station chose it; empty for one that was named.
         looks: how often an item is shown to the network, at most.
+        warning: one line on what people should know of bundle and source; empty if there is nothing.
     """
 
     source: str
@@ -55,6 +56,7 @@ class About:
     residual: str
     bundle_choice: str = ""
     looks: int = 1
+    warning: str = ""
 
     @classmethod
     def of(cls, source: str, classifier: Classifier, site: Site, bundle_choice: str = "", looks: int = 1) -> About:
@@ -231,6 +233,8 @@ class LineView(View):
         self._print(f"{about.bundle} ({about.artifact}, {about.engine}) looks at {about.source}, site: {about.site}")
         if about.bundle_choice:
             self._print(f"bundle: {about.bundle_choice}")
+        if about.warning:
+            self._print(f"warning: {about.warning}")
 
     def news(self, message: Opened | Absent | BadPicture) -> None:
         self._news.print(message)

@@ -16,6 +16,7 @@ import cv2
 import msgspec
 import numpy as np
 
+from waste_edge.bundle.manifest import Manifest
 from waste_edge.engines.classifier import Classifier, Prediction
 from waste_edge.imaging.frames import Pixels
 from waste_edge.imaging.preprocess import WHOLE, Region, View
@@ -142,12 +143,22 @@ def inspector_of(classifier: Classifier, looks: int) -> Inspector:
     return Inspector(classifier.classify, spec.view, looks, least_px)
 
 
+def warning_of(manifest: Manifest) -> str:
+    """What is wrong with a bundle at a camera, in one line; empty if nothing is."""
+    if manifest.input.view.kind == "item":
+        return ""
+    return (
+        f"{manifest.name} {manifest.version} was made for pictures that an item fills: it is shown the whole view, and "
+        "is often wrong; take a bundle whose manifest says input.view.kind = item"
+    )
+
+
 def look_ms_of(classifier: Classifier, rounds: int = 5) -> float:
-    """What one look takes on this board: the median of some, on a grey frame, after one that warms up."""
+    """What one look takes on this board: the least of some, on a grey frame, since other programs only ever add."""
     spec = classifier.manifest.input
     grey = np.full((2 * spec.height_px, 2 * spec.width_px, 3), 128, np.uint8)
     classifier.classify(grey)
-    return sorted(classifier.classify(grey).latency_ms for _ in range(rounds))[rounds // 2]
+    return min(classifier.classify(grey).latency_ms for _ in range(rounds))
 
 
 def looks_that_fit(look_ms: float, wanted: int | Literal["auto"] = "auto") -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -34,6 +34,7 @@ class Model:
         timed: from a photo to a call that answers it, read and prepared before.
         parts_of: which pictures of its own data were in which part.
         run: the opened run; None for a bundle.
+        domains: pictures of each source of a domains file that taught it beside its data.
         members: the runs it is put together from, if each answers for the pictures it was not trained on.
     """
 
@@ -58,6 +59,7 @@ class Model:
     scorer: Scorer | None = None
     run: Any = None  # of training.runs; this room knows nothing of torch
     members: tuple[Model, ...] = ()
+    domains: Mapping[str, int] = field(default_factory=dict)
 
 
 def model_of_bundle(bundle: Bundle, artifact: ArtifactName | None, name: str) -> Model:
@@ -93,6 +95,7 @@ def model_of_bundle(bundle: Bundle, artifact: ArtifactName | None, name: str) ->
         training=(),
         ask=partial(_ask_classifier, classifier),
         timed=partial(_timed_classifier, classifier),
+        domains=manifest.provenance.domains,
         parts_of=lambda dataset: {
             part: frozenset(photo.key for photo in photos)
             for part, photos in split(dataset, manifest.provenance.split).items()

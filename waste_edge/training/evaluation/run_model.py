@@ -50,6 +50,7 @@ def model_of_run(folder: Path, name: str) -> Model:
         timed=partial(timed_call_of_run, run),
         parts_of=lambda dataset: _written_parts(folder / "split.csv"),
         run=run,
+        domains=info.domains,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,11 +22,14 @@ from waste_edge.training.distillation.teachers import Teachers, check_teachers
 from waste_edge.training.distributed import Crew, crew
 from waste_edge.training.evaluation.evaluate import scored_at_once, validate
 from waste_edge.training.input_pipeline.augmentation import augmentation, no_augmentation
+from waste_edge.training.input_pipeline.inputs import Reader, RememberingReader
 from waste_edge.training.input_pipeline.views import Grounds, TrainingViews, render_strangers, render_views
+from waste_edge.training.linear_probe import fit_head
 from waste_edge.training.loop.checkpoint import CHECKPOINT_NAME
 from waste_edge.training.loop.checks import check_out, check_parts
 from waste_edge.training.loop.failures import troubles_in_words
 from waste_edge.training.loop.initialization import Start, check_start, starting_network
+from waste_edge.training.loop.schedule import freeze_stages
 from waste_edge.training.loop.training_loop import CURVES_NAME, METRICS_NAME, Job, Loop, Trained, Watcher
 from waste_edge.training.networks import feature_count
 from waste_edge.training.networks.layers import channels_last
@@ -43,6 +47,9 @@ from waste_edge.training.runs import (
     save_split,
 )
 from waste_edge.training.seeding import seed_epoch
+from waste_edge.training.stock.batches import StockBatches
+from waste_edge.training.stock.gather import batches_of, gather_stock
+from waste_edge.training.teaching import Extra, Teaching, read_teaching
 
 
 def fit(
@@ -54,6 +61,7 @@ def fit(
     teachers: Sequence[Run] = (),
     start: Run | None = None,
     resume: bool = False,
+    extra: Extra | None = None,
 ) -> RunInfo:
     """Train a network by a recipe and leave a run in `out`.
 
@@ -67,6 +75,7 @@ def fit(
         start: a finished run of the same network to go on from, instead of `weights`; a recipe with a
             `quantize_aware` part needs one.
         resume: go on with the unfinished training in `out`, to the very weights it would have had.
+        extra: pictures of other sources, a device, a place for views.
 
     Raises:
         ConfigError, DataError, RunError, PictureError: one line naming what is wrong.
@@ -80,15 +89,20 @@ def fit(
         check_start(recipe, start, weights, dataset)
         parts = split_to_train(data, dataset, recipe.split)
         check_parts(recipe, data, dataset, parts)
+        extra = extra or Extra()
+        teaching = read_teaching(extra, recipe, dataset, parts["train"])
         seed_epoch(recipe.trained.seed, 0)
         begun = starting_network(recipe, dataset.labels, weights, start)
-        job = _gather(recipe, begun, teachers, dataset, parts, together)
+        material = Material(dataset, parts, teaching, extra, out)
+        job = _gather(recipe, begun, teachers, material, together)
+        if recipe.trained.linear_probe_views and not (out / CHECKPOINT_NAME).is_file():
+            _probe(job)
         leaks = _warned_of_leaks(recipe, dataset, watcher) if together.leads else []
         if together.leads:
             _begin(out, begun, parts)
         trained = Loop(job, out, watcher, together).run(resume)
         if together.leads:
-            _finish(job, begun, parts, data, out, trained, leaks)
+            _finish(job, begun, material, data, trained, leaks)
         together.wait()
         return open_run(out).info
 
@@ -113,54 +127,91 @@ def _begin(out: Path, begun: Start, parts: dict[Part, list[Photo]]) -> None:
     begun.save_beside(out)
 
 
-def _gather(
-    recipe: Recipe,
-    begun: Start,
-    teachers: Sequence[Run],
-    dataset: Dataset,
-    parts: dict[Part, list[Photo]],
-    together: Crew,
-) -> Job:
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What a training learns from.
+
+    Attributes:
+        dataset: the data, divided into `parts`.
+        teaching: pictures of other sources.
+        extra: what else the command line said.
+        out: the run's folder.
+    """
+
+    dataset: Dataset
+    parts: dict[Part, list[Photo]]
+    teaching: Teaching
+    extra: Extra
+    out: Path
+
+
+def _gather(recipe: Recipe, begun: Start, teachers: Sequence[Run], material: Material, together: Crew) -> Job:
     """Views, networks and loss, these where they will be computed."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = material.extra.torch_device()
     torch.backends.cudnn.deterministic = True  # a resumed training is the uninterrupted one on a GPU too
     reader = reader_of(recipe, begun.tokenize)
     wise = Teachers(teachers, device) if teachers else None
-    size_px = _view_size(recipe)
-    rendered = render_views(recipe.rendered, dataset.labels, size_px) + render_strangers(recipe.strangers, size_px)
-    grounds = Grounds(recipe.backgrounds, size_px) if recipe.backgrounds.share else None
-    seed = recipe.trained.seed
     read_in_training = wise.reading_for(reader) if wise else reader
-    sets = recipe.augment.view_sets
-    views = TrainingViews(
-        dataset, parts["train"], rendered, _augmentation(recipe), read_in_training, seed, grounds, sets
-    )
+    views: TrainingViews | StockBatches
+    if recipe.stock:
+        reader = RememberingReader(reader.sees, reader.tokenize, reader.text_of)
+        folder = material.extra.stock or material.out / "stock"
+        training, teaching = material.parts["train"], material.teaching
+        stock = gather_stock(recipe.stock, material.dataset, training, teaching, folder, together)
+        views = batches_of(recipe, stock, device, together)
+    else:
+        views = _views(recipe, material, read_in_training)
     network = channels_last(begun.network.to(device))
+    freeze_stages(network, recipe.trained.frozen_stages)
     return Job(
         recipe=recipe,
         network=network,
-        objective=_objective(recipe, views, dataset, network, wise).to(device),
+        objective=_objective(recipe, views, material.dataset, network, wise).to(device),
         teachers=wise,
         views=views,
         reader=reader,
-        dataset=dataset,
-        validation=parts["val"],
+        dataset=material.dataset,
+        validation=material.parts["val"],
         device=device,
-        fingerprint=_fingerprint(recipe, dataset, begun, wise, together),
+        fingerprint=_fingerprint(recipe, material, begun, wise, together),
     )
 
 
+def _views(recipe: Recipe, material: Material, reader: Reader) -> TrainingViews:
+    """Photographs, rendered views and things without a label, changed one by one as they are asked for."""
+    dataset, teaching, size_px = material.dataset, material.teaching, _view_size(recipe)
+    added = render_views(recipe.rendered, dataset.labels, size_px) + render_strangers(recipe.strangers, size_px)
+    added += [(photo.pixels(), -1) for photo in teaching.strange]
+    grounds = Grounds(recipe.backgrounds, size_px) if recipe.backgrounds.share else None
+    photos = [*material.parts["train"], *teaching.known]
+    seed, sets = recipe.trained.seed, recipe.augment.view_sets
+    return TrainingViews(dataset, photos, added, _augmentation(recipe), reader, seed, grounds, sets)
+
+
+def _probe(job: Job) -> None:
+    """Fit the head alone, before the loop takes the network as what training starts with."""
+    assert isinstance(job.views, StockBatches)
+    fit_head(job.network, job.views, job.fit.linear_probe_views, len(job.dataset.labels), job.device)
+
+
 def _objective(
-    recipe: Recipe, views: TrainingViews, dataset: Dataset, network: nn.Module, teachers: Teachers | None
+    recipe: Recipe,
+    views: TrainingViews | StockBatches,
+    dataset: Dataset,
+    network: nn.Module,
+    teachers: Teachers | None,
 ) -> Objective:
     spec = recipe.trained
     distill = recipe.distill if teachers else None
     features = None
     if distill and distill.method == "features" and teachers:
         features = (feature_count(float_network(network)), feature_count(teachers.runs[0].network))
+    weights = None
+    if spec.class_weights and isinstance(views, TrainingViews):
+        weights = _balanced(views.labels(), len(dataset.labels))
     return Objective(
         smoothing=spec.label_smoothing,
-        class_weights=_balanced(views.labels(), len(dataset.labels)) if spec.class_weights else None,
+        class_weights=weights,
         distill=distill,
         features=features,
         tree=tree_matrix(recipe.tree, dataset.labels) if recipe.tree else None,
@@ -180,16 +231,9 @@ def _augmentation(recipe: Recipe) -> Callable[[Tensor], Tensor] | None:
     return augmentation(recipe.augment, recipe.input) if recipe.augment.enabled else no_augmentation(recipe.input)
 
 
-def _finish(
-    job: Job,
-    begun: Start,
-    parts: dict[Part, list[Photo]],
-    data: Path,
-    out: Path,
-    trained: Trained,
-    leaks: list[str],
-) -> None:
+def _finish(job: Job, begun: Start, material: Material, data: Path, trained: Trained, leaks: list[str]) -> None:
     """Write `run.json`, the run's last file, and remove what only an unfinished one needs."""
+    parts, out = material.parts, material.out
     info = RunInfo(
         schema=1,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -199,7 +243,7 @@ def _finish(
         data_fingerprint=job.dataset.fingerprint(),
         grouped=job.dataset.grouped,
         pictures={part: len(photos) for part, photos in parts.items()},
-        rendered_pictures=len(job.views) - len(parts["train"]),
+        rendered_pictures=_drawn(job.recipe, len(job.dataset.labels)),
         initial_weights=begun.words,
         initial_weights_sha256=begun.sha256,
         teacher=job.teachers.words() if job.teachers else "",
@@ -210,6 +254,8 @@ def _finish(
         scores=trained.scores,
         ranges=trained.ranges,
         leaks=leaks,
+        domains=dict(material.teaching.sources),
+        left_out=list(material.extra.leave_out),
     )
     if parts["test"]:  # the one look at it, with the weights that were kept
         kept = rebuilt(out, info)
@@ -220,14 +266,23 @@ def _finish(
     (out / CHECKPOINT_NAME).unlink(missing_ok=True)
 
 
-def _fingerprint(recipe: Recipe, dataset: Dataset, begun: Start, teachers: Teachers | None, together: Crew) -> str:
+def _drawn(recipe: Recipe, labels: int) -> int:
+    """How many rendered views a recipe adds."""
+    if recipe.stock:
+        return recipe.stock.drawn
+    return recipe.rendered.views_per_label * labels + recipe.strangers.views
+
+
+def _fingerprint(recipe: Recipe, material: Material, begun: Start, teachers: Teachers | None, together: Crew) -> str:
     """Tells this training from every other: a checkpoint is resumed by the one that wrote it alone.
 
     How many workers read its pictures makes no difference to a training.
     """
     same = msgspec.structs.replace(recipe, fit=msgspec.structs.replace(recipe.trained, workers=0))
     taught = teachers.words() if teachers else ""
-    words = [to_json(same), dataset.fingerprint(), begun.words, begun.sha256, taught, str(together.size)]
+    words = [to_json(same), material.dataset.fingerprint(), begun.words, begun.sha256, taught, str(together.size)]
+    if material.teaching.fingerprint:
+        words.append(material.teaching.fingerprint)
     return hashlib.sha256("\0".join(words).encode()).hexdigest()
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import nn
 from torch.optim import AdamW
 
+from waste_edge.errors import ConfigError
 from waste_edge.files.strict import Strict
 from waste_edge.training.recipe import FitSpec
 
@@ -25,16 +26,21 @@ def make_optimizer(network: nn.Module, extra: nn.Module, spec: FitSpec) -> AdamW
     """AdamW over a network and what is trained beside it.
 
     Weight decay is for matrices and kernels; biases and batch norms it would only harm. The head, which starts at
-    random, may have a learning rate of its own.
+    random, may have a learning rate of its own, and each stage below the next a lower one (`layer_decay`).
     """
     head_rate = spec.head_learning_rate or spec.learning_rate
     named = [(name, one) for name, one in network.named_parameters() if one.requires_grad]
-    head = [one for name, one in named if _is_head(name)] + list(extra.parameters())
-    body = [one for name, one in named if not _is_head(name)]
+    heights = _heights([name for name, _ in named])
+    rates = [
+        head_rate if _is_head(name) else spec.learning_rate * spec.layer_decay ** heights[name] for name, _ in named
+    ]
+    pairs = [(one, rate) for (_, one), rate in zip(named, rates, strict=True)]
+    pairs += [(one, head_rate) for one in extra.parameters()]
     groups = []
-    for parameters, rate in ((body, spec.learning_rate), (head, head_rate)):
+    # The first group's rate is the one that is told: the recipe's own.
+    for rate in sorted({*rates, head_rate}, key=lambda one: (one != spec.learning_rate, -one)):
         for decayed in (True, False):
-            chosen = [one for one in parameters if (one.ndim > 1) == decayed]
+            chosen = [one for one, own in pairs if own == rate and (one.ndim > 1) == decayed]
             if chosen:
                 decay = spec.weight_decay if decayed else 0.0
                 groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
@@ -89,6 +95,40 @@ class LearningRate:
     def _set(self) -> None:
         for group, base in zip(self._optimizer.param_groups, self._bases, strict=True):
             group["lr"] = base * self._factor(self._steps) * self._reduction
+
+
+def freeze_stages(network: nn.Module, count: int) -> None:
+    """Keep the lowest `count` stages (the stem is the first) as they are: no gradients, no backward pass.
+
+    Raises:
+        ConfigError: the network has not so many stages below its head.
+    """
+    heights = _heights([name for name, _ in network.named_parameters()])
+    stages = max(heights.values(), default=-1) + 1
+    if count >= max(stages, 1) and count:
+        raise ConfigError(f"fit.frozen_stages must be less than {stages}, the network's stages, got {count}")
+    for name, parameter in network.named_parameters():
+        if name in heights and heights[name] >= stages - count:
+            parameter.requires_grad_(False)
+
+
+def _heights(names: Sequence[str]) -> dict[str, int]:
+    """How many stages lie between each parameter's stage and the head, by name; names come from the bottom up.
+
+    A stage is what is numbered, e.g. `blocks.3`; what comes before the first is the stem, what comes after is the top.
+    """
+    stages: dict[str, str] = {}
+    outside = "stem"
+    for name in names:
+        if _is_head(name):
+            continue
+        parts = name.split(".")
+        number = next((index for index, part in enumerate(parts) if part.isdigit()), None)
+        if number is not None:
+            outside = "top"
+        stages[name] = outside if number is None else ".".join(parts[: number + 1])
+    order = list(dict.fromkeys(stages.values()))
+    return {name: len(order) - 1 - order.index(stage) for name, stage in stages.items()}
 
 
 def _is_head(name: str) -> bool:

@@ -17,16 +17,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
 
 from waste_edge.dataset import Dataset, Photo
 from waste_edge.errors import UserError
 from waste_edge.files.atomic import write_atomically
 from waste_edge.metrics.classification import Scores
+from waste_edge.training.anchor import Anchor
 from waste_edge.training.distillation.losses import Objective, Outputs
 from waste_edge.training.distillation.teachers import Teachers
 from waste_edge.training.distributed import Crew, OtherProcessError
 from waste_edge.training.evaluation.evaluate import scored_at_once, validate
-from waste_edge.training.input_pipeline.batches import make_batches, mixed, mixing
+from waste_edge.training.input_pipeline.batches import Shuffle, make_batches, mixed, mixing
 from waste_edge.training.input_pipeline.inputs import Inputs, Reader
 from waste_edge.training.input_pipeline.views import Batch, TrainingViews
 from waste_edge.training.loop.checkpoint import CHECKPOINT_NAME, EpochLine, Progress, load_checkpoint, save_checkpoint
@@ -37,6 +39,7 @@ from waste_edge.training.quantization_aware.fake_quantization import FakeQuantiz
 from waste_edge.training.recipe import FitSpec, Recipe
 from waste_edge.training.runs import save_weights
 from waste_edge.training.seeding import seed_epoch
+from waste_edge.training.stock.batches import StockBatches
 
 METRICS_NAME, CURVES_NAME = "metrics.jsonl", "curves.png"
 
@@ -90,7 +93,7 @@ class Job:
     network: nn.Module
     objective: Objective
     teachers: Teachers | None
-    views: TrainingViews
+    views: TrainingViews | StockBatches
     reader: Reader
     dataset: Dataset
     validation: list[Photo]
@@ -129,8 +132,10 @@ class Loop:
     def __init__(self, job: Job, out: Path, watcher: Watcher, crew: Crew) -> None:
         self._job, self._out, self._watcher, self._crew = job, out, watcher, crew
         spec = job.fit
-        self._loader, self._shuffle = make_batches(job.views, spec, crew)
+        self._loader, self._shuffle = _batches(job.views, spec, crew)
         self._average = _average(job.network, spec.ema_decay)
+        anchored = spec.l2_sp or spec.wise_ft < 1.0
+        self._anchor = Anchor(float_network(job.network), spec) if anchored else None
         self._optimizer = make_optimizer(job.network, job.objective, spec)
         self._rate = LearningRate(self._optimizer, spec, len(self._loader))
         self._mixing = mixing(job.recipe.augment, len(job.dataset.labels))
@@ -180,6 +185,8 @@ class Loop:
             if job.fit.clip_norm:
                 nn.utils.clip_grad_norm_([*job.network.parameters(), *job.objective.parameters()], job.fit.clip_norm)
             self._optimizer.step()
+            if self._anchor:
+                self._anchor.pull(float_network(job.network), self._optimizer)
             self._rate.step()
             if self._average:
                 self._average.update_parameters(float_network(job.network))
@@ -210,7 +217,10 @@ class Loop:
 
     def _known(self, batch: Batch, epoch: int) -> list[tuple[int, int]]:
         """By what a teacher knows these views again; nothing if they never come again."""
-        return [self._job.views.turn(epoch, number) for number in batch.numbers] if self._views_come_again else []
+        views = self._job.views
+        if isinstance(views, StockBatches) or not self._views_come_again:
+            return []
+        return [views.turn(epoch, number) for number in batch.numbers]
 
     @property
     def _views_come_again(self) -> bool:
@@ -242,7 +252,7 @@ class Loop:
     def _finish_epoch(self, epoch: int, loss: float, began: float) -> None:
         """Validate, keep what is to be kept, and put everything on disk; all processes agree on what follows."""
         state, spec = self._state, self._job.fit
-        kept = self._average.module if self._average else self._job.network
+        kept = self._kept()
         scores, val_loss = None, None
         if self._crew.leads and self._job.validation:
             batch = scored_at_once(self._job.recipe)
@@ -269,6 +279,11 @@ class Loop:
             self._write()
             self._watcher.epoch(epoch, loss, scores)
         self._crew.wait()
+
+    def _kept(self) -> nn.Module:
+        """The network that is scored and kept: the weights' average if there is one, mixed with the first weights."""
+        network: nn.Module = self._average.module if self._average else self._job.network
+        return self._anchor.mixed(network) if self._anchor else network
 
     def _write(self) -> None:
         state = self._state
@@ -298,8 +313,12 @@ class Loop:
             self._job.network.resume()
 
     def _modules(self) -> dict[str, nn.Module]:
-        modules = {"network": self._job.network, "objective": self._job.objective}
-        return modules | {"average": self._average} if self._average else modules
+        modules: dict[str, nn.Module] = {"network": self._job.network, "objective": self._job.objective}
+        if self._average:
+            modules["average"] = self._average
+        if self._anchor:
+            modules["anchor"] = self._anchor.network
+        return modules
 
     def _waited_long_enough(self) -> bool:
         patience = self._job.fit.stop_after
@@ -318,6 +337,13 @@ class Loop:
             f"training stopped: the loss is {own} in epoch {epoch}, batch {step} ({names}, ...); "
             f"lower fit.learning_rate (now {self._job.fit.learning_rate}) or set fit.clip_norm = 1.0"
         )
+
+
+def _batches(
+    views: TrainingViews | StockBatches, spec: FitSpec, crew: Crew
+) -> tuple[DataLoader[Batch] | StockBatches, Shuffle | StockBatches]:
+    """What the loop runs over, and what has to be told of each epoch."""
+    return (views, views) if isinstance(views, StockBatches) else make_batches(views, spec, crew)
 
 
 def _average(network: nn.Module, decay: float) -> AveragedModel | None:

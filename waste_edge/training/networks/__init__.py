@@ -1,4 +1,7 @@
-"""The networks. Those for pictures take float (B, 3, H, W) in [-1, 1) and give logits (B, C) and features (B, F)."""
+"""Networks, built from a recipe.
+
+Those for pictures take float (B, 3, H, W) in [-1, 1) and give logits (B, C) and features (B, F).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from torch import nn
 
 from waste_edge.training.networks.cnn import Cnn4
 from waste_edge.training.networks.counting import count_macs, count_parameters, feature_count
+from waste_edge.training.networks.efficientnet import EfficientNetLite
 from waste_edge.training.networks.layers import SameConv2d, normalize, pool
 from waste_edge.training.networks.mobilenet import MobileNetV1, MobileNetV2
 from waste_edge.training.networks.weights import load_initial_weights
@@ -15,6 +19,7 @@ from waste_edge.training.recipe import ModelSpec
 
 __all__ = [
     "Cnn4",
+    "EfficientNetLite",
     "MobileNetV1",
     "MobileNetV2",
     "SameConv2d",
@@ -35,6 +40,8 @@ def build_network(spec: ModelSpec, classes: int) -> nn.Module:
         from waste_edge.training.networks.backbones import Backbone
 
         return Backbone(classes, spec)
+    if spec.architecture.startswith("efficientnet"):
+        return EfficientNetLite(classes, spec)
     return {"mobilenet_v1": MobileNetV1, "mobilenet_v2": MobileNetV2, "cnn4": Cnn4}[spec.architecture](classes, spec)
 
 

@@ -19,7 +19,7 @@ from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.training.recipe.composites import CascadeSpec, ProbeSpec, TreeSpec, WeightedFusionSpec
 from waste_edge.training.recipe.fitting import DistillSpec, FitSpec, QuantizeAwareSpec
 from waste_edge.training.recipe.models import FusionSpec, ModelSpec, TextSpec
-from waste_edge.training.recipe.views import AugmentSpec, BackgroundSpec, RenderedSpec, StrangerSpec
+from waste_edge.training.recipe.views import AugmentSpec, BackgroundSpec, RenderedSpec, StockSpec, StrangerSpec
 
 __all__ = [
     "AugmentSpec",
@@ -34,6 +34,7 @@ __all__ = [
     "QuantizeAwareSpec",
     "Recipe",
     "RenderedSpec",
+    "StockSpec",
     "StrangerSpec",
     "TextSpec",
     "TreeSpec",
@@ -64,6 +65,7 @@ class Recipe(Strict, frozen=True):
     rendered: RenderedSpec = msgspec.field(default_factory=RenderedSpec)
     backgrounds: BackgroundSpec = msgspec.field(default_factory=BackgroundSpec)
     strangers: StrangerSpec = msgspec.field(default_factory=StrangerSpec)
+    stock: StockSpec | None = None
     distill: DistillSpec | None = None
     quantize_aware: QuantizeAwareSpec | None = None
 
@@ -71,6 +73,7 @@ class Recipe(Strict, frozen=True):
         self._check_parts()
         self._check_training()
         self._check_views()
+        self._check_stock()
 
     @property
     def kind(self) -> Kind:
@@ -131,8 +134,39 @@ class Recipe(Strict, frozen=True):
                 "quantize_aware.freeze_batch_norm_after and freeze_ranges_after must be less than fit.epochs "
                 f"({fit.epochs if fit else 0}): the last steps train the network as it will be deployed"
             )
-        if qat and fit and fit.ema_decay:
-            raise ValueError("fit.ema_decay and [quantize_aware] exclude each other: the average was not rounded")
+        if qat and fit and (fit.ema_decay or fit.wise_ft < 1.0):
+            raise ValueError(
+                "fit.ema_decay and wise_ft exclude [quantize_aware]: the average of two networks was not rounded"
+            )
+        if qat and fit and fit.linear_probe_views:
+            raise ValueError(
+                "fit.linear_probe_views must be 0 with [quantize_aware], which fine-tunes a run that has its head"
+            )
+        if fit and fit.linear_probe_views and (self.stock is None or (self.model and self.model.hidden)):
+            raise ValueError("fit.linear_probe_views needs [stock], and a head of one layer (no model.hidden)")
+
+    def _check_stock(self) -> None:
+        if self.stock is None:
+            return
+        if self.text or self.input is None:
+            raise ValueError("[stock] is for networks that look at pictures alone; remove it with [text]")
+        others = {
+            "rendered.views_per_label": self.rendered.views_per_label,
+            "backgrounds.share": self.backgrounds.share,
+            "strangers.views": self.strangers.views,
+            "augment.view_sets": self.augment.view_sets,
+        }
+        if given := [key for key, value in others.items() if value]:
+            raise ValueError(f"{given[0]} must be 0 with [stock], which makes its own views")
+        if not self.augment.enabled:
+            raise ValueError("augment.enabled must be true with [stock]: its views are larger than the input")
+        if self.distill and self.distill.method in ("logit_standardization", "dist"):
+            raise ValueError(
+                f"[stock] has views without a label, and distill.method = {self.distill.method!r} no notion of a "
+                "teacher without an opinion; use hinton or features"
+            )
+        if self.fit and self.fit.class_weights:
+            raise ValueError("fit.class_weights must be false with [stock]; stock.balance evens the labels out")
 
     def _check_views(self) -> None:
         if self.text and (self.augment.mixup or self.augment.cutmix):

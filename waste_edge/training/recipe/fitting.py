@@ -28,6 +28,16 @@ class FitSpec(Strict, frozen=True):
             the network computes the same, and one learning rate suits all of its layers. For weights that come from
             TFLite or another format without batch norms.
         freeze_batch_norm: batch norms keep the statistics they start with.
+        linear_probe_views: before the first step, fit the head alone to so many views, by logistic regression on the
+            features that the network starts with (linear probe, then fine-tune: Kumar et al. 2022, arXiv:2202.10054);
+            0: the head starts at random.
+        layer_decay: factor of the learning rate from each stage of the network to the one below it; 1: none.
+        frozen_stages: so many stages, counted from the stem, keep the weights they start with and take no part in the
+            backward pass: half of the time on a CPU, where the lowest stages cost the most; 0: none.
+        l2_sp: pull towards the weights that training starts with, beside the weight decay towards zero and like it in
+            size (L2-SP, Li, Grandvalet and Davoine 2018, arXiv:1802.01483); 0: none.
+        wise_ft: share of the trained weights in those that are kept, the rest are those that training starts with,
+            after the linear probe (WiSE-FT, Wortsman et al. 2022, arXiv:2109.01903); 1: the trained ones.
         precision: `bf16` multiplies in bfloat16 and keeps weights in float32: about twice as fast for full
             convolutions where the processor has it (AVX512-BF16, tensor cores), slower for depthwise ones.
         compile: torch.compile the network; worth it on a GPU, and needs a C++ compiler on a CPU.
@@ -51,6 +61,11 @@ class FitSpec(Strict, frozen=True):
     class_weights: bool = False
     balance_weights: bool = False
     freeze_batch_norm: bool = False
+    linear_probe_views: int = 0
+    layer_decay: float = 1.0
+    frozen_stages: int = 0
+    l2_sp: float = 0.0
+    wise_ft: float = 1.0
     precision: Literal["fp32", "bf16"] = "fp32"
     compile: bool = False
     workers: int = 0
@@ -67,6 +82,10 @@ class FitSpec(Strict, frozen=True):
             raise ValueError(f"fit.label_smoothing must be 0 to 1, got {self.label_smoothing}")
         if not 0.0 <= self.ema_decay < 1.0:
             raise ValueError(f"fit.ema_decay must be 0 to 1, got {self.ema_decay}")
+        if min(self.linear_probe_views, self.l2_sp, self.frozen_stages) < 0:
+            raise ValueError("fit.linear_probe_views, fit.l2_sp and fit.frozen_stages must not be negative")
+        if not 0.0 < self.layer_decay <= 1.0 or not 0.0 < self.wise_ft <= 1.0:
+            raise ValueError("fit.layer_decay and fit.wise_ft must be above 0 and at most 1")
         if self.plateau_epochs < 1 or not 0.0 < self.plateau_factor < 1.0:
             raise ValueError("fit.plateau_epochs must be at least 1 and fit.plateau_factor 0 to 1")
 

@@ -8,7 +8,8 @@ import msgspec
 
 from waste_edge.files.strict import Strict
 
-OWN = ("mobilenet_v1", "mobilenet_v2", "cnn4")  # the networks of this project, made to be deployed
+# The networks of this project, made to be deployed.
+OWN = ("mobilenet_v1", "mobilenet_v2", "efficientnet_lite0", "efficientnet_lite2", "cnn4")
 V1_BLOCKS = (1, 2, 2, 6, 2)  # of MobileNetV1's five stages
 _V1_CHANNELS = (64, 128, 256, 512, 1024)  # of each at width 1
 LIBRARIES = ("torchvision", "timm")
@@ -18,9 +19,10 @@ class ModelSpec(Strict, frozen=True):
     """Which network looks at the picture.
 
     Attributes:
-        architecture: `mobilenet_v1` (the deployable student), `mobilenet_v2`, `cnn4` (the students' four-block
-            network), or a library's own by name: `torchvision:NAME` or `timm:NAME`.
-        width: channel multiplier of this project's networks.
+        architecture: `mobilenet_v1` (the smallest deployable student), `mobilenet_v2`, `efficientnet_lite0` and
+            `efficientnet_lite2`, `cnn4` (the students' four-block network), or a library's own by name:
+            `torchvision:NAME` or `timm:NAME`.
+        width: channel multiplier of this project's networks; EfficientNets have their own.
         blocks: of `mobilenet_v1`: how many blocks of each stage are there, at most all of them (1, 2, 2, 6, 2), 0 for
             none; empty: all. The last stage holds half of the parameters.
         last_channels: of `mobilenet_v1`: how many features the last block gives; 0: as many as its stage has channels.
@@ -92,6 +94,8 @@ class ModelSpec(Strict, frozen=True):
             if self.width != 1.0:
                 raise ValueError("model.width is of this project's networks only; use model.options for a library's")
             return
+        if self.width != 1.0 and self.architecture.startswith("efficientnet"):
+            raise ValueError(f"model.width is not for {self.architecture}, whose name says its width; remove it")
         if self.pretrained == "imagenet" and (self.architecture, self.width) != ("mobilenet_v2", 1.0):
             raise ValueError(
                 "model.pretrained = 'imagenet' is there for mobilenet_v2 of width 1 and for torchvision: and timm: "
@@ -103,7 +107,7 @@ class ModelSpec(Strict, frozen=True):
     @property
     def shape(self) -> str:
         """The network whose weights these are, in words: equal exactly where they fit and mean the same."""
-        words = [self.architecture if self.library else f"{self.architecture} of width {self.width}"]
+        words = [self.architecture if self.width_is_its_own else f"{self.architecture} of width {self.width}"]
         if self.blocks and tuple(self.blocks) != V1_BLOCKS:
             words.append(f"blocks {self.blocks}")
         if self.last_channels:
@@ -115,6 +119,11 @@ class ModelSpec(Strict, frozen=True):
         if self.normalization != "half":
             words.append(f"normalization {self.normalization}")
         return ", ".join(words)
+
+    @property
+    def width_is_its_own(self) -> bool:
+        """Whether its name alone says how wide it is."""
+        return bool(self.library) or self.architecture.startswith("efficientnet")
 
     @property
     def library(self) -> str:

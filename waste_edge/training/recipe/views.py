@@ -97,3 +97,61 @@ class StrangerSpec(Strict, frozen=True):
     def __post_init__(self) -> None:
         if not 0 <= self.views <= 10_000:
             raise ValueError(f"strangers.views must be 0 to 10000, got {self.views}")
+
+
+class StockSpec(Strict, frozen=True):
+    """Views made once, before training, and kept in one file; then cropped, turned and coloured in whole batches.
+
+    They are made by all cores and changed where the network is trained, so that a GPU is not kept waiting. One stock
+    serves every recipe with the same [stock] and split. Instead of `augment`'s chances one by one, each batch gets
+    those of `augment` that a batch can have; `backgrounds`, `rendered` and `strangers` are not looked at.
+
+    Attributes:
+        side_px: of a kept view, a square.
+        whole: views of each photograph as it is: its largest square, at a random place along the longer side.
+        station: views of each photograph's item as a station sees it: cut out, laid on a ground, found by the
+            difference to the empty ground and cropped (`waste_edge.item`), mistakes included. Photographs whose item
+            cannot be cut out credibly have `whole` views in their place.
+        strange: views of each picture of a thing without a label: its whole, or as a station sees it if it can be cut
+            out.
+        drawn: rendered views of things without a label.
+        margin: least and largest margin of the item's crop, as a share of its longer side.
+        plain: share of the crops whose surroundings are painted plain.
+        grounds: label, among those without a meaning to the model, of pictures that also serve as grounds to lay items
+            on; empty: grounds are rendered only.
+        real_grounds: share of the items that are laid on such a picture.
+        surfaces: how many grounds are rendered.
+        per_epoch: how many views an epoch shows; 0: each picture once, in one of its views.
+        strange_share: of an epoch's views that have no label.
+        balance: 0 shows a label as often as it has pictures, 1 all labels alike.
+    """
+
+    side_px: int = 256
+    whole: int = 2
+    station: int = 4
+    strange: int = 2
+    drawn: int = 300
+    margin: tuple[float, float] = (0.05, 0.3)
+    plain: float = 0.3
+    grounds: str = "ground"
+    real_grounds: float = 0.5
+    surfaces: int = 300
+    per_epoch: int = 0
+    strange_share: float = 0.2
+    balance: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 32 <= self.side_px <= 1024:
+            raise ValueError(f"stock.side_px must be 32 to 1024, got {self.side_px}")
+        if self.whole < 1 or min(self.station, self.strange, self.drawn, self.per_epoch) < 0 or self.surfaces < 1:
+            raise ValueError(
+                "stock.whole and stock.surfaces must be at least 1, station, strange, drawn and per_epoch not negative"
+            )
+        if not 0.0 <= self.margin[0] <= self.margin[1] <= 1.0:
+            raise ValueError(f"stock.margin must be two shares from 0 to 1, the least first, got {self.margin}")
+        for key in ("plain", "real_grounds", "balance"):
+            if not 0.0 <= getattr(self, key) <= 1.0:
+                raise ValueError(f"stock.{key} must be 0 to 1, got {getattr(self, key)}")
+        if not 0.0 <= self.strange_share < 1.0:
+            raise ValueError(f"stock.strange_share must be 0 or more and less than 1, got {self.strange_share}")

@@ -1,0 +1,193 @@
+"""Other sources' pictures in an export: what scores learn from, what temperature and thresholds are fitted on.
+
+What may teach is divided as training divides it, and its held-out groups taught no weight. What may not teach chooses
+among scores and sets `min_confidence`: it says how the finished network does elsewhere, and never becomes a part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from waste_edge.bundle.manifest import Calibration, DomainCalibration
+from waste_edge.dataset import Domains, Photo, open_domains
+from waste_edge.errors import DataError
+from waste_edge.evaluation.evaluate import Outputs, rejected_by, truth_of
+from waste_edge.metrics.classification import expected_calibration_error, fit_temperature, softmax
+from waste_edge.training.runs import RunInfo
+
+Use = Literal["temperature", "min_confidence"]
+Ask = Callable[[Sequence[Photo]], Outputs]
+HIGHEST_CONFIDENCE = 0.9999  # a threshold must stay below 1
+
+
+@dataclass(frozen=True)
+class ExportDomains:
+    """The rows of `--calibration-domains`, by what they are for.
+
+    Attributes:
+        teaching: those that may teach, without the groups held out: scores in feature space learn from them.
+        held_out: the groups held out of these, which taught nothing: the temperature is fitted on the known ones.
+        measuring: all others: they choose among scores, and `min_confidence`.
+        everything: the whole file.
+    """
+
+    everything: Domains
+    teaching: Domains
+    held_out: Domains
+    measuring: Domains
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Pictures with one network's answers to them.
+
+    Attributes:
+        outputs: N answers.
+        truth: (N,) label indices; of the unknown, indices into `kinds`.
+        source: (N,) which source each is of.
+        kinds: what the unknown ones are; empty for the known.
+    """
+
+    outputs: Outputs
+    truth: NDArray[np.int64]
+    source: NDArray[np.str_]
+    kinds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class DomainAnswers:
+    """The rows of an export's domains with answers; None where there is no such row."""
+
+    teaching: Rows | None
+    teaching_unknown: Rows | None
+    held_out: Rows | None
+    held_out_unknown: Rows | None
+    measuring: Rows | None
+    measuring_unknown: Rows | None
+
+
+def open_export_domains(path: Path, info: RunInfo) -> ExportDomains:
+    """The domains file divided for a run.
+
+    Raises:
+        DataError: see `open_domains`; or nothing of it is a label of the run.
+    """
+    domains = open_domains(path)
+    if not domains.named(info.labels, info.recipe.labels).rows:
+        raise DataError(f"{path}: none of its labels is one of the run's ({', '.join(info.labels)})")
+    left_out = [source for source in info.left_out if source in domains.sources]
+    may_teach = domains.teaching(leave_out=left_out)
+    teaching, held_out = may_teach.divided(info.recipe.split)
+    return ExportDomains(domains, teaching, held_out, domains.apart_from(may_teach))
+
+
+def ask_domains(domains: ExportDomains, info: RunInfo, ask: Ask) -> DomainAnswers:
+    """A network's answers to all of them."""
+
+    def known(rows: Domains) -> Rows | None:
+        return _answered(rows.named(info.labels, info.recipe.labels), tuple(info.labels), ask)
+
+    def unknown(rows: Domains) -> Rows | None:
+        strange = rows.strange(info.labels, info.recipe.labels)
+        return _answered(strange, tuple(sorted({row.photo.label for row in strange.rows})), ask, kinds=True)
+
+    return DomainAnswers(
+        teaching=known(domains.teaching),
+        teaching_unknown=unknown(domains.teaching),
+        held_out=known(domains.held_out),
+        held_out_unknown=unknown(domains.held_out),
+        measuring=known(domains.measuring),
+        measuring_unknown=unknown(domains.measuring),
+    )
+
+
+def _answered(rows: Domains, labels: tuple[str, ...], ask: Ask, kinds: bool = False) -> Rows | None:
+    if not rows.rows:
+        return None
+    source = np.array([row.source for row in rows.rows])
+    return Rows(ask(rows.photos), truth_of(rows.photos, labels), source, labels if kinds else ())
+
+
+def mixed_weights(home: int, elsewhere: Rows | None) -> NDArray[np.float64]:
+    """What each picture counts if every domain is to count alike: first `home` pictures, then those elsewhere."""
+    weights = [np.full(home, 1 / home)]
+    if elsewhere is not None:
+        _, own, counts = np.unique(elsewhere.source, return_inverse=True, return_counts=True)
+        weights.append(1 / counts[own])
+    return np.concatenate(weights)
+
+
+def mixed_temperature(home: Outputs, truth: NDArray[np.int64], elsewhere: Rows | None) -> float:
+    """The temperature fitted on validation pictures and held-out ones of other sources, each domain of equal weight."""
+    logits = home.logits if elsewhere is None else np.concatenate([home.logits, elsewhere.outputs.logits])
+    truths = truth if elsewhere is None else np.concatenate([truth, elsewhere.truth])
+    return fit_temperature(logits, truths, mixed_weights(len(truth), elsewhere))
+
+
+def mixed_threshold(home: NDArray[np.float64], elsewhere: NDArray[np.float64], rows: Rows, keep: float) -> float:
+    """The known score that the share `keep` of the known reaches, each domain of equal weight."""
+    scores = np.concatenate([home, elsewhere])
+    order = np.argsort(scores, kind="stable")
+    weights = mixed_weights(len(home), rows)[order]
+    below = np.cumsum(weights) - weights  # the weight that a threshold at each score leaves out
+    return float(scores[order][np.flatnonzero(below <= (1 - keep) * weights.sum() + 1e-9)[-1]])
+
+
+def choose_confidence(
+    rows: Rows, known: NDArray[np.float64], calibration: Calibration, sorted_wrong: float
+) -> float | None:
+    """The least confidence at which at most the share `sorted_wrong` of what is sorted is named wrongly.
+
+    Every source counts alike. None where even the surest answers are wrong more often.
+
+    Args:
+        rows: known items elsewhere.
+        known: (N,) their known scores; what the calibration's threshold of these keeps out is not sorted.
+        calibration: with its temperature and threshold; its confidence is not looked at.
+    """
+    probabilities = softmax(rows.outputs.logits, calibration.temperature)
+    confidence, wrong = probabilities.max(axis=1), probabilities.argmax(axis=1) != rows.truth
+    _, own, counts = np.unique(rows.source, return_inverse=True, return_counts=True)
+    weights = np.where(known >= calibration.min_known_score, 1 / counts[own], 0.0)
+    order = np.argsort(-confidence, kind="stable")
+    kept, missed = np.cumsum(weights[order]), np.cumsum((weights * wrong)[order])
+    sorted_share = np.divide(missed, kept, out=np.ones_like(kept), where=kept > 0)
+    allowed = np.flatnonzero((sorted_share <= sorted_wrong) & (kept > 0))
+    if not len(allowed):
+        return None
+    found = float(confidence[order][allowed[-1]])  # rounded down, since it is itself sorted
+    return min(HIGHEST_CONFIDENCE, float(np.floor(found * 1e4) / 1e4))
+
+
+def by_source(rows: Rows, known: NDArray[np.float64], calibration: Calibration, use: Use) -> list[DomainCalibration]:
+    """How sure a bundle is on each source, and how rightly.
+
+    Args:
+        known: (N,) the rows' known scores.
+        use: what the rows were looked at for.
+    """
+    found = []
+    rejected = rejected_by(calibration, rows.outputs.logits, known)
+    probabilities = softmax(rows.outputs.logits, calibration.temperature)
+    right = probabilities.argmax(axis=1) == rows.truth
+    for source in np.unique(rows.source):
+        own = rows.source == source
+        sorted_ = own & ~rejected
+        found.append(
+            DomainCalibration(
+                source=str(source),
+                use=use,
+                pictures=int(own.sum()),
+                accuracy=float(right[own].mean()),
+                ece=expected_calibration_error(probabilities[own], rows.truth[own]),
+                kept_out=float(rejected[own].mean()),
+                wrong=float((~right)[sorted_].mean()) if sorted_.any() else None,
+            )
+        )
+    return found

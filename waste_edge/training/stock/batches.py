@@ -1,0 +1,123 @@
+"""What the loop runs over where a stock is trained on: every epoch other views, changed anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from waste_edge.imaging.preprocess import InputSpec
+from waste_edge.training.input_pipeline.inputs import nothing
+from waste_edge.training.input_pipeline.views import Batch
+from waste_edge.training.recipe import AugmentSpec, StockSpec
+from waste_edge.training.seeding import mixed_seed
+from waste_edge.training.stock.changes import Changes
+from waste_edge.training.stock.store import Stock
+
+_ROOM = 0.4  # share of a GPU's memory that the views may take; else they stay on disk
+
+
+class StockBatches:
+    """Batches of an epoch; the same epoch gives the same ones, on the same kind of device.
+
+    Each view of an epoch is one of a subject's, at random: photographs and things without a label in the shares that
+    the recipe says, so that a picture with many views does not weigh more.
+    """
+
+    sets = 0  # views do not come again
+
+    def __init__(
+        self,
+        stock: Stock,
+        spec: StockSpec,
+        augment: AugmentSpec,
+        target: InputSpec,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+        shard: tuple[int, int] = (0, 1),
+    ) -> None:
+        """See the recipe; `shard` is this process's number among so many, which divide each epoch."""
+        self._index, self._spec, self._augment, self._target = stock.index, spec, augment, target
+        self._batch_size, self._seed, self._device, self._shard = batch_size, seed, device, shard
+        self._views = _on_device(stock.views, device)
+        self._labels = np.array(stock.index.labels)
+        self._first = np.array(stock.index.first)
+        self._known, self._strange = np.flatnonzero(self._labels >= 0), np.flatnonzero(self._labels < 0)
+        share = spec.strange_share if len(self._strange) else 0.0
+        total = spec.per_epoch or round(len(self._known) / (1 - share))
+        self._counts = (total - round(total * share), round(total * share))
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """From 1; 0 is for what comes before the first."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        """Steps of an epoch: whole batches only, but one at least."""
+        return max(1, sum(self._counts) // self._shard[1] // self._batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        rng = np.random.default_rng(mixed_seed(self._seed, self._epoch, 7))
+        subjects = self._drawn(rng)
+        numbers = self._first[subjects] + rng.integers(self._first[subjects + 1] - self._first[subjects])
+        rank, size = self._shard
+        generator = torch.Generator(self._device).manual_seed(mixed_seed(self._seed, self._epoch, 8, rank))
+        change = Changes(self._augment, self._target.height_px, self._target.width_px, generator)
+        own = slice(rank, None, size)
+        subjects, numbers = subjects[own], numbers[own]
+        for step in range(len(self)):
+            part = slice(step * self._batch_size, (step + 1) * self._batch_size)
+            truth = torch.from_numpy(self._labels[subjects[part]])
+            pixels = change(self._read(numbers[part]))
+            rows = nothing(len(truth))
+            yield Batch(pixels, rows, rows, truth, [int(one) for one in subjects[part]])
+
+    def name(self, subject: int) -> str:
+        """What to call what a view was made of."""
+        return self._index.names[subject]
+
+    def subjects(self) -> int:
+        """Of how many pictures, drawn ones among them, there are views."""
+        return len(self._labels)
+
+    def _drawn(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """The epoch's subjects, shuffled."""
+        labels = self._labels[self._known]
+        counts = np.bincount(labels)[labels]
+        known = _weighted(self._known, counts.astype(np.float64) ** -self._spec.balance, self._counts[0], rng)
+        strange = _weighted(self._strange, np.ones(len(self._strange)), self._counts[1], rng)
+        return rng.permutation(np.concatenate([known, strange]))
+
+    def _read(self, numbers: NDArray[np.int64]) -> Tensor:
+        if isinstance(self._views, Tensor):
+            return self._views[torch.from_numpy(numbers).to(self._device)]
+        return torch.from_numpy(self._views[np.sort(numbers)][np.argsort(np.argsort(numbers))])
+
+
+def _weighted(
+    subjects: NDArray[np.int64], weights: NDArray[np.float64], count: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """So many subjects by weight, each about as often as its share: whole times first, the rest by chance."""
+    if not count:
+        return subjects[:0]
+    wanted = weights / weights.sum() * count
+    times = np.floor(wanted).astype(np.int64)
+    rest = wanted - times
+    left = count - int(times.sum())
+    if left:
+        times[rng.choice(len(subjects), left, replace=False, p=rest / rest.sum())] += 1
+    return np.repeat(subjects, times)
+
+
+def _on_device(views: NDArray[np.uint8], device: torch.device) -> Tensor | NDArray[np.uint8]:
+    """The views in a GPU's memory if they fit; else the array, which reads from disk."""
+    if device.type != "cuda" or views.nbytes > _ROOM * torch.cuda.get_device_properties(device).total_memory:
+        return views
+    held = torch.empty(views.shape, dtype=torch.uint8, device=device)
+    for start in range(0, len(views), 1024):
+        held[start : start + 1024] = torch.from_numpy(views[start : start + 1024].copy()).to(device)
+    return held
