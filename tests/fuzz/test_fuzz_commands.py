@@ -42,9 +42,10 @@ def ask(words: list[str], folder: Path) -> tuple[int, str, float]:
                 break
             if time.monotonic() - started > LONGEST_S:
                 child.kill()
+                child.wait()
                 pytest.fail(f"hangs: {words}")
             time.sleep(0.01)
-    child.returncode = os.waitstatus_to_exitcode(status)
+    child.returncode = os.waitstatus_to_exitcode(status)  # so that Popen does not wait for it again
     TALLY.inputs += 1
     TALLY.refused += child.returncode == 2
     return child.returncode, (folder / "err").read_text(encoding="utf-8", errors="replace"), used.ru_maxrss / 1024
