@@ -33,7 +33,7 @@ class FitSpec(Strict, frozen=True):
             0: the head starts at random.
         layer_decay: factor of the learning rate from each stage of the network to the one below it; 1: none.
         frozen_stages: so many stages, counted from the stem, keep the weights they start with and take no part in the
-            backward pass: half of the time on a CPU, where the lowest stages cost the most; 0: none.
+            backward pass, where the lowest cost the most, since their pictures are the largest; 0: none.
         l2_sp: pull towards the weights that training starts with, beside the weight decay towards zero and like it in
             size (L2-SP, Li, Grandvalet and Davoine 2018, arXiv:1802.01483); 0: none.
         wise_ft: share of the trained weights in those that are kept, the rest are those that training starts with,
