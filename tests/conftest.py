@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +32,7 @@ from waste_edge.bundle.manifest import (
 )
 from waste_edge.dataset import SplitSpec, open_dataset
 from waste_edge.engines.engine import Output, load_engine
+from waste_edge.engines.trial import known_good
 from waste_edge.files.atomic import sha256_of
 from waste_edge.files.resources import BUNDLES, DEFAULT_BUNDLE
 from waste_edge.files.strict import to_json
@@ -54,12 +56,25 @@ class Outcome(NamedTuple):
     stderr: str
 
 
-@pytest.fixture(scope="session", autouse=True)
-def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What a station remembers of this machine goes to a folder of the tests'."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What the tests' verbs and stations keep is kept apart from what the user of this machine does."""
+    for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME"):
+        os.environ[name] = str(tmp_path_factory.mktemp(name.lower()))
+
+
+@pytest.fixture(autouse=True)
+def all_known_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bundles made by a test are known good, so that not each costs a process; `trials` takes that back."""
+    monkeypatch.setattr(known_good, "is_known_good", lambda bundle, artifacts: True)
+
+
+@pytest.fixture
+def trials(all_known_good: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Networks are tried in a child first, and nothing is known good but what ships; the file that keeps what is."""
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "waste-edge" / "known-good.json"
 
 
 @pytest.fixture

@@ -279,7 +279,8 @@ def test_a_wrong_camera_id_is_not_waited_for(run):
     outcome = run("--camera", "front")
     assert outcome.exit_code == 2
     assert outcome.stderr == (
-        "waste-edge: --camera front: expected auto, picamera:0, an index such as 0, /dev/video0, or synthetic\n"
+        "waste-edge: --camera front: expected auto, picamera:0, an index such as 0, /dev/video0, "
+        "/dev/v4l/by-id/NAME, or synthetic\n"
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from waste_edge.cli.common import DataOption, JsonOption, console, opened_bundle, progress_bar
+from waste_edge.cli.common import DataOption, JsonOption, console, opened_bundle, progress_bar, say_json
 from waste_edge.cli.output.report import (
     ElsewhereOption,
     UnknownOption,
@@ -62,6 +62,22 @@ def command(
         Path | None, typer.Option("--markdown", metavar="FILE", help="With --robustness: write the tables as Markdown.")
     ] = None,
     plot: PlotOption = None,
+    through_the_station: Annotated[
+        bool,
+        typer.Option(
+            "--through-the-station",
+            help="Lay the pictures' items on grounds, and show the bundle what a station would see of them.",
+        ),
+    ] = False,
+    grounds: Annotated[
+        Path | None,
+        typer.Option(
+            "--grounds",
+            metavar="DIR",
+            help="With --through-the-station: pictures of bare surfaces; rendered ones that training never shows if "
+            "not given.",
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Score a model on labelled pictures: accuracy with a 95 % interval, per-class
@@ -84,7 +100,13 @@ def command(
     more, three strengths each, and their items put on other grounds; the output
     says what each costs. compare --robustness does so with several models.
 
+    With --through-the-station the pictures' items are cut out and laid somewhere on
+    a ground, under a camera that may have stepped its exposure; a bundle is shown
+    what a station's loop would show it: the item's crop, or the whole view if it
+    was trained on whole pictures. rehearse does so with films and decisions.
+
     Example: [bold]waste-edge evaluate small --data photos --split all[/]
+    Example: [bold]waste-edge evaluate small --data photos --through-the-station[/]
     Example: [bold]waste-edge evaluate small --data photos --unknown rendered --elsewhere[/]
     """
     from waste_edge.files.strict import to_json
@@ -95,17 +117,25 @@ def command(
     check_robustness(robustness, {"--report": report, "--unknown": unknown, "--elsewhere": elsewhere}, markdown, plot)
     if markdown is not None and not robustness:
         raise UserError(f"--markdown {markdown}: is of --robustness; add that, or write a page with --report")
+    if through_the_station:
+        others = {"--report": report, "--unknown": unknown, "--elsewhere": elsewhere, "--robustness": robustness}
+        if given := [name for name, value in others.items() if value]:
+            raise UserError(f"--through-the-station: goes without {', '.join(given)}; leave one of them out")
+    elif grounds is not None:
+        raise UserError(f"--grounds {grounds}: is of --through-the-station; add that")
     if robustness:
         tell(_robustness(f"{model}:{artifact}" if artifact else model, data, split), markdown, plot, json)
         return
-    if report is not None or unknown is not None or elsewhere:
+    if through_the_station:
+        result = _through_the_station(model, data, split, artifact, grounds)
+    elif report is not None or unknown is not None or elsewhere:
         result = _with_report(f"{model}:{artifact}" if artifact else model, data, split, report, unknown, elsewhere)
     elif is_run(model):
         result = _of_run(run, data, split)
     else:
         result = _of_bundle(model, data, artifact, split)
     if json:
-        typer.echo(to_json(result), nl=False)
+        say_json(to_json(result))
     else:
         _print(result)
 
@@ -121,6 +151,18 @@ def _of_run(run: Path, data: Path, split: SplitChoice) -> Evaluation:
     with progress_bar("scoring") as progress:
         scores, protocol = evaluate_run(run, data, split, progress)
     return Evaluation(model=str(run), artifact=None, engine="torch", protocol=protocol, scores=scores)
+
+
+def _through_the_station(
+    given: str, data: Path, split: SplitChoice, artifact: ArtifactChoice | None, grounds: Path | None
+) -> Evaluation:
+    if is_run(given):
+        raise UserError(f"{given}: is a training run, and a station runs bundles; export it first")
+    from waste_edge.evaluation.grounds import grounds_of
+    from waste_edge.evaluation.station_view import evaluate_through_the_station
+
+    with opened_bundle(given) as bundle, progress_bar("scoring") as progress:
+        return evaluate_through_the_station(bundle, data, grounds_of(grounds), artifact, split, progress)
 
 
 def _of_bundle(given: str, data: Path, artifact: ArtifactChoice | None, split: SplitChoice) -> Evaluation:

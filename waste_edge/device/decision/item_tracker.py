@@ -158,6 +158,12 @@ class PassingItems:
         """See `Items.remember`."""
         return self.presence.remember()
 
+    def learn_anew(self) -> None:
+        """Another camera looks: nothing that is known of the scene holds."""
+        self._health.learn_anew()
+        self.presence.learn_anew()
+        self._visit = None
+
     def see(self, frame: Frame, spare: bool = False) -> Observation:
         """See `Items.see`. A decision needs MIN_FRAMES settled frames in a row that span MIN_SECONDS.
 
