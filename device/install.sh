@@ -11,9 +11,12 @@
 # and the unit, then `waste-edge doctor`. Exit code 0: the service runs. 1: a step failed. 2: something you can mend.
 set -eu
 umask 022
+# Python imports nothing from the folder that this is started in (-P), nor from where a user's settings point.
+unset PYTHONPATH PYTHONHOME PYTHONSTARTUP
+export PYTHONSAFEPATH=1
 
 home=${WASTE_EDGE_HOME:-/opt/waste-edge} # a test's own
-wheels='' config='' dry='' work=/tmp/waste-edge-install
+wheels='' config='' dry='' made='' work=/tmp/waste-edge-install # the dry run's; else a folder of our own
 
 main() {
     read_arguments "$@"
@@ -60,9 +63,9 @@ look_around() {
     [ -n "$dry" ] || [ "$(id -u)" = 0 ] || mend "needs root: sudo $0 (--dry-run does not)"
     command -v systemctl >/dev/null || mend "systemctl: not on this machine; a station runs under systemd"
     command -v python3 >/dev/null || mend "python3: not on this machine; sudo apt-get install python3"
-    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    python3 -P -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
         mend "$(python3 --version): too old; Raspberry Pi OS Bookworm or later has what is needed"
-    python3 -c 'import sys; sys.exit(sys.maxsize < 2**32)' ||
+    python3 -P -c 'import sys; sys.exit(sys.maxsize < 2**32)' ||
         mend "this is a 32-bit system, for which there are no engines; flash Raspberry Pi OS Lite (64-bit)"
 }
 
@@ -91,9 +94,12 @@ install_program() {
     online=''
     if [ -z "$wheels" ]; then
         online=--online
-        [ -n "$dry" ] || work=$(mktemp -d)
+        if [ -z "$dry" ]; then
+            made=$(mktemp -d)
+            work=$made
+        fi
         wheels=$work/wheels
-        do_ python3 -m venv "$work/builder" || fail "python3 -m venv failed"
+        do_ python3 -P -m venv "$work/builder" || fail "python3 -m venv failed"
         do_ "$work/builder/bin/pip" wheel --quiet --no-deps --wheel-dir "$wheels" "$checkout" ||
             fail "the checkout's wheel could not be built; see above"
     fi
@@ -101,7 +107,7 @@ install_program() {
     if [ -x "$program" ] && [ -f /etc/systemd/system/waste-edge.service ]; then
         do_ "$program" service update --wheels "$wheels" $online || fail "the update failed; see above"
     else
-        do_ env PYTHONPATH="$source" PYTHONDONTWRITEBYTECODE=1 python3 -m waste_edge.device.service.environments \
+        do_ env PYTHONPATH="$source" PYTHONDONTWRITEBYTECODE=1 python3 -P -m waste_edge.device.service.environments \
             --home "$home" --wheels "$wheels" $online || fail "the environment could not be made; see above"
     fi
 }
@@ -126,5 +132,5 @@ do_() {
     [ -n "$dry" ] || "$@"
 }
 
-trap '[ -n "$dry" ] || rm -rf "$work"' EXIT
+trap '[ -z "$made" ] || rm -rf "$made"' EXIT
 main "$@"

@@ -88,7 +88,7 @@ def test_labels_are_mapped_and_held_against_a_models(folder: Path) -> None:
         ("path,label\na\\000.png,a\n", "no such picture; .* with forward slashes"),
         ("path,label\n" + "x" * 5000 + ".png,a\n", "no such picture"),
         ("path,label\n/etc/passwd,a\n", "line 2: /etc/passwd: expected a path relative to"),
-        ("path,label\na/\0.png,a\n", "a path with control characters|not a readable CSV"),
+        ("path,label\na/\0.png,a\n", "a name with control characters|not a readable CSV"),
         ("path,label\na/000.png,a\n./a/000.png,b\n", "a/000.png stands in two rows"),
         ("path,label\na/000.png,a\na/001.png,a\n", r"only one label \(a\); a classifier needs at least two"),
         ("path,label\na/000.png,Glass\na/001.png,glass\n", "label Glass and glass differ in case only"),

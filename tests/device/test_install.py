@@ -127,3 +127,28 @@ def test_the_first_boot_installs_from_the_card(tmp_path, config):
     copy.write_text(text.replace("card=/boot/firmware/waste-edge", f"card={card}"))
     expected = f"--wheels {card}/wheels" + (f" --config {card}/station.toml" if config else "")
     assert said(copy).stdout == expected + "\n"
+
+
+def test_python_imports_nothing_from_the_folder_it_is_started_in():
+    """Each start of Python before there is an environment: with -P, and no settings of a user's."""
+    text = INSTALL.read_text()
+    started = [line for line in text.splitlines() if "python3 -" in line and not line.lstrip().startswith("#")]
+    assert len(started) == 5
+    assert all("python3 -P" in line or "python3 --version" in line for line in started)
+    assert "unset PYTHONPATH PYTHONHOME" in text
+
+
+@needs_systemctl
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_its_end_removes_only_what_it_made(tmp_path, wheels):
+    """With --wheels it makes no folder; one of the name that the dry run prints may be anybody's."""
+    other = Path("/tmp/waste-edge-install")
+    there = other.exists()
+    other.mkdir(exist_ok=True)
+    (other / "mine").touch()
+    done = said(INSTALL, "--wheels", tmp_path, "--config", "/no/such")
+    assert done.returncode == 2
+    assert (other / "mine").exists()
+    (other / "mine").unlink()
+    if not there:
+        other.rmdir()

@@ -370,10 +370,11 @@ def test_to_end_goes_before_to_reload(make_loop):
     assert make_loop(picture(), stop=stop, stills=True, reload=lambda: "a better one").run().ended == "SIGTERM"
 
 
-def test_a_hangup_asks_to_reload_where_there_is_something_to_read():
+def test_a_hangup_asks_to_reload_where_there_is_something_to_read_and_else_to_end():
     before = signal.getsignal(signal.SIGHUP)
     with stopped_by_signals() as stop:
-        assert signal.getsignal(signal.SIGHUP) == before, "without a configuration it acts as ever"
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert (stop.reload, stop.reason) == (False, "SIGHUP"), "without a configuration a closed terminal ends it"
     with stopped_by_signals(reloads=True) as stop:
         os.kill(os.getpid(), signal.SIGHUP)
         assert (stop.reload, stop.reason) == (True, "")

@@ -69,12 +69,12 @@ class Station:
         self.folder = folder
         self.state = state or folder / "state"
         self.config = folder / "station.toml"
-        self._word = folder / "word"
+        self._word = folder / "film" / "word"  # apart: the capture process sees no new files beside the state
         self._tables, self._bundle = tables, bundle
         self._process: subprocess.Popen[str] | None = None
         self._readers: list[threading.Thread] = []
         self.said: list[Said] = []
-        folder.mkdir(exist_ok=True, parents=True)
+        self._word.parent.mkdir(exist_ok=True, parents=True)
         self.configure()
         self.film("empty")
 

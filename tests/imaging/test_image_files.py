@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 from PIL import Image
 
 from waste_edge.errors import PictureError
-from waste_edge.imaging.image_files import find_pictures, read_picture
+from waste_edge.imaging import image_files
+from waste_edge.imaging.image_files import find_pictures, look_for_pictures, read_picture
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 4, 3), dtype=np.uint8)
 ORIENTATION_TAG = 0x0112
@@ -51,7 +53,8 @@ def test_lossless_formats_keep_every_pixel(tmp_path: Path, suffix: str) -> None:
         pytest.param(png_header(8_001, 8_000), "64 megapixels", id="a little above 64 MP"),
         pytest.param(png_header(20_000, 20_000), "64 megapixels", id="400 MP"),
         pytest.param(bmp_header(30_000, 30_000), "64 megapixels", id="BMP of 900 MP"),
-        pytest.param(png_header(8_000, 8_000), "damaged", id="64 MP is allowed, no pixels are not"),
+        pytest.param(png_header(8_000, 8_000), "takes 244 MiB to decode", id="64 MP in RGB are more than a board has"),
+        pytest.param(png_header(7_000, 7_000), "damaged", id="49 MP are allowed, no pixels are not"),
     ],
 )
 def test_what_is_not_a_picture_is_refused_in_one_line(tmp_path: Path, content: bytes, message: str) -> None:
@@ -187,3 +190,98 @@ def test_a_link_back_up_is_walked_once(tmp_path):
     (tmp_path / "linked").symlink_to("sub")
     names = [path.relative_to(tmp_path).as_posix() for path in find_pictures(tmp_path)]
     assert names == ["linked/a.png", "sub/a.png"]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("compression", [None, "tiff_deflate"])
+@pytest.mark.parametrize("mode", ["L", "I;16"])
+def test_grey_tiffs_and_pngs_are_turned_too(
+    tmp_path: Path, mode: str, compression: str | None, orientation: int
+) -> None:
+    grey = Image.fromarray(PIXELS[:, :, 0] if mode == "L" else PIXELS[:, :, 0].astype(np.uint16) * 257)
+    exif = Image.Exif()
+    exif[ORIENTATION_TAG] = orientation
+    (tmp_path / "a.tif").write_bytes(
+        encoded("TIFF", grey, exif=exif, **({"compression": compression} if compression else {}))
+    )
+    (tmp_path / "a.png").write_bytes(encoded("PNG", grey, exif=exif))
+    (tmp_path / "rgb.png").write_bytes(encoded("PNG", Image.fromarray(np.repeat(PIXELS[:, :, :1], 3, 2)), exif=exif))
+    upright = read_picture(tmp_path / "rgb.png")
+    assert np.array_equal(read_picture(tmp_path / "a.tif"), upright)
+    assert np.array_equal(read_picture(tmp_path / "a.png"), upright)
+
+
+def test_a_pipe_or_device_named_like_a_picture_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.jpg")
+    (tmp_path / "b.jpg").symlink_to("/dev/zero")
+    for name, what in (("a.jpg", "is a pipe"), ("b.jpg", "is a device")):
+        with pytest.raises(PictureError, match=what):
+            read_picture(tmp_path / name)
+
+
+def test_a_file_of_another_format_is_not_run_through_another_decoder(tmp_path: Path) -> None:
+    """Pillow hands EPS to Ghostscript: a picture's name must not start a program."""
+    (tmp_path / "a.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
+    with pytest.raises(PictureError, match="format that is not read"):
+        read_picture(tmp_path / "a.jpg")
+
+
+def test_a_panorama_is_averaged_down(tmp_path: Path) -> None:
+    Image.new("RGB", (16_385, 40), (90, 120, 60)).save(tmp_path / "a.png")
+    pixels = read_picture(tmp_path / "a.png")
+    assert pixels.shape == (20, 8_193, 3)
+    assert (pixels == (90, 120, 60)).all()
+
+
+def test_a_large_picture_is_averaged_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_files, "MAX_KEPT_MEGAPIXELS", 0.001)
+    monkeypatch.setattr(image_files, "_BAND_PIXELS", 200)
+    levels = np.random.default_rng(1).integers(0, 256, (61, 50, 3), dtype=np.uint8)
+    (tmp_path / "a.png").write_bytes(encoded("PNG", Image.fromarray(levels)))
+    assert np.array_equal(read_picture(tmp_path / "a.png"), np.asarray(Image.fromarray(levels).reduce(2)))
+
+
+def test_a_large_jpeg_is_decoded_smaller(tmp_path: Path) -> None:
+    shown = np.zeros((4_400, 4_400, 3), np.uint8)
+    shown[:2_200, :2_200] = (200, 40, 40)
+    Image.fromarray(shown).save(tmp_path / "a.jpg", quality=90)
+    pixels = read_picture(tmp_path / "a.jpg")
+    assert pixels.shape == (2_200, 2_200, 3)
+    assert np.abs(pixels[500, 500].astype(int) - (200, 40, 40)).max() < 12
+    assert pixels[1_800, 1_800].max() < 12
+
+
+@pytest.mark.parametrize("size_px", [(7_999, 7_999)])
+@pytest.mark.parametrize(("mode", "name"), [("RGBA", "a.png"), ("RGB", "a.webp")])
+def test_what_takes_more_memory_than_a_board_has_is_refused(
+    tmp_path: Path, mode: str, name: str, size_px: tuple[int, int]
+) -> None:
+    Image.new(mode, size_px).save(tmp_path / name, **({"lossless": True} if name.endswith("webp") else {}))
+    with pytest.raises(PictureError, match="to decode, at most 192 are spent; make it smaller, or save it as JPEG"):
+        read_picture(tmp_path / name)
+
+
+def test_libtiff_keeps_its_words_to_itself(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    content = bytearray(encoded("TIFF", Image.effect_noise((160, 120), 80).convert("RGB"), compression="tiff_deflate"))
+    content[40] ^= 255
+    (tmp_path / "a.tif").write_bytes(content)
+    with pytest.raises(PictureError, match="damaged"):
+        read_picture(tmp_path / "a.tif")
+    assert capfd.readouterr().err == ""
+
+
+def test_what_is_not_read_or_not_expected_is_named(tmp_path: Path) -> None:
+    for name in ("a.jfif", "b.HEIC", "c.heic", "d.jpg", "notes.txt", ".hidden.heic"):
+        (tmp_path / name).touch()
+    found = look_for_pictures(tmp_path)
+    assert [path.name for path in found.pictures] == ["a.jfif", "d.jpg"]
+    assert found.remark(tmp_path) == (
+        f"{tmp_path}: passed over 2 .heic: not a kind of picture that is read; convert to JPEG or PNG; "
+        "read as pictures: 1 .jfif"
+    )
+
+
+def test_a_usual_folder_is_worth_no_word(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.PNG", "README.md"):
+        (tmp_path / name).touch()
+    assert look_for_pictures(tmp_path).remark(tmp_path) == ""

@@ -100,6 +100,7 @@ def lay_out_trial(root: Path) -> None:
     for folder in ("newer", "hangs"):
         shutil.copytree(wheels, trial / folder, copy_function=os.link)
         (trial / folder / ours.name).unlink()
+        (trial / folder / "SHA256SUMS").unlink()  # of the wheels before they are altered
     (trial / "incomplete").mkdir()
     altered_wheel(ours, trial / "newer", "9.9.1", {})
     altered_wheel(ours, trial / "hangs", "9.9.2", {"waste_edge/cli/run.py": HANGS})

@@ -9,12 +9,12 @@ import pytest
 
 from tests.benchmarks.reports import EXAMPLE
 from tools import benchmark_tables
-from waste_edge.benchmarks import compare, measure, ratios, scenario
+from waste_edge.benchmarks import compare, endurance, measure, ratios, scenario
 from waste_edge.benchmarks.machine import monitor
 from waste_edge.benchmarks.roofline import probe_networks
 from waste_edge.benchmarks.roofline.boards import read_boards
 from waste_edge.benchmarks.schema import BenchReport, Disturbance
-from waste_edge.benchmarks.station import endurance, trend
+from waste_edge.benchmarks.station import trend
 from waste_edge.errors import ConfigError
 from waste_edge.files.resources import shipped
 from waste_edge.files.strict import read_json

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from waste_edge.benchmarks.machine.facts import Machine
+from waste_edge.benchmarks.facts import Machine
 from waste_edge.benchmarks.roofline import tables as roofline_tables
 from waste_edge.benchmarks.scenario import Scenario
 from waste_edge.benchmarks.schema import BenchReport, Disturbance, Row, SoakReport, Watched
+from waste_edge.files.text import in_markdown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -211,7 +212,7 @@ def print_verdict(report: BenchReport | SoakReport, screen: Console) -> None:
 
 def markdown(report: BenchReport) -> str:
     """The same for a README."""
-    parts = [f"**{title(report)}**"]
+    parts = [f"**{in_markdown(title(report))}**"]
     for headings, cells in tables(report):
         rules = ["---" if index == 0 or heading == "engine" else "---:" for index, heading in enumerate(headings)]
         parts.append("\n".join(f"| {' | '.join(line)} |" for line in (headings, rules, *_escaped(cells))))
@@ -221,4 +222,4 @@ def markdown(report: BenchReport) -> str:
 
 
 def _escaped(cells: Cells) -> Cells:
-    return [[cell.replace("|", "\\|") for cell in line] for line in cells]
+    return [[in_markdown(cell) for cell in line] for line in cells]

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from waste_edge.cli.classify import pictures_of, printable, report
-from waste_edge.cli.common import host_only
+from waste_edge.cli.common import host_only, say_json
+from waste_edge.cli.given_pictures import pictures_of, report
 from waste_edge.errors import PictureError, UserError
+from waste_edge.files.text import as_line, as_utf8, visible
 
 if TYPE_CHECKING:
     from waste_edge.training.evaluation.predict import Opinion, Oracle
@@ -103,10 +104,10 @@ def _ask(oracle: Oracle, path: Path, question: Question) -> tuple[str | None, _A
 
 def _write_json(path: Path | None, text: str | None, answer: _Answer, with_logits: bool) -> None:
     whole, members = answer
-    fields: dict[str, Any] = {"path": None if path is None else printable(str(path)), "text": text}
+    fields: dict[str, Any] = {"path": None if path is None else as_line(str(path)), "text": text}
     fields |= _as_fields(whole, with_logits)
     fields["opinions"] = {name: _as_fields(one, with_logits) for name, one in members.items()}
-    typer.echo(json.dumps(fields, ensure_ascii=False).encode("utf-8", "backslashreplace").decode())
+    say_json(as_utf8(json.dumps(fields, ensure_ascii=False)))
 
 
 def _as_fields(one: Opinion, with_logits: bool) -> dict[str, Any]:
@@ -124,16 +125,16 @@ def _write_line(path: Path | None, text: str | None, answer: _Answer, with_logit
     whole, members = answer
     subject = repr(text) if path is None else str(path)
     shares = _ranked(whole, whole.probabilities.tolist())
-    label = typer.style(whole.label, fg="green", bold=True)
+    label = typer.style(visible(whole.label), fg="green", bold=True)
     told = [f"{label} {whole.confidence:.1%} ({shares})"]
     if with_logits:
         told.append(f"logits {_ranked(whole, whole.logits.tolist())}")
     for name, one in members.items():
-        own = f"{name}: {one.label} {one.confidence:.1%}"
+        own = f"{visible(name)}: {visible(one.label)} {one.confidence:.1%}"
         told.append(f"{own}, logits {_ranked(one, one.logits.tolist())}" if with_logits else own)
-    typer.echo(f"{printable(subject)}: {'; '.join(told)}")
+    typer.echo(f"{visible(subject)}: {'; '.join(told)}")
 
 
 def _ranked(one: Opinion, values: list[float]) -> str:
     ranked = sorted(zip(one.labels, values, strict=True), key=lambda pair: -pair[1])
-    return ", ".join(f"{label} {value:.3f}" for label, value in ranked)
+    return ", ".join(f"{visible(label)} {value:.3f}" for label, value in ranked)

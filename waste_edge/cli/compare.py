@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waste_edge.cli.common import DataOption, JsonOption, console
+from waste_edge.cli.common import DataOption, JsonOption, console, say_json
 from waste_edge.cli.output.report import (
     ElsewhereOption,
     UnknownOption,
@@ -86,7 +86,7 @@ def command(
     if markdown is not None:
         write_atomically(markdown, to_markdown(report))
     if json:
-        typer.echo(to_json(report), nl=False)
+        say_json(to_json(report))
     else:
         _print(report, out)
 

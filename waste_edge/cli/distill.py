@@ -10,6 +10,8 @@ import typer
 from waste_edge.cli.common import DataOption, JsonOption
 from waste_edge.cli.repeated import FoldsOption, SeedsOption
 from waste_edge.cli.train import (
+    ALLOW_LEAK,
+    AllowLeakOption,
     OutOption,
     RecipeArgument,
     ResumeOption,
@@ -38,6 +40,7 @@ def command(
     seeds: SeedsOption = "",
     folds: FoldsOption = 0,
     resume: ResumeOption = False,
+    allow_leak: AllowLeakOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Teach a student from a teacher's run; leaves a run folder.
@@ -51,4 +54,5 @@ def command(
     if control == bool(teachers):
         what = "--teacher and --control were both given" if control else "distill needs --teacher RUN or --control"
         raise UserError(f"{what}; give one of them")
-    fit_and_report(recipe, data, out, weights, teachers or (), start, changes or (), (), resume, as_json, seeds, folds)
+    said = [*(changes or ()), *([ALLOW_LEAK] if allow_leak else [])]
+    fit_and_report(recipe, data, out, weights, teachers or (), start, said, (), resume, as_json, seeds, folds)

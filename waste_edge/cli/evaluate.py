@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from waste_edge.cli.common import DataOption, JsonOption, console, opened_bundle, progress_bar
+from waste_edge.cli.common import DataOption, JsonOption, console, opened_bundle, progress_bar, say_json
 from waste_edge.cli.output.report import (
     ElsewhereOption,
     UnknownOption,
@@ -135,7 +135,7 @@ def command(
     else:
         result = _of_bundle(model, data, artifact, split)
     if json:
-        typer.echo(to_json(result), nl=False)
+        say_json(to_json(result))
     else:
         _print(result)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waste_edge.cli.common import DataOption, JsonOption, console, host_only
+from waste_edge.cli.common import DataOption, JsonOption, console, host_only, say_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -96,10 +96,10 @@ def command(
     if as_json:
         from waste_edge.files.strict import to_json
 
-        typer.echo(to_json(exported.manifest), nl=False)
+        say_json(to_json(exported.manifest))
         return
     _print_table(console(), out, exported)
-    console().print(f"[dim]the same table is in {report}[/]")
+    console().print(f"the same table is in {report}", style="dim", markup=False)
 
 
 @contextmanager
@@ -122,17 +122,19 @@ def _told() -> Iterator[tuple[Callable[[str], None], Callable[[int, int], None]]
 
 
 def _print_table(screen: Console, out: Path, exported: Exported) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     from waste_edge.export.report import HEADINGS, rows
 
     manifest = exported.manifest
-    table = Table(title=f"{out}: {manifest.name} {manifest.version}", title_justify="left")
+    table = Table(title=escape(f"{out}: {manifest.name} {manifest.version}"), title_justify="left")
     for heading in HEADINGS:
         first = heading == HEADINGS[0]
         table.add_column(heading, justify="left" if first else "right", no_wrap=first)
     for row in rows(exported):
         table.add_row(*row)
     screen.print(table)
-    screen.print(f"[dim]{manifest.metrics.protocol}. {manifest.metrics.reference_in_words()}[/]")
+    said = f"{manifest.metrics.protocol}. {manifest.metrics.reference_in_words()}"
+    screen.print(said, style="dim", markup=False)
     screen.print(exported.reason, markup=False, soft_wrap=True)

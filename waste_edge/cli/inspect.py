@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waste_edge.cli.common import JsonOption, console, opened_bundle
+from waste_edge.cli.common import JsonOption, console, opened_bundle, say_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -44,10 +44,15 @@ def command(
         raise typer.Exit(_inspect_graphs(bundle, target, json))
     if target:
         raise UserError("--target goes with --graph; add --graph, or leave --target out")
-    with opened_bundle(bundle) as opened:
-        manifest, source = opened.manifest, str(opened.source)
+    try:
+        with opened_bundle(bundle) as opened:
+            manifest, source = opened.manifest, str(opened.source)
+    except UserError as error:
+        if json:
+            say_json(to_json({"bundle": bundle, "error": str(error)}))
+        raise
     if json:
-        typer.echo(to_json(manifest), nl=False)
+        say_json(to_json(manifest))
         return
     screen = console()
     for title, rows in _sections(manifest, source).items():
@@ -67,7 +72,7 @@ def _inspect_graphs(bundle: str, target: str, json: bool) -> int:
     with opened_bundle(bundle) as opened:
         reports = report_graphs(opened, read_target(target) if target else None)
     if json:
-        typer.echo(to_json(reports), nl=False)
+        say_json(to_json(reports))
     else:
         print_graphs(reports)
     return 2 if any(report.findings for report in reports) else 0

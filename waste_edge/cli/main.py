@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import os
@@ -14,7 +15,9 @@ from typing import Annotated
 import typer
 
 from waste_edge import __version__
+from waste_edge.cli.manners import ReaderGoneError, Verbs, occupy_standard_streams, reader_has_gone
 from waste_edge.errors import UserError, WasteEdgeError
+from waste_edge.files.text import visible
 
 # Each is a module of `waste_edge.cli`; the groups have verbs of their own.
 VERBS = (
@@ -32,6 +35,7 @@ VERBS = (
     "export",
 )
 GROUPS = ("data", "service", "site")
+_LONGEST = 2000  # letters of a library's message
 
 
 def command_line(words: Sequence[str]) -> typer.Typer:
@@ -41,6 +45,7 @@ def command_line(words: Sequence[str]) -> typer.Typer:
     """
     app = typer.Typer(
         name="waste-edge",
+        cls=Verbs,
         help="Put a waste classifier that deserves trust on a small board at a real bin.\n\n"
         "At a bin: [bold]run[/], [bold]doctor[/], [bold]classify[/], [bold]bench[/], [bold]verify[/], "
         "[bold]inspect[/], [bold]evaluate[/], [bold]rehearse[/], [bold]site[/], [bold]service[/].\n\n"
@@ -96,8 +101,13 @@ def with_camera_value(arguments: Sequence[str]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one verb. Exit code 0: well; 2: the user can mend it; 1: our fault or the machine's."""
+    occupy_standard_streams()
     words = with_camera_value(sys.argv[1:] if arguments is None else arguments)
     _prepare_process()
+    if any("://" in word for word in words):
+        from waste_edge.cli.command_line import hide_passwords
+
+        hide_passwords(words)
     try:
         _refuse_undecodable(words)
         try:
@@ -108,9 +118,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(130) from None
     except WasteEdgeError as error:
         _complain(str(error), error.exit_code, error)
-    except BrokenPipeError:
+    except (ReaderGoneError, BrokenPipeError) as error:
+        if isinstance(error, BrokenPipeError) and not reader_has_gone():
+            _complain_of_us(error)
         _write_no_more()
-        raise SystemExit(1) from None  # as Typer ends when the reader has gone
+        raise SystemExit(0) from None  # `| head` has seen enough: nothing is wrong
+    except RecursionError as error:
+        _complain("the input lies too deep in itself to be read; make it flatter", 2, error)
+    except MemoryError as error:
+        _complain("out of memory; give this process more, or smaller input", 1, error)
     except OSError as error:
         from waste_edge.files.atomic import is_full
 
@@ -129,17 +145,22 @@ def _prepare_process() -> None:
             stream.reconfigure(errors="replace")
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda received, _frame: sys.exit(128 + received))
+            if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+                signal.signal(number, lambda received, _frame: sys.exit(128 + received))
 
 
 def _write_no_more() -> None:
     """Send what is still in stdout's buffer nowhere: Python would try it once more at its exit, and fail again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refuse_undecodable(words: Sequence[str]) -> None:
-    """A name that is not UTF-8 would fail, or crash, inside a library that expects text; `classify` uses none such."""
-    for word in words if words[:1] != ["classify"] else ():
+    """A name that is not UTF-8 would fail, or crash, inside a library that expects text.
+
+    `classify` and `run` read pictures, which no such library opens.
+    """
+    for word in words if words[:1] not in (["classify"], ["run"]) else ():
         try:
             word.encode()
         except UnicodeEncodeError as error:
@@ -147,12 +168,12 @@ def _refuse_undecodable(words: Sequence[str]) -> None:
 
 
 def _complain_of_us(error: Exception) -> None:
-    message = f"{type(error).__name__}: {error}".replace("\n", " ")
+    message = f"{type(error).__name__}: {error}"[:_LONGEST]
     _complain(f"internal error, please report it: {message} (WASTE_EDGE_DEBUG=1 shows where)", 1, error)
 
 
 def _complain(message: str, exit_code: int, error: Exception) -> None:
     if os.environ.get("WASTE_EDGE_DEBUG"):
         raise error
-    print(f"waste-edge: {message}", file=sys.stderr)
+    print(f"waste-edge: {visible(message.replace(chr(10), ' '))}", file=sys.stderr)
     raise SystemExit(exit_code)

@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from waste_edge.cli.common import (
     AUTO_BUNDLE,
+    AllowOlderOption,
     EngineOption,
     JsonOption,
     PrecisionOption,
@@ -19,15 +20,17 @@ from waste_edge.cli.common import (
     StationBundleOption,
     ThreadsOption,
 )
-from waste_edge.cli.watch import Plan, watch
+
+if TYPE_CHECKING:
+    from waste_edge.device.run import Plan
 
 CameraOption = Annotated[
     str | None,
     typer.Option(
         "--camera",
         metavar="[ID]",
-        help="A camera: picamera:0, an index, /dev/videoN, or synthetic[:FPS[:SEED]], which draws items. Alone: the Pi "
-        "camera if there is one, else the first USB camera that gives a frame.",
+        help="A camera: picamera:0, an index, /dev/videoN, /dev/v4l/by-id/NAME, or synthetic[:FPS[:SEED]], which draws "
+        "items. Alone: the Pi camera if there is one, else the first USB camera that gives a frame.",
     ),
 ]
 SourceOption = Annotated[
@@ -63,7 +66,7 @@ ConfigOption = Annotated[
     ),
 ]
 StateOption = Annotated[
-    Path | None,
+    str | None,  # not a Path: that of an empty word is the current folder
     typer.Option(
         "--state",
         metavar="DIR",
@@ -92,6 +95,7 @@ def command(
     precision: PrecisionOption = "int8",
     threads: ThreadsOption = 1,
     require_key: RequireKeyOption = None,
+    allow_older: AllowOlderOption = False,
     site: SiteOption = None,
     state: StateOption = None,
     camera_python: CameraPythonOption = None,
@@ -120,6 +124,7 @@ def command(
     import atexit
     import gc
 
+    from waste_edge.device.run import watch
     from waste_edge.device.signals import stopped_by_signals
     from waste_edge.device.system.thread_limits import ONE_THREAD
 
@@ -139,7 +144,8 @@ def _plan(context: typer.Context, path: Path | None) -> Plan:
     """The configuration, read now, with the options of the command line in the place of its keys."""
     import msgspec
 
-    from waste_edge.device.config import StationConfig, read_config
+    from waste_edge.device.config import StationConfig, read_config, with_paths
+    from waste_edge.device.run import Plan
     from waste_edge.errors import UserError
 
     options: dict[str, Any] = context.params
@@ -160,8 +166,11 @@ def _plan(context: typer.Context, path: Path | None) -> Plan:
         for name, value in given.items()
         if name in StationConfig.__struct_fields__
     }
-    config = msgspec.structs.replace(config, **changes)
-    return Plan(config, options["demo"], options["as_json"], options["no_wait"], options["frames"], options["duration"])
+    if changes.get("state") == "":
+        raise UserError("--state is empty; expected a folder (is a variable of your script unset?)")
+    config = with_paths(msgspec.structs.replace(config, **changes))
+    limits = (options["frames"], options["duration"])
+    return Plan(config, options["demo"], options["as_json"], options["no_wait"], *limits, config_path=path)
 
 
 def _was_given(context: typer.Context, name: str) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waste_edge.cli.common import JsonOption
+from waste_edge.cli.common import JsonOption, say, say_json
 
 if TYPE_CHECKING:
     from waste_edge.device.service.steps import Step
@@ -52,8 +52,8 @@ def install(
         _print_steps(unit.install_steps(places))
         unit.check(places)  # last, so that the steps are seen in any case
         return
-    unit.install(places, tell=typer.echo)
-    typer.echo(f"{unit.UNIT} runs, now and at every boot; see how with: waste-edge service status")
+    unit.install(places, tell=say)
+    say(f"{unit.UNIT} runs, now and at every boot; see how with: waste-edge service status")
 
 
 @app.command()
@@ -71,9 +71,9 @@ def status(as_json: JsonOption = False) -> None:
 
     found = read_status(SystemClock().now_ns())
     if as_json:
-        typer.echo(msgspec.json.encode({**dataclasses.asdict(found), "remedy": found.remedy}))
+        say_json(msgspec.json.encode({**dataclasses.asdict(found), "remedy": found.remedy}).decode())
     else:
-        typer.echo("\n".join(lines(found)))
+        say("\n".join(lines(found)))
     if not found.active:
         raise typer.Exit(1)
 
@@ -108,13 +108,23 @@ def update(
     version: Annotated[
         str, typer.Option("--version", metavar="X", help="This version, from the package index that pip is set to.")
     ] = "",
+    hashes: Annotated[
+        Path | None,
+        typer.Option(
+            "--hashes",
+            metavar="FILE",
+            help="With --version: a requirements file of pip's with a hash for each package.",
+        ),
+    ] = None,
     dry_run: DryRunOption = False,
 ) -> None:
     """Put the service on another version, and back if it is not ready within 120 s. Needs root.
 
     The new version is installed beside the old one, which works on meanwhile;
     then the service is started from it. Settings and data stay as they are. The
-    old version is kept until the next update.
+    old version is kept until the next update. Wheels are held against the
+    folder's SHA256SUMS; where the station requires a key, that list must be
+    signed with it (SHA256SUMS.sig).
 
     Example: [bold]sudo waste-edge service update --wheels /media/stick/wheels[/]
     """
@@ -123,13 +133,13 @@ def update(
     from waste_edge.device.service.update import plan
     from waste_edge.device.service.update import update as update_service
 
-    source, environments = Source(wheels, version, online), Environments()
+    source, environments = Source(wheels, version, online, hashes), Environments()
     if dry_run:
-        typer.echo("\n".join(plan(source, environments)))
-    elif update_service(source, unit.Places(), environments, tell=typer.echo):
-        typer.echo(f"{unit.UNIT} runs the new version; the one before is kept until the next update")
+        say("\n".join(plan(source, environments)))
+    elif update_service(source, unit.Places(), environments, tell=say):
+        say(f"{unit.UNIT} runs the new version; the one before is kept until the next update")
     else:
-        typer.echo(f"{environments.link}: made from this very source; nothing was to be done")
+        say(f"{environments.link}: made from this very source; nothing was to be done")
 
 
 @app.command()
@@ -144,12 +154,12 @@ def uninstall(dry_run: DryRunOption = False) -> None:
     if dry_run:
         _print_steps(unit.uninstall_steps(places))
         return
-    unit.uninstall(places, tell=typer.echo)
-    typer.echo("/etc/waste-edge, /var/lib/waste-edge and the user waste-edge stay")
+    unit.uninstall(places, tell=say)
+    say("/etc/waste-edge, /var/lib/waste-edge and the user waste-edge stay")
 
 
 def _print_steps(steps: Sequence[Step]) -> None:
     for step in steps:
-        typer.echo(step.title)
+        say(step.title)
         if step.content:
-            typer.echo(step.content)
+            say(step.content)

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waste_edge.cli.common import DEFAULT_BUNDLE, BundleOption, JsonOption, RequireKeyOption, console, opened_bundle
+from waste_edge.cli.common import (
+    DEFAULT_BUNDLE,
+    BundleOption,
+    JsonOption,
+    RequireKeyOption,
+    console,
+    opened_bundle,
+    say_json,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,10 +71,10 @@ def check(
     except ConfigError as error:
         if not json:
             raise
-        typer.echo(to_json({"usable": False, "findings": [_as_dict(unreadable("site", str(error)))]}), nl=False)
+        say_json(to_json({"usable": False, "findings": [_as_dict(unreadable("site", str(error)))]}))
         raise typer.Exit(2) from error
     if json:
-        typer.echo(to_json({"usable": report.usable, "path": str(path), **_report_as_dict(report)}), nl=False)
+        say_json(to_json({"usable": report.usable, "path": str(path), **_report_as_dict(report)}))
     else:
         _print(console(), report, path)
     raise typer.Exit(0 if report.usable else 2)

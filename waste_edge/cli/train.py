@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waste_edge.cli.common import DataOption, JsonOption, host_only, progress_bar
+from waste_edge.cli.common import DataOption, JsonOption, host_only, progress_bar, say
 from waste_edge.cli.repeated import FoldsOption, SeedsOption, train_several, variations
 from waste_edge.errors import UserError
 
@@ -37,6 +37,11 @@ SetOption = Annotated[
 ResumeOption = Annotated[
     bool, typer.Option("--resume", help="Go on with the unfinished training in --out, to the same weights.")
 ]
+AllowLeakOption = Annotated[
+    bool,
+    typer.Option("--allow-leak", help="Train although the same picture lies in two parts of the split."),
+]
+ALLOW_LEAK = "split.allow_leak=true"
 MemberOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -58,6 +63,7 @@ def command(
     seeds: SeedsOption = "",
     folds: FoldsOption = 0,
     resume: ResumeOption = False,
+    allow_leak: AllowLeakOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train the model of a recipe; leaves a run folder.
@@ -65,9 +71,13 @@ def command(
     Stopped or killed, it goes on with --resume. On several GPUs or machines:
     torchrun --nproc-per-node 2 -m waste_edge train ...
 
+    A label without a picture to train on is an error, and so is a picture that
+    lies in two parts of the split (--allow-leak trains all the same).
+
     [dim]waste-edge train teacher_mobilenet_v2 --data photos --out runs/teacher[/]
     """
-    fit_and_report(recipe, data, out, weights, (), start, changes or (), members or (), resume, as_json, seeds, folds)
+    said = [*(changes or ()), *([ALLOW_LEAK] if allow_leak else [])]
+    fit_and_report(recipe, data, out, weights, (), start, said, members or (), resume, as_json, seeds, folds)
 
 
 def fit_and_report(
@@ -88,7 +98,7 @@ def fit_and_report(
     with host_only("train"):
         from waste_edge.cli.output.training import TrainingProgress
         from waste_edge.files.resources import find
-        from waste_edge.training.loop.distributed import crew
+        from waste_edge.training.distributed import crew
         from waste_edge.training.recipe import read_recipe
         from waste_edge.training.runs import open_run
         from waste_edge.training.train import train
@@ -115,7 +125,7 @@ def fit_and_report(
             else:
                 told = in_words(train(order), out, as_json)
             if together.leads:
-                typer.echo(told)
+                say(told)
 
 
 @contextlib.contextmanager
@@ -127,7 +137,7 @@ def _told_how_to_go_on(out: Path, leads: bool) -> Iterator[None]:
         from waste_edge.training.runs import SPLIT_NAME
 
         if leads and any(out.rglob(SPLIT_NAME)):
-            typer.echo(f"stopped; the same command with --resume goes on from the last whole epoch in {out}", err=True)
+            say(f"stopped; the same command with --resume goes on from the last whole epoch in {out}", err=True)
         raise
 
 

@@ -5,6 +5,7 @@ In the core, because `evaluate` on a board must find the same validation picture
 
 from waste_edge.dataset.label_map import EVERY_LABEL, LabelMap
 from waste_edge.dataset.near_duplicates import group_near_duplicates, near_pairs, picture_hash
+from waste_edge.dataset.parts import missing_labels, split_to_train
 from waste_edge.dataset.sources import open_dataset
 from waste_edge.dataset.splitting import SplitSpec, split, stratified
 from waste_edge.dataset.table import write_table
@@ -21,10 +22,12 @@ __all__ = [
     "SplitSpec",
     "TextSource",
     "group_near_duplicates",
+    "missing_labels",
     "near_pairs",
     "open_dataset",
     "picture_hash",
     "split",
+    "split_to_train",
     "stratified",
     "text_of",
     "text_of_name",

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+import io
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from waste_edge.dataset.values import Part, Photo
 from waste_edge.errors import DataError
+from waste_edge.files.bounded import read_bounded
+from waste_edge.files.limits import MAX_CSV_BYTES
+from waste_edge.files.remarks import remark
+from waste_edge.files.text import fault_of_name, same_text, visible
 
 PART_NAMES: dict[str, Part] = {
     "train": "train",
@@ -57,25 +63,45 @@ def class_folders(root: Path) -> list[ClassFolder]:
     ]
 
 
-def photos_of(root: Path, folder: ClassFolder, groups: dict[str, str]) -> list[Photo]:
-    """A class folder's pictures, sorted.
+def photos_of(root: Path, folders: Sequence[ClassFolder], groups: Mapping[str, str]) -> list[Photo]:
+    """The pictures of class folders, sorted; files of a kind that is not read are counted in a remark.
+
+    Args:
+        root: the folder that keys are relative to.
+        folders: where to look.
+        groups: see `read_groups`; what it names and is not there is a remark.
 
     Raises:
-        DataError: there are none, or one has a name that no other system could read.
+        DataError: a folder has none, or one has a name that a table could not hold.
     """
-    from waste_edge.imaging.image_files import find_pictures  # here: a manifest needs a SplitSpec, a station no Pillow
+    from waste_edge.imaging.image_files import (  # here: a manifest needs a SplitSpec, a station no Pillow
+        Found,
+        look_for_pictures,
+    )
 
-    paths = list(find_pictures(folder.path))
-    if not paths:
-        raise DataError(f"{folder.path}: class folder without pictures; add some or remove the folder")
-    keys = [path.relative_to(root).as_posix() for path in paths]
-    for key in keys:
-        if not key.isprintable():  # a name that is not UTF-8 has surrogates in it
-            raise DataError(f"{root}: {key!r}: not a UTF-8 name, or one with control characters; rename the file")
-    return [
-        Photo(path, key, folder.label, groups.get(key, key), part=folder.part)
-        for path, key in zip(paths, keys, strict=True)
-    ]
+    photos, unread = [], Counter[str]()
+    for folder in folders:
+        found = look_for_pictures(folder.path)
+        if not found.pictures:
+            raise DataError(
+                found.remark(folder.path)
+                or f"{folder.path}: class folder without pictures; add some or remove the folder"
+            )
+        unread += found.unread
+        for path in found.pictures:
+            key = path.relative_to(root).as_posix()
+            if fault := fault_of_name(key):
+                raise DataError(f"{root}: {visible(key)}: {fault}; rename the file or folder")
+            photos.append(Photo(path, key, folder.label, groups.get(same_text(key), key), part=folder.part))
+    if told := Found(tuple(photo.path for photo in photos if photo.path), unread).remark(root):
+        remark(told)
+    return photos
+
+
+def strange_groups(groups: Mapping[str, str], keys: Iterable[str]) -> list[str]:
+    """The files that `groups.csv` names and that are no pictures of the data."""
+    present = {same_text(key) for key in keys}
+    return [name for name in groups if name not in present]
 
 
 def group_name(given: str) -> str:
@@ -84,7 +110,7 @@ def group_name(given: str) -> str:
 
 
 def read_groups(candidates: Iterable[Path]) -> dict[str, str]:
-    """Keys and their groups from the first `groups.csv` that is there.
+    """Keys, composed (NFC), and their groups from the first `groups.csv` that is there.
 
     Raises:
         DataError: it is not a readable CSV file with the columns file and group.
@@ -93,18 +119,31 @@ def read_groups(candidates: Iterable[Path]) -> dict[str, str]:
     if path is None:
         return {}
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            rows = csv.DictReader(stream)
-            if not {"file", "group"} <= set(rows.fieldnames or ()):
-                raise DataError(f"{path}: expected the columns file and group, got {rows.fieldnames}")
-            groups = {}
-            for row in rows:
-                if not row["file"] or not row["group"] or None in row:
-                    raise DataError(f"{path}: line {rows.line_num}: expected one file and its group in the row")
-                groups[row["file"]] = group_name(row["group"])
-            return groups
-    except (UnicodeDecodeError, csv.Error) as error:
+        rows = csv.DictReader(open_table(path))
+        if not {"file", "group"} <= set(rows.fieldnames or ()):
+            raise DataError(f"{path}: expected the columns file and group, got {rows.fieldnames}")
+        groups = {}
+        for row in rows:
+            if not row["file"] or not row["group"] or None in row:
+                raise DataError(f"{path}: line {rows.line_num}: expected one file and its group in the row")
+            groups[same_text(row["file"])] = group_name(row["group"])
+        return groups
+    except csv.Error as error:
         raise DataError(f"{path}: not a readable CSV file ({error})") from error
+
+
+def open_table(path: Path) -> io.StringIO:
+    """The text of a CSV file, as `csv` reads it; a byte-order mark is left out.
+
+    Raises:
+        DataError: unreadable, too large, or not UTF-8.
+    """
+    try:
+        return io.StringIO(read_bounded(path, MAX_CSV_BYTES).decode("utf-8-sig"), newline="")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not a readable CSV file ({error}); save it as UTF-8 with commas") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check it and its permissions") from error
 
 
 def _visible_folders(folder: Path) -> list[Path]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from waste_edge.dataset.folders import class_folders, photos_of, read_groups
+from waste_edge.dataset.folders import class_folders, photos_of, read_groups, strange_groups
 from waste_edge.dataset.label_map import EVERY_LABEL, LabelMap
 from waste_edge.dataset.table import read_table
 from waste_edge.dataset.values import Dataset, Photo
 from waste_edge.errors import DataError
-from waste_edge.taxonomy import check_labels
+from waste_edge.files.remarks import remark
+from waste_edge.taxonomy import label_faults
 
+HOW_TO_MEND_LABELS = "rename it, or drop or merge it by the recipe's labels.drop and labels.merge"
 _WANTED = "--data takes a folder with one folder of pictures a label, or a .csv file"
 
 
@@ -51,9 +52,16 @@ def _from_folder(folder: Path, labels: Sequence[str] | None, label_map: LabelMap
     classes = class_folders(root)
     targets = _targets(root, {one.label for one in classes}, "class", labels, label_map)
     groups = read_groups([root / "groups.csv", root.parent / "groups.csv"])
-    photos = [photo for one in classes if one.label in targets for photo in photos_of(root, one, groups)]
-    if groups and not any(photo.key in groups for photo in photos):
+    photos = photos_of(root, [one for one in classes if one.label in targets], groups)
+    dropped = {one.path.relative_to(root).as_posix() + "/" for one in classes if one.label not in targets}
+    strange = [name for name in strange_groups(groups, (p.key for p in photos)) if not name.startswith(tuple(dropped))]
+    if groups and len(strange) == len(groups):
         raise DataError(f"{root}: groups.csv names none of the pictures; expected paths like {photos[0].key}")
+    if strange:
+        remark(
+            f"{root}: groups.csv: {len(strange)} of {len(groups)} rows name no picture ({', '.join(strange[:3])}); "
+            f"expected paths like {photos[0].key}: what they were to hold together may lie on two sides of a split"
+        )
     return _mapped(root, photos, targets, labels, grouped=bool(groups))
 
 
@@ -81,17 +89,6 @@ def _targets(
         where = " is left by labels.drop and labels.merge" if label_map != EVERY_LABEL else ""
         only = f"only one {what} ({found[0]}){where}" if found else f"no {what}{where}"
         raise DataError(f"{source}: {only}; a classifier needs at least two")
-    alike: dict[str, list[str]] = defaultdict(list)
-    for label in found:
-        alike[label.casefold()].append(label)
-    for names in alike.values():
-        if len(names) > 1:
-            raise DataError(
-                f"{source}: {noun} {' and '.join(names)} differ in case only; give them one name, or merge them "
-                "by the recipe's labels.merge"
-            )
-    try:
-        check_labels(found)
-    except ValueError as error:
-        raise DataError(f"{source}: {error}; rename it, or drop or merge it by the recipe's labels") from error
+    if faults := label_faults(found):
+        raise DataError(f"{source}: {noun} {faults[0]}; {HOW_TO_MEND_LABELS}")
     return targets

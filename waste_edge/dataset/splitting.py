@@ -17,6 +17,7 @@ class SplitSpec(Strict, frozen=True):
     Attributes:
         val_fraction: share to validate on; with `folds` each fold has an equal share instead.
         test_fraction: share kept for the test; taken first, so all folds have the same test part.
+        allow_leak: train although the same picture lies in two parts; see `split_to_train`.
         folds: 0 for one split; else the number of folds, of which number `fold`, from 0, is validated on.
     """
 
@@ -25,6 +26,7 @@ class SplitSpec(Strict, frozen=True):
     test_fraction: float = 0.0
     folds: int = 0
     fold: int = 0
+    allow_leak: bool = False
 
     def __post_init__(self) -> None:
         if not (0 <= self.val_fraction < 1 and 0 <= self.test_fraction < 1):

@@ -6,13 +6,15 @@ import csv
 import io
 import os
 import posixpath
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from waste_edge.dataset.folders import PART_NAMES, group_name
+from waste_edge.dataset.folders import PART_NAMES, group_name, open_table
 from waste_edge.dataset.values import Dataset, Part, Photo
 from waste_edge.errors import DataError
 from waste_edge.files.atomic import write_atomically
+from waste_edge.files.text import fault_of_name
 
 COLUMNS = ("path", "text", "label", "group", "part")
 
@@ -31,18 +33,13 @@ def read_table(path: Path) -> tuple[list[Photo], bool]:
             a picture that is not there or stands twice.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            rows = csv.DictReader(stream, strict=True)
-            columns = [name.strip().casefold() for name in rows.fieldnames or ()]
-            _check_columns(path, columns)
-            rows.fieldnames = columns
-            photos = [
-                _photo(f"{path}: line {rows.line_num}", path.parent, n, row) for n, row in enumerate(rows, start=1)
-            ]
-    except (UnicodeDecodeError, csv.Error) as error:
+        rows = csv.DictReader(open_table(path), strict=True)
+        columns = [name.strip().casefold() for name in rows.fieldnames or ()]
+        _check_columns(path, columns)
+        rows.fieldnames = columns
+        photos = [_photo(f"{path}: line {rows.line_num}", path.parent, n, row) for n, row in enumerate(rows, start=1)]
+    except csv.Error as error:
         raise DataError(f"{path}: not a readable CSV file ({error}); save it as UTF-8 with commas") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
     if not photos:
         raise DataError(f"{path}: no rows; expected one a {'picture' if 'path' in columns else 'text'}")
     seen: set[str] = set()
@@ -109,15 +106,16 @@ def _photo(where: str, folder: Path, number: int, row: Mapping[str | None, str |
 
 
 def _picture(where: str, folder: Path, given: str) -> tuple[Path, str]:
-    if not given.isprintable():
-        raise DataError(f"{where}: {given!r}: a path with control characters; rename the file")
+    if fault := fault_of_name(given):
+        raise DataError(f"{where}: {given!r}: {fault}; rename the file")
     if posixpath.isabs(given):
         raise DataError(f"{where}: {given}: expected a path relative to {folder}, so that the data can be moved")
-    key = posixpath.normpath(given)
-    try:
-        found = (folder / key).is_file()
-    except OSError:  # a name longer than any file's
-        found = False
-    if not found:
-        raise DataError(f"{where}: {given}: no such picture; paths are relative to {folder}, with forward slashes")
-    return folder / key, key
+    written = posixpath.normpath(given)
+    # As written; else as a Mac composes accents, or as everybody else does.
+    for key in (written, unicodedata.normalize("NFC", written), unicodedata.normalize("NFD", written)):
+        try:
+            if (folder / key).is_file():
+                return folder / key, key
+        except (OSError, ValueError):  # a name longer than any file's
+            break
+    raise DataError(f"{where}: {given}: no such picture; paths are relative to {folder}, with forward slashes")

@@ -165,14 +165,14 @@ def _accuracy(folder: Path) -> float:
     """The better of a bundle's INT8 artifacts; 0 if the manifest cannot be read, which opening it will say."""
     try:
         scores = msgspec.json.decode((folder / MANIFEST_NAME).read_bytes())["metrics"]["artifacts"]
-        return max(one["scores"]["accuracy"] for name, one in scores.items() if name.endswith("int8"))
+        return float(max(one["scores"]["accuracy"] for name, one in scores.items() if name.endswith("int8")))
     except (OSError, msgspec.DecodeError, KeyError, TypeError, ValueError):
         return 0.0
 
 
 def _look_ms(bundle: Bundle, wish: EngineWish, known: list[Speed]) -> float:
     """Remembered, or measured now and added to what is known."""
-    digest = hashlib.sha256((bundle.folder / MANIFEST_NAME).read_bytes()).hexdigest()
+    digest = bundle.digest
     artifact = _artifact(bundle, wish)
     for one in known:
         if (one.manifest, one.artifact, one.threads) == (digest, artifact, wish.threads):

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
+from waste_edge.device.config_paths import as_path
 from waste_edge.device.outbox.config import OutboxConfig
 from waste_edge.device.sinks.json_lines import JsonLinesConfig
 from waste_edge.device.sinks.mqtt import MqttConfig
 from waste_edge.device.system.disk import DiskLimits
 from waste_edge.device.system.shedding import Thresholds
 from waste_edge.engines.names import EngineName, Precision
-from waste_edge.files.resources import AUTO_BUNDLE
+from waste_edge.errors import ConfigError
+from waste_edge.files.resources import AUTO_BUNDLE, is_shipped_bundle, is_shipped_site
 from waste_edge.files.strict import Strict, read_toml
 
+_NAME_LETTERS = 200
+_FILE_BYTES = 1 << 20
+_PATHS = ("source", "camera_python", "bundle", "require_key", "site", "state")
 MAX_LOOKS = 32  # far more than ever helped
 STATE_VARIABLE = "STATE_DIRECTORY"  # systemd names the service's own folder by it
 
@@ -27,7 +33,8 @@ class StationConfig(Strict, frozen=True):
 
     Attributes:
         name: the station's, in every event.
-        camera, source, camera_python, bundle, engine, precision, threads, require_key, site: see `waste-edge run`.
+        camera, source, camera_python, bundle, engine, precision, threads, require_key, allow_older, site: see
+            `waste-edge run`.
         looks: how often an item is shown to the network; `auto` is what measured best and fits the board.
         state: folder for the outbox and the learnt scene; empty for what systemd gives, or none.
         disk, load, outbox: limits, of the disk, of heat, of what is kept.
@@ -43,6 +50,7 @@ class StationConfig(Strict, frozen=True):
     precision: Precision = "int8"
     threads: int = 1
     require_key: str | None = None
+    allow_older: bool = False
     site: str | None = None
     looks: int | Literal["auto"] = "auto"
     state: str | None = None
@@ -59,8 +67,13 @@ class StationConfig(Strict, frozen=True):
             raise ValueError(f"threads must be 1 to 64, got {self.threads}")
         if self.looks != "auto" and not 1 <= self.looks <= MAX_LOOKS:
             raise ValueError(f'looks must be "auto" or 1 to {MAX_LOOKS}, got {self.looks}')
-        if not self.name:
+        if not self.name.strip():
             raise ValueError("name must not be empty: it is in every event")
+        if len(self.name) > _NAME_LETTERS:
+            raise ValueError(f"name: expected at most {_NAME_LETTERS} letters, got {len(self.name)}")
+        for text in (self.name, self.camera or "", self.source or ""):
+            if "\0" in text:
+                raise ValueError(f"{text!r:.60}: a NUL character, which nothing here may hold")
 
 
 def read_config(path: Path) -> StationConfig:
@@ -69,11 +82,48 @@ def read_config(path: Path) -> StationConfig:
     Raises:
         ConfigError: missing, or a key that is unknown or has a wrong value; the message names it.
     """
+    _check_file(path)
     config = read_toml(path, StationConfig)
     folder = path.resolve().parent
-    paths = {key: _below(folder, getattr(config, key)) for key in ("require_key", "state", "camera_python")}
-    named = {key: _below_if_there(folder, getattr(config, key)) for key in ("bundle", "site", "source")}
-    return msgspec.structs.replace(config, **paths, **named, mqtt=_mqtt_below(folder, config.mqtt))
+    try:
+        config = with_paths(config)
+        paths = {key: _below(folder, getattr(config, key)) for key in ("require_key", "state", "camera_python")}
+        # A bare word that names something shipped means that, whatever lies beside the configuration.
+        is_shipped = {"bundle": is_shipped_bundle(config.bundle), "site": is_shipped_site(config.site or "")}
+        named = {
+            key: _below_if_there(folder, getattr(config, key))
+            for key in ("bundle", "site", "source")
+            if not is_shipped.get(key)
+        }
+        return msgspec.structs.replace(config, **paths, **named, mqtt=_mqtt_below(folder, config.mqtt))
+    except (ConfigError, OSError, ValueError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _check_file(path: Path) -> None:
+    """A pipe would be waited for, for ever, and a file of gigabytes read; what is missing is said by who reads it."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+        raise ConfigError(f"{path}: is no regular file; give a station.toml")
+    if found.st_size > _FILE_BYTES and stat.S_ISREG(found.st_mode):
+        raise ConfigError(f"{path}: {found.st_size} bytes; a station.toml has at most {_FILE_BYTES}")
+
+
+def with_paths(config: StationConfig) -> StationConfig:
+    """The same with `~` and variables filled in where a key is a path.
+
+    Raises:
+        ConfigError: see `as_path`; the message names the key.
+    """
+    given = {key: getattr(config, key) for key in _PATHS}
+    config = msgspec.structs.replace(config, **{key: as_path(key, value) for key, value in given.items() if value})
+    if config.json_lines is not None:
+        path = as_path("json_lines.path", config.json_lines.path)
+        config = msgspec.structs.replace(config, json_lines=msgspec.structs.replace(config.json_lines, path=path))
+    return config
 
 
 def state_folder(config: StationConfig, environment: Mapping[str, str] = os.environ) -> Path | None:
@@ -85,8 +135,9 @@ def state_folder(config: StationConfig, environment: Mapping[str, str] = os.envi
 def _mqtt_below(folder: Path, mqtt: MqttConfig | None) -> MqttConfig | None:
     if mqtt is None:
         return None
-    keys = ("password_file", "ca_file", "certificate_file", "key_file")
-    return msgspec.structs.replace(mqtt, **{key: _below(folder, getattr(mqtt, key)) for key in keys})
+    keys = [key for key in ("password_file", "ca_file", "certificate_file", "key_file") if getattr(mqtt, key)]
+    paths = {key: str(folder / as_path(f"mqtt.{key}", getattr(mqtt, key))) for key in keys}
+    return msgspec.structs.replace(mqtt, **paths)
 
 
 def _below(folder: Path, given: str | None) -> str | None:

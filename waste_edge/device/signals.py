@@ -29,9 +29,12 @@ class Stop:
 
 @contextlib.contextmanager
 def stopped_by_signals(reloads: bool = False) -> Iterator[Stop]:
-    """A `Stop` that SIGINT (Ctrl-C) and SIGTERM (systemd) set; with `reloads`, SIGHUP asks to reload.
+    """A `Stop` that SIGINT (Ctrl-C) and SIGTERM (systemd) set, and SIGHUP, too, unless it asks to reload.
 
-    The second SIGINT or SIGTERM acts as if this were not here.
+    The second SIGINT or SIGTERM acts as if this were not here. SIGHUP stays ignored where it is (`nohup`).
+
+    Args:
+        reloads: there is a configuration that SIGHUP asks to read again; else it means that the terminal is gone.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
@@ -54,6 +57,8 @@ def stopped_by_signals(reloads: bool = False) -> Iterator[Stop]:
     signal.signal(signal.SIGTERM, request)
     if reloads:
         signal.signal(signal.SIGHUP, reload)
+    elif before[signal.SIGHUP] != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, request)
     try:
         yield stop
     finally:

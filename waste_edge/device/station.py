@@ -21,6 +21,7 @@ from waste_edge.device.system.board import Board
 from waste_edge.device.system.disk import Disk
 from waste_edge.device.system.health import Health
 from waste_edge.device.system.housekeeping import Check, Housekeeper
+from waste_edge.device.system.identity import station_identity
 from waste_edge.device.system.shedding import Shedding
 from waste_edge.errors import ConfigError, UserError
 
@@ -55,6 +56,8 @@ def beside_the_loop(config: StationConfig, state: Path | None, health: Health, c
         checks: list[Check] = []
         if outbox is not None and state is not None:
             stack.callback(_close, outbox)
+            for newest in filter(None, (_newest(sink) for sink in sinks)):
+                outbox.told(*newest)
             deliveries = [Delivery(outbox, sink, clock) for sink in sinks]
             checks = [Disk(state, clock, config.disk).condition, outbox.condition]
         stack.callback(_stop_all, deliveries)
@@ -71,6 +74,27 @@ def beside_the_loop(config: StationConfig, state: Path | None, health: Health, c
         stack.callback(keeper.stop)
         keeper.start()
         yield outbox
+
+
+def _newest(sink: Sink) -> tuple[str, int] | None:
+    """What a sink that can be asked says it was told last: its outbox id and sequence."""
+    return sink.newest() if isinstance(sink, json_lines.JsonLines) else None
+
+
+def check_state(state: Path) -> None:
+    """Whether a station could keep its events there: a folder of ours alone, with an outbox that we can read.
+
+    Raises:
+        ConfigError: it could not; the message says why.
+    """
+    from waste_edge.device.outbox.database import schema_problem
+
+    with _claimed(state):
+        problem = schema_problem(state / OUTBOX_NAME)
+        if problem:
+            raise ConfigError(problem)
+        if not os.access(state, os.W_OK | os.X_OK):
+            raise ConfigError(f"{state}: cannot be made or written by this user; check who owns its folder")
 
 
 @contextlib.contextmanager
@@ -125,7 +149,7 @@ def build_sinks(config: StationConfig, state: Path | None) -> list[Sink]:
         path = str(state / config.json_lines.path)
         sinks.append(json_lines.build(msgspec.structs.replace(config.json_lines, path=path)))
     if config.mqtt is not None:
-        sinks.append(mqtt.build(config.mqtt, config.name))
+        sinks.append(mqtt.build(config.mqtt, config.name, identity=station_identity(state)))
     return sinks
 
 

@@ -18,6 +18,7 @@ from waste_edge.evaluation.report.tables import (
 from waste_edge.evaluation.report.unknown_tables import elsewhere_table
 from waste_edge.export.quantization.gate import describe_drop
 from waste_edge.export.test_evaluation import SHOWN, LastLook
+from waste_edge.files.text import in_markdown
 from waste_edge.rejection import IN_WORDS
 
 CARD_NAME = "MODEL_CARD.md"
@@ -34,9 +35,10 @@ def model_card(manifest: Manifest, seen: LastLook | None = None) -> str:
 
 def _head(manifest: Manifest) -> str:
     artifact, spec = manifest.artifacts[_HEADLINE], manifest.input
-    return f"""# {manifest.name} {manifest.version}
+    title, labels = f"{manifest.name} {manifest.version}", ", ".join(manifest.labels)
+    return f"""# {in_markdown(title)}
 
-Names one waste item in a picture: {", ".join(manifest.labels)}; or says "unknown".
+Names one waste item in a picture: {in_markdown(labels)}; or says "unknown".
 
 | | |
 |---|---|
@@ -44,7 +46,7 @@ Names one waste item in a picture: {", ".join(manifest.labels)}; or says "unknow
 | network | {manifest.parameters:,} parameters, {artifact.macs / 1e6:.1f} million multiply-accumulates |
 | input | {spec.width_px} x {spec.height_px} px RGB, {spec.resize} |
 | INT8 TFLite | {artifact.size_bytes:,} bytes |
-| licence | {manifest.licence} |
+| licence | {in_markdown(manifest.licence)} |
 | made | {manifest.created}, code {manifest.provenance.commit or "of no recorded commit"} |"""
 
 
@@ -112,7 +114,7 @@ def _against_fp32(manifest: Manifest) -> str:
 def _labels(manifest: Manifest) -> str:
     scores = manifest.metrics.artifacts[_HEADLINE].scores
     rows = "\n".join(
-        f"| {row.label} | {row.precision:.1%} | {row.recall:.1%} | {row.f1:.1%} | {row.support} |"
+        f"| {in_markdown(row.label)} | {row.precision:.1%} | {row.recall:.1%} | {row.f1:.1%} | {row.support} |"
         for row in scores.labels
     )
     return f"""## By label (INT8 TFLite)

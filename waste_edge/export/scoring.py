@@ -9,8 +9,8 @@ import numpy as np
 from waste_edge.bundle.manifest import ARTIFACT_NAMES, ArtifactName, ArtifactScores, Calibration, Metrics, Reference
 from waste_edge.engines.engine import Engine
 from waste_edge.evaluation.evaluate import score_logits, truth_of
+from waste_edge.export.attempts import Attempt, Floating, file_entry
 from waste_edge.export.known_score import PARAMETERS_NAME, choose_known, write_parameters
-from waste_edge.export.quantization.attempts import Attempt, Floating, file_entry
 from waste_edge.export.work import Work
 from waste_edge.metrics.classification import fit_temperature
 from waste_edge.rejection import Scorer

@@ -18,8 +18,13 @@ from pathlib import Path
 from waste_edge.errors import UserError
 
 
-def write_atomically(path: Path, content: bytes | str) -> None:
+def write_atomically(path: Path, content: bytes | str, mode: int = 0o644) -> None:
     """Write `content` (text as UTF-8) so that `path` holds all of it or what it held before.
+
+    Args:
+        path: the file.
+        content: all of it.
+        mode: who may read it, from the first moment on.
 
     Raises:
         UserError: the folder cannot be made or written.
@@ -33,9 +38,9 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
+            os.fchmod(stream.fileno(), mode)
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}); choose another place") from error

@@ -5,13 +5,17 @@ An unknown key, a wrong type or a missing key is an error that names the file an
 
 from __future__ import annotations
 
+import datetime
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from waste_edge.errors import ConfigError
+from waste_edge.files.bounded import read_bounded
+from waste_edge.files.limits import MAX_JSON_BYTES, MAX_TOML_BYTES
+from waste_edge.files.toml import parse_toml
 
 if TYPE_CHECKING:
     from msgspec.inspect import Field, Type
@@ -22,39 +26,51 @@ class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 T = TypeVar("T")
+_TIMES = (datetime.datetime, datetime.date, datetime.time)
+_LONGEST = 600  # letters of one message
 
 
-def read_text(path: Path) -> str:
-    """The file's text.
+def read_text(path: Path, limit_bytes: int = MAX_JSON_BYTES) -> str:
+    """The file's text; a byte-order mark, as Windows editors write it, is left out.
 
     Raises:
-        ConfigError: it is missing, unreadable, or not UTF-8.
+        ConfigError: it is missing, unreadable, no file, too large, or not UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return read_bounded(path, limit_bytes).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file; check the path") from error
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "not UTF-8"
+    except UnicodeDecodeError as error:
+        remedy = "; save it as UTF-8" if error.object[:2] in (b"\xff\xfe", b"\xfe\xff") else ""
+        raise ConfigError(f"{path}: cannot be read as text (not UTF-8){remedy}") from error
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"{path}: cannot be read as text ({why})") from error
 
 
-def read_json(path: Path, kind: type[T]) -> T:
+def read_json(path: Path, kind: type[T], limit_bytes: int = MAX_JSON_BYTES) -> T:
     """Decode a JSON file into `kind`; raises ConfigError naming the file and the key."""
-    text = read_text(path)
+    text = read_text(path, limit_bytes)
     try:
         return msgspec.json.decode(text, type=kind)
+    except RecursionError as error:
+        raise ConfigError(f"{path}: tables and lists lie too deep in one another; make it flatter") from error
     except (msgspec.DecodeError, ValueError) as error:
         raise ConfigError(f"{path}: {readable(error, kind)}") from error
 
 
 def read_toml(path: Path, kind: type[T]) -> T:
     """Decode a TOML file into `kind`; raises ConfigError naming the file and the key."""
-    text = read_text(path)
+    text = read_text(path, MAX_TOML_BYTES)
     try:
-        return msgspec.toml.decode(text, type=kind)
+        return as_kind(parse_toml(text), kind)
     except (msgspec.DecodeError, ValueError) as error:
         raise ConfigError(f"{path}: {readable(error, kind)}") from error
+
+
+def as_kind(document: dict[str, Any], kind: type[T]) -> T:
+    """A parsed TOML document as `kind`; raises msgspec.ValidationError or ValueError."""
+    return msgspec.convert(document, kind, builtin_types=_TIMES, str_keys=True)
 
 
 def to_json(value: object) -> str:
@@ -67,31 +83,68 @@ def readable(error: Exception, kind: type) -> str:
 
     Args:
         error: of decoding.
-        kind: what was decoded; for a key that it lacks the nearest one is named.
+        kind: what was decoded; for a key that it lacks the nearest one is named, for a word the words that it takes.
     """
-    hint = _nearest_key(str(error), kind)
+    hint = _nearest_key(str(error), kind) or _words_taken(str(error), kind)
     message = str(error).replace("`$.", "`").replace("- at `$`", "at the top level")
     message = message.replace("Object contains unknown field", "unknown key").replace(
         "Object missing required field", "missing key"
     )
     message = message.replace(" | null`", "`").replace("`object`", "a table")
-    return message.replace(" - at ", ", in ").replace("\n", " ") + hint
+    message = message.replace(" - at ", ", in ").replace("\n", " ")
+    return (message if len(message) <= _LONGEST else f"{message[:_LONGEST]}…") + hint
 
 
 def _nearest_key(message: str, kind: type) -> str:
     """`; did you mean KEY?` for a message about an unknown key, if one is near."""
     found = re.search(r"unknown field `([^`]+)`(?: - at `\$\.?([^`]*)`)?", message)
-    if not found:
+    if not found or len(found[1]) > _LONGEST:
         return ""
     import difflib  # here: a station that starts well needs none of it
 
-    from msgspec.inspect import type_info
+    near = difflib.get_close_matches(found[1], [field.encode_name for field in _fields(_type_at(kind, found[2]))], 1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _words_taken(message: str, kind: type) -> str:
+    """`; expected one of A, B` for a message about a word that is none of those a key takes."""
+    found = re.search(r"Invalid enum value .* - at (`key` in )?`\$\.?([^`]*)`$", message)
+    if not found:
+        return ""
+    from msgspec.inspect import DictType
+
+    where = _type_at(kind, found[2])
+    if found[1] and isinstance(where, DictType):
+        where = where.key_type
+    words = _words(where)
+    return f"; expected one of {', '.join(words)}" if words else ""
+
+
+def _words(where: Type) -> list[str]:
+    from msgspec.inspect import EnumType, LiteralType, UnionType
+
+    if isinstance(where, UnionType):
+        return [word for one in where.types for word in _words(one)]
+    if isinstance(where, LiteralType):
+        return [str(value) for value in where.values]
+    return [str(member.value) for member in where.cls] if isinstance(where, EnumType) else []
+
+
+def _type_at(kind: type, path: str | None) -> Type:
+    """The type at a path as msgspec writes it: `input.width`, `artifacts[...].file`, `labels[3]`."""
+    from msgspec.inspect import CollectionType, DictType, UnionType, type_info
 
     where = type_info(kind)
-    for name in filter(None, (found[2] or "").split(".")):
-        where = next((field.type for field in _fields(where) if field.encode_name == name), where)
-    near = difflib.get_close_matches(found[1], [field.encode_name for field in _fields(where)], 1)
-    return f"; did you mean {near[0]}?" if near else ""
+    for name in re.findall(r"\[[^\]]*\]|[^.\[\]]+", path or ""):
+        if isinstance(where, UnionType):
+            where = next((one for one in where.types if isinstance(one, DictType | CollectionType)), where)
+        if name.startswith("[") and isinstance(where, DictType):
+            where = where.value_type
+        elif name.startswith("[") and isinstance(where, CollectionType):
+            where = where.item_type
+        else:
+            where = next((field.type for field in _fields(where) if field.encode_name == name), where)
+    return where
 
 
 def _fields(kind: Type) -> tuple[Field, ...]:

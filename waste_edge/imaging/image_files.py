@@ -1,60 +1,109 @@
-"""Reading picture files: checked from the header first, upright, RGB."""
+"""Picture files: one list of formats, checked from the header first, decoded in bounded memory, upright, RGB."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import warnings
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 
 from waste_edge.errors import PictureError
+from waste_edge.files.bounded import NotAFileError, TooLargeError, open_file
+from waste_edge.files.limits import (
+    MAX_DECODED_BYTES,
+    MAX_KEPT_MEGAPIXELS,
+    MAX_PICTURE_FILE_BYTES,
+    MAX_PICTURE_MEGAPIXELS,
+    MAX_SIDE_PX,
+)
 from waste_edge.imaging.frames import Pixels
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
-MAX_MEGAPIXELS = 64
+# Suffix -> the format that it names. What a file is, its content says; the suffix says whether a folder's walk looks.
+FORMAT_OF_SUFFIX = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".jpe": "JPEG",
+    ".jfif": "JPEG",
+    ".mpo": "JPEG",
+    ".png": "PNG",
+    ".apng": "PNG",
+    ".webp": "WEBP",
+    ".bmp": "BMP",
+    ".dib": "BMP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".gif": "GIF",
+    ".ppm": "PPM",
+    ".pgm": "PPM",
+} | ({".avif": "AVIF"} if "avif" in features.modules and features.check("avif") else {})
+PICTURE_SUFFIXES = frozenset(FORMAT_OF_SUFFIX)
+_USUAL = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})  # taken for granted: not worth a word
+# Pictures and films of kinds that are not read: a folder's walk names them, so that nobody misses them later.
+_UNREAD = (
+    ".heic .heif .hif .avif .jxl .jp2 .j2k .jpf .svg .psd .xcf .ico .tga .exr .hdr .raw .dng .cr2 .cr3 .nef .arw .orf "
+    ".rw2 .raf .eps .pdf .pcx .dds .mp4 .mov .avi .mkv"
+)
+UNREAD_SUFFIXES = frozenset(_UNREAD.split()) - PICTURE_SUFFIXES
+
+_FORMATS = tuple(sorted(set(FORMAT_OF_SUFFIX.values())))
+_COPIES = {"WEBP": 4, "AVIF": 4, "GIF": 2, "TIFF": 2}  # how many whole pictures a decoder holds at once
+_BAND_PIXELS = 1 << 20
 
 _ORIENTATION_TAG = 0x0112
-_TURNS: dict[object, Image.Transpose] = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+_TURNS: dict[object, tuple[bool, bool, bool]] = {  # swap the axes, then turn rows round, then columns
+    2: (False, False, True),
+    3: (False, True, True),
+    4: (False, True, False),
+    5: (True, False, False),
+    6: (True, False, True),
+    7: (True, True, True),
+    8: (True, True, False),
 }
 
 
 def read_picture(path: Path) -> Pixels:
     """A picture file as uint8 (H, W, 3) RGB, turned upright by its EXIF orientation.
 
-    The size is read from the header and checked before any pixel is decoded.
+    The size is read from the header and checked before any pixel is decoded. A JPEG of many megapixels is decoded at a
+    half, a quarter or an eighth; what is then above 16 megapixels or 16,384 pixels a side is averaged down.
 
     Raises:
-        PictureError: missing, not a picture, damaged, or above 64 megapixels.
+        PictureError: missing, no plain file, not a picture, damaged, or too large.
     """
     try:
         with warnings.catch_warnings():
             # Our own limit below is stricter than Pillow's, and odd EXIF blocks are not the user's concern.
             warnings.simplefilter("ignore")
-            with Image.open(path) as image:
+            _silence_libtiff()
+            # A stream, not a path: a path may be a pipe, and Pillow would map a grey TIFF's bytes in the wrong shape.
+            with open_file(path, MAX_PICTURE_FILE_BYTES) as stream, Image.open(stream, formats=_FORMATS) as image:
                 _check_size(path, *image.size)
+                _reduce_jpeg(image)
+                _check_memory(path, image)
                 return rgb_pixels(image)
     except FileNotFoundError as error:
         raise PictureError(f"{path}: no such picture; check the path") from error
     except IsADirectoryError as error:
         raise PictureError(f"{path}: is a folder, expected a picture") from error
+    except (NotAFileError, TooLargeError) as error:
+        raise PictureError(f"{path}: {error.strerror}, expected a picture") from error
+    except PermissionError as error:
+        raise PictureError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
     except UnidentifiedImageError as error:
         raise PictureError(
-            f"{path}: not a picture (or of an unknown format); expected JPEG, PNG or the like"
+            f"{path}: not a picture (or of a format that is not read); expected JPEG, PNG or the like"
         ) from error
     except PictureError:
         raise
     except Image.DecompressionBombError as error:
         raise PictureError(
-            f"{path}: at most {MAX_MEGAPIXELS} megapixels are accepted ({error}); make it smaller"
+            f"{path}: at most {MAX_PICTURE_MEGAPIXELS} megapixels are accepted ({error}); make it smaller"
         ) from error
     except Exception as error:  # a damaged file makes Pillow's decoders raise nearly anything
         raise PictureError(
@@ -62,9 +111,45 @@ def read_picture(path: Path) -> Pixels:
         ) from error
 
 
+@dataclass(frozen=True)
+class Found:
+    """What lies below a folder.
+
+    Attributes:
+        pictures: sorted.
+        unread: files that are pictures or films of a kind that is not read, by suffix.
+    """
+
+    pictures: tuple[Path, ...]
+    unread: Counter[str]
+
+    def remark(self, folder: Path) -> str:
+        """One line on what somebody may miss or not expect; empty if there is nothing of the kind."""
+        parts = []
+        if self.unread:
+            kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(self.unread.items()))
+            parts.append(f"passed over {kinds}: not a kind of picture that is read; convert to JPEG or PNG")
+        rare = Counter(suffix for path in self.pictures if (suffix := path.suffix.lower()) not in _USUAL)
+        if rare:
+            kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(rare.items()))
+            parts.append(f"read as pictures: {kinds}")
+        return f"{folder}: {'; '.join(parts)}" if parts else ""
+
+
+def look_for_pictures(folder: Path) -> Found:
+    """Picture files below `folder`; hidden files and folders, and links back up, are passed over in silence."""
+    pictures, unread = [], Counter[str]()
+    for path in _walk(folder, frozenset({folder.resolve()})):
+        if (suffix := path.suffix.lower()) in PICTURE_SUFFIXES:
+            pictures.append(path)
+        elif suffix in UNREAD_SUFFIXES:
+            unread[suffix] += 1
+    return Found(tuple(pictures), unread)
+
+
 def find_pictures(folder: Path) -> Iterator[Path]:
-    """Picture files below `folder`, sorted; hidden files and folders, and links back up, are passed over."""
-    yield from _walk(folder, frozenset({folder.resolve()}))
+    """The pictures alone of `look_for_pictures`."""
+    yield from look_for_pictures(folder).pictures
 
 
 def _walk(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
@@ -74,42 +159,112 @@ def _walk(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
         if entry.is_dir():
             if (real := entry.resolve()) not in above:
                 yield from _walk(entry, above | {real})
-        elif entry.suffix.lower() in PICTURE_SUFFIXES:
+        else:
             yield entry
 
 
 def _check_size(path: Path, width_px: int, height_px: int) -> None:
-    if width_px * height_px > MAX_MEGAPIXELS * 1_000_000:
+    if width_px * height_px > MAX_PICTURE_MEGAPIXELS * 1_000_000:
         raise PictureError(
             f"{path}: {width_px}x{height_px} is {width_px * height_px / 1e6:.0f} megapixels, "
-            f"at most {MAX_MEGAPIXELS} are accepted; make it smaller"
+            f"at most {MAX_PICTURE_MEGAPIXELS} are accepted; make it smaller"
         )
 
 
+def _reduce_jpeg(image: Image.Image) -> None:
+    """Have a large JPEG decoded at the largest of 1/2, 1/4 and 1/8 that is small enough: no memory for the rest."""
+    factor = _factor(*image.size)
+    if image.format in ("JPEG", "MPO") and factor > 1:
+        image.draft(None, (image.width // factor, image.height // factor))
+
+
+def _check_memory(path: Path, image: Image.Image) -> None:
+    """Raise PictureError where the decoder alone would take more than a small board has to give."""
+    bytes_per_pixel = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "LA": 4}.get(image.mode, 4)  # as Pillow keeps it
+    needed = image.width * image.height * bytes_per_pixel * _COPIES.get(image.format or "", 1)
+    if needed > MAX_DECODED_BYTES:
+        raise PictureError(
+            f"{path}: {image.width}x{image.height} {image.format} takes {needed >> 20} MiB to decode, at most "
+            f"{MAX_DECODED_BYTES >> 20} are spent; make it smaller, or save it as JPEG"
+        )
+
+
+def _factor(width_px: int, height_px: int) -> int:
+    """The least whole number by which a picture is divided to have at most 16 megapixels and 16,384 pixels a side."""
+    factor = 1
+    while (width_px // factor) * (height_px // factor) > MAX_KEPT_MEGAPIXELS * 1_000_000 or -(
+        -max(width_px, height_px) // factor
+    ) > MAX_SIDE_PX:
+        factor += 1
+    return factor
+
+
 def rgb_pixels(image: Image.Image) -> Pixels:
-    """Convert a PIL image to uint8 (H, W, 3) RGB, upright, transparency laid on white."""
+    """A PIL image as uint8 (H, W, 3) RGB: upright, on white; made smaller where it is above our limits."""
+    return _upright(image, _pixels(image))
+
+
+def _pixels(image: Image.Image) -> Pixels:
+    """The picture as it is stored, in RGB on white, in bands: no second whole copy of it is made."""
+    image.load()
+    width, height = image.size
+    factor = _factor(width, height)
+    rows = max(1, _BAND_PIXELS // width // factor) * factor
+    pixels = np.empty((-(-height // factor), -(-width // factor), 3), np.uint8)
+    for top in range(0, height, rows):
+        band = _on_white(image.crop((0, top, width, min(height, top + rows))))
+        if factor > 1:
+            band = band.reduce(factor)
+        pixels[top // factor : top // factor + band.height] = np.asarray(band)
+    return pixels
+
+
+def _on_white(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode == "I":
         # Sixteen-bit grey: Pillow's own conversion clips to 255 instead of scaling.
-        grey = (np.asarray(image, dtype=np.uint32) >> 8).clip(0, 255).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2)
-    upright = _upright(image)
-    if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
+        grey = (np.asarray(image, dtype=np.int32) >> 8).clip(0, 255).astype(np.uint8)
+        return Image.fromarray(grey).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         # A cut-out picture stands on white, as a viewer would show it, not on whatever colour lies hidden.
-        layer = upright.convert("RGBA")
+        layer = image.convert("RGBA")
         page = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-        upright = Image.alpha_composite(page, layer)
-    return np.array(upright.convert("RGB"), dtype=np.uint8)
+        image = Image.alpha_composite(page, layer)
+    return image.convert("RGB")
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """The picture turned as its EXIF orientation says; Pillow's own `exif_transpose` fails on odd EXIF blocks."""
-    image.load()
+def _upright(image: Image.Image, pixels: Pixels) -> Pixels:
+    """Turned as the EXIF orientation says; Pillow's own `exif_transpose` fails on odd EXIF blocks, and copies twice.
+
+    A TIFF has been turned by Pillow while it was loaded, and has lost its tag.
+    """
     try:
         orientation = image.getexif().get(_ORIENTATION_TAG)
     except Exception:  # noqa: BLE001  # an unreadable EXIF block does not spoil the pixels
-        return image
-    turn = _TURNS.get(orientation)
-    return image if turn is None else image.transpose(turn)
+        return pixels
+    if not isinstance(orientation, int) or orientation not in _TURNS:
+        return pixels
+    swap, rows, columns = _TURNS[orientation]
+    turned = pixels.swapaxes(0, 1) if swap else pixels
+    turned = turned[::-1] if rows else turned
+    return np.ascontiguousarray(turned[:, ::-1] if columns else turned)
+
+
+@functools.cache
+def _silence_libtiff() -> None:
+    """Libtiff writes on stderr what it thinks of a damaged file; Pillow's error says it in our words.
+
+    By libtiff's own call, since to close stderr for a moment would swallow what other threads say.
+    """
+    import ctypes
+
+    from PIL import _imaging
+
+    with contextlib.suppress(OSError, AttributeError):  # built without libtiff, or into one piece
+        library = ctypes.CDLL(_imaging.__file__)  # looks through the libraries that this one brought
+        for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+            handler = getattr(library, name)
+            handler.argtypes, handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+            handler(None)
 
 
 def _first_line(error: BaseException) -> str:

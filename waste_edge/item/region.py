@@ -101,25 +101,32 @@ def in_frame(box: Region, within: Region) -> Region:
     )
 
 
+def _where(pixels: _Bytes, limit: float, how: int) -> _Bytes:
+    """Compare with one number: 255 where it holds. OpenCV takes a scalar there, its type stubs do not."""
+    return np.asarray(cv2.compare(pixels, limit, how), np.uint8)  # type: ignore[call-overload]
+
+
 def _differences(look: Pixels, expected: Pixels, unsteady: _Bytes) -> tuple[_Bytes, _Bytes]:
     """Where a look differs for certain, and where it differs at all, shadows included; (h, w), 0 or 255.
 
     All of it in bytes, which is four times as fast as in floats.
     """
-    seen = cv2.cvtColor(look, cv2.COLOR_RGB2GRAY)
-    base = cv2.cvtColor(expected, cv2.COLOR_RGB2GRAY)
+    seen = np.asarray(cv2.cvtColor(look, cv2.COLOR_RGB2GRAY), np.uint8)
+    base = np.asarray(cv2.cvtColor(expected, cv2.COLOR_RGB2GRAY), np.uint8)
     step = cv2.absdiff(seen, base)
     limit = cv2.add(unsteady, _limit_of(np.asarray(step, np.uint8), np.asarray(base, np.uint8)))
     changed = cv2.compare(step, limit, cv2.CMP_GT)
-    ratio = cv2.divide(cv2.add(seen, _DARK), cv2.add(base, _DARK), scale=_ONE)
+    dark = np.full_like(seen, _DARK)
+    ratio = np.asarray(cv2.divide(cv2.add(seen, dark), cv2.add(base, dark), scale=_ONE), np.uint8)
     # What the ground would look like in the shade: the same colours, so much darker.
     shaded = cv2.multiply(expected, cv2.merge([ratio, ratio, ratio]), scale=1 / _ONE)
     red, green, blue = cv2.split(cv2.absdiff(look, shaded))
     tinted = cv2.compare(cv2.max(cv2.max(red, green), blue), limit, cv2.CMP_GT)
     soft = cv2.blur(ratio, (3, 3))
-    slope = cv2.max(*(cv2.convertScaleAbs(cv2.Sobel(soft, cv2.CV_16S, *way), alpha=0.25) for way in ((1, 0), (0, 1))))
-    outline = cv2.bitwise_and(cv2.compare(slope, _SHARP * 2 * _ONE, cv2.CMP_GT), changed)
-    deep = cv2.bitwise_and(cv2.compare(ratio, _DEEP * _ONE, cv2.CMP_LT), changed)
+    ways = (cv2.convertScaleAbs(cv2.Sobel(soft, cv2.CV_16S, *way), alpha=0.25) for way in ((1, 0), (0, 1)))
+    slope = np.asarray(cv2.max(*ways), np.uint8)
+    outline = cv2.bitwise_and(_where(slope, _SHARP * 2 * _ONE, cv2.CMP_GT), changed)
+    deep = cv2.bitwise_and(_where(ratio, _DEEP * _ONE, cv2.CMP_LT), changed)
     certain = cv2.bitwise_or(cv2.bitwise_or(tinted, outline), deep)
     return np.asarray(certain, np.uint8), np.asarray(cv2.bitwise_or(changed, tinted), np.uint8)
 
@@ -170,7 +177,7 @@ def _parts(marks: _Bytes, changed: _Bytes) -> list[Mask]:
         if areas[label] < least:
             break
         part = np.zeros(marks.shape, np.bool_)
-        part[inside] = _hull_closed(cv2.bitwise_and(cv2.compare(labels, int(label), cv2.CMP_EQ), pieces))
+        part[inside] = _hull_closed(np.where(labels == label, pieces, 0).astype(np.uint8))
         parts.append(part)
     return parts
 

@@ -18,7 +18,23 @@ RED = (220, 40, 40)  # RGB; what the fake shows
 
 @pytest.mark.parametrize("given", ["front", "picamera", "picamera:x", "-1", "/dev/videoX", "/dev/null", "", "1.5", "²"])
 def test_a_camera_id_of_another_form_is_refused_at_once(clock, given):
-    with pytest.raises(CameraError, match="expected auto, picamera:0, an index such as 0, /dev/video0, or synthetic"):
+    with pytest.raises(
+        CameraError, match="expected auto, picamera:0, an index such as 0, /dev/video0, /dev/v4l/by-id/NAME, or"
+    ):
+        camera_source(given, clock)
+
+
+@pytest.mark.parametrize(
+    "name", ["by-id/usb-Example_Cam-video-index0", "by-path/platform-fe.usb-usb-0:1.2:1.0-video-index0"]
+)
+def test_a_name_that_stays_when_numbers_change_is_a_device(clock, name):
+    source = camera_source(f"/dev/v4l/{name}", clock)
+    assert (source.live, source.candidates[0].kind, source.candidates[0].argument) == (True, "v4l2", f"/dev/v4l/{name}")
+
+
+@pytest.mark.parametrize("given", ["/dev/v4l/by-id/../../etc/passwd", "/dev/v4l/by-id/", "/dev/v4l/by-id/.x"])
+def test_what_leads_elsewhere_is_no_device(clock, given):
+    with pytest.raises(CameraError, match="expected auto"):
         camera_source(given, clock)
 
 
@@ -73,7 +89,7 @@ def test_a_usb_camera_keeps_no_old_frames(clock, usb, no_devices):
 
 def test_a_silent_device_is_named_with_a_remedy(clock, usb, no_devices):
     usb({"video0": 0})
-    with pytest.raises(CameraError, match=r"video0: gives no frame; another program may be using it"):
+    with pytest.raises(CameraError, match=r"video0: is no camera: no video device answers there"):
         v4l2.open_v4l2(str(no_devices / "video0"), clock)
     with pytest.raises(CameraError, match=r"video7: there is no such device; is the camera plugged in\?"):
         v4l2.open_v4l2(str(no_devices / "video7"), clock)

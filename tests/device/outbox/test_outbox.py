@@ -374,3 +374,14 @@ def test_timesyncd_vouches_for_the_clock(tmp_path):
     assert isinstance(SystemWall(synchronized_path=tmp_path / "none").synchronized(), bool)
     assert isinstance(SystemWall().now_utc(), datetime)
     assert SystemWall().now_utc() > START.replace(year=2020)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"max_age_days": float("inf")}, {"max_mb": float("inf")}, {"max_mb": 1e300}, {"max_events_in_memory": 10**12}],
+)
+def test_bounds_that_would_end_the_station_later_are_refused_at_once(values):
+    with pytest.raises(ValueError, match="expected max_age_days up to 36500"):
+        OutboxConfig(**values)
+    with pytest.raises(ValueError, match="must be above 0"):
+        OutboxConfig(**dict.fromkeys(("max_age_days",), float("nan")))

@@ -116,6 +116,7 @@ def test_systemd_would_have_seen_a_program_that_is_missing(tmp_path):
         "DeviceAllow=char-dma_heap rw",
         "DeviceAllow=char-gpiochip rw",
         "RestrictAddressFamilies=AF_UNIX AF_NETLINK AF_INET AF_INET6",
+        "SystemCallFilter=landlock_create_ruleset landlock_add_rule landlock_restrict_self",
         "StandardOutput=journal",
     ],
 )
@@ -316,3 +317,32 @@ def test_the_unit_goes_through_the_link_where_updates_switch_it(monkeypatch, tmp
     (tmp_path / "venv-4").mkdir()
     Environments(tmp_path).use(tmp_path / "venv-4")
     assert service.this_executable() == environment / "bin/waste-edge"
+
+
+def test_the_configuration_is_never_readable_by_others(tmp_path, monkeypatch):
+    """Not for a moment: it may hold passwords, and somebody may watch the folder."""
+    template = tmp_path / "mine.toml"
+    template.write_text('name = "secret"\n')
+    places = service.Places(root=tmp_path / "root", template=template, group=grp.getgrgid(os.getgid()).gr_name)
+    seen: list[int] = []
+
+    def note(function):
+        def wrapped(*arguments, **more):
+            folder = places.config.parent
+            seen.extend(path.stat().st_mode & 0o777 for path in folder.glob(".*") if path.stat().st_size)
+            seen.extend(path.stat().st_mode & 0o777 for path in folder.glob("*"))
+            return function(*arguments, **more)
+
+        return wrapped
+
+    for name in ("replace", "fchmod", "chmod", "fsync", "unlink"):
+        monkeypatch.setattr(os, name, note(getattr(os, name)))
+    monkeypatch.setattr(shutil, "chown", note(shutil.chown))
+    old_mask = os.umask(0)
+    try:
+        service._write_config(places).do()
+    finally:
+        os.umask(old_mask)
+    assert seen
+    assert not any(mode & 0o007 for mode in seen)
+    assert places.config.stat().st_mode & 0o777 == 0o640

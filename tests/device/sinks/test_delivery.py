@@ -201,3 +201,57 @@ def test_a_frozen_sink_holds_up_neither_commits_nor_the_others_nor_the_end(outbo
 
 def test_a_delivery_that_was_never_started_can_be_stopped(delivery):
     assert delivery.stop()
+
+
+class DeadlyReader:
+    """What it fails with is nothing that anybody expected; `waiting` too."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def pending(self, limit: int) -> list[object]:
+        self.calls += 1
+        raise TypeError("'<' not supported between instances of 'str' and 'int'")
+
+    waiting = pending
+
+    def close(self) -> None:
+        pass
+
+
+def test_no_failure_ends_the_thread_in_silence(outbox, sink):
+    delivery = Delivery(outbox, sink, SystemClock(), back_off=BackOff(0.01, 0.01))
+    delivery._reader = reader = DeadlyReader()  # type: ignore[assignment]
+    delivery.start()
+    wait_until(lambda: reader.calls > 3)
+    assert delivery.condition().level is Level.WARN
+    assert "internal error: TypeError" in delivery.condition().text
+    assert delivery.stop()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_died_all_the_same_is_said_and_started_again(outbox, sink):
+    delivery = Delivery(outbox, sink, SystemClock())
+    step, delivery.step = delivery.step, lambda: (_ for _ in ()).throw(SystemExit)  # type: ignore[method-assign]
+    delivery.start()
+    wait_until(lambda: not delivery._thread.is_alive())
+    delivery.step = step  # type: ignore[method-assign]
+    said = delivery.condition()
+    assert (said.level, "its thread had ended and was started again" in said.text) == (Level.BAD, True)
+    expected = commit(outbox, 1)
+    wait_until(lambda: sink.ids == expected)
+    assert delivery.stop()
+
+
+def test_a_sink_that_hangs_over_a_batch_is_said_to(outbox, clock):
+    frozen = Frozen()
+    delivery = Delivery(outbox, frozen, clock)
+    thread = threading.Thread(target=delivery.step)
+    thread.start()
+    wait_until(lambda: delivery._busy_since_ns is not None)
+    assert delivery.condition().level is Level.OK
+    clock.time_ns += 240_000_000_000
+    assert (delivery.condition().level, "hangs since 4 minutes" in delivery.condition().text) == (Level.WARN, True)
+    frozen.thaw.set()
+    thread.join()
+    assert delivery.condition().level is Level.OK

@@ -16,6 +16,7 @@ from waste_edge.device.outbox.record import Record
 from waste_edge.device.sinks.json_lines import JsonLines, JsonLinesConfig, build
 from waste_edge.device.sinks.sink import SinkError
 from waste_edge.device.system.condition import Condition, Level
+from waste_edge.errors import ConfigError
 
 HEALTH = [Condition("camera", Level.OK, "picamera:0"), Condition("disk", Level.WARN, "9 MB left")]
 
@@ -153,3 +154,59 @@ def test_the_table_is_checked():
     for wrong in ({"path": ""}, {"max_mb": 0.0}, {"keep": -1}):
         with pytest.raises(msgspec.ValidationError, match="expected a path, max_mb above 0 and keep from 0"):
             msgspec.convert(wrong, JsonLinesConfig)
+
+
+def test_a_sequence_used_twice_hides_no_new_event(path, records):
+    """A card that lost its last writes: the same outbox counts the same numbers again, for other events."""
+    sink_at(path).deliver(records[:5])
+    new = replace(records[3], id="f" * 32, event={**records[3].event, "id": "f" * 32})
+    sink_at(path).deliver([new])
+    assert ids(path)[-1] == "f" * 32
+
+
+def test_it_says_what_was_written_last(path, records):
+    assert sink_at(path).newest() is None
+    sink_at(path).deliver(records[:5])
+    assert sink_at(path).newest() == (records[4].outbox_id, 5)
+    path.write_text("milk\n")
+    assert sink_at(path).newest() is None
+
+
+@pytest.mark.parametrize("place", [0, 2, 4])
+def test_a_long_line_and_those_behind_it_survive_a_start(path, records, place):
+    event = {**records[place].event, "picture": "x" * 200_000}
+    long = [*records[:place], replace(records[place], event=event), *records[place + 1 : 5]]
+    sink_at(path).deliver(long)
+    with path.open("ab") as stream:
+        stream.write(b'{"kind":"event","id":"00')
+    sink_at(path).deliver([*long[3:], *records[5:8]])
+    assert ids(path) == [record.id for record in records[:8]]
+
+
+def test_keeping_a_great_many_files_costs_nothing(path, records):
+    sink = sink_at(path, max_mb=0.000_1, keep=10_000)
+    for record in records[:4]:
+        sink.deliver([record])
+    assert sorted(entry.name for entry in path.parent.iterdir()) == [
+        path.name,
+        *(f"{path.name}.{n}" for n in (1, 2, 3)),
+    ]
+    sink_at(path, max_mb=0.000_1, keep=10_000).deliver(records[:5])
+    assert ids(path) == [id_of(4)]
+
+
+@pytest.mark.parametrize("table", [{"max_mb": float("inf")}, {"max_mb": 1e18}, {"keep": 999_999_999}])
+def test_what_could_never_work_is_refused_at_once(table):
+    with pytest.raises(msgspec.ValidationError, match="expected max_mb up to 100000 and keep up to 10000"):
+        msgspec.convert(table, JsonLinesConfig)
+
+
+def test_a_path_that_no_file_can_have_is_refused(tmp_path):
+    for path, words in [
+        (tmp_path, "is a folder"),
+        (tmp_path / ("x" * 255), "no file can be there"),
+        (tmp_path / "outbox.sqlite", "the outbox's own name"),
+        (tmp_path / "a\0b", "no file can be there"),
+    ]:
+        with pytest.raises(ConfigError, match=words):
+            build(JsonLinesConfig(path=str(path)))

@@ -22,7 +22,7 @@ from waste_edge.errors import ConfigError, MissingPackageError
     [
         ({}, "missing required field `host`"),
         ({"host": ""}, "expected a host"),
-        ({"host": "broker", "port": 70_000}, "port from 0 to 65535"),
+        ({"host": "broker", "port": 70_000}, "port from 1 to 65535"),
         ({"host": "broker", "password": "secret"}, "unknown field `password`"),
         ({"host": "broker", "password_file": "secret"}, "a password needs a username"),
         ({"host": "broker", "username": "a", "password_file": "b", "password_environment": "C"}, "not both"),

@@ -109,7 +109,7 @@ def test_a_cut_jpeg_is_unreadable_and_says_so(check, clean) -> None:
 
 def test_stray_files_are_warned_of(check, clean) -> None:
     (clean / "glass" / "Thumbs.db").write_bytes(b"x")
-    picture("glass", 98).save(clean / "glass" / "moving.gif")
+    picture("glass", 98).save(clean / "glass" / "icon.ico")
     picture("glass", 97).save(clean / "loose.png")
     for name in ("groups.csv", "SOURCE.json", "README.md", "LICENSE"):
         (clean / name).write_text("file,group\n", encoding="utf-8")
@@ -117,7 +117,7 @@ def test_stray_files_are_warned_of(check, clean) -> None:
     assert code == 0
     assert {one["file"]: one["says"] for one in found["stray"]["suspects"]} == {
         "glass/Thumbs.db": "not a picture",
-        "glass/moving.gif": "a picture (GIF) of a kind that is passed over",
+        "glass/icon.ico": "a picture (ICO) of a kind that is passed over",
         "loose.png": "lies in no label's folder",
     }
 

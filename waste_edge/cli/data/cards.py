@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waste_edge.cli.common import JsonOption, console
+from waste_edge.cli.common import JsonOption, console, say_json
 
 if TYPE_CHECKING:
     from waste_edge.training.data.cards import DataCard
@@ -32,7 +32,7 @@ def command(
     chosen = [read_card(card)] if card else [read_card(str(path)) for path in shipped_cards()]
     if json:
         values = [as_builtins(one) for one in chosen]
-        typer.echo(to_json(values[0] if card else values), nl=False)
+        say_json(to_json(values[0] if card else values))
     elif card:
         _print_card(chosen[0])
     else:

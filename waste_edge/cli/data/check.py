@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waste_edge.cli.common import JsonOption, console, host_only
+from waste_edge.cli.common import JsonOption, console, host_only, say_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -69,7 +69,7 @@ def command(
         checked = check_folder(folder, weights, unknown_ok, watch)
         report = write_report(checked, out, watch) if out else checked.report
     if json:
-        typer.echo(to_json(report), nl=False)
+        say_json(to_json(report))
     else:
         _print(report, out)
     raise typer.Exit(0 if report.fit else 2)

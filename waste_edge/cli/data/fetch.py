@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waste_edge.cli.common import JsonOption, console
+from waste_edge.cli.common import JsonOption, console, say_json
 
 if TYPE_CHECKING:
     from waste_edge.training.data.fetch import Source
@@ -49,7 +49,7 @@ def command(
     with _fetch_bar() as (downloading, unpacking):
         source = fetch(read, folder, archive, downloading, unpacking)
     if json:
-        typer.echo(to_json({"folder": str(folder), "source": source}), nl=False)
+        say_json(to_json({"folder": str(folder), "source": source}))
     else:
         _print_source(source, folder)
 

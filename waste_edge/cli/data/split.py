@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waste_edge.cli.common import JsonOption, console, progress_bar
+from waste_edge.cli.common import JsonOption, console, progress_bar, say, say_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -42,8 +42,9 @@ def command(
       waste-edge data split photos --out split.csv
       waste-edge data split photos --out folds.csv --folds 5   (folds-0.csv to folds-4.csv)
     """
-    from waste_edge.dataset import group_near_duplicates, open_dataset, split, write_table
+    from waste_edge.dataset import group_near_duplicates, missing_labels, open_dataset, split, write_table
     from waste_edge.errors import UserError
+    from waste_edge.files.remarks import remark
     from waste_edge.files.strict import to_json
 
     if out.suffix.lower() != ".csv":
@@ -57,12 +58,14 @@ def command(
     splits = {path: split(dataset, spec) for path, spec in specs.items()}
     for path, parts in splits.items():
         write_table(path, dataset, parts)
+        for part, labels in missing_labels(dataset, parts).items():
+            remark(f"{path}: the {part} part has no picture of {', '.join(labels)}")
     if json:
-        typer.echo(to_json({"splits": [_as_dict(path, dataset, parts) for path, parts in splits.items()]}), nl=False)
+        say_json(to_json({"splits": [_as_dict(path, dataset, parts) for path, parts in splits.items()]}))
         return
     for path, parts in splits.items():
         console().print(_table(path, dataset, parts))
-    typer.echo(_grouping(dataset))
+    say(_grouping(dataset))
 
 
 def _specs(

@@ -30,6 +30,7 @@ def print_graphs(reports: Sequence[GraphReport]) -> None:
 
 
 def _operators(reports: Sequence[GraphReport]) -> Table:
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title="operators", title_justify="left", title_style="bold")
@@ -39,7 +40,7 @@ def _operators(reports: Sequence[GraphReport]) -> Table:
     table.add_column("status", no_wrap=True)
     for report in reports:
         words = ", ".join(f"{count} {kind}" for kind, count in report.operators.items())
-        table.add_row(report.artifact, report.target or "none", words, _status(report))
+        table.add_row(report.artifact, report.target or "none", escape(words), _status(report))
     return table
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waste_edge.cli.common import console, progress_bar
+from waste_edge.cli.common import console, progress_bar, say_json
 from waste_edge.cli.output.bench_plots import check_matplotlib
 from waste_edge.cli.output.report import check_outputs, print_table
 from waste_edge.errors import UserError
@@ -84,7 +84,7 @@ def tell(report: RobustnessReport, markdown: Path | None, plot: Path | None, jso
 
         draw_robustness(report, plot)
     if json:
-        typer.echo(to_json(report), nl=False)
+        say_json(to_json(report))
         return
     screen = console()
     screen.print(f"scored on {report.protocol}", markup=False, soft_wrap=True)

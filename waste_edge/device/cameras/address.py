@@ -1,12 +1,49 @@
-"""Network addresses of cameras, as they may be shown."""
+"""Network addresses of cameras, as they may be shown, and names of devices."""
 
 from __future__ import annotations
 
 import re
 
-STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://", "rtmp://", "udp://", "tcp://")
+STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://", "rtmp://", "rtmps://", "udp://", "tcp://")
+# A network address, or one with a slash forgotten: its password must not be shown either.
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]{1,9}):(/{0,3})(?=[^/])", re.IGNORECASE)
+_HOST = re.compile(r"(\[[0-9a-f:.%]*\]|[^:@\s]*)(:\d{1,5})?", re.IGNORECASE)
+_SECRET = re.compile(r"(?i)\b(pass\w*?|pwd?|secret|token|auth\w*?|key|psw|user\w*?|login)=[^&/;]*")
+# The names that stay when the numbers of /dev/videoN change.
+_DEVICE = re.compile(r"/dev/v4l/by-(?:id|path)/(?!\.)[\w.:+@,%=-]+")
+
+
+def is_address(given: str) -> bool:
+    """Whether a source is meant as a network address, and not as a file."""
+    found = _ADDRESS.match(given)
+    return "://" in given or bool(found and (found[1].lower() + "://") in STREAM_SCHEMES)
+
+
+def is_device(given: str) -> bool:
+    """Whether this is udev's name of a camera, e.g. `/dev/v4l/by-id/usb-Example-video-index0`."""
+    return _DEVICE.fullmatch(given) is not None
 
 
 def without_password(url: str) -> str:
-    """The address without `user:password@`: titles and messages end up in logs."""
-    return re.sub(r"(?<=://)[^/?#]*@", "", url)
+    """The address without user, password and query: titles and messages end up in logs.
+
+    What may be a password that holds `/`, `?` or `#` goes too, at the price of some of an odd path.
+    """
+    found = _ADDRESS.match(url)
+    if not found:
+        return url
+    scheme, rest = url[: found.end()], url[found.end() :]
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    plain = _HOST.fullmatch(authority) is not None
+    searched = re.split(r"[?#]", rest, maxsplit=1)[0] if plain else rest
+    if "@" in searched:
+        rest = rest[searched.rindex("@") + 1 :]
+        authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+        plain = _HOST.fullmatch(authority) is not None
+    unsure = (
+        ":" in authority.rpartition("]")[2] and "@" in rest
+    )  # host and port, or user and password: `u:1/pass?@host`
+    if unsure or not plain:  # or a user and a password, and no host
+        return f"{scheme}…"
+    path, *more = re.split(r"([?#])", rest, maxsplit=1)
+    return scheme + _SECRET.sub(r"\1=…", path) + (f"{more[0]}…" if more else "")

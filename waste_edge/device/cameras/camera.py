@@ -7,16 +7,16 @@ library, numpy and one camera's own library, and nothing else. No file imports m
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
+
+from waste_edge.files.limits import MAX_SIDE_PX
 
 if TYPE_CHECKING:  # the program names a camera before it has imported numpy
     import numpy as np
     from numpy.typing import NDArray
 
 Layout = Literal["rgb", "bgr", "yuv420"]
-
-MAX_SIDE_PX = 16384  # far above any camera: a size beyond it is garbage
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,11 +93,15 @@ class Candidate:
         kind: a key of `openers.KINDS`.
         argument: what that kind takes: an index, a device, a file, an address, a rate.
         python: the interpreter that has this camera's library.
+        withheld: variables of the environment that its process is not given: they hold secrets.
+        hidden: files and folders that its process must not see.
     """
 
     kind: str
     argument: str
     python: str
+    withheld: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,3 +121,8 @@ class Source:
     live: bool
     stills: bool = False
     candidates: tuple[Candidate, ...] = ()
+
+    def keeping_secret(self, withheld: tuple[str, ...], hidden: tuple[str, ...]) -> Source:
+        """The same, whose processes are not given these variables and do not see these files and folders."""
+        candidates = tuple(replace(each, withheld=withheld, hidden=hidden) for each in self.candidates)
+        return replace(self, candidates=candidates)

@@ -8,19 +8,21 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from waste_edge.device.cameras.address import STREAM_SCHEMES, without_password
+from waste_edge.device.cameras.address import STREAM_SCHEMES, is_address, is_device, without_password
 from waste_edge.device.cameras.camera import Camera, Candidate, Source
 from waste_edge.device.cameras.openers import load
 from waste_edge.device.cameras.rate import parse_rate
 from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError
+from waste_edge.files.text import fault_of_name
 
 # Raspberry Pi OS installs picamera2 for its own interpreter, on Bookworm built against numpy 1.
 SYSTEM_PYTHON = Path("/usr/bin/python3")
 
 
 def camera_source(given: str, clock: Clock, camera_python: str | None = None) -> Source:
-    """A camera by its ID: `auto`, `picamera:0`, an index, `/dev/videoN`, `synthetic` or `synthetic:FPS`.
+    """A camera by its ID: `auto`, `picamera:0`, an index, `/dev/videoN` or another name of a
+    device, `synthetic` or `synthetic:FPS`.
 
     Args:
         given: the ID.
@@ -38,11 +40,18 @@ def camera_source(given: str, clock: Clock, camera_python: str | None = None) ->
     if match := re.fullmatch(r"(?:/dev/video)?(\d{1,3})", given):
         device = f"/dev/video{int(match[1])}"
         return _live(device, [Candidate("v4l2", device, sys.executable)], clock)
+    if is_device(given):
+        return _live(given, [Candidate("v4l2", given, sys.executable)], clock)
     if given == "synthetic" or given.startswith("synthetic:"):
         rate = given.removeprefix("synthetic").removeprefix(":")
         parse_rate(rate)
         return _live(given, [Candidate("synthetic", rate, sys.executable)], clock)
-    raise CameraError(f"--camera {given}: expected auto, picamera:0, an index such as 0, /dev/video0, or synthetic")
+    shown = without_password(given)
+    remedy = "; a network address goes to --source" if is_address(given) else ""
+    raise CameraError(
+        f"--camera {shown}: expected auto, picamera:0, an index such as 0, /dev/video0, /dev/v4l/by-id/NAME, or "
+        f"synthetic{remedy}"
+    )
 
 
 def media_source(given: str, clock: Clock) -> Source:
@@ -55,13 +64,17 @@ def media_source(given: str, clock: Clock) -> Source:
     """
     if not given:
         raise CameraError("--source is empty; expected a video, a folder of pictures, a picture or a URL")
-    if "://" in given:
+    if is_address(given):
         if not given.lower().startswith(STREAM_SCHEMES):
             raise CameraError(f"--source {without_password(given)}: expected one of {' '.join(STREAM_SCHEMES)}")
+        if not given.isprintable():
+            raise CameraError(f"--source {without_password(given)}: holds a character that no address has")
         return _live(without_password(given), [Candidate("stream", given, sys.executable)], clock)
-    from waste_edge.device.cameras.images import Pictures, pictures_of
+    from waste_edge.device.cameras.images import Pictures, is_picture, pictures_of
 
     path = Path(given)
+    if (fault := fault_of_name(given)) and not (path.is_dir() or is_picture(path)):  # OpenCV takes no such name
+        raise CameraError(f"--source {given}: {fault}; rename the file")
     if paths := pictures_of(path):
         return Source(given, lambda: Pictures(given, paths, clock), live=False, stills=True)
     film = (Candidate("film", given, sys.executable),)

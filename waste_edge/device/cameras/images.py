@@ -8,7 +8,9 @@ from pathlib import Path
 from waste_edge.device.cameras.camera import RawFrame, packed
 from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError
-from waste_edge.imaging.image_files import PICTURE_SUFFIXES, find_pictures, read_picture
+from waste_edge.files.remarks import remark
+from waste_edge.files.text import as_utf8
+from waste_edge.imaging.image_files import PICTURE_SUFFIXES, look_for_pictures, read_picture
 
 
 class Pictures:
@@ -26,7 +28,7 @@ class Pictures:
         path = next(self._paths, None)
         if path is None:
             return None
-        return packed(read_picture(path), "rgb", self._clock.now_ns(), str(path))
+        return packed(read_picture(path), "rgb", self._clock.now_ns(), as_utf8(str(path)))
 
     def close(self) -> None:
         self._paths = iter(())
@@ -42,14 +44,22 @@ def pictures_of(path: Path) -> list[Path]:
         return _in_folder(path)
     if not path.exists():
         raise CameraError(f"{path}: no such file; expected a video, a folder of pictures, a picture or a URL")
-    return [path] if path.suffix.lower() in PICTURE_SUFFIXES else []
+    return [path] if is_picture(path) else []
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file's name is that of a picture."""
+    return path.suffix.lower() in PICTURE_SUFFIXES
 
 
 def _in_folder(folder: Path) -> list[Path]:
     try:
-        paths = list(find_pictures(folder))
+        found = look_for_pictures(folder)
     except OSError as error:
         raise CameraError(f"{folder}: cannot be read ({error.strerror})") from error
-    if not paths:
-        raise CameraError(f"{folder}: holds no pictures; expected {', '.join(sorted(PICTURE_SUFFIXES))}")
-    return paths
+    told = found.remark(folder)
+    if not found.pictures:
+        raise CameraError(told or f"{folder}: holds no pictures; expected {', '.join(sorted(PICTURE_SUFFIXES))}")
+    if told:
+        remark(told)
+    return list(found.pictures)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import fcntl
 import os
 
-# The most a frame may take: 3840x2160 in RGB is 24.9 MB. Untouched pages of a slot take no memory.
-SLOT_BYTES = 32 * 2**20
+from waste_edge.files.limits import MAX_FRAME_BYTES
+
+SLOT_BYTES = MAX_FRAME_BYTES  # untouched pages of a slot take no memory
 PAGE_BYTES = 4096  # the header has a page of its own, so that the picture begins on one
 STRIDE_BYTES = PAGE_BYTES + SLOT_BYTES
 

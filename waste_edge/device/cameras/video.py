@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 
 from waste_edge.device.cameras.camera import RawFrame
-from waste_edge.device.cameras.opencv import next_frame, prepare_opencv
+from waste_edge.device.cameras.opencv import next_frame, prepare_opencv, refuse_large
 from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.errors import CameraError
 
@@ -31,6 +31,8 @@ class VideoFile:
         self.title = str(path)
         self._clock = clock
         self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        if self._capture.isOpened():
+            refuse_large(self._capture, self.title)
         self._waiting = next_frame(self._capture, clock) if self._capture.isOpened() else None
         if self._waiting is None:
             self._capture.release()

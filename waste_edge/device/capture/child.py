@@ -4,8 +4,9 @@ Run by its path, perhaps by an interpreter that lacks everything but numpy and o
 
     python child.py NEWS_DESCRIPTOR MEMORY_DESCRIPTOR PARENT_PID
 
-The first line on the socket says which camera: ["v4l2", "/dev/video0"]. It answers with lines of JSON, and an empty
-line for each frame that lies in the memory. It dies with its parent.
+The first line on the socket says which camera, and what is hidden from this process: ["v4l2", "/dev/video0", []].
+Before anything of the camera's is imported it gives up what it does not need (`cameras/sandbox.py`). It answers with
+lines of JSON, and an empty line for each frame that lies in the memory. It dies with its parent.
 """
 
 import contextlib
@@ -49,15 +50,22 @@ class Words:
     def __init__(self, stream: socket.socket) -> None:
         self._stream = stream
 
-    def order(self) -> tuple[str, str]:
-        """Which camera the parent wants: its kind and argument."""
+    def order(self) -> tuple[str, str, list[str]]:
+        """Which camera the parent wants: its kind and argument, and what this process must not see."""
         with self._stream.makefile("r", encoding="utf-8") as lines:
-            kind, argument = json.loads(lines.readline())
-        return str(kind), str(argument)
+            kind, argument, hidden = json.loads(lines.readline())
+        return str(kind), str(argument), [str(path) for path in hidden]
 
     def say(self, kind: str, text: str = "") -> None:
         """A piece of news: waits until there is room for it."""
         self._stream.sendall(json.dumps({"kind": kind, "text": text}).encode() + b"\n")
+
+    def opened(self, camera, raw) -> None:  # type: ignore[no-untyped-def]
+        """A camera was opened: what it is called, which one it is, and how it is found again."""
+        size = "" if raw is None else f"{raw.width_px}x{raw.height_px}"
+        identity = f"{getattr(camera, 'identity', '') or camera.title} {size}"
+        news = {"kind": "opened", "text": camera.title, "identity": identity, "again": getattr(camera, "again", None)}
+        self._stream.sendall(json.dumps(news).encode() + b"\n")
 
     def ring(self) -> None:
         """There is a new frame. Not said if the parent has not yet heard of hundreds of older ones."""
@@ -95,27 +103,36 @@ def capture(words: Words, memory: int, kind: str, argument: str) -> None:
     """Open a camera of this kind and hand over its frames to the end."""
     from waste_edge.device.cameras.openers import load
     from waste_edge.device.cameras.shared import Writer
-    from waste_edge.errors import PictureError
+    from waste_edge.errors import UserError
 
     writer = Writer(memory)
     opener = load(kind)
     words.say("loaded")
     camera = opener(argument, BeatingClock(words))
-    words.say("opened", camera.title)
+    words.say("alive")
     try:
-        while True:
-            try:
-                raw = camera.read()
-            except PictureError as error:
-                words.say("bad-picture", str(error))
-                continue
-            if raw is None:
-                break
+        raw = _next(camera, words)
+        words.opened(camera, raw)  # only now: a camera that gives no frame was not opened
+        while raw is not None:
             writer.write(raw)
             words.ring()
+            raw = _next(camera, words)
         words.say("ended")
+    except UserError as error:
+        words.say("absent", str(error))  # before `close`, which may hang with a camera that does
     finally:
         camera.close()
+
+
+def _next(camera, words):  # type: ignore[no-untyped-def]  # numpy and its types are not here yet
+    """The camera's next frame; None when there will be no more. Pictures that cannot be read are told."""
+    from waste_edge.errors import PictureError
+
+    while True:
+        try:
+            return camera.read()
+        except PictureError as error:
+            words.say("bad-picture", str(error))
 
 
 def main(news: int, memory: int, parent: int) -> None:
@@ -124,9 +141,13 @@ def main(news: int, memory: int, parent: int) -> None:
     words = Words(socket.socket(fileno=news))
     kind = "camera"
     try:
-        kind, argument = words.order()
+        kind, argument, hidden = words.order()
         register_package()
+        from waste_edge.device.cameras.sandbox import confine
         from waste_edge.errors import UserError
+
+        shown = [str(PACKAGE), *([argument] if kind == "film" else [])]
+        confine(hidden, shown, network=kind == "stream", programs=kind == "picamera")
 
         try:
             capture(words, memory, kind, argument)

@@ -7,13 +7,16 @@ import os
 import select
 import socket
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
+from waste_edge.device.cameras.address import without_password
 from waste_edge.device.cameras.camera import Candidate
 from waste_edge.device.cameras.memory import create_memory
+from waste_edge.device.system.environment import without_secrets
 from waste_edge.device.system.thread_limits import ONE_THREAD
 from waste_edge.files.strict import Strict
 
@@ -25,6 +28,8 @@ Kind = Literal["loaded", "alive", "opened", "absent", "bad-picture", "ended", "f
 # Run by its path, and never imported here.
 _CHILD = Path(__file__).with_name("child.py")
 
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
 _LINE_BYTES = 16_384  # longer news is garbage
 _TEXT_LETTERS = 500
 _STDERR_BYTES = 4096  # as much of its last words is kept
@@ -32,10 +37,19 @@ _EXIT_S = 0.1  # seconds to wait for an exit status after the socket was closed
 
 
 class News(Strict, frozen=True):
-    """What a capture process says. `frame`: there is one in the memory; `gone`: it says no more."""
+    """What a capture process says. `frame`: there is one in the memory; `gone`: it says no more.
+
+    Attributes:
+        kind: what happened.
+        text: for people.
+        identity: of an opened camera: the same text as long as its pictures are of the same kind and place.
+        again: the kind and argument by which this very camera is opened again; None: as it was opened.
+    """
 
     kind: Kind
     text: str = ""
+    identity: str = ""
+    again: tuple[str, str] | None = None
 
 
 _RING = News(kind="frame")
@@ -93,7 +107,7 @@ class Child:
         self.dropped_frames = 0
         self._socket, theirs = socket.socketpair()
         # The order goes by the socket, since everybody can read a command line and addresses hold passwords.
-        self._socket.sendall(msgspec.json.encode([candidate.kind, candidate.argument]) + b"\n")
+        self._socket.sendall(msgspec.json.encode([candidate.kind, candidate.argument, candidate.hidden]) + b"\n")
         memory = create_memory()
         command = [candidate.python, str(_CHILD), str(theirs.fileno()), str(memory), str(os.getpid())]
         try:
@@ -104,7 +118,7 @@ class Child:
                 stderr=subprocess.STDOUT,  # libraries greet and complain: kept, not shown
                 pass_fds=(theirs.fileno(), memory),
                 start_new_session=True,  # Ctrl-C at a terminal goes to this program, which ends the child itself
-                env=_environment(),
+                env=_environment(candidate),
             )
         except OSError:
             self._socket.close()
@@ -169,7 +183,7 @@ class Child:
         code = self._process.returncode
         how = f"was ended by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
         lines = self._complaints.decode(errors="replace").strip().splitlines()
-        return f"{how}: {_one_line(lines[-1])}" if lines else how
+        return f"{how}: {_one_line(without_password(lines[-1]))}" if lines else how
 
     def hang_up(self) -> None:
         """See `Link.hang_up`."""
@@ -209,7 +223,7 @@ def _news(line: bytes) -> News:
         news = msgspec.json.decode(line, type=News)
     except (msgspec.DecodeError, ValueError) as error:
         raise Garbage(f"an unreadable line ({line[:40]!r})") from error
-    return News(kind=news.kind, text=_one_line(news.text))
+    return News(kind=news.kind, text=_one_line(news.text), identity=_one_line(news.identity), again=news.again)
 
 
 def _one_line(text: str) -> str:
@@ -217,9 +231,15 @@ def _one_line(text: str) -> str:
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:_TEXT_LETTERS]
 
 
-def _environment() -> dict[str, str]:
-    """This process's, with one thread for libraries that would start one a core to convert a picture."""
-    return ONE_THREAD | os.environ
+def _environment(candidate: Candidate, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """This process's, with one thread for libraries that would start one a core to convert a picture.
+
+    Without secrets, and without what is between systemd and this process: the child parses what strangers send.
+    """
+    kept = without_secrets(environment, candidate.withheld)
+    if candidate.kind == "stream":  # the way to it may lead through a proxy with a password
+        kept |= {name: environment[name] for name in _PROXIES if name in environment}
+    return ONE_THREAD | kept
 
 
 def start_child(candidate: Candidate) -> Link:

@@ -10,7 +10,7 @@ from functools import partial
 from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.device.doctor.board import check_board, check_disk
 from waste_edge.device.doctor.camera import check_camera
-from waste_edge.device.doctor.programs import check_permissions, check_python
+from waste_edge.device.doctor.programs import check_permissions, check_python, check_sandbox
 from waste_edge.device.doctor.service import check_clock, check_service, read_service
 from waste_edge.device.doctor.setting import Setting
 from waste_edge.device.system.condition import Condition, Level
@@ -53,6 +53,7 @@ def all_checks(setting: Setting, extra: Sequence[Check] = ()) -> Checks:
         partial(check_camera, setting, service),
         partial(check_permissions, setting, service),
         check_python,
+        check_sandbox,
         partial(check_board, setting),
         partial(check_disk, setting, service),
         partial(check_clock, setting),

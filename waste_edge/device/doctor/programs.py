@@ -83,3 +83,18 @@ def _check_user(user: User, root: Path) -> Condition:
 def _groups_of(name: str, root: Path) -> list[str]:
     lines = [line.split(":") for line in read_small(root / "etc/group").splitlines()]
     return [words[0] for words in lines if len(words) == 4 and name in words[3].split(",")]
+
+
+def check_sandbox(held: str | None = None) -> list[Condition]:
+    """Whether this kernel cannot confine the capture process, which parses whatever a camera or the network sends.
+
+    Args:
+        held: as `sandbox.support` says it; None to ask it.
+    """
+    from waste_edge.device.cameras.sandbox import support
+
+    held = support() if held is None else held
+    if held == "nothing":
+        text = "this kernel cannot confine the capture process (no Landlock, no seccomp): use cameras that you trust"
+        return [Condition("sandbox", Level.WARN, text)]
+    return []

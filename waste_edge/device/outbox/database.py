@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from waste_edge.device.outbox.record import Record, decode_record, encode_record
+from waste_edge.device.outbox.values import check_values, corrupt, last_sequence, stream_counts
 from waste_edge.errors import ConfigError
 
 SCHEMA = 1
@@ -23,6 +24,7 @@ KEPT_ASIDE = 3  # how many corrupt databases are kept for whoever wants to look
 WAL_BYTES = 4 << 20  # beyond this the log is written back into the database
 BUSY_S = 2.0  # how long to wait for another thread's transaction, at most
 _PAGE_BYTES = 4096
+_SCHEMAS = 1000  # no version of this program will have so many
 _PRUNED_AT_ONCE = 100  # events; keeps a transaction short
 
 # The one row of `scene` is written anew with every event, so what changes with every event lives there.
@@ -61,8 +63,12 @@ def _code(error: sqlite3.Error) -> int | None:
     return None if code is None else int(code) & 0xFF  # the low byte is the family
 
 
-def set_aside(path: Path) -> Path:
-    """Move a corrupt database, with its log, out of the way; the oldest of those kept before may go.
+def set_aside(path: Path, why: str = "corrupt") -> Path:
+    """Move a database, with its log, out of the way; the oldest of those kept before may go.
+
+    Args:
+        path: the database.
+        why: one word, for its new name.
 
     Returns:
         Where it lies now.
@@ -70,9 +76,10 @@ def set_aside(path: Path) -> Path:
     Raises:
         OSError: it cannot be moved.
     """
-    before = sorted(path.parent.glob(f"{path.stem}.corrupt-*[0-9]"), key=lambda old: int(old.name.rpartition("-")[2]))
-    number = int(before[-1].name.rpartition("-")[2]) + 1 if before else 1
-    target = path.with_name(f"{path.stem}.corrupt-{number}")
+    before = sorted(path.parent.glob(f"{path.stem}.{why}-*[0-9]"), key=lambda old: _number(old))
+    before = [old for old in before if _number(old)]
+    number = _number(before[-1]) + 1 if before else 1
+    target = path.with_name(f"{path.stem}.{why}-{number}")
     os.replace(path, target)
     with contextlib.suppress(FileNotFoundError):
         os.replace(f"{path}-wal", f"{target}-wal")
@@ -83,8 +90,36 @@ def set_aside(path: Path) -> Path:
     return target
 
 
+def _number(aside: Path) -> int:
+    digits = aside.name.rpartition("-")[2]
+    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 10 else 0
+
+
+def schema_problem(path: Path) -> str:
+    """Why this program cannot go on with a database, in words; empty if it can, or sets it aside as damaged."""
+    if not path.exists():
+        return ""
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as connection:
+        schema = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if schema not in (0, SCHEMA) and 0 <= schema < _SCHEMAS:
+            return _other_schema(path, schema)
+    return ""
+
+
+def _other_schema(path: Path, schema: int) -> str:
+    return (
+        f"{path}: schema {schema}, this program reads schema {SCHEMA}: another version of waste-edge made it; "
+        "install that version, or move the file away to start a new outbox"
+    )
+
+
 class Database:
     """An open outbox database; made if there is none.
+
+    Attributes:
+        outbox_id: which outbox counts.
+        scene: the newest scene; None if there is none.
+        lost_its_log: it was in use when the power went, and its log, with the newest events, is not there.
 
     Raises:
         ConfigError: it was made by another version of the program.
@@ -92,10 +127,17 @@ class Database:
     """
 
     def __init__(self, path: Path, now_ns: int, boot_id: str) -> None:
+        self._path = path
+        log = Path(f"{path}-wal")
+        log_is_empty = not log.exists() or log.stat().st_size == 0
         self._connection = connect(path)
         try:
             self._prepare(path)
             self._read_state(now_ns, boot_id)
+            in_use = self._connection.execute("SELECT value FROM meta WHERE key = 'in_use'").fetchone()
+            self.lost_its_log = log_is_empty and in_use == ("1",)
+            self._mark(in_use=True)
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()  # the mark must outlive the log
         except BaseException:
             self._connection.close()
             raise
@@ -107,15 +149,15 @@ class Database:
         execute(f"PRAGMA wal_autocheckpoint = {WAL_BYTES // _PAGE_BYTES}")
         execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
         schema = self._integer("PRAGMA user_version")
+        if not 0 <= schema < _SCHEMAS:
+            raise corrupt(f"{path}: schema {schema}, which no version of this program writes")
         if schema not in (0, SCHEMA):
-            raise ConfigError(
-                f"{path}: schema {schema}, this program reads schema {SCHEMA}: another version of waste-edge made it; "
-                "install that version, or move the file away to start a new outbox"
-            )
+            raise ConfigError(_other_schema(path, schema))
         if schema == SCHEMA:
             problem = execute("PRAGMA quick_check(1)").fetchone()[0]
             if problem != "ok":
-                raise _corrupt(f"{path}: {problem}")
+                raise corrupt(f"{path}: {problem}")
+            check_values(self._connection, path)
             return
         with self._transaction():
             for statement in _TABLES.split(";"):
@@ -125,10 +167,7 @@ class Database:
 
     def _read_state(self, now_ns: int, boot_id: str) -> None:
         execute = self._connection.execute
-        row = execute("SELECT value FROM meta WHERE key = 'outbox_id'").fetchone()
-        if row is None:
-            raise _corrupt("the outbox's own id is missing")
-        self.outbox_id: str = row[0]
+        self.outbox_id: str = execute("SELECT value FROM meta WHERE key = 'outbox_id'").fetchone()[0]
         self._boot_id = boot_id
         self._born_ns, self.scene, self._stream_items = now_ns, None, dict[str, int]()
         state = execute("SELECT scene, boot_id, monotonic_ns, lived_ns, stream_items FROM scene").fetchone()
@@ -137,7 +176,7 @@ class Database:
         self.scene, kept_boot_id, monotonic_ns, lived_ns, stream_items = state
         same_boot = kept_boot_id == boot_id and monotonic_ns <= now_ns
         self._born_ns = (monotonic_ns if same_boot else now_ns) - lived_ns
-        self._stream_items = msgspec.json.decode(stream_items, type=dict[str, int])
+        self._stream_items = stream_counts(stream_items, self._path)
 
     def lived_ns(self, now_ns: int) -> int:
         """How long stations have run over this outbox: the time by which events age.
@@ -173,7 +212,9 @@ class Database:
         execute = self._connection.execute
         row = execute("SELECT sequence, record FROM events WHERE id = ?", (draft.id,)).fetchone()
         if row is not None:
-            return replace(decode_record(row[1]), sequence=row[0])
+            with contextlib.suppress(msgspec.DecodeError, ValueError):  # damaged there: the draft says the same
+                return replace(decode_record(row[1]), sequence=row[0])
+            return replace(draft, sequence=row[0])
         stream_items[draft.stream] = stream_items.get(draft.stream, 0) + 1
         record = replace(draft, outbox_id=self.outbox_id, stream_items=stream_items[draft.stream])
         values = (record.id, lived_ns, encode_record(record))
@@ -213,13 +254,38 @@ class Database:
         """How many events are kept."""
         return self._integer("SELECT COUNT(*) FROM events")
 
+    def last_sequence(self) -> int:
+        """The highest sequence that was ever given, 0 before the first."""
+        return last_sequence(self._connection)
+
+    def begin_new_id(self) -> None:
+        """Count as another outbox from now on: sequences that receivers know already would be given a second time."""
+        outbox_id = uuid.uuid4().hex
+        with self._transaction():
+            self._connection.execute("UPDATE meta SET value = ? WHERE key = 'outbox_id'", (outbox_id,))
+            self._connection.execute("UPDATE scene SET stream_items = '{}'")
+        self.outbox_id, self._stream_items = outbox_id, {}
+
+    def copy_to(self, copy: sqlite3.Connection) -> None:
+        """Write all of it into an empty database, which counts as closed in good order."""
+        self._connection.backup(copy)
+        with copy:
+            copy.execute("UPDATE meta SET value = '0' WHERE key = 'in_use'")
+
     def shorten_log(self) -> None:
         """Write the log back into the database and cut it to nothing, unless a reader holds it just now."""
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self._mark(in_use=True)  # a log of no bytes is the mark of one that was lost
 
     def close(self) -> None:
         """Close; SQLite writes the log back."""
+        with contextlib.suppress(sqlite3.Error):
+            self._mark(in_use=False)
         self._connection.close()
+
+    def _mark(self, in_use: bool) -> None:
+        """Note whether the log belongs to what is in the database."""
+        self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('in_use', ?)", (str(int(in_use)),))
 
     def _integer(self, query: str) -> int:
         return int(self._connection.execute(query).fetchone()[0])
@@ -247,9 +313,3 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-def _corrupt(text: str) -> sqlite3.DatabaseError:
-    error = sqlite3.DatabaseError(text)
-    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-    return error

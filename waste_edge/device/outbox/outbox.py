@@ -17,10 +17,12 @@ from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.device.decision.item_tracker import Event
 from waste_edge.device.outbox.config import OutboxConfig
 from waste_edge.device.outbox.database import WAL_BYTES, Database, in_words, is_corrupt, set_aside
+from waste_edge.device.outbox.place import Place, finish_putting_back, put_back
 from waste_edge.device.outbox.reader import Reader
 from waste_edge.device.outbox.record import Record, event_fields
 from waste_edge.device.system.condition import Condition, Level
 from waste_edge.device.wall_clock import SystemWall, Wall
+from waste_edge.errors import ConfigError
 
 _RETRY_S = (1.0, 60.0)  # after a failure the disk is tried again after the first, doubling up to the second
 _TEND_EVERY_S = 60.0
@@ -62,6 +64,7 @@ class Outbox:
         self._clock = clock
         self._wall = wall or SystemWall()
         self._config = config or OutboxConfig()
+        self._begun = False
         self._gate = threading.Lock()
         self._readers: dict[str, Reader] = {}
         self._listeners: list[Callable[[], None]] = []
@@ -74,11 +77,26 @@ class Outbox:
         self._since = ""
         self._retry_s, self._retry_ns = _RETRY_S[0], 0
         self._tend_ns = clock.now_ns()
-        self._set_aside: Path | None = None
+        self._remark = ""  # what happened to the files in this run, in words
+        self._place: Place | None = None  # of the open database
+        self._moved = ""  # why a database that lost its place could not be put back
+        self._put_back_ns = 0
+        self._told: tuple[str, int] | None = None
+        self._opened_before = False
         self._lost = 0  # events that went before every sink had them, in this run
         self._latencies_ms: deque[float] = deque(maxlen=_LATENCIES)
         self._commits = self._untended = 0
         self._attempt(lambda database: None)
+        self._begun = True
+
+    def told(self, outbox_id: str, sequence: int) -> None:
+        """Somebody has had the event `sequence` of the outbox `outbox_id`.
+
+        If that is more than is kept here, the card lost events that had been told: then another outbox id is begun, so
+        that no receiver takes a new event for one that it has.
+        """
+        self._told = (outbox_id, sequence)
+        self._attempt(self._catch_up)
 
     def commit(self, event: Event, scene: bytes) -> Record:
         """Put an event and the scene after it on the disk, in one transaction; then wake the sinks.
@@ -114,6 +132,8 @@ class Outbox:
 
     def tend(self) -> None:
         """To be called about once a second: tries a failing disk again, prunes, shortens the log. Cheap otherwise."""
+        if not self._trouble:
+            self._attempt(lambda database: None)  # sees whether the file has its place still
         self._write()
         self._tend()
 
@@ -141,9 +161,10 @@ class Outbox:
             return Condition("outbox", Level.BAD, f"{waiting}; {lost}" if self._lost else waiting)
         if self._lost:
             return Condition("outbox", Level.BAD, f"{lost}; see to the sinks, or raise max_mb and max_age_days")
-        if self._set_aside is not None:
-            text = f"{self._path} was corrupt: set aside as {self._set_aside.name}, a new one was begun; check the card"
-            return Condition("outbox", Level.WARN, text)
+        if self._moved:
+            return Condition("outbox", Level.BAD, self._moved)
+        if self._remark:
+            return Condition("outbox", Level.WARN, self._remark)
         damaged = sum(reader.damaged for reader in list(self._readers.values()))
         if damaged:
             return Condition("outbox", Level.WARN, f"{damaged} records of {self._path} are damaged; check the card")
@@ -158,8 +179,9 @@ class Outbox:
 
     def close(self) -> None:
         """Try once more to write what waits, then close. Deliveries must have been stopped."""
-        self._retry_ns = 0
+        self._retry_ns = self._put_back_ns = 0
         self._write()
+        self._stay_in_place()
         self._drop()
         for reader in self._readers.values():
             reader.close()
@@ -204,6 +226,7 @@ class Outbox:
         """Do something with the database, opened if need be; False if it failed, or it is too early to try again."""
         if self._trouble and self._clock.now_ns() < self._retry_ns:
             return False
+        self._stay_in_place()
         try:
             try:
                 if self._corrupt_seen:
@@ -214,7 +237,12 @@ class Outbox:
                     raise
                 self._begin_anew()
                 work(self._opened())
-        except (sqlite3.Error, OSError) as error:
+        except ConfigError as error:
+            if not self._begun:
+                raise
+            self._fail(error)  # a database of another version, put there under way
+            return False
+        except Exception as error:  # noqa: BLE001 - whatever a disk gives back: events wait, it is said, and tried again
             self._fail(error)
             return False
         self._trouble, self._retry_s = "", _RETRY_S[0]
@@ -223,8 +251,45 @@ class Outbox:
     def _opened(self) -> Database:
         if self._database is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            finish_putting_back(self._path)
             self._database = Database(self._path, self._clock.now_ns(), self._wall.boot_id)
+            self._place = Place(self._path)
+            if self._database.lost_its_log and not self._opened_before:
+                self._count_anew(self._database, "its log was gone")
+            self._opened_before = True
+            self._catch_up(self._database)
         return self._database
+
+    def _catch_up(self, database: Database) -> None:
+        """Begin another outbox id if somebody was told more than is kept."""
+        if self._told is None or self._told[0] != database.outbox_id:
+            return
+        kept = database.last_sequence()
+        if self._told[1] > kept:
+            self._count_anew(database, f"events up to {self._told[1]} were told, up to {kept} are kept")
+
+    def _count_anew(self, database: Database, found: str) -> None:
+        database.begin_new_id()
+        self._remark = f"{self._path}: the disk lost what was written last ({found}): events count anew; check the card"
+
+    def _stay_in_place(self) -> None:
+        """See that the open database has its name still; else put it back, with all that is in it."""
+        database, place = self._database, self._place
+        if database is None or place is None or place.still_there() or self._clock.now_ns() < self._put_back_ns:
+            return
+        self._scene = self.scene()
+        try:
+            with self._gate:
+                for reader in self._readers.values():
+                    reader.forget()
+                aside = put_back(database, place, self._path)
+        except (sqlite3.Error, OSError) as error:
+            self._put_back_ns = self._clock.now_ns() + round(_RETRY_S[1] * NS_PER_S)
+            self._moved = f"{self._path} was removed while the station runs, and {in_words(error, self._path)}"
+            return
+        self._database, self._moved = None, ""
+        found = f"; what lay there is now {aside.name}" if aside else ""
+        self._remark = f"{self._path} was removed or replaced while the station runs: it was put back{found}"
 
     def _begin_anew(self) -> None:
         """Set a corrupt database aside. No connection may outlive that: closing, it would remove the new one's log."""
@@ -234,7 +299,10 @@ class Outbox:
             for reader in self._readers.values():
                 reader.forget()
             if self._path.exists():
-                self._set_aside = set_aside(self._path)
+                aside = set_aside(self._path)
+                self._remark = (
+                    f"{self._path} was corrupt: set aside as {aside.name}, a new one was begun; check the card"
+                )
             self._corrupt_seen = False
 
     def _fail(self, error: Exception) -> None:

@@ -13,6 +13,7 @@ import msgspec
 
 from waste_edge.device.outbox.database import connect
 from waste_edge.device.outbox.record import Record, decode_record
+from waste_edge.device.outbox.values import MOST_SEQUENCE, corrupt
 
 
 class Reader:
@@ -33,6 +34,7 @@ class Reader:
         self._connection: sqlite3.Connection | None = None
         self._cursor = 0  # where the sink is; the disk may lag behind while it cannot be written
         self._kept_cursor = 0
+        self._era = self._read_in = 0  # which database: a cursor in one says nothing in the next
         self.damaged = 0  # records that could not be read
 
     def pending(self, limit: int) -> list[Record]:
@@ -42,6 +44,7 @@ class Reader:
             sqlite3.Error: the database cannot be read.
         """
         with self._using() as connection:
+            self._read_in = self._era
             while True:
                 query = "SELECT sequence, record FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?"
                 rows = connection.execute(query, (self._cursor, limit)).fetchall()
@@ -57,10 +60,14 @@ class Reader:
             return int(connection.execute(query, (self._cursor,)).fetchone()[0])
 
     def move(self, sequence: int) -> None:
-        """The sink has had all events up to `sequence`. If the disk cannot keep that now, a later move does."""
+        """The sink has had all events up to `sequence`, as `pending` gave them last.
+
+        If the disk cannot keep that now, a later move does. If another database was begun since, it means nothing.
+        """
         with contextlib.suppress(sqlite3.Error), self._using() as connection:
-            self._cursor = sequence
-            self._keep(connection)
+            if self._read_in == self._era:
+                self._cursor = sequence
+                self._keep(connection)
 
     def close(self) -> None:
         """Keep the cursor, if that is still to be done, and close."""
@@ -74,6 +81,7 @@ class Reader:
         """Close, and begin at the start of whatever lies at the path next; the caller holds the gate."""
         self._drop()
         self._cursor = self._kept_cursor = 0
+        self._era += 1
 
     def _keep(self, connection: sqlite3.Connection) -> None:
         connection.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (self._sink, self._cursor))
@@ -81,8 +89,10 @@ class Reader:
 
     def _decoded(self, sequence: int, stored: bytes) -> Record | None:
         try:
-            return replace(decode_record(stored), sequence=sequence)
-        except (msgspec.DecodeError, ValueError, TypeError):
+            record = replace(decode_record(stored), sequence=sequence)
+            _ = record.stream  # every sink asks for it
+            return record
+        except (msgspec.DecodeError, ValueError, TypeError, KeyError):
             self.damaged += 1
             return None
 
@@ -113,6 +123,9 @@ class Reader:
             connection.close()
             raise
         self._kept_cursor = kept[0] if kept else 0
+        if not isinstance(self._kept_cursor, int) or not 0 <= self._kept_cursor <= MOST_SEQUENCE:
+            connection.close()
+            raise corrupt(f"{self._path}: the cursor of {self._sink} is out of range")
         self._cursor = max(self._cursor, self._kept_cursor)
         return connection
 

@@ -10,16 +10,18 @@ library: `device/install.sh` runs it from a checkout, or out of the wheel's file
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from waste_edge.device.service.wheels import checked_copy
 from waste_edge.errors import UserError, WasteEdgeError
 
 HOME = Path("/opt/waste-edge")
@@ -39,13 +41,17 @@ class Source:
         wheels: a folder with one wheel of ours and, unless `online`, the wheels of all that it needs.
         version: of ours, from the package index that pip is set to; where there is no folder.
         online: what the folder lacks may be downloaded.
+        hashes: a requirements file of pip's with a hash for each package; with it the index gives nothing else.
     """
 
     wheels: Path | None = None
     version: str = ""
     online: bool = False
+    hashes: Path | None = None
 
     def __post_init__(self) -> None:
+        if self.hashes is not None and not self.version:
+            raise UserError("--hashes goes with --version; a folder of wheels has its own list, SHA256SUMS")
         if (self.wheels is None) != bool(self.version):
             raise UserError(
                 "expected either --wheels DIR or --version X: a folder of wheels, or a version of the index"
@@ -79,7 +85,8 @@ class Source:
         """By its path, so that nothing of that name is ever taken from an index in its place."""
         wheel = self.wheel
         if wheel is None:
-            return [f"waste-edge{EXTRAS}=={self.version}"]
+            ours = f"waste-edge{EXTRAS}=={self.version}"
+            return [ours] if self.hashes is None else ["--require-hashes", f"--requirement={self.hashes}", ours]
         index = [] if self.online else ["--no-index"]
         return [*index, f"--find-links={wheel.parent}", f"{wheel}{EXTRAS}"]
 
@@ -92,7 +99,9 @@ def call(command: Sequence[str | Path]) -> str:
     """
     words = [str(word) for word in command]
     try:
-        done = subprocess.run(words, capture_output=True, text=True, check=False, umask=0o022)
+        done = subprocess.run(
+            words, capture_output=True, text=True, check=False, umask=0o022, cwd="/", env=_environment()
+        )
     except FileNotFoundError as error:
         raise UserError(f"{words[0]}: not on this machine") from error
     if done.returncode:
@@ -101,6 +110,12 @@ def call(command: Sequence[str | Path]) -> str:
         reason = (errors or said or [f"exit code {done.returncode}"])[-1]
         raise WasteEdgeError(f"{' '.join(words[:4])} … failed: {reason}")
     return done.stdout
+
+
+def _environment() -> dict[str, str]:
+    """This process's, without what would have root's Python import from folders that others write."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return {**kept, "PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": os.environ.get("PYTHONDONTWRITEBYTECODE", "")}
 
 
 @dataclass(frozen=True)
@@ -136,10 +151,10 @@ class Environments:
         """Make the next one, whole, or nothing at all; the one in use goes on.
 
         Raises:
-            UserError: no folder of wheels, or Python is missing.
+            UserError: no folder of wheels, one that is not what its list says, or Python is missing.
             WasteEdgeError: pip failed, or what it installed does not start.
         """
-        mark, arguments, folder = source.mark, source.pip_arguments, self.next()
+        mark, folder = source.mark, self.next()
         try:
             self.home.mkdir(parents=True, exist_ok=True)
             self.home.chmod(0o755)
@@ -151,7 +166,8 @@ class Environments:
                 "--no-input",
                 "--disable-pip-version-check",
             ]
-            self.call([*pip, *arguments, *self._held_back(folder)])
+            with _checked(source, self.home) as checked:
+                self.call([*pip, *checked.pip_arguments, *self._held_back(folder)])
             self.call([folder / "bin/waste-edge", "--version"])
             (folder / MARK).write_text(mark, encoding="utf-8")
             _flush(self.home)
@@ -184,6 +200,16 @@ class Environments:
         """On Bookworm picamera2 is built against the system's numpy 1: then ours must be one, too."""
         ask = "from importlib.metadata import distributions as d; print(*(x.version for x in d(name='numpy')))"
         return ["numpy<2"] if self.call([folder / "bin/python", "-c", ask]).startswith("1.") else []
+
+
+@contextlib.contextmanager
+def _checked(source: Source, home: Path) -> Iterator[Source]:
+    """The same source, its wheels held against their list."""
+    if source.wheels is None:
+        yield source
+        return
+    with checked_copy(source.wheels, home) as wheels:
+        yield replace(source, wheels=wheels)
 
 
 def _flush(folder: Path) -> None:

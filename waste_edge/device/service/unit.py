@@ -209,7 +209,7 @@ def _write_config(places: Places) -> Step:
     folder_is_new = not places.config.parent.exists()
 
     def write() -> None:
-        write_atomically(places.config, content)
+        write_atomically(places.config, content, mode=0o600)  # open to nobody before it has its group
         try:
             shutil.chown(places.config, group=places.group)
             places.config.chmod(CONFIG_MODE)

@@ -9,12 +9,13 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from waste_edge.device.service.environments import LINK, Environments, Source
 from waste_edge.device.service.steps import Tell
 from waste_edge.device.service.unit import UNIT, Places
+from waste_edge.device.service.wheels import check_signature, read_list
 from waste_edge.errors import UserError, WasteEdgeError
 
 READY_S = 120  # the unit's TimeoutStartSec
@@ -62,6 +63,7 @@ def update(
     environments: Environments,
     start: Start = start_service,
     tell: Tell = lambda line: None,
+    key: Path | None = None,
 ) -> bool:
     """Put the service on `source`; False if it is on it already.
 
@@ -71,8 +73,10 @@ def update(
         environments: where its environments are.
         start: starts the service from a program, and raises WasteEdgeError unless it becomes ready.
         tell: is given a line once each step is done.
+        key: whose signature the list of the wheels must have; None if the station requires none.
 
     Raises:
+        UserError: wheels that are not what their list says, or a list without the signature that is required.
         UserError: not root, the service is not installed, or not from environments that can be switched.
         WasteEdgeError: the new environment could not be made, or the service was not ready in it; the old one runs.
     """
@@ -83,13 +87,49 @@ def update(
     old = _in_use(environments)
     if environments.holds(source):
         return False
+    remark = _trust(source, key)
     new = environments.make(source)
-    tell(f"# {new}: made, beside {old.name}")
+    tell(f"# {new}: made, beside {old.name}{remark}")
     with _undisturbed():
         _switch(environments, old, new, start)
     tell(f"# {environments.link} leads to {new.name}; {UNIT} is ready")
     environments.remove_all_but(old, new)
     return True
+
+
+def required_key(config: Path, environment: Mapping[str, str] = os.environ) -> Path | None:
+    """The key that this station requires of bundles, and so of programs: of the environment or its station.toml.
+
+    Raises:
+        ConfigError: the configuration cannot be read.
+    """
+    if given := environment.get("WASTE_EDGE_REQUIRE_KEY"):
+        return Path(given)
+    if not config.exists():
+        return None
+    from waste_edge.device.config import read_config
+
+    key = read_config(config).require_key
+    return Path(key) if key else None
+
+
+def _trust(source: Source, key: Path | None) -> str:
+    """See that what is to be installed as root comes from whom the station believes, as far as it was told to.
+
+    Returns:
+        A remark for whoever reads along; empty if there is none.
+    """
+    if source.wheels is None:
+        if key is not None and source.hashes is None:
+            raise UserError(f"this station requires {key}: give --hashes FILE with --version, or signed wheels")
+        return ""
+    if key is not None:
+        check_signature(source.wheels, key)
+        if source.online:
+            raise UserError(f"this station requires {key}: what is downloaded has no signature; leave out --online")
+    elif read_list(source.wheels) is None:
+        return f"; {source.wheels} has no SHA256SUMS, so its wheels were taken as they are"
+    return ""
 
 
 def _switch(environments: Environments, old: Path, new: Path, start: Start) -> None:

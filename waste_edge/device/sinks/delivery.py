@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sqlite3
 import threading
@@ -18,6 +19,8 @@ BATCH = 100  # events handed over at once
 STOP_S = 0.9  # how long a sink that lingers is waited for at the end
 _IDLE_S = 5.0  # how often a sink is asked whether it is reachable while nothing waits
 _TEXT_EVERY_S = 600.0  # health that differs in its words only is told so seldom
+_LONG_S = 180.0  # a sink that takes longer than this over one batch is said to hang
+_PAUSE_S = 5.0  # before work that failed in a way of its own is taken up again
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,9 @@ class Delivery:
         self._reader = outbox.reader(sink.name)
         self._wake = threading.Event()
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name=f"sink {sink.name}", daemon=True)
+        self._started = False
+        self._thread = self._new_thread()
+        self._busy_since_ns: int | None = None
         self._failures = 0
         self._since = ""
         self._retry_ns = 0
@@ -78,6 +83,7 @@ class Delivery:
 
     def start(self) -> None:
         """Start the thread."""
+        self._started = True
         self._thread.start()
 
     def stop(self) -> bool:
@@ -95,7 +101,15 @@ class Delivery:
             self._wake.set()
 
     def condition(self) -> Condition:
-        """How the sink fares. Any thread."""
+        """How the sink fares. One thread at a time, and often: a thread that died is started again here."""
+        if self._started and not self._stopping and not self._thread.is_alive():
+            self._thread = self._new_thread()
+            self._thread.start()
+            return Condition(self._sink.name, Level.BAD, "its thread had ended and was started again; please report it")
+        since_ns = self._busy_since_ns
+        if since_ns is not None and (busy_s := (self._clock.now_ns() - since_ns) / NS_PER_S) > _LONG_S:
+            text = f"hangs since {busy_s / 60:.0f} minutes over one batch; its events wait. Check its disk or network"
+            return Condition(self._sink.name, Level.WARN, text)
         return self._condition
 
     def step(self) -> float:
@@ -107,13 +121,22 @@ class Delivery:
         early_s = (self._retry_ns - self._clock.now_ns()) / NS_PER_S
         if early_s > 0:
             return early_s
+        self._busy_since_ns = self._clock.now_ns()
         try:
             more = self._deliver()
         except Exception as error:  # noqa: BLE001 - whatever a sink does, its events wait, it is said, and tried again
             return self._failed(error)
+        finally:
+            self._busy_since_ns = None
         self._failures = 0
-        self._condition = Condition(self._sink.name, Level.OK, f"{self._delivered} events delivered")
+        self._condition = self._well()
         return 0.0 if more else _IDLE_S
+
+    def _well(self) -> Condition:
+        doubt = getattr(self._sink, "doubt", "")
+        if doubt:
+            return Condition(self._sink.name, Level.WARN, f"{self._delivered} events delivered; {doubt}")
+        return Condition(self._sink.name, Level.OK, f"{self._delivered} events delivered")
 
     def _deliver(self) -> bool:
         """Hand one batch and any news of health over; whether more waits."""
@@ -142,25 +165,34 @@ class Delivery:
         self._retry_ns = self._clock.now_ns() + round(wait_s * NS_PER_S)
         try:
             waiting = f"{self._reader.waiting()} events wait"
-        except sqlite3.Error:
+        except Exception:  # noqa: BLE001 - what is said of a failure must not be the next one
             waiting = "events wait"
         why = str(error) if isinstance(error, OSError | sqlite3.Error) else f"internal error: {error!r}"
         text = f"since {self._since} UTC, {waiting}: {why}"
         self._condition = Condition(self._sink.name, Level.WARN, text)
         return wait_s
 
+    def _new_thread(self) -> threading.Thread:
+        return threading.Thread(target=self._run, name=f"sink {self._sink.name}", daemon=True)
+
     def _run(self) -> None:
         try:
             while not self._stopping:
-                self._wake.clear()
-                wait_s = self.step()
-                if not self._stopping:
-                    self._clock.sleep(wait_s, self._wake)
+                try:
+                    self._wake.clear()
+                    wait_s = self.step()
+                    if not self._stopping:
+                        self._clock.sleep(wait_s, self._wake)
+                except Exception as error:  # noqa: BLE001 - a thread that ends would end in silence
+                    text = f"internal error: {error!r}; goes on, please report it"
+                    self._condition = Condition(self._sink.name, Level.BAD, text)
+                    self._wake.wait(_PAUSE_S)
             if not self._failures:
                 self._last_words()
         finally:
-            self._sink.close()
             self._reader.close()
+            with contextlib.suppress(Exception):
+                self._sink.close()
 
     def _last_words(self) -> None:
         """What was committed while the last batch was on its way."""

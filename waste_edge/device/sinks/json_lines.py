@@ -1,15 +1,18 @@
 """Events as lines of JSON in a file that is rotated by size; what lies there is there once.
 
-Every line ends with a newline and tells the sequence it was written after, so that the last line alone says where to
-go on after a crash. Lines are appended and flushed to the disk, batch by batch; a torn one is cut off at the start.
+Every line ends with a newline and tells the sequence it was written after. Events are told apart by their ids: after a
+crash those in the newest files are read back. Lines are appended and flushed to the disk, batch by batch; what a power
+cut leaves behind the last whole one is cut off at the start.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -17,10 +20,18 @@ from waste_edge.device.outbox.record import Record, to_json_line
 from waste_edge.device.sinks.sink import SinkError, worst
 from waste_edge.device.system.condition import Condition
 from waste_edge.device.wall_clock import SystemWall, Wall
+from waste_edge.errors import ConfigError
 from waste_edge.files.strict import Strict
 
-_TAIL_BYTES = 64 << 10  # far more than one line
+_TAIL_BYTES = 64 << 10  # read at once; a line may be longer
+_HEAD_BYTES = 16 << 20  # a first line longer than this is none of ours
 _BEGINNING = b'{"kind":'
+_EVENT = re.compile(rb'\{"kind":"event","id":"([^"\\]{1,200})"')
+_NOT_OURS = ("outbox.sqlite", "outbox.corrupt-", "outbox.replaced-", "outbox.restored")
+_KEEP_AT_MOST = 10_000  # older files
+_MOST_MB = 100_000
+_IDS_BYTES = 16 << 20  # so much of the newest files is read back for the ids in it
+_IDS_AT_MOST = 50_000
 
 
 class JsonLinesConfig(Strict, frozen=True):
@@ -29,7 +40,7 @@ class JsonLinesConfig(Strict, frozen=True):
     Attributes:
         path: the file; older ones lie beside it as `path.1` (newest) to `path.N`.
         max_mb: beyond this size a new file is begun.
-        keep: how many older files are kept.
+        keep: how many older files are kept, up to 10,000.
     """
 
     path: str = "events.jsonl"
@@ -39,6 +50,9 @@ class JsonLinesConfig(Strict, frozen=True):
     def __post_init__(self) -> None:
         if not self.path or not self.max_mb > 0 or self.keep < 0:
             raise ValueError(f"expected a path, max_mb above 0 and keep from 0; got {self.max_mb:g} and {self.keep}")
+        if self.max_mb > _MOST_MB or self.keep > _KEEP_AT_MOST:
+            most = f"max_mb up to {_MOST_MB} and keep up to {_KEEP_AT_MOST}"
+            raise ValueError(f"expected {most}; got {self.max_mb:g} and {self.keep}")
 
 
 class _Place(msgspec.Struct, frozen=True):
@@ -59,14 +73,18 @@ class JsonLines:
         self._keep = config.keep
         self._wall = wall or SystemWall()
         self._place: _Place | None = None  # None until the file was looked at, and after a failure
+        self._ids: dict[bytes, None] = {}  # of the newest events in the files, in their order
 
     def deliver(self, records: Sequence[Record]) -> None:
         """See `Sink.deliver`."""
-        place = self._known_place()
-        fresh = [record for record in records if not _has(place, record)]
+        self._known_place()
+        fresh = [record for record in records if record.id.encode() not in self._ids]
         if fresh:
             last = _Place(fresh[-1].outbox_id, fresh[-1].sequence)
             self._append("".join(to_json_line(record) + "\n" for record in fresh), last)
+            self._ids.update(dict.fromkeys(record.id.encode() for record in fresh))
+            for old in list(self._ids)[: max(0, len(self._ids) - _IDS_AT_MOST)]:
+                del self._ids[old]
 
     def tell_health(self, conditions: Sequence[Condition]) -> None:
         """See `Sink.tell_health`."""
@@ -91,6 +109,14 @@ class JsonLines:
             raise SinkError(f"{self._path}: may not be written by this user; check who owns {folder}")
         return str(self._path)
 
+    def newest(self) -> tuple[str, int] | None:
+        """The outbox id and sequence of what was written last; None if nothing was, or the file cannot be read."""
+        try:
+            place = self._known_place()
+        except SinkError:
+            return None
+        return (place.outbox_id, place.sequence) if place.outbox_id else None
+
     def _known_place(self) -> _Place:
         """What the newest line says, after whatever a power cut left behind it was cut off."""
         if self._place is None:
@@ -99,6 +125,7 @@ class JsonLines:
                 place = _mended(self._path)
                 if place is None:  # cut off between rotation and the first line
                     place = _mended(self._older(1))
+                self._ids = _newest_ids([self._path, *self._all_older()])
                 self._place = place or _Place("", 0)
         return self._place
 
@@ -106,11 +133,12 @@ class JsonLines:
         # Not through files.py: a log is appended to, and what a cut leaves of a line is mended at the next start.
         self._place = None
         with _in_words(self._path):
-            if self._path.exists() and self._path.stat().st_size + len(lines) > self._max_bytes:
+            data = lines.encode()
+            if self._path.exists() and self._path.stat().st_size + len(data) > self._max_bytes:
                 self._rotate()
             is_new = not self._path.exists()
             with self._path.open("ab") as stream:
-                stream.write(lines.encode())
+                stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())
             if is_new:
@@ -120,24 +148,41 @@ class JsonLines:
     def _rotate(self) -> None:
         if self._path.stat().st_size == 0:
             return
-        for number in range(self._keep, 0, -1):
-            younger = self._older(number - 1)
-            if younger.exists():
-                os.replace(younger, self._older(number))
+        older = len(list(self._all_older()))  # `keep` may be far beyond it
+        for number in range(min(older + 1, self._keep), 0, -1):
+            os.replace(self._older(number - 1), self._older(number))
         self._path.unlink(missing_ok=True)  # it is still there if none is to be kept
         _sync_folder(self._path.parent)
+
+    def _all_older(self) -> Iterator[Path]:
+        """Newest first."""
+        for number in range(1, self._keep + 1):
+            if not self._older(number).exists():
+                return
+            yield self._older(number)
 
     def _older(self, number: int) -> Path:
         return Path(f"{self._path}.{number}") if number else self._path
 
 
 def build(config: JsonLinesConfig) -> JsonLines:
-    """The sink of a `[json_lines]` table."""
+    """The sink of a `[json_lines]` table.
+
+    Raises:
+        ConfigError: no file can ever be at its path.
+    """
+    path = Path(config.path)
+    if path.name.startswith(_NOT_OURS):
+        raise ConfigError(f"json_lines.path {path.name}: the outbox's own name; choose another")
+    try:
+        if path.is_dir():
+            raise ConfigError(f"json_lines.path {path}: is a folder; expected a file's path, e.g. {path}/events.jsonl")
+        path.with_name(f"{path.name}.{config.keep}").lstat()  # the longest name it will have
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass  # what may change; the sink says it
+    except (OSError, ValueError) as error:  # too long, or with a NUL in it
+        raise ConfigError(f"json_lines.path {path!s:.100}: no file can be there ({error})") from error
     return JsonLines(config)
-
-
-def _has(place: _Place, record: Record) -> bool:
-    return place.outbox_id == record.outbox_id and record.sequence <= place.sequence
 
 
 def _mended(path: Path) -> _Place | None:
@@ -145,22 +190,51 @@ def _mended(path: Path) -> _Place | None:
     if not path.exists():
         return None
     with path.open("r+b") as stream:
-        if not _is_ours(stream.read(_TAIL_BYTES)):
+        if not _is_ours(stream.readline(_HEAD_BYTES)):
             raise SinkError(f"{path}: holds something else than events; choose another path")
         end = whole = stream.seek(0, os.SEEK_END)
         place = None
         while whole and place is None:
-            start = max(0, whole - _TAIL_BYTES)
+            start = _line_start(stream, whole)
             stream.seek(start)
-            tail = stream.read(whole - start)
-            line_start = tail.rstrip(b"\n").rfind(b"\n") + 1
-            place = _place_of(tail[line_start:])
-            whole = whole if place else start + line_start
+            place = _place_of(stream.read(whole - start)) if whole - start <= _HEAD_BYTES else None
+            whole = whole if place else start
         if whole != end:
             stream.truncate(whole)
             stream.flush()
             os.fsync(stream.fileno())
     return place
+
+
+def _line_start(stream: BinaryIO, end: int) -> int:
+    """Where the line begins that ends at `end`, with its newline or without."""
+    searched = end - 1
+    while searched > 0:
+        start = max(0, searched - _TAIL_BYTES)
+        stream.seek(start)
+        found = stream.read(searched - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        searched = start
+    return 0
+
+
+def _newest_ids(paths: Iterable[Path]) -> dict[bytes, None]:
+    """The ids of the newest events in these files, given newest first."""
+    ids: list[bytes] = []
+    left = _IDS_BYTES
+    for path in paths:
+        if left <= 0:
+            break
+        if not path.exists():
+            continue
+        with path.open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, size - left))
+            found = [match[1] for line in stream if (match := _EVENT.match(line))]
+        ids[:0] = found
+        left -= size
+    return dict.fromkeys(ids[-_IDS_AT_MOST:])
 
 
 def _is_ours(head: bytes) -> bool:

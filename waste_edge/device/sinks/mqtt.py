@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from waste_edge.device.clock import NS_PER_S, Clock, SystemClock
 from waste_edge.device.outbox.record import Record, to_json_line
 from waste_edge.device.sinks.home_assistant import discovery, stream_discovery, topic_part
 from waste_edge.device.sinks.mqtt_link import Link, Message
 from waste_edge.device.sinks.sink import SinkError, worst
 from waste_edge.device.system.condition import Condition
 from waste_edge.errors import ConfigError, MissingPackageError
+from waste_edge.files.bounded import read_bounded
+from waste_edge.files.limits import MAX_PASSWORD_BYTES
 from waste_edge.files.strict import Strict
 
 if TYPE_CHECKING:
@@ -26,6 +30,11 @@ if TYPE_CHECKING:
 
     from paho.mqtt.client import Client
 
+_MOST_LETTERS = 1000  # MQTT itself takes 65,535 bytes, with what comes behind a topic
+_RIVAL_S = 180.0  # another station of this name is believed to be there so long after it was heard
+_CLAIM_EVERY_S = 60.0  # so often it is told that we are here, too
+_SHORT_S = 15.0  # a connection that the broker ended sooner, time after time, has a reason
+_SHORT_LIVES = 3
 _GOODBYE_S = 0.4  # how long "offline" may take at the end; the broker says it for us if that fails
 
 
@@ -34,8 +43,10 @@ class MqttConfig(Strict, frozen=True):
 
     Attributes:
         host: the broker.
-        port: 0 stands for 1883, or 8883 with TLS.
+        port: without it 1883, or 8883 with TLS.
         topic: what all topics begin with; empty for `waste-edge/STATION`.
+        client_id: what the broker knows this client by; empty for one that no other station has. Two clients of one id
+            throw each other out, for ever.
         username: empty if the broker asks for none.
         password_file: holds the password, and nothing else but a newline.
         password_environment: names the environment variable that holds it, instead.
@@ -50,8 +61,9 @@ class MqttConfig(Strict, frozen=True):
     """
 
     host: str
-    port: int = 0
+    port: int | None = None
     topic: str = ""
+    client_id: str = ""
     username: str = ""
     password_file: str = ""
     password_environment: str = ""
@@ -65,11 +77,18 @@ class MqttConfig(Strict, frozen=True):
     discovery_topic: str = "homeassistant"
 
     def __post_init__(self) -> None:
-        if not self.host or not 0 <= self.port <= 65535:
-            raise ValueError(f"expected a host and a port from 0 to 65535, got {self.host!r} and {self.port}")
-        if self.keepalive_s < 5 or not 0 < self.timeout_s <= 60:
+        if not self.host or not (self.port is None or 1 <= self.port <= 65535):
+            raise ValueError(f"expected a host and a port from 1 to 65535, got {self.host!r} and {self.port}")
+        if any(letter.isspace() for letter in self.host) or len(self.host) > 255 or "://" in self.host:
+            raise ValueError(f"host {self.host[:80]!r}: expected a name or an address alone, such as broker.local")
+        if not 5 <= self.keepalive_s <= 3600 or not 0 < self.timeout_s <= 60:
             got = f"{self.keepalive_s} and {self.timeout_s:g}"
-            raise ValueError(f"keepalive_s must be at least 5 and timeout_s above 0 and up to 60, got {got}")
+            raise ValueError(
+                f"keepalive_s must be at least 5 (and up to 3600) and timeout_s above 0 and up to 60, got {got}"
+            )
+        for name in ("topic", "client_id", "username", "discovery_topic"):
+            if len(getattr(self, name)) > _MOST_LETTERS:
+                raise ValueError(f"{name}: expected at most {_MOST_LETTERS} letters, got {len(getattr(self, name))}")
         for name in ("topic", "discovery_topic"):
             topic = getattr(self, name)
             if set(topic) & set("+#\0") or topic.startswith("/") or topic.endswith("/"):
@@ -89,18 +108,48 @@ class Mqtt:
 
     name = "mqtt"
 
-    def __init__(self, config: MqttConfig, station: str, password: str | None, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self,
+        config: MqttConfig,
+        station: str,
+        password: str | None,
+        tls: ssl.SSLContext | None,
+        identity: str = "",
+        clock: Clock | None = None,
+    ) -> None:
         self._config = config
         self._station = station
         self._password = password
         self._tls = tls
+        self._identity = identity or secrets.token_hex(6)
+        self._clock = clock or SystemClock()
         self._topic = config.topic or f"waste-edge/{topic_part(station)}"
         self._link: Link | None = None
+        self._linked_ns = 0
         self._announced: set[str] = set()  # streams that Home Assistant knows, on this link
+        self._rival_ns: int | None = None  # when another station of this name was heard last
+        self._claimed_ns: int | None = None  # when it was told that we are here
+        self._short_lives = 0  # connections in a row that the broker ended soon
+
+    @property
+    def doubt(self) -> str:
+        """What is odd although events are delivered, in words; empty if nothing is."""
+        if self._rival_ns is not None and self._since_s(self._rival_ns) < _RIVAL_S:
+            return (
+                f"another station tells under the same topics ({self._topic}/…): two have the same name; "
+                "give each its own `name` in its station.toml"
+            )
+        if self._short_lives >= _SHORT_LIVES:
+            return (
+                "the broker ends each connection soon after it was made; another client may use the same client_id "
+                f"({self._client_id()}): see the broker's log"
+            )
+        return ""
 
     def deliver(self, records: Sequence[Record]) -> None:
         """See `Sink.deliver`; returns once the broker has acknowledged all of them."""
         link = self._linked()
+        self._look_for_others(link)
         if not records:
             return
         messages = [(f"{self._topic}/event", to_json_line(record), False) for record in records]
@@ -125,6 +174,26 @@ class Mqtt:
             self._link.leave()
             self._link = None
 
+    def _look_for_others(self, link: Link) -> None:
+        """Another station of this name is answered, so that it knows, too; its goodbye under our name is corrected."""
+        heard = link.heard()
+        corrections: list[Message] = []
+        owner = heard.get(f"{self._topic}/owner", self._identity)
+        if owner != self._identity:
+            self._rival_ns = self._clock.now_ns()
+            if self._claimed_ns is None or self._since_s(self._claimed_ns) >= _CLAIM_EVERY_S:
+                self._claimed_ns = self._rival_ns
+                corrections.append((f"{self._topic}/owner", self._identity, True))
+        if heard.get(f"{self._topic}/status", "online") != "online":
+            corrections.append((f"{self._topic}/status", "online", True))
+        if corrections:
+            self._publish(link, corrections)
+        if self._since_s(self._linked_ns) > _SHORT_S:
+            self._short_lives = 0
+
+    def _since_s(self, then_ns: int) -> float:
+        return (self._clock.now_ns() - then_ns) / NS_PER_S
+
     def probe(self) -> str:
         """See `Sink.probe`: greets the broker under no name and speaks for no station."""
         self._open(self._client("", will=False)).leave()
@@ -136,11 +205,13 @@ class Mqtt:
 
     def _linked(self) -> Link:
         if self._link is not None and self._link.lost:
+            self._short_lives += self._since_s(self._linked_ns) < _SHORT_S
             self._drop()
         if self._link is None:
-            link = self._open(self._client(f"waste-edge-{topic_part(self._station)}", will=True))
-            self._link, self._announced = link, set()
-            messages = [(f"{self._topic}/status", "online", True)]
+            link = self._open(self._client(self._client_id(), will=True))
+            self._link, self._linked_ns, self._announced = link, self._clock.now_ns(), set()
+            link.listen([f"{self._topic}/status", f"{self._topic}/owner"])
+            messages = [(f"{self._topic}/status", "online", True), (f"{self._topic}/owner", self._identity, True)]
             if self._config.home_assistant:
                 entities = discovery(self._config.discovery_topic, self._topic, self._station)
                 messages += [(topic, payload, True) for topic, payload in entities.items()]
@@ -165,11 +236,15 @@ class Mqtt:
         entities = stream_discovery(self._config.discovery_topic, self._topic, self._station, stream)
         return [(topic, payload, True) for topic, payload in entities.items()]
 
+    def _client_id(self) -> str:
+        return self._config.client_id or f"waste-edge-{topic_part(self._station)}-{self._identity}"
+
     def _client(self, client_id: str, will: bool) -> Client:
-        from paho.mqtt.client import Client
         from paho.mqtt.enums import CallbackAPIVersion
 
-        client = Client(CallbackAPIVersion.VERSION2, client_id, clean_session=True, reconnect_on_failure=False)
+        from waste_edge.device.sinks.mqtt_client import BoundedClient
+
+        client = BoundedClient(CallbackAPIVersion.VERSION2, client_id, clean_session=True, reconnect_on_failure=False)
         client.connect_timeout = self._config.timeout_s
         client.max_inflight_messages_set(200)
         if will:
@@ -181,13 +256,14 @@ class Mqtt:
         return client
 
 
-def build(config: MqttConfig, station: str, environment: Mapping[str, str] | None = None) -> Mqtt:
+def build(config: MqttConfig, station: str, environment: Mapping[str, str] | None = None, identity: str = "") -> Mqtt:
     """The sink of an `[mqtt]` table; nothing is connected yet.
 
     Args:
         config: the table.
         station: the station's name, in topics and in Home Assistant.
         environment: where `password_environment` is looked up.
+        identity: tells this station from others of its name (`station_identity`); one for this run if empty.
 
     Raises:
         ConfigError: a file or variable it names is missing, or a certificate cannot be read.
@@ -198,14 +274,14 @@ def build(config: MqttConfig, station: str, environment: Mapping[str, str] | Non
     except ImportError as error:
         raise MissingPackageError("[mqtt] needs paho-mqtt; pip install 'waste-edge[mqtt]'") from error
     variables = os.environ if environment is None else environment
-    return Mqtt(config, station, _password(config, variables), _tls(config) if config.tls else None)
+    return Mqtt(config, station, _password(config, variables), _tls(config) if config.tls else None, identity)
 
 
 def _password(config: MqttConfig, environment: Mapping[str, str]) -> str | None:
     if config.password_file:
         try:
-            return Path(config.password_file).read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
+            return read_bounded(Path(config.password_file), MAX_PASSWORD_BYTES).decode("utf-8-sig").rstrip("\r\n")
+        except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or "not UTF-8"
             raise ConfigError(f"mqtt.password_file {config.password_file}: cannot be read ({why})") from error
     if config.password_environment:
@@ -216,14 +292,18 @@ def _password(config: MqttConfig, environment: Mapping[str, str]) -> str | None:
     return None
 
 
+def _no_passphrase() -> str:
+    raise ValueError("a key with a passphrase, which nobody types at a station; take the passphrase off")
+
+
 def _tls(config: MqttConfig) -> ssl.SSLContext:
     import ssl
 
     try:
         context = ssl.create_default_context(cafile=config.ca_file or None)
         if config.certificate_file:
-            context.load_cert_chain(config.certificate_file, config.key_file)
-    except OSError as error:
+            context.load_cert_chain(config.certificate_file, config.key_file, password=_no_passphrase)
+    except (OSError, ValueError) as error:
         files = ", ".join(filter(None, (config.ca_file, config.certificate_file, config.key_file)))
         raise ConfigError(
             f"mqtt: {files}: no usable PEM files ({error}); check ca_file, certificate_file, key_file"

@@ -38,13 +38,15 @@ class Link:
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
         client.on_publish = self._published
+        client.on_message = self._message
+        self._heard: dict[str, str] = {}
         try:
             client.connect(host, port, keepalive=keepalive_s)
         except OSError as error:
             raise SinkError(f"{self._where}: {_why(error)}") from error
         client.loop_start()
         if not self._wait(lambda: self._answer is not None or self.lost, timeout_s) or self._answer != "":
-            answer = self._answer
+            answer = self._answer or self._refused()
             self.cut()
             raise SinkError(f"{self._where}: {answer or 'no answer to the greeting; is that an MQTT broker?'}")
 
@@ -59,8 +61,19 @@ class Link:
         missing = set(sent)
         in_time = self._wait(lambda: self.lost or missing <= self._acknowledged, timeout_s)
         if not missing <= self._acknowledged:
-            why = "the connection was lost" if in_time else f"the broker acknowledged nothing for {timeout_s:g} s"
+            lost = self._refused() or "the connection was lost"
+            why = lost if in_time else f"the broker acknowledged nothing for {timeout_s:g} s"
             raise SinkError(f"{self._where}: {why}")
+
+    def listen(self, topics: Sequence[str]) -> None:
+        """Hear what others say under these topics from now on, at QoS 0; what was retained is no news."""
+        self._client.subscribe([(topic, 0) for topic in topics])
+
+    def heard(self) -> dict[str, str]:
+        """The newest message of each topic since this was last asked, as text of at most 200 letters."""
+        with self._changed:
+            heard, self._heard = self._heard, {}
+        return heard
 
     def leave(self) -> None:
         """Part in peace: the broker does not speak the last will."""
@@ -74,6 +87,9 @@ class Link:
             with contextlib.suppress(OSError):  # beneath TLS, whose own shutdown would wait for an answer
                 socket.socket.shutdown(held, socket.SHUT_RDWR)  # type: ignore[arg-type]
         self._client.loop_stop()
+
+    def _refused(self) -> str:
+        return str(getattr(self._client, "refused", ""))
 
     def _wait(self, enough: Callable[[], bool], timeout_s: float) -> bool:
         with self._changed:
@@ -95,6 +111,12 @@ class Link:
         with self._changed:
             self._acknowledged.add(mid)
             self._changed.notify_all()
+
+    def _message(self, client: Client, userdata: Any, message: Any) -> None:
+        if message.retain:
+            return
+        with self._changed:
+            self._heard[message.topic] = bytes(message.payload[:200]).decode("utf-8", "replace")
 
 
 def _why(error: OSError) -> str:

@@ -64,9 +64,19 @@ class Housekeeper:
         self._health.least_gap_s = load.min_interval_s
         thresholds = self._shedding.thresholds
         self._health.set(load.condition(), temperature_condition(readings, thresholds), power_condition(readings))
-        self._health.set(*(check() for check in self._checks))
+        failed = [error for check in self._checks if (error := self._checked(check)) is not None]
         for tell in self._told:
             tell(self._health.now())
+        if failed:
+            raise failed[0]
+
+    def _checked(self, check: Check) -> Exception | None:
+        """Ask one; what it fails with must not keep the others from being asked."""
+        try:
+            self._health.set(check())
+        except Exception as error:  # noqa: BLE001 - told by `_run`
+            return error
+        return None
 
     def _run(self) -> None:
         while not self._stopping.is_set():

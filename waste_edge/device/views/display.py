@@ -13,15 +13,16 @@ from typing import Any, TextIO
 
 import msgspec
 
+from waste_edge.device.camera_condition import CAMERA
 from waste_edge.device.capture import Absent, BadPicture, Opened
 from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.device.decision.item_tracker import Event
 from waste_edge.device.loop import Listener, Seen
 from waste_edge.device.statistics import Summary
 from waste_edge.device.system.condition import Condition, Level
-from waste_edge.device.vision.camera_condition import CAMERA
 from waste_edge.device.vision.presence import State
 from waste_edge.engines.classifier import Classifier, Prediction
+from waste_edge.files.text import as_line, visible, visible_json
 from waste_edge.site import Site
 
 RATE_EVERY_NS = 60 * NS_PER_S
@@ -82,25 +83,20 @@ class View(Listener):
         """The model is loaded; the source is about to be opened."""
 
 
-def printable(path: str) -> str:
-    """A path on one line and in UTF-8, whatever bytes the file's name holds."""
-    return path.encode("utf-8", "backslashreplace").decode().replace("\n", "\\n")
-
-
 def news_line(message: Opened | Absent | BadPicture) -> str:
     """A piece of news in one line."""
     match message:
         case Opened(title=title):
-            return f"looking at {printable(title)}"
+            return f"looking at {visible(title)}"
         case Absent(reason=reason, retry_s=retry_s):
-            return f"waiting for a camera ({printable(reason)}); next attempt in {retry_s:g} s, Ctrl-C ends"
+            return f"waiting for a camera ({visible(reason)}); next attempt in {retry_s:g} s, Ctrl-C ends"
         case BadPicture(reason=reason):
-            return printable(reason)
+            return visible(reason)
 
 
 def condition_line(condition: Condition) -> str:
     """`camera: bad: ...`, on one line."""
-    return f"{condition.part}: {condition.level.value}: {printable(condition.text)}"
+    return f"{condition.part}: {condition.level.value}: {visible(condition.text)}"
 
 
 class NewsPrinter:
@@ -131,7 +127,7 @@ class NewsPrinter:
 
     def _say(self, line: str) -> None:
         # sys.stderr is looked up now, not at import: a live panel puts its own in that place.
-        print(f"waste-edge: {line}", file=self._stream or sys.stderr, flush=True)
+        print(f"waste-edge: {visible(line)}", file=self._stream or sys.stderr, flush=True)
 
 
 class JsonView(View):
@@ -165,7 +161,7 @@ class JsonView(View):
             return
         if seen.fault is not None:
             return  # the camera's condition says why
-        where = {"path": printable(seen.frame.name)} if seen.frame.name else {"state": seen.state.value}
+        where = {"path": as_line(seen.frame.name)} if seen.frame.name else {"state": seen.state.value}
         box = {} if seen.item is None else {"item_box": msgspec.to_builtins(seen.item.box)}
         self._write("frame", where | {"frame": seen.statistics.looked_at} | self._answer(seen.prediction) | box)
 
@@ -184,7 +180,7 @@ class JsonView(View):
 
     def decided(self, event: Event) -> None:
         decision = event.decision
-        where: dict[str, Any] = {"path": printable(event.picture)} if event.picture else {}
+        where: dict[str, Any] = {"path": as_line(event.picture)} if event.picture else {}
         if event.item_box is not None:
             where |= {"item_box": msgspec.to_builtins(event.item_box), "visibility": event.visibility.value}
         self._write(
@@ -216,7 +212,7 @@ class JsonView(View):
         self._write("summary", rounded)
 
     def _write(self, kind: str, values: Mapping[str, Any]) -> None:
-        self._stream.write(msgspec.json.encode({"kind": kind, **values}).decode() + "\n")
+        self._stream.write(visible_json(msgspec.json.encode({"kind": kind, **values}).decode()) + "\n")
         self._stream.flush()
 
 
@@ -252,7 +248,7 @@ class LineView(View):
 
     def decided(self, event: Event) -> None:
         decision = event.decision
-        start = f"{printable(event.picture)}: " if event.picture else ""
+        start = f"{visible(event.picture)}: " if event.picture else ""
         self._print(f"{start}{decision.label} {decision.confidence:.0%} → {decision.stream} ({decision.reason})")
 
     def health(self, conditions: Sequence[Condition]) -> None:
@@ -262,7 +258,7 @@ class LineView(View):
         self._print("\n".join(summary_lines(summary)))
 
     def _print(self, text: str) -> None:
-        self._stream.write(text + "\n")
+        self._stream.write(visible(text, lines=True) + "\n")
         self._stream.flush()
 
 

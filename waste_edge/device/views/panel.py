@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.rule import Rule
@@ -122,8 +123,8 @@ class PanelView(View):
         if self._seen is not None:
             parts += [_pair("items", Text(_items(self._seen))), _pair("speed", Text(_speed(self._seen)))]
         parts += [_pair("health", Text(condition_line(one), style="red")) for one in self._unwell.values()]
-        title = f"[bold]waste-edge[/] · {about.bundle} · {about.artifact} · {about.engine}"
-        foot = f"[dim]site: {about.site} · Ctrl-C ends[/]"
+        title = f"[bold]waste-edge[/] · {escape(about.bundle)} · {about.artifact} · {escape(about.engine)}"
+        foot = f"[dim]site: {escape(about.site)} · Ctrl-C ends[/]"
         return Panel(Group(*parts), title=title, subtitle=foot, width=min(WIDTH, self._console.width), padding=(0, 1))
 
 

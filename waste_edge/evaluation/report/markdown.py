@@ -14,14 +14,15 @@ from waste_edge.evaluation.report.tables import (
     stages_tables,
 )
 from waste_edge.evaluation.report.unknown_tables import elsewhere_table, rejection_table, unknown_table
+from waste_edge.files.text import in_markdown
 
 
 def to_markdown(report: Report) -> str:
     """Every table, under what the pictures were; leaks before any number."""
     names = ", ".join(model.name for model in report.models)
-    lines = [f"# {names} on {report.data}", ""]
+    lines = [f"# {in_markdown(f'{names} on {report.data}')}", ""]
     for leak in report.leaks:
-        lines += [f"> **Leak:** {leak}", ""]
+        lines += [f"> **Leak:** {in_markdown(leak)}", ""]
     unknown = f" Unknown: {report.unknown.in_words}." if report.unknown else ""
     lines += [f"Scored on {report.protocol}.{unknown}", ""]
     tables = [models_table(report)]
@@ -53,9 +54,4 @@ def table_lines(table: Table) -> list[str]:
 def rows_of(table: Table) -> str:
     """A table alone."""
     rule = ("---", *("---:" for _ in table.headings[1:]))
-    return "\n".join(f"| {' | '.join(_plain(cell) for cell in row)} |" for row in (table.headings, rule, *table.rows))
-
-
-def _plain(cell: str) -> str:
-    """A label may hold what Markdown would take for a column's end."""
-    return cell.replace("\\", "\\\\").replace("|", "\\|")
+    return "\n".join(f"| {' | '.join(map(in_markdown, row))} |" for row in (table.headings, rule, *table.rows))

@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open_dataset, split
+from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open_dataset, split_to_train
 from waste_edge.errors import ConfigError, DataError, UserError
 from waste_edge.evaluation.evaluate import truth_of
 from waste_edge.files.atomic import folder_in_one_piece
@@ -49,7 +49,7 @@ def fit_probe(order: Order) -> RunInfo:
     refuse_parts(recipe, _UNUSED, "its encoder is frozen and sees each picture once: remove it")
     with folder_in_one_piece(order.out) as folder:
         dataset = group_near_duplicates(open_dataset(order.data, label_map=recipe.labels))
-        parts = split(dataset, recipe.split)
+        parts = split_to_train(order.data, dataset, recipe.split)
         check_pictures(recipe, order.data, dataset)
         _check_labels(order.data, dataset, parts["train"])
         encoder = load_encoder(recipe.probe)

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open_dataset, split
+from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open_dataset, split_to_train
 from waste_edge.errors import ConfigError
 from waste_edge.evaluation.evaluate import truth_of
 from waste_edge.files.atomic import write_atomically
@@ -61,7 +61,7 @@ def fit_weighted_fusion(order: Order) -> RunInfo:
     _check(order)
     dataset = group_near_duplicates(open_dataset(order.data, label_map=order.recipe.labels))
     check_pictures(order.recipe, order.data, dataset)
-    parts = split(dataset, order.recipe.split)
+    parts = split_to_train(order.data, dataset, order.recipe.split)
     uses: tuple[tuple[Part, str], ...] = (("val", "chosen on"), ("test", "reported on"))
     for part, what in uses:
         if not parts[part]:

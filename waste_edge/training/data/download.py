@@ -27,12 +27,27 @@ import msgspec
 from waste_edge import __version__
 from waste_edge.errors import UserError
 from waste_edge.files.atomic import is_full
+from waste_edge.files.limits import (
+    DOWNLOAD_ANSWER_S,
+    DOWNLOAD_PATIENCE_S,
+    MAX_DOWNLOAD_BYTES,
+    MIN_DOWNLOAD_BYTES_PER_S,
+    MIN_FREE_BYTES,
+)
 from waste_edge.files.strict import Strict
-from waste_edge.training.data.web import FetchBrokenError, FetchFailedError, content_range, opener, refuse_web_page
+from waste_edge.training.data.web import (
+    FetchBrokenError,
+    FetchFailedError,
+    content_length,
+    content_range,
+    opener,
+    refuse_web_page,
+)
 
+MAX_BYTES = MAX_DOWNLOAD_BYTES
 TRIES = 5  # without a new byte; a try that brought some does not count
-MAX_BYTES = 64 << 30
 _CHUNK_BYTES = 1 << 18
+_LONGEST = 200  # letters of what a library says of a server
 _WAITS_S = (1.0, 2.0, 4.0, 8.0)
 
 Progress = Callable[[int, int | None], None]
@@ -118,6 +133,26 @@ def _facts(part: Path) -> Path:
     return part.with_name(f"{part.name}.json")
 
 
+class _Pace:
+    """Whether a server still gives enough; one that trickles would hold us for as long as it likes."""
+
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._now_s = now_s
+        self._since_s, self._bytes = now_s(), 0
+
+    def came(self, count: int) -> None:
+        """Raise FetchFailedError if, over the last while, less than a kilobyte a second came."""
+        self._bytes += count
+        passed_s = self._now_s() - self._since_s
+        if passed_s < DOWNLOAD_PATIENCE_S:
+            return
+        if self._bytes < passed_s * MIN_DOWNLOAD_BYTES_PER_S:
+            raise FetchFailedError(
+                f"sent {self._bytes:,} bytes in {passed_s:.0f} s, too slow to go on; run the same command again later"
+            )
+        self._since_s, self._bytes = self._now_s(), 0
+
+
 class _Fetch:
     """One address, until it has given the whole file or will not."""
 
@@ -133,6 +168,7 @@ class _Fetch:
         self._address, self._stream, self._part = address, stream, part
         self._sha256, self._progress, self._sleep = sha256, progress, sleep
         self._opener = opener(sha256)
+        self._pace: _Pace | None = None  # from the first answer on
 
     def run(self) -> None:
         if not self._may_go_on():
@@ -153,7 +189,7 @@ class _Fetch:
         """One request, which brings the rest of the file or raises."""
         have = self._size()
         try:
-            with self._opener.open(self._request(have), timeout=60) as response:
+            with self._opener.open(self._request(have), timeout=DOWNLOAD_ANSWER_S) as response:
                 self._receive(response, have)
         except urllib.error.HTTPError as error:
             error.close()
@@ -163,7 +199,8 @@ class _Fetch:
                 raise FetchFailedError(f"its certificate is not valid ({error.reason.verify_message})") from error
             raise FetchBrokenError(f"no connection ({error.reason})") from error
         except (http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
-            raise FetchBrokenError(f"the connection broke ({error or type(error).__name__})") from error
+            said = " ".join(str(error).split())[:_LONGEST]
+            raise FetchBrokenError(f"the connection broke ({said or type(error).__name__})") from error
         except OSError as error:
             if not is_full(error):
                 raise
@@ -171,6 +208,9 @@ class _Fetch:
                 f"{self._part}: no space left on the disk; free some and run the same command: "
                 "it goes on where it stopped"
             ) from error
+        except (ValueError, OverflowError) as error:  # of urllib and http.client: sizes and addresses that are none
+            said = " ".join(str(error).split())[:_LONGEST]
+            raise FetchFailedError(f"the server's answer makes no sense ({said})") from error
 
     def _request(self, have: int) -> urllib.request.Request:
         headers = {"User-Agent": f"waste-edge/{__version__}", "Accept-Encoding": "identity"}
@@ -192,7 +232,7 @@ class _Fetch:
         raise FetchFailedError(f"the server answers {error.code} {error.reason}; look at the data set's page")
 
     def _receive(self, response: Any, have: int) -> None:
-        length = response.headers.get("Content-Length")
+        self._pace = self._pace or _Pace()
         if response.status == 206:
             start, total = content_range(response.headers)
             if start != have:
@@ -200,8 +240,8 @@ class _Fetch:
         else:
             if have:  # the server knows no ranges, or the file is another by now
                 self._start_over()
-            total = int(length) if length and length.isdigit() else None
-        first = response.read(_CHUNK_BYTES)
+            total = content_length(response.headers)
+        first = response.read1(_CHUNK_BYTES)
         if response.status != 206:
             refuse_web_page(response.headers, first)
             self._remember(response.headers)
@@ -211,7 +251,10 @@ class _Fetch:
             self._stream.write(chunk)
             self._progress(self._size(), total)
             self._refuse_too_large(self._size(), there=True)
-            chunk = response.read(_CHUNK_BYTES)
+            if total is not None and self._size() > total:
+                raise FetchFailedError(f"the server sends more than the {total:,} bytes it spoke of")
+            self._pace.came(len(chunk))
+            chunk = response.read1(_CHUNK_BYTES)
         if total is not None and self._size() < total:
             raise FetchBrokenError(f"the connection broke after {self._size():,} of {total:,} bytes")
 
@@ -221,6 +264,10 @@ class _Fetch:
         if total > MAX_BYTES:
             raise FetchFailedError(f"is larger than {MAX_BYTES >> 30} GiB; fetch it by hand and go on with --archive")
         missing, free = total - self._size(), shutil.disk_usage(self._part.parent).free
+        if there and free < MIN_FREE_BYTES:
+            raise UserError(
+                f"{self._part.parent}: less than {MIN_FREE_BYTES >> 20} MiB are free; free some, or take another --out"
+            )
         if not there and missing > free:
             raise UserError(
                 f"{self._part.parent}: {missing:,} more bytes are needed, {free:,} are free; "

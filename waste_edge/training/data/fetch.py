@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from waste_edge.files.atomic import folder_in_one_piece, sha256_of, write_atomic
 from waste_edge.files.strict import Strict, to_json
 from waste_edge.training.data.cards import DataCard
 from waste_edge.training.data.download import Progress, download
-from waste_edge.training.data.unpack import unpack
+from waste_edge.training.data.unpack import BadArchiveError, unpack
 
 SOURCE_NAME = "SOURCE.json"
 
@@ -61,8 +62,14 @@ def fetch(
             given, found = _downloaded(card, out, downloading)
         else:
             given, found = archive, _checked_sum(card, archive)
-        files = unpack(given, card.folders, folder, unpacking)
-        _check_labels(card, given, folder)
+        try:
+            files = unpack(given, card.folders, folder, unpacking)
+            _check_labels(card, given, folder)
+        except BadArchiveError as error:
+            if archive is not None or card.sha256 is not None:
+                raise
+            given.unlink()  # else each later call would take it for the download it once was
+            raise BadArchiveError(f"{error}; what came was removed") from error
         source = Source(
             card=card.name,
             title=card.title,
@@ -90,7 +97,9 @@ def _downloaded(card: DataCard, out: Path, progress: Progress) -> tuple[Path, st
         )
     path = out.with_name(f"{out.name}.archive")
     if path.is_file():
-        return path, _checked_sum(card, path)
+        with contextlib.suppress(DataError):  # damaged since it came
+            return path, _checked_sum(card, path)
+        path.unlink()
     return path, download(card.addresses, path, card.sha256, progress)
 
 

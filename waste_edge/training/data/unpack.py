@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
-import lzma
 import shutil
 import stat
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -22,26 +20,21 @@ from typing import IO
 
 from waste_edge.errors import DataError, UserError
 from waste_edge.files.atomic import is_full
+from waste_edge.files.limits import MAX_ARCHIVE_FILES, MAX_ARCHIVE_NAME_BYTES, MAX_UNPACKED_BYTES
 
 _CHUNK_BYTES = 1 << 20
-_UNREADABLE = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    NotImplementedError,  # a compression that this Python lacks
-    RuntimeError,  # an encrypted zip
-    OSError,  # gzip's and bzip2's word for damage
-)
+
+
+class BadArchiveError(DataError):
+    """It is damaged or hostile: nothing in it is worth keeping."""
 
 
 @dataclass(frozen=True)
 class Limits:
     """Beyond these an archive is taken for a bomb. Pictures hardly shrink, so honest archives stay far below."""
 
-    files: int = 1_000_000
-    unpacked_bytes: int = 256 << 30
+    files: int = MAX_ARCHIVE_FILES
+    unpacked_bytes: int = MAX_UNPACKED_BYTES
     ratio: float = 50.0  # unpacked to packed, above the first 100 MB
 
 
@@ -81,7 +74,7 @@ def unpack(
     missing = set(sources)
     packed = _check_room(archive, target)
     total = written = 0
-    with _entries(archive) as entries:
+    with _entries(archive, limits) as entries:
         for count, entry in enumerate(entries, 1):
             parts = _checked_parts(archive, entry.name)
             total += entry.size_bytes
@@ -111,27 +104,41 @@ def _check_room(archive: Path, target: Path) -> int:
 
 
 @contextlib.contextmanager
-def _entries(archive: Path) -> Iterator[Iterator[_Entry]]:
+def _entries(archive: Path, limits: Limits) -> Iterator[Iterator[_Entry]]:
     """The plain files of an archive; what its reader dislikes becomes one line."""
     try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as opened:
-                yield _zip_entries(archive, opened)
+                yield _zip_entries(archive, opened, limits)
         else:
-            with tarfile.open(archive, "r|*") as stream:  # one pass: a compressed tar cannot jump
-                yield _tar_entries(archive, stream)
+            # One pass: a compressed tar cannot jump.
+            with tarfile.open(archive, "r|*", tarinfo=_BoundedTarInfo) as stream:
+                yield _tar_entries(archive, stream, limits)
     except (DataError, UserError):
         raise
-    except _UNREADABLE as error:
+    except Exception as error:  # a damaged archive makes zipfile, tarfile and their decompressors raise nearly anything
         if is_full(error):
             raise UserError(f"{archive}: no space left to unpack it; free some and try again") from error
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(
+        raise BadArchiveError(
             f"{archive}: not a readable .zip or .tar archive ({reason}); remove it and get it again"
         ) from error
 
 
-def _zip_entries(archive: Path, opened: zipfile.ZipFile) -> Iterator[_Entry]:
+class _BoundedTarInfo(tarfile.TarInfo):
+    """Tarfile reads a long name, or extended headers, into memory whole: four gigabytes, if the archive says so."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        headers = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE)
+        if self.type in (*headers, tarfile.SOLARIS_XHDTYPE) and not 0 <= self.size <= MAX_ARCHIVE_NAME_BYTES:
+            raise tarfile.ReadError(f"a name or header of {self.size:,} bytes")
+        whole: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]
+        return whole
+
+
+def _zip_entries(archive: Path, opened: zipfile.ZipFile, limits: Limits) -> Iterator[_Entry]:
+    if len(opened.infolist()) > limits.files:
+        raise _bomb(archive, len(opened.infolist()), 0, 0)
     for member in opened.infolist():
         kind = stat.S_IFMT(member.external_attr >> 16)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -141,12 +148,15 @@ def _zip_entries(archive: Path, opened: zipfile.ZipFile) -> Iterator[_Entry]:
             yield _Entry(member.filename, member.file_size, partial(opened.open, member))
 
 
-def _tar_entries(archive: Path, opened: tarfile.TarFile) -> Iterator[_Entry]:
-    for member in opened:
+def _tar_entries(archive: Path, opened: tarfile.TarFile, limits: Limits) -> Iterator[_Entry]:
+    for count, member in enumerate(opened):
+        opened.members.clear()  # type: ignore[attr-defined]  # else a million of them stay in memory
+        if count > limits.files:  # folders too
+            raise _bomb(archive, count, 0, 0)
         if not (member.isreg() or member.isdir()):
             raise _unsafe(archive, member.name, "is a link or a device")
         _checked_parts(archive, member.name)
-        if member.isreg():
+        if member.isreg() and member.size >= 0:
             yield _Entry(member.name, member.size, partial(_open_member, opened, member))
 
 
@@ -165,16 +175,19 @@ def _checked_parts(archive: Path, name: str) -> tuple[str, ...]:
 
 
 def _unsafe(archive: Path, name: str, why: str) -> DataError:
-    return DataError(f"{archive}: {name!r} {why}; nothing was unpacked, do not trust this archive")
+    return BadArchiveError(f"{archive}: {name!r} {why}; nothing was unpacked, do not trust this archive")
 
 
 def _check_limits(archive: Path, count: int, total: int, packed: int, limits: Limits) -> None:
     bomb = total > 100_000_000 and total > packed * limits.ratio
     if count > limits.files or total > limits.unpacked_bytes or bomb:
-        raise DataError(
-            f"{archive}: {count:,} files of {total:,} bytes and more out of {packed:,} bytes; "
-            "no honest data set shrinks so"
-        )
+        raise _bomb(archive, count, total, packed)
+
+
+def _bomb(archive: Path, count: int, total: int, packed: int) -> DataError:
+    return BadArchiveError(
+        f"{archive}: {count:,} files of {total:,} bytes and more out of {packed:,} bytes; no honest data set shrinks so"
+    )
 
 
 def _destination(

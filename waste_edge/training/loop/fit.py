@@ -11,22 +11,21 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
-from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open_dataset, split
+from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open_dataset, split_to_train
 from waste_edge.files.atomic import sha256_of
 from waste_edge.files.resources import commit_of_code
 from waste_edge.files.strict import to_json
 from waste_edge.training.data.leakage import find_leaks
 from waste_edge.training.distillation.losses import Objective, tree_matrix
 from waste_edge.training.distillation.teachers import Teachers, check_teachers
+from waste_edge.training.distributed import Crew, crew
 from waste_edge.training.evaluation.evaluate import scored_at_once, validate
 from waste_edge.training.input_pipeline.augmentation import augmentation, no_augmentation
 from waste_edge.training.input_pipeline.views import Grounds, TrainingViews, render_strangers, render_views
 from waste_edge.training.loop.checkpoint import CHECKPOINT_NAME
 from waste_edge.training.loop.checks import check_out, check_parts
-from waste_edge.training.loop.distributed import Crew, crew
 from waste_edge.training.loop.failures import troubles_in_words
 from waste_edge.training.loop.initialization import Start, check_start, starting_network
-from waste_edge.training.loop.seeding import seed_epoch
 from waste_edge.training.loop.training_loop import CURVES_NAME, METRICS_NAME, Job, Loop, Trained, Watcher
 from waste_edge.training.networks import feature_count
 from waste_edge.training.networks.layers import channels_last
@@ -43,6 +42,7 @@ from waste_edge.training.runs import (
     save_info,
     save_split,
 )
+from waste_edge.training.seeding import seed_epoch
 
 
 def fit(
@@ -78,7 +78,7 @@ def fit(
         dataset = group_near_duplicates(open_dataset(data, label_map=recipe.labels))
         check_teachers(recipe, teachers, dataset)
         check_start(recipe, start, weights, dataset)
-        parts = split(dataset, recipe.split)
+        parts = split_to_train(data, dataset, recipe.split)
         check_parts(recipe, data, dataset, parts)
         seed_epoch(recipe.trained.seed, 0)
         begun = starting_network(recipe, dataset.labels, weights, start)

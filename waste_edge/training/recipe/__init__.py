@@ -11,8 +11,10 @@ import msgspec
 
 from waste_edge.dataset import LabelMap, SplitSpec
 from waste_edge.errors import ConfigError
+from waste_edge.files.limits import MAX_TOML_BYTES
 from waste_edge.files.resources import find, shipped
 from waste_edge.files.strict import Strict, read_text, readable
+from waste_edge.files.toml import check_values, parse_toml
 from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.training.recipe.composites import CascadeSpec, ProbeSpec, TreeSpec, WeightedFusionSpec
 from waste_edge.training.recipe.fitting import DistillSpec, FitSpec, QuantizeAwareSpec
@@ -178,14 +180,15 @@ def read_recipe(given: str, changes: Sequence[str] = ()) -> Recipe:
     if not path.exists() and path.suffix != ".toml":
         names = ", ".join(sorted(entry.stem for entry in shipped_recipes()))
         raise ConfigError(f"{given}: no such recipe; give a .toml file, or a shipped one ({names})")
-    text = read_text(path)
+    text = read_text(path, MAX_TOML_BYTES)
     try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        raw = parse_toml(text)
+    except ValueError as error:
         raise ConfigError(f"{path}: {error}") from error
     for change in changes:
         _apply(raw, change)
     try:
+        check_values(raw)
         return msgspec.convert(raw, Recipe)
     except (msgspec.ValidationError, ValueError) as error:
         where = f"{path} with --set {' '.join(changes)}" if changes else str(path)
@@ -210,5 +213,5 @@ def _apply(raw: dict[str, Any], change: str) -> None:
         raise ConfigError(f"--set {change}: {'.'.join(names[:-1])} is not a part of a recipe")
     try:
         table[names[-1]] = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         table[names[-1]] = value.strip()

@@ -12,15 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waste_edge.dataset import Dataset, Photo
-from waste_edge.dataset.folders import group_name, read_groups
+from waste_edge.dataset.folders import group_name
 from waste_edge.errors import DataError, UserError
 from waste_edge.files.atomic import folder_in_one_piece
 from waste_edge.files.strict import to_json
-from waste_edge.taxonomy import UNKNOWN
+from waste_edge.files.text import same_text
 from waste_edge.training.data.check.duplicates import find_duplicates, near_groups
 from waste_edge.training.data.check.features import SIMPLE, network_features
 from waste_edge.training.data.check.findings import Finding, Report, Severity, Suspect
 from waste_edge.training.data.check.mislabels import as_indices, find_doubts
+from waste_edge.training.data.check.names import find_lost_groups, find_name_faults, given_groups, is_unknown
 from waste_edge.training.data.check.outliers import find_imbalance, find_outliers, samples, spreads
 from waste_edge.training.data.check.scan import Odd, Scan, Seen, scan
 from waste_edge.training.data.check.sheets import draw_sheet
@@ -57,15 +58,15 @@ def check_folder(folder: Path, weights: Path | None, unknown_ok: bool, watch: Wa
     except DataError as error:
         return Checked(_unusable(folder, str(error)), folder)
     labels = sorted({one.label for one in seen.folders})
-    known = [one for one in seen.pictures if not (unknown_ok and one.label == UNKNOWN)]
-    findings = [*_odd(seen), *_reserved(seen, unknown_ok)]
-    findings += find_imbalance(seen, [label for label in labels if not (unknown_ok and label == UNKNOWN)])
+    known = [one for one in seen.pictures if not (unknown_ok and is_unknown(one.label))]
+    findings = [*_odd(seen), *find_name_faults(seen, labels, unknown_ok), *find_lost_groups(folder, seen)]
+    findings += find_imbalance(seen, [label for label in labels if not (unknown_ok and is_unknown(label))])
     groups = near_groups(seen.pictures)
     findings += find_duplicates(seen.pictures, groups)
     findings += find_outliers(seen.pictures)
     by = "nothing, since it takes two labels with pictures"
     if len({one.label for one in known}) > 1:
-        chosen = np.array([not (unknown_ok and one.label == UNKNOWN) for one in seen.pictures])
+        chosen = np.array([not (unknown_ok and is_unknown(one.label)) for one in seen.pictures])
         doubts, by = _mislabels(folder, known, groups[chosen], weights, watch)
         findings += [*doubts, *_leaks(seen, known, groups[chosen])]
     findings.sort(key=lambda finding: _ORDER.index(finding.severity))
@@ -169,16 +170,6 @@ def _odd(seen: Scan) -> list[Finding]:
     ]
 
 
-def _reserved(seen: Scan, unknown_ok: bool) -> list[Finding]:
-    if unknown_ok or all(one.label != UNKNOWN for one in seen.folders):
-        return []
-    text = f"a class folder is called {UNKNOWN!r}, which is what a model answers when it does not know"
-    remedy = "rename it; or, if it holds pictures like none of the labels, say --unknown-ok and do not train on it"
-    return [
-        Finding(kind="reserved", severity="error", text=text, remedy=remedy, suspects=samples(seen.pictures, [UNKNOWN]))
-    ]
-
-
 def _mislabels(
     folder: Path, known: Sequence[Seen], groups: NDArray[np.int64], weights: Path | None, watch: Watch
 ) -> tuple[list[Finding], str]:
@@ -212,10 +203,10 @@ def _mislabels(
 
 def _joined(folder: Path, known: Sequence[Seen], groups: NDArray[np.int64]) -> NDArray[np.int64]:
     """The groups that the data give, where they give any; else the near-duplicates."""
-    given = read_groups([folder / "images" / "groups.csv", folder / "groups.csv"])
+    given = given_groups(folder)
     if not given:
         return groups
-    names = [given.get(one.key, one.key) for one in known]
+    names = [given.get(same_text(one.key), one.key) for one in known]
     return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
 

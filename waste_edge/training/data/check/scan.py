@@ -17,6 +17,9 @@ from PIL import Image
 from waste_edge.dataset import Part, picture_hash
 from waste_edge.dataset.folders import ClassFolder, class_folders
 from waste_edge.errors import PictureError
+from waste_edge.files.bounded import NotAFileError, open_file
+from waste_edge.files.limits import MAX_PICTURE_FILE_BYTES
+from waste_edge.files.text import fault_of_name, visible
 from waste_edge.imaging.frames import Pixels
 from waste_edge.imaging.image_files import PICTURE_SUFFIXES, find_pictures, read_picture
 from waste_edge.imaging.preprocess import InputSpec, prepare
@@ -92,8 +95,8 @@ def scan(folder: Path, progress: Callable[[int, int], None]) -> Scan:
 
 def _look(root: Path, folder: ClassFolder, path: Path) -> Seen | Odd:
     key = path.relative_to(root).as_posix()
-    if not key.isprintable():
-        return Odd(ascii(key)[1:-1], "the name is not UTF-8, or has control characters in it")
+    if fault := fault_of_name(key):
+        return Odd(visible(key), fault)
     try:
         pixels = read_picture(path)
         content = path.read_bytes()
@@ -168,7 +171,9 @@ def _hidden_says(path: Path) -> str:
 
 def _what_it_is(path: Path) -> str:
     try:
-        with Image.open(path) as image:
+        with open_file(path, MAX_PICTURE_FILE_BYTES) as stream, Image.open(stream) as image:
             return f"a picture ({image.format}) of a kind that is passed over"
+    except NotAFileError as error:
+        return str(error.strerror)
     except Exception:  # noqa: BLE001  # whatever Pillow dislikes is no picture
         return "not a picture"

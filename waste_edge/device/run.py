@@ -1,4 +1,4 @@
-"""A run carried out as planned: what is looked at, what looks, and who is told."""
+"""Build a station's parts from a plan and run the loop over them: source, engine, policy, outbox, sinks, view."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import gc
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from waste_edge.cli.common import opened_bundle
 
 if TYPE_CHECKING:
     from waste_edge.bundle.manifest import Manifest
@@ -45,6 +44,7 @@ class Plan:
         frames, duration_s: end at the latest after so many frames, or seconds.
         listeners: told of what happens after the station's own listeners.
         silent: print nothing.
+        config_path: where the configuration was read from, which the capture process must not see.
     """
 
     config: StationConfig
@@ -55,30 +55,60 @@ class Plan:
     duration_s: float | None
     listeners: tuple[Listener, ...] = ()
     silent: bool = False
+    config_path: Path | None = None
+
+
+@dataclass
+class Trial:
+    """A plan that is tried.
+
+    Attributes:
+        plan: what is to be run.
+        failure: why the plan before it was left again, in words; empty if none was.
+        looking: all that it names was there, and the loop has begun.
+    """
+
+    plan: Plan
+    failure: str = ""
+    looking: bool = False
 
 
 def watch(plan: Plan, plan_anew: Callable[[], Plan], stop: Stop) -> Summary:
-    """Run as planned; after a SIGHUP with a configuration that can be used, as planned anew, until the end."""
+    """Run as planned; after a SIGHUP with a configuration that can be used, as planned anew, until the end.
+
+    What a new plan fails at before its first frame is said, and the plan from before goes on.
+    """
     from waste_edge.device.clock import SystemClock
     from waste_edge.device.system.health import Health
 
     clock, health = SystemClock(), Health()
-    plans = [plan]
+    current, before, failure = plan, None, ""
+    better: list[Plan] = []
 
     def reload() -> str:
         notifier = _notifier()
         notifier.reloading(clock.now_ns())
-        better = _checked(plan_anew, health, clock)
-        if better is None:
+        checked = _checked(plan_anew, current, health, clock)
+        if checked is None:
             notifier.ready()
             return ""
-        plans.append(better)
+        better.append(checked)
         return "the configuration was read again"
 
     try:
-        while plans:
-            summary = _watch_once(plans.pop(), clock, health, stop, reload)
-        return summary
+        while True:
+            trial = Trial(current, failure)
+            try:
+                summary = _watch_once(trial, clock, health, stop, reload)
+            except Exception as error:
+                if trial.looking or before is None:
+                    raise
+                failure = f"{_in_one_line(error)}; the configuration from before goes on"
+                current, before = before, None
+                continue
+            if not better:
+                return summary
+            current, before, failure = better.pop(), current, ""
     finally:
         _notifier().stopping()
 
@@ -89,38 +119,52 @@ def _notifier() -> Notifier:
     return Notifier.of_environment()
 
 
-def _checked(plan_anew: Callable[[], Plan], health: Health, clock: Clock) -> Plan | None:
+def _checked(plan_anew: Callable[[], Plan], old: Plan, health: Health, clock: Clock) -> Plan | None:
     """A new plan, if all that it names can be used; else the old one stays, and health says why."""
+    from waste_edge.bundle.opening import open_required
     from waste_edge.device.decision.policy import Judge
-    from waste_edge.device.station import build_sinks
+    from waste_edge.device.station import build_sinks, check_state
     from waste_edge.device.system.condition import Condition, Level
     from waste_edge.engines.classifier import load_classifier
-    from waste_edge.errors import WasteEdgeError
 
     try:
         plan = plan_anew()
         config = plan.config
         _source(plan, clock)
-        with opened_bundle(_choice(plan).bundle, _key(config)) as opened:
+        with open_required(_choice(plan).bundle, _key(config), config.allow_older) as opened:
             Judge(opened.manifest, _site(plan, opened.manifest))
             load_classifier(opened, config.engine, config.precision, config.threads)
-        build_sinks(config, _state(plan))
+        state = _state(plan)
+        build_sinks(config, state)
+        if state is not None and state != _state(old):
+            check_state(state)
         return plan
-    except WasteEdgeError as error:
-        health.announce(Condition("config", Level.WARN, f"{error}; the configuration from before stays"))
+    except Exception as error:  # noqa: BLE001 - whatever a file holds, the station that runs goes on
+        text = f"{_in_one_line(error)}; the configuration from before stays"
+        health.announce(Condition("config", Level.WARN, text))
         return None
 
 
-def _watch_once(plan: Plan, clock: Clock, health: Health, stop: Stop, reload: Callable[[], str]) -> Summary:
+def _in_one_line(error: Exception) -> str:
+    """An error of ours as it is; any other as what it is."""
+    from waste_edge.errors import WasteEdgeError
+
+    text = str(error) if isinstance(error, WasteEdgeError) else f"cannot be used: {type(error).__name__}: {error}"
+    return " ".join(text.split())[:500]
+
+
+def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: Callable[[], str]) -> Summary:
     from waste_edge.device.capture import Patience, start_capture
 
-    config = plan.config
+    plan, config = trial.plan, trial.plan.config
     looked_at = _source(plan, clock)
     health.forget()
     with contextlib.ExitStack() as stack:
         messages = start_capture(looked_at, clock, None if plan.no_wait else Patience())
         stack.callback(messages.close)
         # Only now: the capture process starts up while numpy, OpenCV and the engine are imported here.
+        from waste_edge.bundle.opening import open_required
+        from waste_edge.device.camera_condition import CameraCondition
         from waste_edge.device.capture.rotate import turned
         from waste_edge.device.decision.policy import Judge
         from waste_edge.device.loop import Limits, Loop
@@ -129,13 +173,12 @@ def _watch_once(plan: Plan, clock: Clock, health: Health, stop: Stop, reload: Ca
         from waste_edge.device.station import beside_the_loop
         from waste_edge.device.system.condition import Condition, Level
         from waste_edge.device.views.display import About
-        from waste_edge.device.vision.camera_condition import CameraCondition
         from waste_edge.device.vision.inspection import look_ms_of, looks_that_fit
         from waste_edge.engines.classifier import load_classifier
 
         state = _state(plan)
         choice = _choice(plan)
-        opened = stack.enter_context(opened_bundle(choice.bundle, _key(config)))
+        opened = stack.enter_context(open_required(choice.bundle, _key(config), config.allow_older))
         site = _site(plan, opened.manifest)
         classifier = load_classifier(opened, config.engine, config.precision, config.threads)
         looks = looks_that_fit(choice.look_ms or look_ms_of(classifier), config.looks)
@@ -146,15 +189,20 @@ def _watch_once(plan: Plan, clock: Clock, health: Health, stop: Stop, reload: Ca
         view.started(replace(about, warning=warning))
         if warning and looked_at.live:
             health.set(Condition("bundle", Level.WARN, warning))
-        health.set(Condition("config", Level.OK, "in use as it was last read"))
+        if trial.failure:
+            health.announce(Condition("config", Level.WARN, trial.failure))
+        else:
+            health.set(Condition("config", Level.OK, "in use as it was last read"))
         outbox = stack.enter_context(beside_the_loop(config, state, health, clock))
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())
         items = _items(Judge(opened.manifest, site), classifier, looks, looked_at, outbox)
+        camera = CameraCondition(health, lambda: messages.abandoned)
+        trial.looking = True
         gc.freeze()  # all that the start made stays: no later collection need look through it
         return Loop(
             turned(messages, site.rotate),
             items,
-            [CameraCondition(health, lambda: messages.abandoned), watchdog, view, *plan.listeners],
+            [*_about_the_camera(items, looked_at, health, state, site.rotate), camera, watchdog, view, *plan.listeners],
             clock,
             Limits(plan.frames, plan.duration_s),
             stop,
@@ -166,11 +214,13 @@ def _watch_once(plan: Plan, clock: Clock, health: Health, stop: Stop, reload: Ca
 
 def _choice(plan: Plan) -> BundleChoice:
     """Which bundle: the one that was named, or what this board affords."""
+    from waste_edge.bundle.opening import open_required
     from waste_edge.device.bundle_choice import EngineWish, choose_bundle
 
     config = plan.config
     wish = EngineWish(config.engine, config.precision, config.threads)
-    return choose_bundle(config.bundle, lambda name: opened_bundle(name, _key(config)), wish, _state(plan))
+    opened = partial(open_required, require_key=_key(config), allow_older=config.allow_older)
+    return choose_bundle(config.bundle, opened, wish, _state(plan))
 
 
 def _state(plan: Plan) -> Path | None:
@@ -191,8 +241,19 @@ def _source(plan: Plan, clock: Clock) -> Source:
 
     config = plan.config
     if config.camera is not None:
-        return camera_source(config.camera, clock, config.camera_python)
-    return media_source(_demo_clip() if config.source is None else config.source, clock)
+        source = camera_source(config.camera, clock, config.camera_python)
+    else:
+        source = media_source(_demo_clip() if config.source is None else config.source, clock)
+    return source.keeping_secret(*_secrets(plan))
+
+
+def _secrets(plan: Plan) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What the capture process has no business with: variables of the environment, and files and folders."""
+    mqtt, state = plan.config.mqtt, _state(plan)
+    variables = [mqtt.password_environment] if mqtt is not None else []
+    paths = [plan.config_path, state, *([mqtt.password_file, mqtt.key_file] if mqtt is not None else [])]
+    absolute = (str(Path(path).absolute()) for path in paths if path)
+    return tuple(filter(None, variables)), tuple(absolute)
 
 
 def _key(config: StationConfig) -> Path | None:
@@ -214,6 +275,18 @@ def _items(judge: Judge, classifier: Classifier, looks: int, looked_at: Source, 
     if scene:
         items.presence.recall(scene)
     return items
+
+
+def _about_the_camera(
+    items: Items, looked_at: Source, health: Health, state: Path | None, rotate: int
+) -> list[Listener]:
+    """Whoever must know whether it is the same camera as before: not of a film, which has no scene to be kept."""
+    from waste_edge.device.decision.item_tracker import PassingItems
+    from waste_edge.device.vision.same_camera import NAME, SameCamera
+
+    if not isinstance(items, PassingItems) or not looked_at.live:
+        return []
+    return [SameCamera(items.learn_anew, health, None if state is None else state / NAME, rotate)]
 
 
 def _site(plan: Plan, manifest: Manifest) -> Site:
@@ -248,9 +321,9 @@ def _view(plan: Plan, stills: bool, clock: Clock) -> View:
         return View()
     if plan.as_json:
         return JsonView(sys.stdout)
-    from waste_edge.cli.common import console
+    from rich.console import Console
 
-    terminal = console()
+    terminal = Console(highlight=False)
     if stills or not terminal.is_terminal or terminal.is_dumb_terminal:
         return LineView(sys.stdout, clock)
     from waste_edge.device.views.panel import PanelView

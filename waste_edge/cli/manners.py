@@ -1,0 +1,78 @@
+"""How a command behaves towards shells, pipes and terminals, whatever verb it is."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from typer.core import TyperGroup
+
+from waste_edge.files.text import visible
+
+
+class ReaderGoneError(Exception):
+    """Who read our stdout has closed it, as `head` does."""
+
+
+class Verbs(TyperGroup):
+    """All verbs; what Typer itself would make of a closed pipe, or print of a word with escapes in it, is mended."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        """See Click; `--help` prints here."""
+        with _mended():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, *arguments: Any, **options: Any) -> Any:
+        """See Click."""
+        with _mended():
+            return super().invoke(*arguments, **options)
+
+
+@contextlib.contextmanager
+def _mended() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EPIPE and reader_has_gone():
+            raise ReaderGoneError from error  # Typer ends with 1 of an OSError
+        raise
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # Rich ends with 1 of it
+            raise ReaderGoneError from error
+        raise
+    except Exception as error:
+        # By its face: this is Click's own usage error, or that of the copy that Typer brings.
+        if hasattr(error, "format_message") and isinstance(getattr(error, "message", None), str):
+            error.message = visible(error.message, lines=True)  # type: ignore[attr-defined]
+        raise
+
+
+def reader_has_gone() -> bool:
+    """Whether stdout is a pipe that nobody reads any more."""
+    try:
+        watched = select.poll()
+        watched.register(sys.stdout.fileno(), select.POLLOUT)
+        return any(events & (select.POLLERR | select.POLLHUP) for _, events in watched.poll(0))
+    except (OSError, ValueError):
+        return True  # closed, or no real file
+
+
+def occupy_standard_streams() -> None:
+    """Give /dev/null to each of stdin, stdout and stderr that is closed.
+
+    Else the next file that is opened gets its number, and what a library prints is written into a database.
+    """
+    while True:
+        handle = os.open(os.devnull, os.O_RDWR)
+        if handle > 2:
+            os.close(handle)
+            break
+        os.set_inheritable(handle, True)
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115  # for good

@@ -1,0 +1,70 @@
+"""The largest input that is read, one number a kind: docs/limits.md explains each, and a test holds it to these.
+
+Whatever comes from outside is held against one of them before memory, disk or time is spent on it.
+"""
+
+from __future__ import annotations
+
+MIB = 1 << 20
+
+# Pictures (imaging/image_files.py)
+MAX_PICTURE_FILE_BYTES = 256 * MIB
+MAX_PICTURE_MEGAPIXELS = 64  # as the file says
+MAX_DECODED_BYTES = 192 * MIB  # what a decoder holds at once; a JPEG is decoded smaller instead
+MAX_KEPT_MEGAPIXELS = 16  # a larger picture is averaged down by a whole number
+MAX_SIDE_PX = 16_384  # of a picture that is kept, and of a camera's frame
+
+# Frames of cameras, films and streams (device/cameras)
+MAX_FRAME_BYTES = 32 * MIB  # 3840x2160 in RGB takes 24.9 MB
+
+# Configuration and other text (files/strict.py)
+MAX_TOML_BYTES = MIB // 4
+MAX_JSON_BYTES = 64 * MIB
+MAX_DOTTED_KEY = 32  # parts of one key
+MAX_NESTING = 64  # tables and lists in one another
+MAX_NUMBER = 1e15  # beyond it a number in a TOML file is a slip of the pen; so are inf and nan
+MAX_PASSWORD_BYTES = 4096
+MAX_WAIT_FOR_TEXT_S = 10.0  # for a pipe that is given in the place of a file
+
+# Labels and label trees (taxonomy.py)
+MAX_LABELS = 4096
+MAX_LABEL_LETTERS = 200
+MAX_TREE_NODES = 8192
+MAX_TREE_DEPTH = 32
+
+# Bundles (bundle)
+MAX_MANIFEST_BYTES = 4 * MIB  # ours have 25 kB
+MAX_BUNDLE_BYTES = 1 << 30  # an edge model is megabytes; more than a gigabyte is an attack or a mistake
+MAX_BUNDLE_FILES = 256  # in a zip; also the arrays in one of a bundle's .npz files
+MAX_ZIP_LIST_BYTES = MIB // 16  # of a zip's list of files; zipfile makes an object of each 46 bytes
+MAX_ARRAY_BYTES = 64 * MIB  # a hundred golden pictures of a large network
+MAX_ARRAYS_BYTES = 128 * MIB  # of all arrays of one .npz, unpacked
+MAX_GOLDEN_PICTURES = 1000
+MAX_FEATURES = 65_536
+MAX_EXTRA_FILES = 64
+
+# Networks that are not known good (engines/graph/untrusted.py, engines/trial)
+MAX_LAYER_BYTES = 16 * MIB  # of a tensor that a layer makes, or
+MAX_LAYER_INPUTS = 64  # times the input as floats, if that is more; VGG's widest layer has 22 times that
+TRIAL_BASE_BYTES = 144 * MIB  # Python, NumPy, OpenCV and both engines take 75 to 95 (VmData)
+TRIAL_NETWORK_FILES = 6  # times the largest network's file
+TRIAL_INPUTS = 24  # times the input as floats
+TRIAL_SHARED_BYTES = 48 * MIB  # more than all these in its memory: the libraries' own pages
+TRIAL_CPU_S = 8  # for each network: to load it and to answer its golden pictures, on the slowest board a second
+TRIAL_PATIENCE_S = 60.0  # for the child's next word; where cores are shared, processor time takes longer
+
+# Networks that `bench` is given without a manifest (benchmarks/baseline.py)
+MAX_INPUT_NUMBERS = 1 << 24
+
+# Data sets (dataset)
+MAX_CSV_BYTES = 64 * MIB
+
+# Downloads and archives (training/data)
+MAX_DOWNLOAD_BYTES = 64 << 30
+MIN_DOWNLOAD_BYTES_PER_S = 1024  # averaged over the patience below
+DOWNLOAD_PATIENCE_S = 45.0
+DOWNLOAD_ANSWER_S = 30.0  # until a server has said its first lines
+MIN_FREE_BYTES = 256 * MIB  # left on the disk while a file of unknown size comes
+MAX_ARCHIVE_FILES = 1_000_000
+MAX_UNPACKED_BYTES = 256 << 30
+MAX_ARCHIVE_NAME_BYTES = 4096
