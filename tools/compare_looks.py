@@ -1,7 +1,8 @@
-"""Which looks at an item are worth their time: each alone, and the mean of the first n, on composed items.
+"""Compare what each look at an item is worth, on items composed on grounds: a Markdown table.
 
-`python -m tools.compare_looks BUNDLE --data PHOTOS [--grounds FOLDER] [--surround plain --margin 0.1]` prints a
-Markdown table. What measures better is the default, `USUAL_LOOKS` and the order of `LOOKS` in device/vision/inspection.py;
+    python -m tools.compare_looks BUNDLE --data PHOTOS [--grounds FOLDER] [--surround plain --margin 0.1]
+
+What measures better is the default: `USUAL_LOOKS` and the order of `LOOKS` in device/vision/inspection.py;
 training/LOG.md has the tables. `--surround` shows a bundle that was made for whole pictures what one for items sees.
 """
 
