@@ -60,7 +60,9 @@ $(MADE)/teacher_lite2/run.json: $(PACKED)/domains.csv
 	$(SAY) train teacher_lite2 $(ITEMS) $(call START,efficientnet_lite2)
 
 ifeq ($(DEVICE),cuda)
-LONGER := fit.epochs=16 fit.batch_size=128 fit.precision=bf16 fit.frozen_stages=0 stock.per_epoch=8192
+LONGER := fit.epochs=16 fit.batch_size=128 fit.precision=bf16 fit.frozen_stages=0 fit.learning_rate=3e-4 \
+	fit.head_learning_rate=5e-4 fit.linear_probe_views=4096 fit.wise_ft=0.85 fit.ema_decay=0.99 stock.per_epoch=8192 \
+	stock.strange_share=0.2 augment.min_area=0.35 augment.rotation_deg=20.0 augment.mixup=0.2
 $(MADE)/student_accurate/run.json: $(MADE)/teacher_lite2/run.json
 	$(SAY) distill student_accurate $(call TEACH,teacher_lite2) $(LONGER:%=--set %) $(ITEMS) \
 		$(call START,efficientnet_lite0)
