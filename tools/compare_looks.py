@@ -2,8 +2,8 @@
 
 `python -m tools.compare_looks BUNDLE --data PHOTOS [--grounds FOLDER] [--surround plain --margin 0.1]` prints a
 Markdown table. What measures better is the default: `USUAL_LOOKS` and the order of `LOOKS` in
-device/vision/inspection.py; training/LOG.md has the tables. `--surround` shows a bundle that was made for whole pictures
-what one for items sees.
+device/vision/inspection.py; training/LOG.md has the tables. `--surround` shows a bundle that was made for whole
+pictures what one for items sees.
 """
 
 from __future__ import annotations
