@@ -50,7 +50,7 @@ def domains_table(report: DomainsReport) -> str:
     for kind in [one.kind for one in models[0].unknown]:
         rows.append((_kind(models, kind), *(_areas(model, kind) for model in models)))
     rows.append(("unknown: mean of what never taught", *(_mean_areas(model) for model in models)))
-    table = rows_of(Table("", ("", *(f"`{name}`" for name in NAMES)), rows))
+    table = rows_of(Table("", ("", *NAMES), rows))
     return f"""{table}
 
 *Accuracy by source with intervals of 95 %, groups drawn anew; home is {report.protocol}. Sources in italics taught the
