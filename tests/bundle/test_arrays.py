@@ -55,7 +55,7 @@ def test_a_table_in_any_order_is_read_back(rows: int) -> None:
     learnt = Learnt(np.asfortranarray(np.arange(1.0, 3 * rows + 1).reshape(rows, 3)))
     assert learnt.table.flags.f_contiguous
     read = Arrays(npz(**packed(learnt)), "b: x.npz").numbers("table", rows, 3)
-    np.testing.assert_allclose(read, learnt.table, atol=1.5)
+    np.testing.assert_allclose(read, learnt.table, atol=4.0)  # bytes, up to 900
 
 
 def test_an_array_nobody_asked_for_is_counted_but_not_unpacked() -> None:
