@@ -49,6 +49,7 @@ class ItemRegion:
         area: share of the frame that the mask covers.
         touches_edge: it may reach beyond what the camera sees.
         parts: boxes of things that lie apart, largest first; one for a single thing.
+        part_masks: of each of them, like `mask`; empty for a single thing.
     """
 
     box: Region
@@ -56,20 +57,11 @@ class ItemRegion:
     area: float
     touches_edge: bool
     parts: tuple[Region, ...]
+    part_masks: tuple[Mask, ...] = ()
 
     def only(self, part: int) -> ItemRegion:
         """The region of one of the parts alone, e.g. the largest."""
-        if len(self.parts) == 1:
-            return self
-        box = self.parts[part]
-        height, width = self.mask.shape
-        rows = slice(round(box.top * height), round(box.bottom * height))
-        columns = slice(round(box.left * width), round(box.right * width))
-        _, labels = cv2.connectedComponents(self.mask.astype(np.uint8))
-        inside = labels[rows, columns]
-        counts = np.bincount(inside.ravel())
-        counts[0] = 0
-        return _region([labels == counts.argmax()])
+        return self if len(self.parts) == 1 else _region([self.part_masks[part]])
 
 
 def find_item(frame: Pixels, ground: Ground) -> ItemRegion | None:
@@ -87,9 +79,9 @@ def find_item(frame: Pixels, ground: Ground) -> ItemRegion | None:
         raise ValueError(f"a frame of {frame.shape[1]}x{frame.shape[0]} is not the view of a {ground.size} ground")
     expected = lit(ground.look, gain_of(look, ground.look))
     certain, changed = _differences(look, expected, ground.unsteady)
-    parts = _parts(_enclosed(certain, changed))
+    parts = _parts(certain, changed)
     if not parts:  # only brightness differs, and softly: better an item with its shadow than none
-        parts = _parts(changed)
+        parts = _parts(changed, changed)
     return _region(parts) if parts else None
 
 
@@ -164,15 +156,20 @@ def _limit_of(step: _Bytes, base: _Bytes) -> int:
     return int(min(40.0, max(level, _NOISE * deviation)))
 
 
-def _parts(marks: _Bytes) -> list[Mask]:
-    """The things that marks, 0 or 255, belong to, largest first, without crumbs: bool (h, w) each."""
+def _parts(marks: _Bytes, changed: _Bytes) -> list[Mask]:
+    """The things that marks, 0 or 255, belong to, largest first, without crumbs: bool (h, w) each.
+
+    Args:
+        marks: what belongs to things for certain.
+        changed: what may.
+    """
     calm = cv2.medianBlur(marks, 3)
     left, top, across, down = cv2.boundingRect(calm)
     if not across:
         return []
     inside = slice(top, top + down), slice(left, left + across)
     reach = max(1, round(_REACH * max(marks.shape)))
-    pieces = _solid(np.ascontiguousarray(calm[inside]), reach)
+    pieces = _solid(_enclosed(np.ascontiguousarray(calm[inside]), np.ascontiguousarray(changed[inside])), reach)
     labels, areas = _grouped(pieces, reach)
     least = max(_LEAST * marks.size, _SMALL_PART * areas.max())
     parts = []
@@ -232,6 +229,7 @@ def _region(parts: list[Mask]) -> ItemRegion:
         area=np.count_nonzero(mask) / mask.size,
         touches_edge=border >= max(3, 0.01 * max(height, width)),
         parts=tuple(_box(part) for part in parts),
+        part_masks=tuple(parts) if len(parts) > 1 else (),
     )
 
 

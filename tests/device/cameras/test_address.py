@@ -27,6 +27,7 @@ from waste_edge.errors import CameraError
         ("rtsp://cam/live", "rtsp://cam/live"),
         ("rtsp://user:/SECRET?@cam/live", "rtsp://cam/live"),
         ("rtsp://user:1/SECRET?@cam/live", "rtsp://…"),
+        ("rtsp://user:1/@SECRET?@cam/live", "rtsp://…"),
         ("http://cam/v?mail=a@b", "http://cam/v?…"),
         ("films/a@b.mp4", "films/a@b.mp4"),
     ],

@@ -219,7 +219,9 @@ def test_of_several_cameras_the_very_one_is_opened_again(clock):
             kind="opened", text="/dev/video2", identity="usb 1:2 #0 640x480", again=("v4l2", "/dev/video2\tusb 1:2 #0")
         )
     )
-    assert bench.messages(0.5) == [Opened("/dev/video2", "usb 1:2 #0 640x480")]
+    (opened,) = bench.messages(0.5)
+    assert isinstance(opened, Opened)
+    assert (opened.title, opened.identity) == ("/dev/video2", "usb 1:2 #0 640x480")
     bench.say("gone")
     bench.messages(10)
     assert [(link.candidate.kind, link.candidate.argument) for link in bench.links] == [

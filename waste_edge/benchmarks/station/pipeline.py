@@ -206,10 +206,10 @@ class _TimedInspector(Inspector):
 
     times: _Times | None = None
 
-    def see(self, watched: Pixels, region: ItemRegion, within: Region = WHOLE) -> ItemView:
+    def see(self, watched: Pixels, region: ItemRegion, within: Region = WHOLE, largest: bool = False) -> ItemView:
         assert self.times is not None
         since_ns = self.times.now()
-        seen = super().see(watched, region, within)
+        seen = super().see(watched, region, within, largest)
         self.times.add("crop", since_ns)
         return seen
 

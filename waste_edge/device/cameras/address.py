@@ -40,9 +40,7 @@ def without_password(url: str) -> str:
         rest = rest[searched.rindex("@") + 1 :]
         authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
         plain = _HOST.fullmatch(authority) is not None
-    unsure = (
-        ":" in authority.rpartition("]")[2] and "@" in rest
-    )  # host and port, or user and password: `u:1/pass?@host`
+    unsure = "@" in rest and (cut or ":" in authority.rpartition("]")[2])
     if unsure or not plain:  # or a user and a password, and no host
         return f"{scheme}…"
     path, *more = re.split(r"([?#])", rest, maxsplit=1)

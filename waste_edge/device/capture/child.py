@@ -9,6 +9,8 @@ Before anything of the camera's is imported it gives up what it does not need (`
 lines of JSON, and an empty line for each frame that lies in the memory. It dies with its parent.
 """
 
+from __future__ import annotations
+
 import contextlib
 import ctypes
 import importlib.util
@@ -19,6 +21,10 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from waste_edge.device.cameras.camera import Camera, RawFrame
 
 PACKAGE = Path(__file__).resolve().parents[2]
 _BEAT_S = 1.0  # at most so long without a sign of life while waiting on purpose
@@ -60,7 +66,7 @@ class Words:
         """A piece of news: waits until there is room for it."""
         self._stream.sendall(json.dumps({"kind": kind, "text": text}).encode() + b"\n")
 
-    def opened(self, camera, raw) -> None:  # type: ignore[no-untyped-def]
+    def opened(self, camera: Camera, raw: RawFrame | None) -> None:
         """A camera was opened: what it is called, which one it is, and how it is found again."""
         size = "" if raw is None else f"{raw.width_px}x{raw.height_px}"
         identity = f"{getattr(camera, 'identity', '') or camera.title} {size}"
@@ -124,7 +130,7 @@ def capture(words: Words, memory: int, kind: str, argument: str) -> None:
         camera.close()
 
 
-def _next(camera, words):  # type: ignore[no-untyped-def]  # numpy and its types are not here yet
+def _next(camera: Camera, words: Words) -> RawFrame | None:
     """The camera's next frame; None when there will be no more. Pictures that cannot be read are told."""
     from waste_edge.errors import PictureError
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import socket
 import subprocess
@@ -30,6 +31,7 @@ _CHILD = Path(__file__).with_name("child.py")
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 _LINE_BYTES = 16_384  # longer news is garbage
 _TEXT_LETTERS = 500
 _STDERR_BYTES = 4096  # as much of its last words is kept
@@ -183,7 +185,9 @@ class Child:
         code = self._process.returncode
         how = f"was ended by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
         lines = self._complaints.decode(errors="replace").strip().splitlines()
-        return f"{how}: {_one_line(without_password(lines[-1]))}" if lines else how
+        return (
+            f"{how}: {_one_line(_ADDRESS.sub(lambda found: without_password(found[0]), lines[-1]))}" if lines else how
+        )
 
     def hang_up(self) -> None:
         """See `Link.hang_up`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ class Opened:
     """
 
     title: str
-    identity: str = ""
+    identity: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

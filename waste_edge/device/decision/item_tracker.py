@@ -210,7 +210,8 @@ class PassingItems:
         if visit.frames == 1 and self.presence.forget_ghost(watched, region):
             self._visit = None
             return Observation(self.presence.state)
-        item = self._inspector.see(watched, region, self._judge.site.region)
+        site = self._judge.site
+        item = self._inspector.see(watched, region, site.region, largest=site.on_several == "largest")
         answers: tuple[Prediction, ...] = ()
         if self._judge.needs_answers(item.visibility):
             answers = tuple(self._inspector.ask(watched, item, number) for number in due)
@@ -220,7 +221,7 @@ class PassingItems:
         return Observation(State.DECIDED, self._decide(visit, item, now_ns), answers, item)
 
     def _decide(self, visit: _Visit, item: ItemView, now_ns: int) -> Event:
-        decision = self._judge.decide_seen(visit.answers, item.visibility, len(item.region.parts))
+        decision = self._judge.decide_seen(visit.answers, item.visibility, item.parts)
         event = Event(
             id=self._make_id(),
             opened_ns=self.presence.arrived_ns,

@@ -78,6 +78,7 @@ class ItemView:
         region: where it lies in the part of the frame that the site watches.
         box: where it lies, in shares of the whole frame.
         visibility: how well it is seen.
+        parts: how many things lie apart.
         crop: the picture of it as the network's view has it, uint8 (S, S, 3); the watched part for a bundle that takes
             whole pictures.
     """
@@ -86,6 +87,7 @@ class ItemView:
     box: Region
     visibility: Visibility
     crop: Pixels
+    parts: int = 1
 
 
 @dataclass(frozen=True)
@@ -104,16 +106,19 @@ class Inspector:
     looks: int = 1
     least_px: int = 24
 
-    def see(self, watched: Pixels, region: ItemRegion, within: Region = WHOLE) -> ItemView:
+    def see(self, watched: Pixels, region: ItemRegion, within: Region = WHOLE, largest: bool = False) -> ItemView:
         """What a frame shows of an item.
 
         Args:
             watched: the part of the frame that the site watches, uint8 (H, W, 3).
             region: where the item lies in it.
             within: which part of the frame that is.
+            largest: of things that lie apart show the largest alone, else all of them.
         """
-        crop = crop_item(watched, region, self.view)
-        return ItemView(region, _rounded(in_frame(region.box, within)), self._visibility(watched, region), crop)
+        visibility, parts = self._visibility(watched, region), len(region.parts)
+        shown = region.only(0) if largest and parts > 1 else region
+        box = _rounded(in_frame(shown.box, within))
+        return ItemView(shown, box, visibility, crop_item(watched, shown, self.view), parts)
 
     def ask(self, watched: Pixels, seen: ItemView, number: int) -> Prediction:
         """The network's answer to look number `number`, from 0; after the last of `LOOKS` they begin anew.
