@@ -282,7 +282,7 @@ def _about_the_camera(
 ) -> list[Listener]:
     """Whoever must know whether it is the same camera as before: not of a film, which has no scene to be kept."""
     from waste_edge.device.decision.item_tracker import PassingItems
-    from waste_edge.device.vision.same_camera import NAME, SameCamera
+    from waste_edge.device.same_camera import NAME, SameCamera
 
     if not isinstance(items, PassingItems) or not looked_at.live:
         return []

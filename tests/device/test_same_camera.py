@@ -9,10 +9,10 @@ import pytest
 from waste_edge.device.capture import Absent, Opened
 from waste_edge.device.decision.item_tracker import PassingItems
 from waste_edge.device.decision.policy import Judge
+from waste_edge.device.same_camera import SameCamera
 from waste_edge.device.system.condition import Level
 from waste_edge.device.system.health import Health
 from waste_edge.device.vision.presence import State
-from waste_edge.device.vision.same_camera import SameCamera
 
 
 @pytest.fixture
