@@ -53,8 +53,8 @@ def headline(report: Report) -> str:
 *Ours: {report.protocol}, by which nothing was chosen; intervals of 95 %, over {report.groups} groups drawn anew.
 Elsewhere: {report.elsewhere.in_words}. Unknown: {report.unknown.in_words}. Times on {report.machine}.
 The earlier projects' figures are as they reported them, on other divisions of the same collection. Starred: what
-plainly fine-tuned MobileNets had on photographs from the web that we have not seen; ours there are stand-ins, so the two cannot
-be compared.*
+plainly fine-tuned MobileNets had on photographs from the web that we have not seen; ours there are stand-ins, so the
+two cannot be compared.*
 """
 
 
