@@ -24,7 +24,7 @@ RESULTS := training/results
 ifeq ($(DEVICE),cuda)
 TEACHERS := teacher_lite2
 LAST_small := qat_small_item
-LAST_accurate := qat_accurate
+LAST_accurate := qat_accurate_tuned
 else
 TEACHERS := teacher_edgetpu teacher_mobilenet_v2_away
 LAST_small := qat_small
@@ -59,22 +59,16 @@ $(MADE)/qat_small/run.json: $(MADE)/student_small/run.json
 $(MADE)/teacher_lite2/run.json: $(PACKED)/domains.csv
 	$(SAY) train teacher_lite2 $(ITEMS) $(call START,efficientnet_lite2)
 
-ifeq ($(DEVICE),cuda)
-LONGER := fit.epochs=16 fit.batch_size=128 fit.precision=bf16 fit.frozen_stages=0 fit.learning_rate=3e-4 \
-	fit.head_learning_rate=5e-4 fit.linear_probe_views=4096 fit.wise_ft=0.85 fit.ema_decay=0.99 stock.per_epoch=8192 \
-	stock.strange_share=0.2 augment.min_area=0.35 augment.rotation_deg=20.0 augment.mixup=0.2
-$(MADE)/student_accurate/run.json: $(MADE)/teacher_lite2/run.json
-	$(SAY) distill student_accurate $(call TEACH,teacher_lite2) $(LONGER:%=--set %) $(ITEMS) \
-		$(call START,efficientnet_lite0)
-else
 $(MADE)/student_accurate/run.json: $(PACKED)/domains.csv
 	$(SAY) train student_accurate $(ITEMS) $(call START,efficientnet_lite0)
-endif
 
-$(MADE)/qat_accurate/run.json: $(MADE)/student_accurate/run.json $(MADE)/teacher_lite2/run.json
-	$(SAY) distill qat_accurate --from $(MADE)/student_accurate $(call TEACH,teacher_lite2) $(ITEMS)
+$(MADE)/student_accurate_tuned/run.json: $(MADE)/teacher_lite2/run.json
+	$(SAY) distill student_accurate_tuned $(call TEACH,teacher_lite2) $(ITEMS) $(call START,efficientnet_lite0)
 
-ITEM := teacher_lite2 student_accurate
+$(MADE)/qat_accurate_tuned/run.json: $(MADE)/student_accurate_tuned/run.json
+	$(SAY) distill qat_accurate_tuned --from $(MADE)/student_accurate_tuned $(call TEACH,teacher_lite2) $(ITEMS)
+
+ITEM := teacher_lite2 student_accurate_tuned
 $(MADE)/student_small_item/run.json: $(ITEM:%=$(MADE)/%/run.json)
 	$(SAY) distill student_small_item $(call TEACH,$(ITEM)) $(ITEMS) $(call START,mobilenetv1_050)
 

@@ -51,7 +51,7 @@ from waste_edge.errors import (
     WasteEdgeError,
     extra_required,
 )
-from waste_edge.evaluation.evaluate import Evaluation, PartChoice, evaluate_bundle
+from waste_edge.evaluation.evaluate import Evaluation, PartChoice, evaluate_bundle, without_progress
 from waste_edge.files.resources import DEFAULT_BUNDLE, find
 from waste_edge.imaging.frames import Pixels, require_pixels
 from waste_edge.imaging.image_files import read_picture, rgb_pixels
@@ -408,7 +408,7 @@ def evaluate(model: PathLike, data: PathLike, *, split: PartChoice = "auto") -> 
     if (path / "run.json").is_file():
         with extra_required("train"):
             from waste_edge.training.evaluation.evaluate import evaluate_run
-        scores, protocol = evaluate_run(path, Path(data), split)
+        scores, protocol = evaluate_run(path, Path(data), split, without_progress)
         return Evaluation(model=str(path), artifact=None, engine="torch", protocol=protocol, scores=scores)
     with open_required(os.fspath(model)) as bundle:
         return evaluate_bundle(bundle, Path(data), None, split)

@@ -6,12 +6,14 @@ import contextlib
 import io
 import struct
 import zipfile
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from waste_edge.bundle.arrays import Arrays
+from waste_edge.bundle.arrays import Arrays, packed
 from waste_edge.errors import BundleError
 from waste_edge.files.limits import MAX_ARRAY_BYTES
 
@@ -41,6 +43,19 @@ def test_what_numpy_wrote(values: Any) -> None:
     assert taken.dtype == np.float32
     np.testing.assert_array_equal(taken, values)
     assert Arrays(npz(a=values), "b: x.npz").numbers("a", *np.shape(values)).dtype == np.float64
+
+
+@dataclass(frozen=True)
+class Learnt:
+    table: NDArray[np.float64]
+
+
+@pytest.mark.parametrize("rows", [4, 300])
+def test_a_table_in_any_order_is_read_back(rows: int) -> None:
+    learnt = Learnt(np.asfortranarray(np.arange(1.0, 3 * rows + 1).reshape(rows, 3)))
+    assert learnt.table.flags.f_contiguous
+    read = Arrays(npz(**packed(learnt)), "b: x.npz").numbers("table", rows, 3)
+    np.testing.assert_allclose(read, learnt.table, atol=4.0)  # bytes, up to 900
 
 
 def test_an_array_nobody_asked_for_is_counted_but_not_unpacked() -> None:

@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.rehearsal.conftest import COLOURS, SMALL, coloured
+from tests.rehearsal.conftest import COLOURS, SMALL, coloured, grey_ground
 from waste_edge.errors import CameraError, DataError
-from waste_edge.evaluation.grounds import Grounds
 from waste_edge.rehearsal.film import FPS, ComposedFilm
 from waste_edge.rehearsal.play import FilmClock
 from waste_edge.rehearsal.recorded import read_films
@@ -25,8 +24,7 @@ def film(tmp_path: Path) -> Path:
     """A video file of two items, with its table."""
     rng = np.random.default_rng(0)
     things, _ = choose([*coloured("red", COLOURS["red"], 1), *coloured("blue", COLOURS["blue"], 1)], 2, rng)
-    _, ground = Grounds().ground(rng, 320, 240)
-    composed = ComposedFilm("film", ground, things, [0], SMALL)
+    composed = ComposedFilm("film", grey_ground(), things, [0], SMALL)
     path = tmp_path / "film.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), FPS, (320, 240))
     for frame in composed.frames():

@@ -138,7 +138,7 @@ def packed(learnt: DataclassInstance) -> dict[str, NDArray[np.generic]]:
     """Arrays by field; one of bytes (int8) has beside it one float32 scale a row or a column, whichever are fewer."""
     arrays: dict[str, NDArray[np.generic]] = {}
     for field in fields(learnt):
-        values = np.asarray(getattr(learnt, field.name), np.float32)
+        values = np.asarray(getattr(learnt, field.name), np.float32, order="C")  # as `Arrays` reads them
         if values.size < FEWEST:
             arrays[field.name] = values
             continue

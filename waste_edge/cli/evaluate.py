@@ -139,8 +139,7 @@ def command(
             f"--markdown {markdown}: is of --robustness and --domains; add one, or write a page with --report"
         )
     if through_the_station:
-        others |= {"--report": report, "--domains": domains}
-        if given := [name for name, value in others.items() if value]:
+        if given := [name for name, value in {**others, "--report": report, "--domains": domains}.items() if value]:
             raise UserError(f"--through-the-station: goes without {', '.join(given)}; leave one of them out")
     elif grounds is not None:
         raise UserError(f"--grounds {grounds}: is of --through-the-station; add that")

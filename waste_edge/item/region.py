@@ -106,6 +106,11 @@ def _where(pixels: _Bytes, limit: float, how: int) -> _Bytes:
     return np.asarray(cv2.compare(pixels, limit, how), np.uint8)  # type: ignore[call-overload]
 
 
+def _plus(pixels: _Bytes, number: int) -> _Bytes:
+    """Add one number, up to 255; see `_where` for the type."""
+    return np.asarray(cv2.add(pixels, number), np.uint8)  # type: ignore[call-overload]
+
+
 def _differences(look: Pixels, expected: Pixels, unsteady: _Bytes) -> tuple[_Bytes, _Bytes]:
     """Where a look differs for certain, and where it differs at all, shadows included; (h, w), 0 or 255.
 
@@ -114,7 +119,7 @@ def _differences(look: Pixels, expected: Pixels, unsteady: _Bytes) -> tuple[_Byt
     seen = np.asarray(cv2.cvtColor(look, cv2.COLOR_RGB2GRAY), np.uint8)
     base = np.asarray(cv2.cvtColor(expected, cv2.COLOR_RGB2GRAY), np.uint8)
     step = cv2.absdiff(seen, base)
-    limit = cv2.add(unsteady, _limit_of(np.asarray(step, np.uint8), np.asarray(base, np.uint8)))
+    limit = _plus(unsteady, _limit_of(np.asarray(step, np.uint8), np.asarray(base, np.uint8)))
     changed = cv2.compare(step, limit, cv2.CMP_GT)
     dark = np.full_like(seen, _DARK)
     ratio = np.asarray(cv2.divide(cv2.add(seen, dark), cv2.add(base, dark), scale=_ONE), np.uint8)

@@ -135,13 +135,13 @@ def test_an_item_is_shown_to_the_network_as_a_crop_and_the_event_says_where(at):
 
 
 def test_the_item_on_top_is_cropped_and_not_the_pile(at):
-    below, above = ITEM, Region(left=0.45, top=0.4, right=0.6, bottom=0.6)
+    below, above = ITEM, Region(left=0.42, top=0.38, right=0.72, bottom=0.74)
     first = with_item(wood())
     at.show(wood(), 1.5)
     at.show(first)
     (event,) = at.show(with_item(first, above, (220, 210, 60), seed=4))
     assert overlap(event.item_box, above) > 0.75
-    assert overlap(event.item_box, below) < 0.5
+    assert overlap(event.item_box, below) < 0.7
 
 
 def test_an_item_that_took_anothers_place_is_cropped_alone(at):

@@ -36,7 +36,7 @@ def without_password(url: str) -> str:
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     plain = _HOST.fullmatch(authority) is not None
     searched = re.split(r"[?#]", rest, maxsplit=1)[0] if plain else rest
-    if "@" in searched:
+    if cut := "@" in searched:
         rest = rest[searched.rindex("@") + 1 :]
         authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
         plain = _HOST.fullmatch(authority) is not None

@@ -66,8 +66,9 @@ def is_left_behind(now: Pixels, before: Pixels, mask: NDArray[np.bool_]) -> bool
     """
     marks = mask.astype(np.uint8)
     brush = np.ones((5, 5), np.uint8)
-    inner = cv2.subtract(marks, cv2.erode(marks, brush, borderValue=(0.0,)))
-    outer = cv2.subtract(cv2.dilate(marks, np.ones((9, 9), np.uint8)), cv2.dilate(marks, np.ones((3, 3), np.uint8)))
+    wide, narrow = (cv2.dilate(marks, np.ones((size, size), np.uint8)) for size in (9, 3))
+    inner = np.asarray(cv2.subtract(marks, cv2.erode(marks, brush, borderValue=(0.0,))), np.uint8)
+    outer = np.asarray(cv2.subtract(wide, narrow), np.uint8)
     if not inner.any() or not outer.any():
         return False
     contrast_before, contrast_now = (_contrast(picture, inner, outer) for picture in (before, now))

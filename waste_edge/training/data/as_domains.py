@@ -10,6 +10,7 @@ from pathlib import Path
 
 from waste_edge.dataset import Domains, group_near_duplicates, open_dataset, open_domains
 from waste_edge.dataset.domains import COLUMNS
+from waste_edge.dataset.folders import class_folders
 from waste_edge.errors import ConfigError, DataError
 from waste_edge.files.atomic import write_atomically
 from waste_edge.files.strict import read_json
@@ -44,7 +45,7 @@ def write_domains(
         if source in seen:
             raise DataError(f"{folder}: its source {source} was given already; give each folder once")
         seen.add(source)
-        dataset = group_near_duplicates(open_dataset(folder), progress)
+        dataset = group_near_duplicates(open_dataset(folder, _labels_in(folder)), progress)
         for photo in dataset.photos:
             if photo.path is None:
                 raise DataError(f"{folder}: holds texts without pictures; a domains file is of pictures")
@@ -53,6 +54,12 @@ def write_domains(
             writer.writerow([file, label, source, title, licence, f"{source}:{photo.group}"])
     write_atomically(out, text.getvalue())
     return open_domains(out)
+
+
+def _labels_in(folder: Path) -> list[str]:
+    """Its class folders' names; one is enough, since nothing is to be told apart by a source alone."""
+    root = folder / "images" if (folder / "images").is_dir() else folder
+    return sorted({one.label for one in class_folders(root)})
 
 
 def _origin(folder: Path, taxonomy: str | None) -> tuple[str, str, str, dict[str, str]]:
