@@ -43,6 +43,7 @@ __all__ = ["fused_run", "reading_recipes", "talking_photos", "tiny_encoder"]  # 
 
 # A shell that starts the suite in the background lets it ignore Ctrl-C, and so would every process that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored, which a station heeds
 
 COLOURS = {"blue": (30, 30, 220), "green": (30, 220, 30), "red": (220, 30, 30)}
 SIZE_PX = 16
