@@ -5,9 +5,10 @@
 PYTHON ?= python3
 RUNTIME := .venv/.installed
 WORKSHOP := .venv-dev/.installed
+comma := ,
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: run demo test lint tables test-long test-faults test-fuzz test-arm64 test-boot clip api-docs docs clean help
+.PHONY: run demo test lint map tables test-long test-newest test-faults test-fuzz test-arm64 test-boot clip api-docs docs clean help
 .DEFAULT_GOAL := help
 
 run: $(RUNTIME)
@@ -44,6 +45,23 @@ FUZZ ?= 10000
 test-fuzz: $(WORKSHOP)
 	WASTE_EDGE_FUZZ=$(FUZZ) .venv-dev/bin/pytest -m "fuzz or not fuzz" --hypothesis-seed=$(SEED) tests/fuzz
 
+# The newest of each dependency, whatever the upper bounds in pyproject.toml say, and the suite with them: run it by
+# the week (.ci/weekly), and raise the bounds when it passes. EXTRAS=sign,mqtt,dev leaves out torch and the exporters.
+EXTRAS ?= host,dev
+test-newest:
+	rm -rf .venv-newest
+	$(PYTHON) -m venv .venv-newest
+	$(PYTHON) -m tools.newest $(subst $(comma), ,$(EXTRAS)) > .venv-newest/requirements.txt
+	.venv-newest/bin/pip install $(PIP_FLAGS) --upgrade --requirement .venv-newest/requirements.txt hatchling onnx
+	.venv-newest/bin/pip install $(PIP_FLAGS) --no-deps --no-build-isolation --editable .
+	.venv-newest/bin/python -m tools.newest --beyond $(subst $(comma), ,$(EXTRAS))
+	.venv-newest/bin/waste-edge verify small
+	.venv-newest/bin/pytest $(if $(findstring host,$(EXTRAS)),,tests/bundle tests/engines tests/files tests/test_telemetry.py tests/cli/test_verify.py tests/cli/test_run.py)
+
+# The map of the package in docs/architecture.md, from the code.
+map: $(WORKSHOP)
+	.venv-dev/bin/python -m tools.package_map
+
 # The benchmark tables of the README files, from benchmarks/results/.
 tables: $(WORKSHOP)
 	.venv-dev/bin/python -m tools.benchmark_tables
@@ -71,7 +89,7 @@ clip: $(WORKSHOP)
 	.venv-dev/bin/python -m waste_edge.rendering.clip --out waste_edge/demo
 
 clean:
-	rm -rf .venv .venv-dev dist build
+	rm -rf .venv .venv-dev .venv-newest dist build
 
 help:
 	@echo "make run        watch the camera, or play the demo where there is none"
@@ -79,8 +97,10 @@ help:
 	@echo "make test       install what the tests need and pass the whole suite (lint included)"
 	@echo "make lint       style, types and the layers of the house"
 	@echo "make test-long  the tests that take minutes"
+	@echo "make test-newest  the suite with the newest of each dependency, beyond the upper bounds"
 	@echo "make test-faults  the faults a station must survive (needs root and mosquitto)"
 	@echo "make test-fuzz  every parser and some commands on 10,000 damaged inputs"
+	@echo "make map        make the map of the package in docs/architecture.md from the code"
 	@echo "make tables     make the READMEs' benchmark tables from the recorded runs"
 	@echo "make model      train, distil, quantize and export the two shipped bundles into runs/model (hours)"
 	@echo "make model-results  measure these on the test part, for training/results/ and the README"

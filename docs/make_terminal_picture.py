@@ -13,13 +13,13 @@ from pathlib import Path
 from rich.console import Console
 
 from waste_edge.bundle.bundle import find_bundle, open_bundle
-from waste_edge.cli.watch import DEMO_SITE
 from waste_edge.device.cameras import media_source
 from waste_edge.device.capture import Opened, start_capture
 from waste_edge.device.clock import SystemClock
 from waste_edge.device.decision.item_tracker import Event, PassingItems
 from waste_edge.device.decision.policy import Judge
 from waste_edge.device.loop import Loop
+from waste_edge.device.run import DEMO_SITE
 from waste_edge.device.signals import Stop
 from waste_edge.device.views.display import About
 from waste_edge.device.views.panel import PanelView, decision_line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 from collections.abc import Callable
@@ -31,6 +32,7 @@ from waste_edge.bundle.manifest import (
 )
 from waste_edge.dataset import SplitSpec, open_dataset
 from waste_edge.engines.engine import Output, load_engine
+from waste_edge.engines.trial import known_good
 from waste_edge.files.atomic import sha256_of
 from waste_edge.files.resources import BUNDLES, DEFAULT_BUNDLE
 from waste_edge.files.strict import to_json
@@ -52,6 +54,27 @@ class Outcome(NamedTuple):
     exit_code: int
     stdout: str
     stderr: str
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What the tests' verbs and stations keep is kept apart from what the user of this machine does."""
+    for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME"):
+        os.environ[name] = str(tmp_path_factory.mktemp(name.lower()))
+
+
+@pytest.fixture(autouse=True)
+def all_known_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bundles made by a test are known good, so that not each costs a process; `trials` takes that back."""
+    monkeypatch.setattr(known_good, "is_known_good", lambda bundle, artifacts: True)
+
+
+@pytest.fixture
+def trials(all_known_good: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Networks are tried in a child first, and nothing is known good but what ships; the file that keeps what is."""
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "waste-edge" / "known-good.json"
 
 
 @pytest.fixture
@@ -107,11 +130,13 @@ def colour_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_bundle(tmp_path_factory: pytest.TempPathFactory, colour_photos: Path) -> Path:
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory, colour_photos: Path, own_cache: None) -> Path:
     """A real bundle of two ONNX networks that name the mean colour. Copy it (`bundle_copy`) to change it."""
     folder = tmp_path_factory.mktemp("bundles") / "tiny"
     folder.mkdir()
     write_tiny_bundle(folder, open_dataset(colour_photos).fingerprint())
+    with open_bundle(folder) as bundle:  # so that processes that a test starts need not try it first
+        known_good.remember(bundle, list(bundle.manifest.artifacts))
     return folder
 
 

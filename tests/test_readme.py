@@ -18,6 +18,7 @@ from waste_edge.training.repeat import Summary
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+RESULTS = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
 
 
 def test_the_first_two_commands_are_make_run_and_make_test() -> None:
@@ -49,13 +50,18 @@ def test_the_measured_bundle_is_the_shipped_one(name: str) -> None:
 
 def test_what_the_page_says_of_several_seeds_is_what_was_recorded() -> None:
     seeds = read_json(ROOT / "training" / "results" / "seeds_small.json", Summary)
-    says = README[README.index("Chance has a share") : README.index("make model-seeds")]
+    says = RESULTS[RESULTS.index("Chance has a share") : RESULTS.index("make model-seeds")]
     found = [float(number) for number in re.findall(r"\d+\.\d", says)]
     expected: list[float] = []
     for part in ("test", "val"):
         over, each = seeds.accuracy[part], [run.scores[part].accuracy for run in seeds.runs]
         expected += [over.mean, *each, *((over.low, over.high) if part == "test" else ())]
     assert found == [round(100 * share, 1) for share in expected]
+
+
+def test_it_begins_with_use_and_is_short() -> None:
+    assert len(README.splitlines()) <= 150
+    assert README.index("make run") < README.index("## Results")
 
 
 def test_every_verb_it_names_exists() -> None:

@@ -20,7 +20,7 @@ from waste_edge.files.resources import shipped
 from waste_edge.files.strict import read_json, read_text
 
 RESULTS = "benchmarks/results"
-PAGES = ("README.md", "benchmarks/README.md")
+PAGES = ("docs/results.md", "benchmarks/README.md")
 _BLOCK = re.compile(r"(<!-- recorded: (\w+) ([\w.-]+\.json) -->\n).*?(<!-- end of recorded -->)", re.DOTALL)
 _SPEED = ("network", "engine", "p50 ms", "p95 ms", "p99 ms")
 

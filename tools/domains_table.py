@@ -1,4 +1,4 @@
-"""README's table by source: `python -m tools.domains_table`, or `make domains-table`.
+"""The table of docs/results.md by source: `python -m tools.domains_table`, or `make domains-table`.
 
 It is made from `training/results/domains.json`, which `make domains-results` writes (`waste-edge compare --domains
 --json` of the two shipped bundles), and stands between two comments. `training/results/domains.md` holds every number
@@ -22,7 +22,7 @@ from waste_edge.files.atomic import write_atomically
 from waste_edge.files.resources import BUNDLES, shipped
 from waste_edge.files.strict import read_json, read_text
 
-RESULT, TABLES, PAGE = "training/results/domains.json", "training/results/domains.md", "README.md"
+RESULT, TABLES, PAGE = "training/results/domains.json", "training/results/domains.md", "docs/results.md"
 NAMES = ("small", "accurate")
 ARTIFACT = "tflite-int8"
 CARD_HEADING = "## Other sources"  # of a card that was written with a domains file
@@ -56,7 +56,7 @@ def domains_table(report: DomainsReport) -> str:
 *Accuracy by source with intervals of 95 %, groups drawn anew; home is {report.protocol}. Sources in italics taught the
 networks too: of these only groups held out of training are scored, and they are in no mean. Unknown: the chance (AUROC)
 that a known picture looks more known than an unknown one, against home / web / all other sources; ! is dangerous in any
-stream. INT8 TFLite. All numbers: [{TABLES}]({TABLES}).*
+stream. INT8 TFLite. All numbers: [{TABLES}](../{TABLES}).*
 """
 
 

@@ -28,7 +28,7 @@ _BLOCK = re.compile(r"(<!-- headline: made by make headline -->\n).*?(<!-- end o
 
 
 class _Line(NamedTuple):
-    """A measure: what it is called, what the students' projects came to, and ours."""
+    """A measure: what it is called, what earlier projects came to, and ours."""
 
     name: str
     theirs: str
@@ -44,7 +44,7 @@ def headline(report: Report) -> str:
     columns = [_named(report, f"{bundle}:tflite-int8") for bundle in BUNDLES] + [_named(report, TEACHER)]
     if report.unknown is None or report.elsewhere is None or not report.machine:
         raise ConfigError(f"{RESULT}: was made without --unknown, --elsewhere or latencies; run make model-results")
-    headings = ("", "the students'", *(f"`{bundle}`" for bundle in BUNDLES), "teacher")
+    headings = ("", "earlier projects", *(f"`{bundle}`" for bundle in BUNDLES), "teacher")
     rows = [(line.name, line.theirs, *(line.ours(report, model) for model in columns)) for line in _LINES]
     rules = ("---", *("---:" for _ in headings[1:]))
     table = "\n".join(f"| {' | '.join(row)} |" for row in (headings, rules, *rows))
@@ -52,9 +52,9 @@ def headline(report: Report) -> str:
 
 *Ours: {report.protocol}, by which nothing was chosen; intervals of 95 %, over {report.groups} groups drawn anew.
 Elsewhere: {report.elsewhere.in_words}. Unknown: {report.unknown.in_words}. Times on {report.machine}.
-The students' figures are as they reported them, on other divisions of the same collection. Starred: what plainly
-fine-tuned MobileNets had on photographs from the web that we have not seen; ours there are stand-ins, so the two cannot
-be compared.*
+The earlier projects' figures are as they reported them, on other divisions of the same collection. Starred: what
+plainly fine-tuned MobileNets had on photographs from the web that we have not seen; ours there are stand-ins, so the
+two cannot be compared.*
 """
 
 

@@ -1,9 +1,8 @@
 # What the shipped bundles have left at other sources: `make domains-results`, for training/results/ and the README.
-# --data are the packed photographs that the bundles were trained from: those of DATA would be new to them.
 
 .PHONY: domains-results domains-table
 domains-results: $(MADE)/small/manifest.json $(MADE)/accurate/manifest.json
-	$(SAY) compare $(MADE)/small:tflite-int8 $(MADE)/accurate:tflite-int8 --data $(PACKED)/data --domains $(DOMAINS) \
+	$(SAY) compare $(MADE)/small:tflite-int8 $(MADE)/accurate:tflite-int8 --data $(DATA) --domains $(DOMAINS) \
 		--json > $(MADE)/domains.json
 	mv $(MADE)/domains.json $(RESULTS)/domains.json
 	$(MAKE) domains-table

@@ -1,74 +1,103 @@
 # The shipped bundles, from photographs: `make model`. A step that is finished is not done again, one that was stopped
-# goes on. `make model DATA=photos DOMAINS=domains.csv WEIGHTS=folder` takes other ones; `make model DEVICE=cuda` trains on
-# a GPU, with more views and epochs. `make model-runs` leaves out the exports, for a machine that has a GPU and no
-# exporters: carry $(MADE)/packed there and the runs back. training/README.md says how long each step takes.
+# goes on. `make model DATA=photos DOMAINS=sources.csv WEIGHTS=folder` takes other ones. `make model DEVICE=cuda` trains
+# other networks, for which two cores are too slow, on a GPU; `make model-runs DEVICE=cuda` leaves out the exports, for a
+# machine that has a GPU and no exporters: carry $(MADE)/packed there and the runs back. training/README.md says how
+# long each step takes.
 
 DATA ?= ../shared/data/trashnet
 DOMAINS ?= ../shared/data/elsewhere-and-unknown.csv
 WEIGHTS ?= ../shared/weights
-MADE ?= runs/model
-PACKED ?= $(MADE)/packed
 DEVICE ?= cpu
+MADE ?= runs/$(if $(filter cuda,$(DEVICE)),model-cuda,model)
+PACKED ?= $(MADE)/packed
 SAY ?= .venv-dev/bin/waste-edge
 GO_ON = $(if $(wildcard $(@D)/split.csv),--resume)
-TEACHER := $(MADE)/teacher_lite2
-# The accurate student is one of the small one's teachers.
-TEACH_accurate := $(TEACHER)
-TEACH_small := $(TEACHER) $(MADE)/student_accurate
-START_accurate := efficientnet_lite0
-START_small := mobilenetv1_050
-FROM = --data $(PACKED)/data --domains $(PACKED)/domains.csv --stock $(MADE)/stock --device $(DEVICE)
-# Two cores have six hours; the recipes' own numbers are a GPU's.
-SHORTER_teacher_cpu := --set fit.epochs=6 --set stock.per_epoch=4096
-SHORTER_accurate_cpu := --set fit.epochs=8 --set stock.per_epoch=4096
-SHORTER_small_cpu := --set fit.epochs=30 --set stock.per_epoch=4096
-SHORTER_qat_cpu := --set stock.per_epoch=3072
-SHORTER = $(SHORTER_$(1)_$(DEVICE)) $(MORE)
+# What learns from the photographs alone, and what learns from the item's crop and other sources too.
+PLAIN = --data $(DATA) --device $(DEVICE) --out $(@D) $(GO_ON) $(MORE)
+ITEMS = --data $(PACKED)/data --domains $(PACKED)/domains.csv --stock $(MADE)/stock --device $(DEVICE) --out $(@D) \
+	$(GO_ON) $(MORE)
+START = --weights $(WEIGHTS)/$(1)-imagenet.safetensors
+TEACH = $(1:%=--teacher $(MADE)/%)
 NETWORKS := $(foreach bundle,small accurate,$(MADE)/$(bundle):tflite-fp32 $(MADE)/$(bundle):tflite-int8)
 RESULTS := training/results
 
+ifeq ($(DEVICE),cuda)
+TEACHERS := teacher_lite2
+LAST_small := qat_small_item
+LAST_accurate := qat_accurate_tuned
+else
+TEACHERS := teacher_edgetpu teacher_mobilenet_v2_away
+LAST_small := qat_small
+LAST_accurate := student_accurate
+endif
+
 .PHONY: model model-runs model-results model-seeds headline
 model: $(MADE)/small/manifest.json $(MADE)/accurate/manifest.json
-model-runs: $(MADE)/qat_small/run.json $(MADE)/qat_accurate/run.json
+model-runs: $(MADE)/$(LAST_small)/run.json $(MADE)/$(LAST_accurate)/run.json
 
 # Pictures of other sources are packed only if they may teach.
 $(PACKED)/domains.csv: | $(WORKSHOP)
 	$(SAY) data pack --data $(DATA) --domains $(DOMAINS) --out $(PACKED)
 
-$(TEACHER)/run.json: $(PACKED)/domains.csv
-	$(SAY) train teacher_lite2 $(FROM) --out $(@D) $(GO_ON) $(call SHORTER,teacher) \
-		--weights $(WEIGHTS)/efficientnet_lite2-imagenet.safetensors
+$(MADE)/teacher_edgetpu/run.json: | $(WORKSHOP)
+	$(SAY) train teacher_edgetpu $(PLAIN) $(call START,mobilenet_edgetpu_100)
 
-$(MADE)/student_small/run.json: $(MADE)/student_accurate/run.json
-$(MADE)/student_%/run.json: $(TEACHER)/run.json
-	$(SAY) distill student_$* $(TEACH_$*:%=--teacher %) $(FROM) --out $(@D) $(GO_ON) $(call SHORTER,$*) \
-		--weights $(WEIGHTS)/$(START_$*)-imagenet.safetensors
+$(MADE)/teacher_mobilenet_v2_away/run.json: | $(WORKSHOP)
+	$(SAY) train teacher_mobilenet_v2_away $(PLAIN) $(call START,mobilenet_v2-100)
 
-$(MADE)/qat_%/run.json: $(MADE)/student_%/run.json
-	$(SAY) distill qat_$* --from $(MADE)/student_$* $(TEACH_$*:%=--teacher %) $(FROM) --out $(@D) $(GO_ON) \
-		$(call SHORTER,qat)
+BEFORE := teacher_edgetpu teacher_mobilenet_v2_away
+$(MADE)/teacher_mobilenet_v1_away/run.json: $(BEFORE:%=$(MADE)/%/run.json)
+	$(SAY) distill teacher_mobilenet_v1_away $(call TEACH,$(BEFORE)) $(PLAIN) $(call START,mobilenetv1_050)
 
-$(MADE)/%/manifest.json: $(MADE)/qat_%/run.json
-	$(SAY) export $(MADE)/qat_$* --data $(PACKED)/data --out $(@D) --name $* --licence Apache-2.0 \
-		--known-score best --calibration-domains $(DOMAINS) --last-look
+SMALL := $(BEFORE) teacher_mobilenet_v1_away
+$(MADE)/student_small/run.json: $(SMALL:%=$(MADE)/%/run.json)
+	$(SAY) distill student_small $(call TEACH,$(SMALL)) $(PLAIN) $(call START,mobilenetv1_050)
+
+$(MADE)/qat_small/run.json: $(MADE)/student_small/run.json
+	$(SAY) distill qat_small --from $(MADE)/student_small $(call TEACH,$(SMALL)) $(PLAIN)
+
+$(MADE)/teacher_lite2/run.json: $(PACKED)/domains.csv
+	$(SAY) train teacher_lite2 $(ITEMS) $(call START,efficientnet_lite2)
+
+$(MADE)/student_accurate/run.json: $(PACKED)/domains.csv
+	$(SAY) train student_accurate $(ITEMS) $(call START,efficientnet_lite0)
+
+$(MADE)/student_accurate_tuned/run.json: $(MADE)/teacher_lite2/run.json
+	$(SAY) distill student_accurate_tuned $(call TEACH,teacher_lite2) $(ITEMS) $(call START,efficientnet_lite0)
+
+$(MADE)/qat_accurate_tuned/run.json: $(MADE)/student_accurate_tuned/run.json
+	$(SAY) distill qat_accurate_tuned --from $(MADE)/student_accurate_tuned $(call TEACH,teacher_lite2) $(ITEMS)
+
+ITEM := teacher_lite2 student_accurate_tuned
+$(MADE)/student_small_item/run.json: $(ITEM:%=$(MADE)/%/run.json)
+	$(SAY) distill student_small_item $(call TEACH,$(ITEM)) $(ITEMS) $(call START,mobilenetv1_050)
+
+$(MADE)/qat_small_item/run.json: $(MADE)/student_small_item/run.json
+	$(SAY) distill qat_small_item --from $(MADE)/student_small_item $(call TEACH,$(ITEM)) $(ITEMS)
+
+$(MADE)/small/manifest.json: $(MADE)/$(LAST_small)/run.json
+$(MADE)/accurate/manifest.json: $(MADE)/$(LAST_accurate)/run.json
+$(MADE)/small/manifest.json $(MADE)/accurate/manifest.json:
+	$(SAY) export $(<D) --data $(DATA) --out $(@D) --name $(notdir $(@D)) --licence Apache-2.0 --known-score best \
+		--calibration-domains $(DOMAINS) --last-look
 
 # What the README says of them, on the test part.
 model-results: model
-	$(SAY) compare $(TEACHER) $(NETWORKS) --data $(PACKED)/data --unknown rendered --elsewhere --json > $(MADE)/model.json
-	$(SAY) compare $(TEACHER) $(NETWORKS) --data $(PACKED)/data --robustness --markdown $(RESULTS)/robustness.md \
+	$(SAY) compare $(TEACHERS:%=$(MADE)/%) $(NETWORKS) --data $(DATA) --unknown rendered --elsewhere --json > $(MADE)/model.json
+	$(SAY) compare $(TEACHERS:%=$(MADE)/%) $(NETWORKS) --data $(DATA) --robustness --markdown $(RESULTS)/robustness.md \
 		--plot $(RESULTS)/robustness.png
 	mv $(MADE)/model.json $(RESULTS)/model.json
 	$(MAKE) headline domains-results
 
 # How much of the small one's accuracy is its training's chance: two more seeds, on the same split, by the same teachers.
-model-seeds: model
+model-seeds: $(MADE)/student_small/run.json
 	mkdir -p $(MADE)/seeds_small
 	cp -rT $(MADE)/student_small $(MADE)/seeds_small/seed-0
-	$(SAY) distill student_small $(TEACH_small:%=--teacher %) $(FROM) --out $(MADE)/seeds_small \
-		$(call SHORTER,small) --weights $(WEIGHTS)/$(START_small)-imagenet.safetensors --seeds 0,1,2 --resume
+	$(SAY) distill student_small $(call TEACH,$(SMALL)) --data $(DATA) --out $(MADE)/seeds_small \
+		$(call START,mobilenetv1_050) --seeds 0,1,2 --resume
 	cp $(MADE)/seeds_small/summary.json $(RESULTS)/seeds_small.json
 
 headline: $(WORKSHOP)
 	.venv-dev/bin/python -m tools.headline
 
-.PRECIOUS: $(TEACHER)/run.json $(MADE)/student_%/run.json $(MADE)/qat_%/run.json $(PACKED)/domains.csv
+.PRECIOUS: $(MADE)/%/run.json $(PACKED)/domains.csv

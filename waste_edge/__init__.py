@@ -41,7 +41,11 @@ if TYPE_CHECKING:
         train,
     )
 
+from waste_edge.libraries import switch_off_telemetry
+
 __version__ = "0.1.0"
+
+switch_off_telemetry()
 
 __all__ = [
     "Bundle",

@@ -25,13 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from waste_edge.bundle.bundle import Bundle, find_bundle, open_bundle
-from waste_edge.bundle.signing import read_required_key
-from waste_edge.cli.watch import Plan, watch
+from waste_edge.bundle.bundle import Bundle, open_bundle
+from waste_edge.bundle.opening import open_required
 from waste_edge.device.config import StationConfig, read_config
 from waste_edge.device.decision.item_tracker import Event
 from waste_edge.device.decision.policy import Decision
 from waste_edge.device.loop import Listener
+from waste_edge.device.run import Plan, watch
 from waste_edge.device.signals import Stop
 from waste_edge.device.statistics import Summary
 from waste_edge.engines import classifier as engines
@@ -51,7 +51,7 @@ from waste_edge.errors import (
     WasteEdgeError,
     extra_required,
 )
-from waste_edge.evaluation.evaluate import Evaluation, PartChoice, evaluate_bundle
+from waste_edge.evaluation.evaluate import Evaluation, PartChoice, evaluate_bundle, without_progress
 from waste_edge.files.resources import DEFAULT_BUNDLE, find
 from waste_edge.imaging.frames import Pixels, require_pixels
 from waste_edge.imaging.image_files import read_picture, rgb_pixels
@@ -115,15 +115,15 @@ class Classifier:
             engine: "onnx", "litert", or "auto" for the preferred one that is installed.
             precision: "int8" or "fp32".
             threads: threads of the engine, 1 to 64.
-            require_key: public key (PEM) that must have signed the bundle.
+            require_key: public key (PEM) that must have signed the bundle; if None, the one that the environment
+                variable WASTE_EDGE_REQUIRE_KEY names.
 
         Raises:
             BundleError: no such bundle, damaged, or not signed as required.
             MissingPackageError: the engine is not installed.
             EngineError: the engine cannot load the network.
         """
-        key = None if require_key is None else read_required_key(Path(require_key))
-        opened = open_bundle(find_bundle(os.fspath(bundle)), key)
+        opened = open_required(os.fspath(bundle), None if require_key is None else Path(require_key))
         try:
             return cls(opened, engines.load_classifier(opened, engine, precision, threads))
         except BaseException:
@@ -408,9 +408,9 @@ def evaluate(model: PathLike, data: PathLike, *, split: PartChoice = "auto") -> 
     if (path / "run.json").is_file():
         with extra_required("train"):
             from waste_edge.training.evaluation.evaluate import evaluate_run
-        scores, protocol = evaluate_run(path, Path(data), split)
+        scores, protocol = evaluate_run(path, Path(data), split, without_progress)
         return Evaluation(model=str(path), artifact=None, engine="torch", protocol=protocol, scores=scores)
-    with open_bundle(find_bundle(os.fspath(model))) as bundle:
+    with open_required(os.fspath(model)) as bundle:
         return evaluate_bundle(bundle, Path(data), None, split)
 
 
@@ -426,7 +426,7 @@ class _Options:
 
 def _train(recipe: PathLike, data: PathLike, out: PathLike, teachers: Sequence[PathLike], options: _Options) -> RunInfo:
     with extra_required("train"):
-        from waste_edge.training.loop.distributed import crew
+        from waste_edge.training.distributed import crew
         from waste_edge.training.loop.training_loop import LoggingWatcher
         from waste_edge.training.recipe import read_recipe
         from waste_edge.training.runs import open_run

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from waste_edge.errors import ConfigError
-from waste_edge.files.resources import find, shipped
+from waste_edge.files.resources import SITES, find, shipped
 from waste_edge.files.strict import Strict, read_toml
 from waste_edge.imaging.preprocess import WHOLE, Region
 from waste_edge.taxonomy import check_tree, lineage
@@ -18,7 +18,6 @@ ASK = "ask"  # the stream of a decision that asks a person
 USUAL_COST = 1.0  # of a wrong stream; all other costs are relative to it
 Several = Literal["ask", "residual", "largest"]
 MAX_COST = 1000.0  # more is a slip of the pen: it forbids a stream for any doubt at all
-SITES = "device/sites"  # where the shipped ones are
 
 
 class Site(Strict, frozen=True):

@@ -19,7 +19,7 @@ with contextlib.closing(open_bundle(find_bundle(DEFAULT_BUNDLE), None)) as bundl
     golden = read_golden(bundle)
     for artifact in bundle.manifest.artifacts:
         with contextlib.suppress(WasteEdgeError):  # `verify` says why
-            engine = load_engine(bundle.artifact_path(artifact), artifact, bundle.manifest)
+            engine = load_engine(bundle.artifact(artifact), artifact, bundle.manifest)
             logits = [engine.infer(picture).logits for picture in golden.pixels]
             answers[artifact] = [softmax(row, bundle.manifest.calibration.temperature).tolist() for row in logits]
 libraries = ("numpy", "onnxruntime", "ai-edge-litert", "opencv-python-headless")

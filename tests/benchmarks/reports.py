@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from waste_edge.benchmarks.machine.facts import Machine
+from waste_edge.benchmarks.facts import Machine
 from waste_edge.benchmarks.scenario import rigorous
 from waste_edge.benchmarks.schema import (
     Accuracy,

@@ -124,10 +124,10 @@ def test_ours_come_first_and_each_has_its_bare_twin(default_bundle: Path) -> Non
 def test_a_bare_row_asks_the_same_question(default_bundle: Path, name: str) -> None:
     """The same pixels in, the same logits out, and nothing but the engine's own calls between."""
     with open_bundle(default_bundle) as bundle:
-        path = bundle.artifact_path(name)  # type: ignore[arg-type]
-        plain = open_plain(path, 1)
+        network = bundle.artifact(name)  # type: ignore[arg-type]
+        plain = open_plain(network, 1)
         picture = np.random.default_rng(0).integers(0, 256, (192, 192, 3), np.uint8)
-        expected = load_engine(path, name, bundle.manifest).infer(picture)  # type: ignore[arg-type]
+        expected = load_engine(network, name, bundle.manifest).infer(picture)  # type: ignore[arg-type]
         (values,) = inputs_for(plain, 1, 0, picture[np.newaxis])
     answers = {answer.size: answer.reshape(-1) for answer in plain.infer(values)}
     assert np.allclose(answers[expected.logits.size], expected.logits, atol=1e-4)
@@ -138,7 +138,7 @@ def test_a_bare_row_asks_the_same_question(default_bundle: Path, name: str) -> N
 
 
 def ten_lines_of_onnx(path: Path, values: list[np.ndarray]) -> float:
-    import onnxruntime
+    from waste_edge.engines.onnx import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

@@ -10,11 +10,11 @@ import pytest
 from tests.benchmarks.reports import made_up_report
 from tests.device.boards import HEALTHY_PI5, write
 from waste_edge.benchmarks.accuracy import agreement
+from waste_edge.benchmarks.endurance import WINDOWS, endure
 from waste_edge.benchmarks.report import benchmark
 from waste_edge.benchmarks.scenario import quick
 from waste_edge.benchmarks.schema import BenchReport
 from waste_edge.benchmarks.show import markdown, rows_table, sentences
-from waste_edge.benchmarks.station.endurance import WINDOWS, endure
 from waste_edge.benchmarks.station.first_decision import time_starts
 from waste_edge.benchmarks.station.stages import STAGES, WARM_UP_FRAMES, measure_stages
 from waste_edge.bundle.bundle import Bundle, open_bundle
@@ -138,11 +138,11 @@ def test_a_fresh_process_tells_its_memory(opened_tiny: Bundle) -> None:
     assert 20 < start.pss_mb <= start.rss_mb <= start.peak_rss_mb < 1000
 
 
-def test_a_process_that_comes_to_no_decision(bundle_copy: Path, opened_tiny: Bundle) -> None:
-    broken = Bundle(bundle_copy, opened_tiny.manifest, bundle_copy)
-    (bundle_copy / "onnx-int8.onnx").write_bytes(b"no network")
-    with pytest.raises(EngineError, match="came to no decision"):
-        time_starts(broken, "onnx-int8", 1, 1)
+def test_a_process_that_comes_to_no_decision(bundle_copy: Path) -> None:
+    with open_bundle(bundle_copy) as broken:
+        (bundle_copy / "onnx-int8.onnx").write_bytes(b"no network")
+        with pytest.raises(EngineError, match="came to no decision"):
+            time_starts(broken, "onnx-int8", 1, 1)
 
 
 def test_a_row_whose_second_half_was_slower_says_so() -> None:

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from waste_edge.bundle.manifest import ARTIFACT_NAMES
 from waste_edge.cli.evaluate import ArtifactChoice
@@ -124,3 +126,24 @@ def test_a_run_has_no_artifacts(waste_edge: WasteEdge, run_folder: Path, colour_
     outcome = waste_edge("evaluate", run_folder, "--data", colour_photos, "--artifact", "onnx-fp32")
     assert outcome.exit_code == 2
     assert "leave out --artifact onnx-fp32" in outcome.stderr
+
+
+def test_through_the_station_scores_what_a_station_would_show(waste_edge, tmp_path):
+    folder = tmp_path / "photos" / "metal"
+    folder.mkdir(parents=True)
+    board = np.random.default_rng(0).normal(205, 2, (256, 192, 3))
+    board[60:200, 50:140] = (90, 95, 100)
+    Image.fromarray(board.clip(0, 255).astype(np.uint8)).save(folder / "can.png")
+    outcome = waste_edge("evaluate", "small", "--data", tmp_path / "photos", "--through-the-station", "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert "of 1 items on rendered surfaces" in json.loads(outcome.stdout)["protocol"]
+
+
+def test_through_the_station_goes_with_nothing_else(waste_edge, colour_photos, tiny_bundle):
+    for words, complaint in (
+        (("--through-the-station", "--elsewhere"), "goes without --elsewhere"),
+        (("--grounds", colour_photos), "is of --through-the-station"),
+    ):
+        outcome = waste_edge("evaluate", tiny_bundle, "--data", colour_photos, *words)
+        assert outcome.exit_code == 2
+        assert complaint in outcome.stderr

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_run_station import Process
-from waste_edge.cli import watch as room
+from waste_edge.device import run as room
 from waste_edge.device.config import StationConfig
 from waste_edge.device.signals import Stop
 from waste_edge.device.system.condition import Level
@@ -51,8 +51,8 @@ def test_no_file_ends_a_station_that_runs(station, tmp_path):
     try:
         process.wait_for("frame")
         for keys, tables, words in [
-            ("", "[json_lines]\nmax_mb = inf\n", "max_mb up to"),
-            ("", "[outbox]\nmax_age_days = inf\n", "max_age_days up to"),
+            ("", "[json_lines]\nmax_mb = inf\n", "max_mb"),
+            ("", "[outbox]\nmax_age_days = inf\n", "max_age_days"),
             ('require_key = "\\u0000"', "", "NUL"),
             (DEEP, "", ""),
             ("threads = 9999999999999999999999", "", "threads"),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from waste_edge.bundle.bundle import pack
@@ -59,11 +60,18 @@ def test_a_damaged_bundle(waste_edge: WasteEdge, bundle_copy: Path) -> None:
     path = bundle_copy / "onnx-int8.onnx"
     path.write_bytes(path.read_bytes()[:-1] + b"\0")
     outcome = waste_edge("verify", bundle_copy, "--json")
-    told = json.loads(outcome.stdout)
-    assert (outcome.exit_code, told["ok"], told["artifacts"]) == (2, False, [])
-    assert "onnx-int8.onnx is damaged" in told["error"]
-    assert len(outcome.stderr.splitlines()) == 1
-    assert "onnx-int8.onnx is damaged" in outcome.stderr
+    assert outcome.exit_code == 2
+    result = msgspec.json.decode(outcome.stdout, type=Verification)
+    assert (result.bundle, result.artifacts, result.ok) == (str(bundle_copy), [], False)
+    assert "onnx-int8.onnx is damaged" in result.error
+    assert outcome.stderr == f"waste-edge: {result.error}\n"
+    assert waste_edge("verify", bundle_copy).stdout == ""
+
+
+def test_json_of_what_is_no_bundle(waste_edge: WasteEdge, tmp_path: Path) -> None:
+    outcome = waste_edge("verify", tmp_path / "gone", "--json")
+    assert outcome.exit_code == 2
+    assert "no such bundle" in msgspec.json.decode(outcome.stdout, type=Verification).error
 
 
 def test_the_default_bundle(waste_edge: WasteEdge, default_bundle: Path) -> None:

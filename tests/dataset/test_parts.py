@@ -79,12 +79,8 @@ def test_groups_find_what_a_mac_wrote_decomposed(tmp_path: Path) -> None:
 
 def test_names_that_people_really_have_are_names(tmp_path: Path) -> None:
     root = make_folder(tmp_path / "d", {"glass": 1, "paper": 1})
-    names = [
-        "Screenshot 9.41.00\u202fAM.png",
-        "\u5199\u771f\u30001.png",
-        "\U0001f469\u200d\U0001f52c.png",
-        "a\u00a0b.png",
-    ]
+    names = ["Screenshot 9.41.00\u202fAM.png", "\u5199\u771f\u30001.png", "a\u00a0b.png"]
+    names += ["\U0001f469\u200d\U0001f52c.png"]
     for name in names:
         shutil.copy(root / "glass" / "000.png", root / "glass" / name)
     assert {photo.key for photo in open_dataset(root).photos} >= {f"glass/{name}" for name in names}

@@ -158,12 +158,14 @@ class FakeVideoCapture:
     """Stands in for cv2.VideoCapture on V4L2; `working` maps a device to how many frames it gives."""
 
     working: ClassVar[dict[str, int]] = {}
+    stamps_ms: ClassVar[list[float]] = []  # of the frames to come, as the driver stamps them; none: it does not
 
     def __init__(self, device: str, backend: int) -> None:
         assert backend == cv2.CAP_V4L2
         self.left = self.working.get(device, 0)
         self.opened = device in self.working
         self.settings: dict[int, float] = {}
+        self.stamp_ms = 0.0
 
     def isOpened(self) -> bool:  # noqa: N802
         return self.opened
@@ -172,8 +174,12 @@ class FakeVideoCapture:
         self.settings[key] = value
         return True
 
+    def get(self, key: int) -> float:
+        return self.stamp_ms if key == cv2.CAP_PROP_POS_MSEC else self.settings.get(key, 30.0)
+
     def read(self):
         self.left -= 1
+        self.stamp_ms = self.stamps_ms.pop(0) if self.stamps_ms else 0.0
         return (True, np.full((2, 2, 3), COLOURS["glass"][::-1], np.uint8)) if self.left >= 0 else (False, None)
 
     def release(self) -> None:

@@ -80,13 +80,20 @@ def test_an_input_size_that_is_not_the_networks(bundle_copy: Path, edit_manifest
 
 @pytest.mark.parametrize("artifact", ARTIFACT_NAMES)
 @pytest.mark.parametrize("content", [b"", b"no network at all", b"\x08\x09" * 40], ids=["empty", "text", "bytes"])
-def test_a_file_that_is_no_network(opened_tiny: Bundle, tmp_path: Path, artifact: ArtifactName, content: bytes) -> None:
+def test_a_file_that_is_no_network(
+    opened_tiny: Bundle,
+    tmp_path: Path,
+    artifact: ArtifactName,
+    content: bytes,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     path = tmp_path / "network"
     path.write_bytes(content)
     with pytest.raises(BundleError, match="cannot load it") as caught:
         load_engine(path, artifact, opened_tiny.manifest)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert capfd.readouterr().err == "", "a library's own words are kept off stderr"
 
 
 @pytest.mark.parametrize("rename", [(b"logits", b"answer"), (b"features", b"feetures")])

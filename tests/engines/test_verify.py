@@ -91,7 +91,7 @@ def with_array(key: str, value: Any) -> Callable[[Arrays], bytes]:
         (lambda arrays: b"", "not a readable .npz"),
         (lambda arrays: npz(arrays)[:-30], "not a readable .npz"),
         (lambda arrays: pickle.dumps(arrays), "not a readable .npz"),
-        (with_array("pixels", np.array([{}, []], object)), "not a readable .npz .*Object arrays"),
+        (with_array("pixels", np.array([{}, []], object)), "not a readable .npz .*something else than numbers"),
         (without("pixels"), "lacks the array pixels"),
         (without("onnx-int8.features"), "lacks the array onnx-int8.features"),
         (with_array("pixels", np.zeros((3, 8, 8, 3), np.uint8)), r"pixels is uint8 \(3, 8, 8, 3\), expected uint8"),

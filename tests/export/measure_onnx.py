@@ -22,16 +22,16 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import onnxruntime
 
 from waste_edge.benchmarks.scenario import make_pictures
 from waste_edge.bundle.bundle import open_bundle
 from waste_edge.engines.engine import open_engine
-from waste_edge.engines.graph.graph import read_graph
+from waste_edge.engines.graph.reading import read_graph
 from waste_edge.engines.graph.report import check_file
 from waste_edge.engines.graph.targets import read_target
+from waste_edge.engines.onnx import onnxruntime
 from waste_edge.evaluation.evaluate import without_progress
-from waste_edge.export.quantization.attempts import Attempt, quantize, write_floating
+from waste_edge.export.attempts import Attempt, quantize, write_floating
 from waste_edge.export.recipe import ExportRecipe, OnnxOptions, read_export_recipe
 from waste_edge.export.work import open_work
 from waste_edge.training.runs import open_run
@@ -110,7 +110,7 @@ def loading(model: Path, folder: Path, loads: int, rounds: int) -> Iterator[Row]
 def profile(bundle: Path, folder: Path, rounds: int) -> Iterator[Row]:
     """Where the time goes in FP32 and INT8, as ONNX Runtime itself counts it after fusing, by kind of operator."""
     with open_bundle(bundle) as opened:
-        paths = {name: opened.artifact_path(name) for name in ("onnx-fp32", "onnx-int8")}
+        paths = {name: opened.artifact(name) for name in ("onnx-fp32", "onnx-int8")}
         pixels = make_pictures(opened.manifest.input, 1, seed=0)
         tables = {name: _profile(path, pixels, folder, rounds) for name, path in paths.items()}
     yield "network", "operator", "how many", "wall ms a picture", "share"

@@ -9,12 +9,12 @@ import pytest
 
 from tests.benchmarks.reports import EXAMPLE
 from tools import benchmark_tables
-from waste_edge.benchmarks import compare, measure, ratios, scenario
+from waste_edge.benchmarks import compare, endurance, measure, ratios, scenario
 from waste_edge.benchmarks.machine import monitor
 from waste_edge.benchmarks.roofline import probe_networks
 from waste_edge.benchmarks.roofline.boards import read_boards
 from waste_edge.benchmarks.schema import BenchReport, Disturbance
-from waste_edge.benchmarks.station import endurance, trend
+from waste_edge.benchmarks.station import trend
 from waste_edge.errors import ConfigError
 from waste_edge.files.resources import shipped
 from waste_edge.files.strict import read_json
@@ -46,6 +46,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (results / "a.json").write_text(EXAMPLE.read_text(encoding="utf-8"), encoding="utf-8")
     for page in benchmark_tables.PAGES:
         text = "before\n<!-- recorded: speed a.json -->\nold\n<!-- end of recorded -->\nafter\n"
+        (tmp_path / page).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / page).write_text(text, encoding="utf-8")
     monkeypatch.setattr(benchmark_tables, "shipped", lambda name: tmp_path / name)
     return tmp_path
@@ -56,7 +57,7 @@ def test_one_command_makes_them_and_another_sees_the_drift(folder: Path, capsys:
     assert "has drifted; make tables" in capsys.readouterr().out
     assert benchmark_tables.main([]) == 0
     assert benchmark_tables.main(["--check"]) == 0
-    text = (folder / "README.md").read_text(encoding="utf-8")
+    text = (folder / "docs" / "results.md").read_text(encoding="utf-8")
     assert text.startswith("before\n<!-- recorded: speed a.json -->\n\n| network | engine | p50 ms |")
     assert text.endswith("<!-- end of recorded -->\nafter\n")
     assert "old" not in text.splitlines()
@@ -86,8 +87,8 @@ def test_a_disturbed_run_says_so_under_its_table() -> None:
 )
 def test_a_wrong_marker_is_named(folder: Path, capsys: pytest.CaptureFixture[str], marker: str, complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
-        benchmark_tables.refreshed("README.md", marker)
-    (folder / "README.md").write_text(marker, encoding="utf-8")
+        benchmark_tables.refreshed("docs/results.md", marker)
+    (folder / "docs" / "results.md").write_text(marker, encoding="utf-8")
     assert benchmark_tables.main([]) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
 

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 
 from waste_edge.errors import WasteEdgeError
-from waste_edge.training.loop.distributed import crew
+from waste_edge.training.distributed import crew
 from waste_edge.training.loop.fit import fit
 from waste_edge.training.recipe import Recipe
 from waste_edge.training.runs import open_run

@@ -1,4 +1,6 @@
-"""How fast is a bundle on this machine? What is timed (scenario), how (measure), where (machine), and the report.
+"""The speed of bundles on this machine, and how right the timed networks are.
+
+What is timed (scenario), how (measure), where (machine), and the report.
 
 `benchmarks/` at the top of the repository holds recorded results.
 """

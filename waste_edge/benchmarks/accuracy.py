@@ -18,7 +18,7 @@ from waste_edge.bundle.bundle import Bundle
 from waste_edge.bundle.manifest import ArtifactName
 from waste_edge.dataset import open_dataset
 from waste_edge.engines.classifier import load_classifier
-from waste_edge.engines.engine import load_engine
+from waste_edge.engines.trial.trial import load_artifact
 from waste_edge.engines.verify import GoldenSet, read_golden
 from waste_edge.evaluation.evaluate import choose_photos, predict_photos, truth_of
 from waste_edge.metrics.classification import paired_interval, wilson_interval
@@ -67,7 +67,7 @@ def agreement(bundle: Bundle, artifact: ArtifactName) -> Agreement | None:
     reference = _reference(golden, artifact)
     if reference is None:
         return None
-    engine = load_engine(bundle.artifact_path(artifact), artifact, bundle.manifest)
+    engine = load_artifact(bundle, artifact)
     given = np.array([int(engine.infer(picture).logits.argmax()) for picture in golden.pixels])
     same = int((given == golden.outputs[reference].logits.argmax(axis=1)).sum())
     low, high = wilson_interval(same, len(given))

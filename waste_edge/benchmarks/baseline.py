@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waste_edge.benchmarks.scenario import make_pictures
+from waste_edge.bundle.files import NetworkFile, read_network
 from waste_edge.engines.engine import require_engine
 from waste_edge.engines.names import EngineName
 from waste_edge.errors import BundleError, EngineError
@@ -49,15 +50,16 @@ class PlainOnnx:
     A pool that spins would go on for a while in the next row's time.
     """
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, network: NetworkFile, threads: int) -> None:
         import onnxruntime
 
+        path = network.path
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        options.log_severity_level = 3
+        options.log_severity_level = 4
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(network.content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises a dozen classes that share no base but Exception
             raise BundleError(f"{path}: ONNX Runtime cannot load it ({_first_line(error)})") from error
         self.name = f"ONNX Runtime {onnxruntime.__version__}"
@@ -76,13 +78,14 @@ class PlainOnnx:
 class PlainLiteRt:
     """LiteRT's interpreter: set, invoke, get."""
 
-    def __init__(self, path: Path, threads: int) -> None:
-        from waste_edge.engines.litert import find_interpreter, without_greeting
+    def __init__(self, network: NetworkFile, threads: int) -> None:
+        from waste_edge.engines.litert import find_interpreter
+        from waste_edge.engines.stderr import without_greeting
 
-        module, self.name = find_interpreter()
+        path, (module, self.name) = network.path, find_interpreter()
         try:
             with without_greeting():
-                self._interpreter = module.Interpreter(model_path=str(path), num_threads=threads)
+                self._interpreter = module.Interpreter(model_content=network.content, num_threads=threads)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise BundleError(f"{path}: {self.name} cannot load it ({_first_line(error)})") from error
@@ -100,28 +103,29 @@ class PlainLiteRt:
         return [self._interpreter.get_tensor(index) for index in self._outputs]
 
 
-def open_plain(path: Path, threads: int) -> Plain:
-    """Load a network file and ask it once.
+def open_plain(network: Path | NetworkFile, threads: int) -> Plain:
+    """Load a network and ask it once.
 
     Raises:
         MissingPackageError: its engine is not installed.
         BundleError: it does not load, or takes what no picture can be made into.
         EngineError: it loads and does not run.
     """
-    engine = SUFFIXES[path.suffix]
+    file = network if isinstance(network, NetworkFile) else read_network(network)
+    engine = SUFFIXES[file.path.suffix]
     require_engine(engine)
-    plain: Plain = PlainOnnx(path, threads) if engine == "onnx" else PlainLiteRt(path, threads)
+    plain: Plain = PlainOnnx(file, threads) if engine == "onnx" else PlainLiteRt(file, threads)
     for shape, _ in plain.inputs:
         if len(shape) == 4 and shape[0] != 1:
             raise BundleError(
-                f"{path}: takes {shape[0]} pictures at once; a device has one: export it with a batch of 1"
+                f"{file.path}: takes {shape[0]} pictures at once; a device has one: export it with a batch of 1"
             )
         if math.prod(shape) > MAX_INPUT_NUMBERS:
-            raise BundleError(f"{path}: an input of {shape} numbers; at most {MAX_INPUT_NUMBERS:,} are tried")
+            raise BundleError(f"{file.path}: an input of {shape} numbers; at most {MAX_INPUT_NUMBERS:,} are tried")
     try:
         plain.infer([np.zeros(shape, dtype) for shape, dtype in plain.inputs])  # whether it runs, not how fast
     except Exception as error:  # whatever an engine raises for a network it cannot run
-        raise EngineError(f"{path}: {plain.name} failed: {_first_line(error)}") from error
+        raise EngineError(f"{file.path}: {plain.name} failed: {_first_line(error)}") from error
     return plain
 
 

@@ -16,8 +16,9 @@ from waste_edge.benchmarks.baseline import SUFFIXES, Array, Plain, inputs_for, o
 from waste_edge.benchmarks.scenario import Scenario, make_pictures
 from waste_edge.benchmarks.schema import Kind, Row, Status, Subject
 from waste_edge.bundle.bundle import Bundle
-from waste_edge.bundle.manifest import ARTIFACT_NAMES, MANIFEST_NAME, ArtifactName
-from waste_edge.engines.engine import engine_of, load_engine, require_engine
+from waste_edge.bundle.manifest import ARTIFACT_NAMES, ArtifactName
+from waste_edge.engines.engine import engine_of, require_engine
+from waste_edge.engines.trial.trial import ensure_tried, load_artifact
 from waste_edge.errors import MissingPackageError
 from waste_edge.files.atomic import sha256_of
 
@@ -120,7 +121,7 @@ def subject_of(bundle: Bundle, name: str) -> Subject:
         name=name,
         kind="bundle",
         version=manifest.version,
-        digest=sha256_of(bundle.folder / MANIFEST_NAME),
+        digest=bundle.digest,
         recipe=manifest.provenance.recipe,
         input_px=(manifest.input.width_px, manifest.input.height_px),
         parameters=manifest.parameters,
@@ -216,8 +217,8 @@ def _ours(
     threads: int,
     clock: Clock,
 ) -> Candidate:
-    path = bundle.artifact_path(name)
-    engine, load_ms = _timed(partial(load_engine, path, name, bundle.manifest, threads), scenario.loads, clock)
+    load = partial(load_artifact, bundle, name, threads)
+    engine, load_ms = _timed(load, scenario.loads, clock)
     size = bundle.manifest.artifacts[name].size_bytes
     row = _row(subject, name, engine.name, threads, "ours", size, load_ms=load_ms)
     return Candidate(row, engine.infer, list(pictures), bundle, name)
@@ -232,7 +233,8 @@ def _bare(
     threads: int,
     clock: Clock,
 ) -> Candidate:
-    plain, load_ms = _timed(partial(open_plain, bundle.artifact_path(name), threads), scenario.loads, clock)
+    ensure_tried(bundle, [name])
+    plain, load_ms = _timed(lambda: open_plain(bundle.artifact(name), threads), scenario.loads, clock)
     values = inputs_for(plain, scenario.pictures, scenario.seed, pictures)
     size = bundle.manifest.artifacts[name].size_bytes
     row = _row(subject, name, plain.name, threads, "bare", size, load_ms=load_ms)

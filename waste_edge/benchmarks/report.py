@@ -13,8 +13,8 @@ import msgspec
 from waste_edge import __version__
 from waste_edge.benchmarks.accuracy import Exam, agreement
 from waste_edge.benchmarks.candidates import Candidate, Clock, Field, Given, load_field
+from waste_edge.benchmarks.facts import ROOT, Machine, read_machine
 from waste_edge.benchmarks.machine.energy import NOTHING_TOLD, find_meter, measure_energy, measure_idle
-from waste_edge.benchmarks.machine.facts import ROOT, Machine, read_machine
 from waste_edge.benchmarks.machine.monitor import Watch
 from waste_edge.benchmarks.measure import Progress, stopwatch_of, take_turns, warm_up
 from waste_edge.benchmarks.ratios import ratios_of

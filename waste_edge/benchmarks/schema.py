@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from waste_edge.benchmarks.machine.facts import Machine
+from waste_edge.benchmarks.facts import Machine
 from waste_edge.benchmarks.roofline.model import Roofline
 from waste_edge.benchmarks.scenario import Scenario
 from waste_edge.files.strict import Strict

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from waste_edge.benchmarks.machine.facts import Machine
+from waste_edge.benchmarks.facts import Machine
 from waste_edge.benchmarks.roofline import tables as roofline_tables
 from waste_edge.benchmarks.scenario import Scenario
 from waste_edge.benchmarks.schema import BenchReport, Disturbance, Row, SoakReport, Watched

@@ -1,16 +1,21 @@
-"""The arrays in one of a bundle's `.npz` files: never unpickled, each checked as it is taken out; and as they go in."""
+"""The arrays in a bundle's `.npz` files: never unpickled, each checked before it is unpacked; and as they go in."""
 
 from __future__ import annotations
 
-import zipfile
+import ast
+import io
+import math
 from dataclasses import fields
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from waste_edge.bundle.files import open_zip
 from waste_edge.errors import BundleError
+from waste_edge.files.limits import MAX_ARRAY_BYTES, MAX_ARRAYS_BYTES, MAX_BUNDLE_FILES
+
+_NPY_MAGIC = b"\x93NUMPY\x01\x00"  # 2.0 and 3.0 are for records with long names
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -21,42 +26,49 @@ FEWEST = 256  # numbers that are worth the rounding
 
 
 class Arrays:
-    """A `.npz` file's arrays by name.
+    """A `.npz` file's arrays by name; what nobody takes is never unpacked.
+
+    Args:
+        content: the file's bytes.
+        what: the bundle and the file, for messages.
 
     Raises:
         BundleError: it is not a readable `.npz`; the message names the bundle and the file.
     """
 
-    def __init__(self, path: Path, source: Path) -> None:
-        self._what = f"{source}: {path.name}"
+    def __init__(self, content: bytes, what: str) -> None:
+        self._what = what
         try:
-            with zipfile.ZipFile(path):  # NumPy would take a lone array or a pickle too
-                pass
-            with np.load(path, allow_pickle=False) as archive:
-                self._arrays: dict[str, NDArray[np.generic]] = {key: archive[key] for key in archive.files}
-        except Exception as error:  # damaged, it makes zipfile, its decompressors and NumPy raise nearly anything
-            message = (str(error) or type(error).__name__).splitlines()[0]
-            raise BundleError(f"{self._what} is not a readable .npz ({message}); export the bundle again") from error
+            self._archive = open_zip(
+                io.BytesIO(content), MAX_BUNDLE_FILES
+            )  # NumPy would take a lone array or a pickle too
+            self._names = {name.removesuffix(".npy") for name in self._archive.namelist()}
+            if sum(entry.file_size for entry in self._archive.infolist()) > MAX_ARRAYS_BYTES:
+                raise ValueError(f"would unpack to more than {MAX_ARRAYS_BYTES >> 20} MiB")
+        except Exception as error:  # damaged, it makes zipfile and its decompressors raise nearly anything
+            raise self._unreadable(error) from error
 
     def take(self, key: str, shape: tuple[int | None, ...], dtype: type[np.generic]) -> NDArray[np.generic]:
         """One array, of exactly this type and shape; where that is None, of any length but 0.
 
         Raises:
-            BundleError: it is missing or another one.
+            BundleError: it is missing, another one, or larger than any of ours.
         """
-        if key not in self._arrays:
+        if key not in self._names:
             raise BundleError(f"{self._what} lacks the array {key}; export the bundle again")
-        array = self._arrays[key]
-        fits = [
-            one == wanted if wanted is not None else one > 0 for one, wanted in zip(array.shape, shape, strict=False)
-        ]
-        if array.ndim != len(shape) or not all(fits) or array.dtype != dtype:
-            expected = str(shape).replace("None", "any")
-            raise BundleError(
-                f"{self._what}: {key} is {array.dtype} {array.shape}, expected {np.dtype(dtype)} {expected}; "
-                "export the bundle again"
-            )
-        return array
+        try:
+            with self._archive.open(f"{key}.npy") as stream:
+                found, described = _read_header(stream)
+                self._check(key, found, described, (shape, np.dtype(dtype)))
+                length = math.prod(found) * described.itemsize
+                content = stream.read(length)
+        except BundleError:
+            raise
+        except Exception as error:  # see above
+            raise self._unreadable(error) from error
+        if len(content) != length:
+            raise self._unreadable(ValueError(f"{key} ends early"))
+        return np.frombuffer(content, described).reshape(found)
 
     def numbers(self, key: str, *shape: int | None, positive: bool = False) -> NDArray[np.float64]:
         """One array of finite numbers, widened: of float32, or of bytes (int8) with float32 scales; see `packed`.
@@ -74,18 +86,59 @@ class Arrays:
             raise BundleError(f"{self._what}: {key} holds numbers that are not {kind}; export the bundle again")
         return array
 
+    def _check(
+        self,
+        key: str,
+        found: tuple[int, ...],
+        described: np.dtype[np.generic],
+        wanted: tuple[tuple[int | None, ...], np.dtype[np.generic]],
+    ) -> None:
+        shape, dtype = wanted
+        fits = [one == size if size is not None else one > 0 for one, size in zip(found, shape, strict=False)]
+        if len(found) != len(shape) or not all(fits) or described != dtype:
+            expected = str(shape).replace("None", "any")
+            raise BundleError(
+                f"{self._what}: {key} is {described} {found}, expected {dtype} {expected}; export the bundle again"
+            )
+        if math.prod(found) * described.itemsize > MAX_ARRAY_BYTES:
+            raise BundleError(
+                f"{self._what}: {key} is {described} {found}, more than {MAX_ARRAY_BYTES >> 20} MiB; "
+                "this is not a bundle of ours"
+            )
+
+    def _unreadable(self, error: Exception) -> BundleError:
+        message = (str(error) or type(error).__name__).splitlines()[0]
+        return BundleError(f"{self._what} is not a readable .npz ({message}); export the bundle again")
+
     def _widened(self, key: str, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
-        if key not in self._arrays or self._arrays[key].dtype != np.int8:
+        if key + SCALE not in self._names:
             return self.take(key, shape, np.float32).astype(np.float64)
         array = self.take(key, shape, np.int8)
         return widened(array, self.numbers(key + SCALE, scales_of(array.shape), positive=True))
+
+
+def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+    """Shape and type of the array that follows: NumPy's format 1.0, in C order, of plain numbers.
+
+    Raises:
+        ValueError: it is something else. NumPy's own reader takes headers of any length before it looks at them.
+    """
+    if stream.read(len(_NPY_MAGIC)) != _NPY_MAGIC:
+        raise ValueError("an entry is no array of NumPy's format 1.0")
+    header = ast.literal_eval(stream.read(int.from_bytes(stream.read(2), "little")).decode("latin1").strip())
+    shape, dtype = header["shape"], np.dtype(header["descr"])
+    if header["fortran_order"] and len(shape) > 1:
+        raise ValueError("an array in Fortran order")
+    if dtype.hasobject or dtype.itemsize == 0 or not all(isinstance(size, int) and size >= 0 for size in shape):
+        raise ValueError("an array of something else than numbers")
+    return tuple(shape), dtype
 
 
 def packed(learnt: DataclassInstance) -> dict[str, NDArray[np.generic]]:
     """Arrays by field; one of bytes (int8) has beside it one float32 scale a row or a column, whichever are fewer."""
     arrays: dict[str, NDArray[np.generic]] = {}
     for field in fields(learnt):
-        values = np.asarray(getattr(learnt, field.name), np.float32)
+        values = np.asarray(getattr(learnt, field.name), np.float32, order="C")  # as `Arrays` reads them
         if values.size < FEWEST:
             arrays[field.name] = values
             continue

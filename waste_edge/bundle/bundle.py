@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
-import shutil
-import tempfile
 import zipfile
-import zlib
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
+import msgspec
+
 from waste_edge.bundle.arrays import Arrays
+from waste_edge.bundle.files import BundleFiles, FolderFiles, NetworkFile, ZipFiles
 from waste_edge.bundle.manifest import MANIFEST_NAME, ArtifactName, FileEntry, Manifest
-from waste_edge.bundle.signing import SIGNATURE_NAME, RequiredKey
-from waste_edge.errors import BundleError, ConfigError
-from waste_edge.files.atomic import is_full, sha256_of, write_atomically
-from waste_edge.files.resources import BUNDLES
-from waste_edge.files.strict import read_json
+from waste_edge.bundle.signing import SIGNATURE_BYTES, SIGNATURE_NAME, RequiredKey
+from waste_edge.errors import BundleError
+from waste_edge.files.atomic import write_atomically
+from waste_edge.files.limits import MAX_MANIFEST_BYTES
+from waste_edge.files.resources import BUNDLES, is_shipped_bundle
+from waste_edge.files.strict import readable
 from waste_edge.rejection import (
     Direction,
     FeatureSpace,
@@ -28,22 +31,28 @@ from waste_edge.rejection import (
     Scorer,
 )
 
-MAX_UNPACKED_BYTES = 1 << 30  # an edge model is megabytes; more than a gigabyte is an attack or a mistake
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # zip's own zero: the same bundle gives the same bytes
 
 
 class Bundle:
     """An opened bundle: manifest read, every file present and of the stated size.
 
-    Contents are checked against their SHA-256 when they are used (`artifact_path`), or all at once
-    (`verify_checksums`). A zip is unpacked to a temporary folder that lives as long as the bundle.
+    A file is read where it lies when it is used, once: the bytes whose SHA-256 was right are those that are handed on.
+    `verify_checksums` looks at all of them.
+
+    Attributes:
+        manifest: decoded from the bytes whose digest, and signature if one was required, was taken.
+        source: the folder or `.zip` as it was given, for messages.
+        digest: hexadecimal SHA-256 of the manifest, which vouches for every other file.
+        when_loaded: is called when one of its networks was loaded and did well.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, source: Path, unpacked: Path | None = None) -> None:
-        self.folder = folder
+    def __init__(self, files: BundleFiles, manifest: Manifest, source: Path, digest: str) -> None:
+        self._files = files
         self.manifest = manifest
         self.source = source
-        self._unpacked = unpacked
+        self.digest = digest
+        self.when_loaded: Callable[[], None] = lambda: None
 
     def __enter__(self) -> Bundle:
         return self
@@ -54,20 +63,24 @@ class Bundle:
         self.close()
 
     def close(self) -> None:
-        """Remove what was unpacked; a folder bundle is left as it is."""
-        if self._unpacked is not None:
-            shutil.rmtree(self._unpacked, ignore_errors=True)
+        """Close what is held open; nothing was written that had to be removed."""
+        self._files.close()
 
-    def artifact_path(self, name: ArtifactName) -> Path:
-        """The path of an artifact whose checksum has just been verified."""
+    def artifact(self, name: ArtifactName) -> NetworkFile:
+        """A network whose checksum has just been verified, as bytes to be loaded.
+
+        Raises:
+            BundleError: the bundle has no such artifact, or the file is damaged.
+        """
         if name not in self.manifest.artifacts:
             have = ", ".join(self.manifest.artifacts)
             raise BundleError(f"{self.source}: has no artifact {name}; it has {have}")
-        return self._checked(self.manifest.artifacts[name])
+        entry = self.manifest.artifacts[name]
+        return NetworkFile(self.source / entry.file, self.read(entry))
 
-    def golden_path(self) -> Path:
-        """The path of the golden inputs and outputs, checksum verified."""
-        return self._checked(self.manifest.golden)
+    def golden(self) -> Arrays:
+        """The golden inputs and outputs, checksum verified; the layout is in `manifest.Golden`."""
+        return self._arrays(self.manifest.golden)
 
     def known_scorer(self) -> Scorer:
         """What tells how known a picture looks, for `calibration.min_known_score` to be held against.
@@ -77,8 +90,7 @@ class Bundle:
         """
         calibration, learnt = self.manifest.calibration, None
         if calibration.known_parameters is not None:
-            arrays = Arrays(self._checked(calibration.known_parameters), self.source)
-            learnt = self._learnt(calibration.known_score, arrays)
+            learnt = self._learnt(calibration.known_score, self._arrays(calibration.known_parameters))
         return Scorer(calibration.known_score, calibration.temperature, learnt)
 
     def _learnt(self, score: KnownScore, arrays: Arrays) -> Learnt:
@@ -105,23 +117,41 @@ class Bundle:
     def verify_checksums(self) -> None:
         """Raise BundleError naming the first file whose content is not what the manifest vouches for."""
         for entry in self.manifest.files():
-            self._checked(entry)
+            self.read(entry)
 
-    def _checked(self, entry: FileEntry) -> Path:
-        path = self.folder / entry.file
-        if sha256_of(path) != entry.sha256:
+    def read(self, entry: FileEntry) -> bytes:
+        """A file's content, which is what the manifest vouches for.
+
+        Raises:
+            BundleError: it is not, or cannot be read.
+        """
+        content = self._files.read(entry.file, entry.size_bytes)
+        if hashlib.sha256(content).hexdigest() != entry.sha256:
             raise BundleError(
                 f"{self.source}: {entry.file} is damaged (its SHA-256 is not the manifest's); export or copy it again"
             )
-        return path
+        return content
+
+    def _arrays(self, entry: FileEntry) -> Arrays:
+        return Arrays(self.read(entry), f"{self.source}: {entry.file}")
 
 
 def find_bundle(given: str) -> Path:
-    """What a user meant by a bundle: a path, or the name of one that ships with the package."""
-    path = Path(given)
-    if path.exists() or len(path.parts) > 1 or not (BUNDLES / given / MANIFEST_NAME).is_file():
-        return path
-    return BUNDLES / given
+    """What a user meant by a bundle: the name of one that ships with the package, or a path.
+
+    A bare word that is a shipped bundle's name always means that one: a path to a folder of the same name has a
+    slash (`./small`). What lies in the working directory must not decide which network runs.
+    """
+    return BUNDLES / given if is_shipped_bundle(given) else Path(given)
+
+
+def shipped_digests() -> set[str]:
+    """The digests of the bundles that came with the program."""
+    return {
+        hashlib.sha256((folder / MANIFEST_NAME).read_bytes()).hexdigest()
+        for folder in BUNDLES.iterdir()
+        if (folder / MANIFEST_NAME).is_file()
+    }
 
 
 def open_bundle(path: Path, required: RequiredKey | None = None) -> Bundle:
@@ -137,23 +167,32 @@ def open_bundle(path: Path, required: RequiredKey | None = None) -> Bundle:
             file or the key.
     """
     if path.is_dir():
-        return _open_folder(path, path, None, required)
+        return _open(FolderFiles(path), path, required)
     if not path.is_file():
         names = ", ".join(sorted(entry.name for entry in BUNDLES.iterdir() if entry.is_dir()))
         raise BundleError(f"{path}: no such bundle; give a folder, a .zip, or a shipped one ({names})")
-    unpacked = Path(tempfile.mkdtemp(prefix="waste-edge-bundle-"))
+    files = ZipFiles(path)
     try:
-        _unpack(path, unpacked)
-        return _open_folder(unpacked, path, unpacked, required)
+        return _open(files, path, required)
     except BaseException:
-        shutil.rmtree(unpacked, ignore_errors=True)
+        files.close()
         raise
 
 
-def _open_folder(folder: Path, source: Path, unpacked: Path | None, required: RequiredKey | None) -> Bundle:
-    if required is not None and (folder / MANIFEST_NAME).is_file():
-        required.check((folder / MANIFEST_NAME).read_bytes(), folder / SIGNATURE_NAME, source)
-    bundle = Bundle(folder, _read_manifest(folder, source), source, unpacked)
+def _open(files: BundleFiles, source: Path, required: RequiredKey | None) -> Bundle:
+    if files.size(MANIFEST_NAME) is None:
+        raise BundleError(f"{source}: no {MANIFEST_NAME}; this is not a bundle (waste-edge export makes one)")
+    content = files.read(MANIFEST_NAME, MAX_MANIFEST_BYTES)
+    if len(content) > MAX_MANIFEST_BYTES:
+        raise BundleError(
+            f"{source}: {MANIFEST_NAME} is larger than {MAX_MANIFEST_BYTES >> 20} MiB; this is not a bundle of ours"
+        )
+    if required is not None:
+        signed = files.size(SIGNATURE_NAME) is not None
+        required.check(content, files.read(SIGNATURE_NAME, SIGNATURE_BYTES) if signed else None, source)
+    manifest = _decoded(content, source)
+    _check_sizes(files, manifest, source)
+    bundle = Bundle(files, manifest, source, hashlib.sha256(content).hexdigest())
     if required is not None:
         bundle.verify_checksums()
     return bundle
@@ -171,46 +210,22 @@ def pack(folder: Path, target: Path) -> None:
     write_atomically(target, packed.getvalue())
 
 
-def _read_manifest(folder: Path, source: Path) -> Manifest:
-    if not (folder / MANIFEST_NAME).is_file():
-        raise BundleError(f"{source}: no {MANIFEST_NAME}; this is not a bundle (waste-edge export makes one)")
+def _decoded(content: bytes, source: Path) -> Manifest:
     try:
-        manifest = read_json(folder / MANIFEST_NAME, Manifest)
-    except ConfigError as error:
-        message = str(error).removeprefix(f"{folder / MANIFEST_NAME}: ")
-        raise BundleError(f"{source}: {MANIFEST_NAME}: {message}") from error
+        return msgspec.json.decode(content, type=Manifest)
+    except RecursionError as error:
+        raise BundleError(f"{source}: {MANIFEST_NAME}: nested too deeply; this is not a bundle of ours") from error
+    except (msgspec.DecodeError, ValueError) as error:
+        raise BundleError(f"{source}: {MANIFEST_NAME}: {readable(error, Manifest)}") from error
+
+
+def _check_sizes(files: BundleFiles, manifest: Manifest, source: Path) -> None:
     for entry in manifest.files():
-        path = folder / entry.file
-        if not path.is_file() or path.is_symlink():
+        size = files.size(entry.file)
+        if size is None:
             raise BundleError(f"{source}: {entry.file} is missing; export or copy the bundle again")
-        if path.stat().st_size != entry.size_bytes:
+        if size != entry.size_bytes:
             raise BundleError(
-                f"{source}: {entry.file} has {path.stat().st_size} bytes, the manifest says {entry.size_bytes}; "
+                f"{source}: {entry.file} has {size} bytes, the manifest says {entry.size_bytes}; "
                 "export or copy the bundle again"
             )
-    return manifest
-
-
-def _unpack(source: Path, folder: Path) -> None:
-    """Unpack plain files only: no folders, links, absolute or climbing paths, no bombs."""
-    try:
-        with zipfile.ZipFile(source) as archive:
-            if sum(info.file_size for info in archive.infolist()) > MAX_UNPACKED_BYTES:
-                raise BundleError(f"{source}: would unpack to more than 1 GiB; this is not a bundle of ours")
-            for info in archive.infolist():
-                name = info.filename
-                is_link = (info.external_attr >> 16) & 0o170000 == 0o120000
-                if info.is_dir() or is_link or "/" in name or "\\" in name or name.startswith("."):
-                    raise BundleError(f"{source}: holds {name!r}; a bundle holds plain files side by side")
-                if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                    raise BundleError(f"{source}: {name!r} is not packed by deflate; pack the folder as a plain .zip")
-                with archive.open(info) as packed, (folder / name).open("xb") as plain:
-                    # The header's size is a claim; read no more than it, so that a lying one is caught.
-                    shutil.copyfileobj(packed, plain)
-    except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError, OSError) as error:
-        if is_full(error):
-            raise BundleError(
-                f"{source}: no space to unpack it in {folder.parent}; free some, set TMPDIR to another place, or "
-                "unpack it by hand and give the folder"
-            ) from error
-        raise BundleError(f"{source}: not a whole .zip bundle ({error}); export or copy it again") from error

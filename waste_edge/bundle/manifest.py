@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from waste_edge.dataset import LabelMap, SplitSpec
+from waste_edge.files.limits import MAX_BUNDLE_BYTES, MAX_EXTRA_FILES, MAX_FEATURES, MAX_GOLDEN_PICTURES
 from waste_edge.files.strict import Strict
 from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.metrics.classification import Comparison, Scores
@@ -33,8 +34,10 @@ class FileEntry(Strict, frozen=True):
     sha256: str
 
     def __post_init__(self) -> None:
-        if not self.file or "/" in self.file or "\\" in self.file or self.file.startswith("."):
+        if not self.file or "/" in self.file or "\\" in self.file or "\0" in self.file or self.file.startswith("."):
             raise ValueError(f"file must be a plain name beside the manifest, got {self.file!r}")
+        if not 0 <= self.size_bytes <= MAX_BUNDLE_BYTES:
+            raise ValueError(f"size_bytes must be 0 to {MAX_BUNDLE_BYTES}, got {self.size_bytes}")
 
 
 class Artifact(FileEntry, frozen=True):
@@ -70,6 +73,8 @@ class Golden(FileEntry, frozen=True):
         super().__post_init__()
         if self.pictures < 1:
             raise ValueError(f"golden.pictures must be at least 1, got {self.pictures}")
+        if self.pictures > MAX_GOLDEN_PICTURES:
+            raise ValueError(f"golden.pictures must be at most {MAX_GOLDEN_PICTURES}, got {self.pictures}")
 
 
 class DomainCalibration(Strict, frozen=True):
@@ -219,6 +224,10 @@ class Manifest(Strict, frozen=True):
     def __post_init__(self) -> None:
         check_labels(self.labels)
         check_tree(self.tree, self.labels)
+        if not 1 <= self.features <= MAX_FEATURES:
+            raise ValueError(f"features must be 1 to {MAX_FEATURES}, got {self.features}")
+        if len(self.extra_files) > MAX_EXTRA_FILES:
+            raise ValueError(f"extra_files must be at most {MAX_EXTRA_FILES}, got {len(self.extra_files)}")
         if not self.artifacts:
             raise ValueError("artifacts must hold at least one of " + ", ".join(ARTIFACT_NAMES))
         if set(self.golden.tolerance) != set(self.artifacts):

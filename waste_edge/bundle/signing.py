@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 SIGNATURE_NAME = "manifest.sig"
+SIGNATURE_BYTES = 64
+REQUIRE_KEY_VARIABLE = "WASTE_EDGE_REQUIRE_KEY"  # names the public key that the whole device requires
 _MAKE_KEY = "openssl genpkey -algorithm ed25519 -out station.key"
 _MAKE_PUBLIC_KEY = "openssl pkey -in station.key -pubout -out station.pub"
 
@@ -38,23 +40,23 @@ class RequiredKey:
         self._key = key
         self.path = path
 
-    def check(self, content: bytes, signature: Path, source: Path) -> None:
-        """Raise BundleError unless `signature` holds this key's signature over `content`.
+    def check(self, content: bytes, signature: bytes | None, source: Path) -> None:
+        """Raise BundleError unless `signature` is this key's signature over `content`.
 
         Args:
-            content: the manifest's bytes.
-            signature: the file beside it.
+            content: the manifest's bytes, the very ones that will be decoded.
+            signature: the bytes beside it; None if there are none.
             source: the bundle as the user knows it, for the message.
         """
         from cryptography.exceptions import InvalidSignature
 
-        if not signature.is_file() or signature.is_symlink():
+        if signature is None:
             raise BundleError(
                 f"{source}: not signed, and this device requires {self.path}; export it with --sign and the "
                 "private key that belongs to it"
             )
         try:
-            self._key.verify(signature.read_bytes(), content)
+            self._key.verify(signature, content)
         except InvalidSignature as error:
             raise BundleError(
                 f"{source}: {SIGNATURE_NAME} is not {self.path}'s signature of this manifest: signed by another key, "

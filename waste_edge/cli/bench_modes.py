@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from waste_edge.cli.common import REQUIRE_KEY_VARIABLE, console, opened_bundle, say
+from waste_edge.cli.common import console, opened_bundle, say
 from waste_edge.cli.output.bench_plots import draw, read_recorded
 from waste_edge.errors import BundleError, UserError
 
@@ -41,7 +40,7 @@ class Wish:
 def measure(named: Sequence[str], scenario: Scenario, data: Path | None, wish: Wish) -> None:
     """Time what is named, against each other."""
     from waste_edge.benchmarks.report import benchmark
-    from waste_edge.benchmarks.roofline.report import with_roofline
+    from waste_edge.benchmarks.roofline_report import with_roofline
 
     earlier = _earlier(wish)
     with _opened(named) as given, _progress() as progress:
@@ -81,7 +80,7 @@ def _show(report: BenchReport, earlier: BenchReport | None, wish: Wish) -> None:
 
 def soak(named: Sequence[str], minutes: float, superfluous: Sequence[str], wish: Wish) -> None:
     """Run the loop of a station with one bundle."""
-    from waste_edge.benchmarks.station.endurance import endure, print_soak
+    from waste_edge.benchmarks.endurance import endure, print_soak
 
     if superfluous or len(named) != 1 or named[0].endswith((".onnx", ".tflite")):
         what = ", ".join(superfluous) or " ".join(named)
@@ -96,8 +95,8 @@ def soak(named: Sequence[str], minutes: float, superfluous: Sequence[str], wish:
 
 def replay(path: Path, superfluous: Sequence[str], wish: Wish) -> None:
     """Show a recorded run as if it had just been measured."""
+    from waste_edge.benchmarks.endurance import print_soak
     from waste_edge.benchmarks.schema import SoakReport
-    from waste_edge.benchmarks.station.endurance import print_soak
 
     if superfluous:
         raise UserError(f"--recorded measures nothing; got {', '.join(superfluous)} as well; leave that out")
@@ -136,9 +135,11 @@ def _end(report: BenchReport | SoakReport, wish: Wish) -> None:
 def _opened(named: Sequence[str]) -> Iterator[list[Given]]:
     """Bundles and files, the bundles closed afterwards."""
     from waste_edge.benchmarks.baseline import SUFFIXES
+    from waste_edge.bundle.opening import required_key_path
+    from waste_edge.bundle.signing import REQUIRE_KEY_VARIABLE
 
     unsigned = [name for name in named if Path(name).suffix in SUFFIXES]
-    if unsigned and os.environ.get(REQUIRE_KEY_VARIABLE):
+    if unsigned and required_key_path() is not None:
         raise UserError(f"{unsigned[0]}: a lone file is not signed, and {REQUIRE_KEY_VARIABLE} is set; give a bundle")
     with contextlib.ExitStack() as stack:
         given: list[Given] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 
 from waste_edge.cli.common import (
     DEFAULT_BUNDLE,
+    AllowOlderOption,
     BundleOption,
     EngineChoice,
     EngineOption,
@@ -19,13 +19,16 @@ from waste_edge.cli.common import (
     RequireKeyOption,
     ThreadsOption,
     opened_bundle,
-    say,
     say_json,
 )
+from waste_edge.cli.given_pictures import pictures_of, report
 from waste_edge.errors import PictureError, UserError
 from waste_edge.files.text import as_line, visible
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from waste_edge.bundle.bundle import Bundle
     from waste_edge.engines.classifier import Prediction
 
 
@@ -38,6 +41,7 @@ def command(
     precision: PrecisionOption = "int8",
     threads: ThreadsOption = 1,
     require_key: RequireKeyOption = None,
+    allow_older: AllowOlderOption = False,
     run: Annotated[Path | None, typer.Option("--run", help="Ask a training run instead of a bundle.")] = None,
     text: Annotated[str | None, typer.Option("--text", help="What a run that reads is given to read.")] = None,
     text_from_name: Annotated[
@@ -73,16 +77,17 @@ def command(
         raise UserError("--text, --text-from-name and --logits are for training runs; name one with --run")
     if not paths:
         raise UserError("missing PATH: give pictures, or folders that hold some")
-    raise typer.Exit(_classify(paths, bundle, engine, precision, threads, require_key, json))
+    raise typer.Exit(
+        _classify(paths, opened_bundle(bundle, require_key, allow_older), engine, precision, threads, json)
+    )
 
 
 def _classify(
     paths: list[Path],
-    bundle: str,
+    opening: AbstractContextManager[Bundle],
     engine: EngineChoice,
     precision: PrecisionChoice,
     threads: int,
-    require_key: Path | None,
     json: bool,
 ) -> int:
     """Ask a bundle; returns the exit code."""
@@ -90,7 +95,7 @@ def _classify(
     from waste_edge.imaging.image_files import read_picture
 
     failures = 0
-    with opened_bundle(bundle, require_key) as opened:
+    with opening as opened:
         classifier = load_classifier(opened, engine, precision, threads)
         write = _write_json if json else _write_line
         for given in paths:
@@ -103,32 +108,6 @@ def _classify(
             except PictureError as error:
                 failures += report(error)
     return 2 if failures else 0
-
-
-def pictures_of(given: Path) -> Iterator[Path]:
-    """The pictures below a folder, or the path itself; raises PictureError for a folder without pictures."""
-    from waste_edge.files.remarks import remark
-    from waste_edge.imaging.image_files import look_for_pictures
-
-    if not given.is_dir():
-        yield given
-        return
-    try:
-        found = look_for_pictures(given)
-    except OSError as error:
-        raise PictureError(f"{error.filename}: cannot be listed ({error.strerror}); check its permissions") from error
-    told = found.remark(given)
-    if not found.pictures:
-        raise PictureError(told or f"{given}: folder without pictures; expected .jpg, .png or the like in it")
-    if told:
-        remark(told)
-    yield from found.pictures
-
-
-def report(error: PictureError) -> int:
-    """Tell of one failure in one line on stderr; returns 1, to be counted."""
-    say(f"waste-edge: {visible(str(error))}", err=True)
-    return 1
 
 
 def _write_json(path: Path, prediction: Prediction, labels: tuple[str, ...]) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from waste_edge.cli.classify import pictures_of, report
 from waste_edge.cli.common import host_only, say_json
+from waste_edge.cli.given_pictures import pictures_of, report
 from waste_edge.errors import PictureError, UserError
 from waste_edge.files.text import as_line, as_utf8, visible
 

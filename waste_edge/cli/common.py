@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from waste_edge.bundle.signing import REQUIRE_KEY_VARIABLE
 from waste_edge.errors import extra_required as host_only
-from waste_edge.files.resources import DEFAULT_BUNDLE
+from waste_edge.files.resources import AUTO_BUNDLE, DEFAULT_BUNDLE
 from waste_edge.files.text import visible, visible_json
 
 if TYPE_CHECKING:
@@ -22,10 +22,17 @@ if TYPE_CHECKING:
 EngineChoice = Literal["auto", "onnx", "litert"]
 PrecisionChoice = Literal["int8", "fp32"]
 
-REQUIRE_KEY_VARIABLE = "WASTE_EDGE_REQUIRE_KEY"
-
 BundleOption = Annotated[
     str, typer.Option("--bundle", "-b", help="A bundle: folder, .zip, or the name of one that ships with the package.")
+]
+StationBundleOption = Annotated[
+    str,
+    typer.Option(
+        "--bundle",
+        "-b",
+        help="A bundle: folder, .zip, or the name of one that ships with the package. auto: the most accurate shipped "
+        "one that this board affords, measured once.",
+    ),
 ]
 EngineOption = Annotated[
     EngineChoice, typer.Option("--engine", help="What runs the network; auto is LiteRT where it is installed.")
@@ -42,6 +49,13 @@ RequireKeyOption = Annotated[
         "device by the variable, which every verb heeds.",
     ),
 ]
+AllowOlderOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-older",
+        help="Where a key is required: take an older version of a bundle than this device has used, and keep to that.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 DataOption = Annotated[
     Path,
@@ -52,7 +66,7 @@ DataOption = Annotated[
     ),
 ]
 
-__all__ = ["DEFAULT_BUNDLE", "host_only"]
+__all__ = ["AUTO_BUNDLE", "DEFAULT_BUNDLE", "host_only"]
 
 
 def console(stderr: bool = False) -> Console:
@@ -73,18 +87,11 @@ def say_json(document: str) -> None:
 
 
 @contextlib.contextmanager
-def opened_bundle(given: str, require_key: Path | None = None) -> Iterator[Bundle]:
-    """The bundle a user meant, closed afterwards.
+def opened_bundle(given: str, require_key: Path | None = None, allow_older: bool = False) -> Iterator[Bundle]:
+    """The bundle a user meant, closed afterwards; see `open_required`."""
+    from waste_edge.bundle.opening import open_required
 
-    Args:
-        given: a path, or the name of a shipped bundle.
-        require_key: the public key it must be signed by; if None, the one the environment variable names.
-    """
-    from waste_edge.bundle.bundle import find_bundle, open_bundle
-    from waste_edge.bundle.signing import read_required_key
-
-    key = require_key or os.environ.get(REQUIRE_KEY_VARIABLE)
-    with open_bundle(find_bundle(given), read_required_key(Path(key)) if key else None) as bundle:
+    with open_required(given, require_key, allow_older) as bundle:
         yield bundle
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
-from functools import partial
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from waste_edge.cli.common import (
-    DEFAULT_BUNDLE,
-    BundleOption,
+    AUTO_BUNDLE,
+    AllowOlderOption,
     JsonOption,
     RequireKeyOption,
+    StationBundleOption,
     console,
     opened_bundle,
     say,
@@ -21,6 +25,8 @@ from waste_edge.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from waste_edge.bundle.bundle import Bundle
+    from waste_edge.device.bundle_choice import BundleChoice
     from waste_edge.device.config import StationConfig
     from waste_edge.device.doctor import Check, Examination, Setting
 
@@ -46,20 +52,21 @@ def command(
         str | None,
         typer.Option("--camera", metavar="ID", help="The camera that must be there, as in run; else any is tried."),
     ] = None,
-    bundle: BundleOption = DEFAULT_BUNDLE,
+    bundle: StationBundleOption = AUTO_BUNDLE,
     state: Annotated[
         Path | None,
         typer.Option("--state", metavar="DIR", help="The station's folder; else the service's, /var/lib/waste-edge."),
     ] = None,
     require_key: RequireKeyOption = None,
+    allow_older: AllowOlderOption = False,
     json: JsonOption = False,
 ) -> None:
     """Examine this board: is it fit to be a station, and if not, what is to be done?
 
     A line each for camera and picamera2, permissions, Python and its libraries,
     64 bits, INT8 instructions, power, temperature, memory, disk, clock, service,
-    each sink, and each engine: its version, its speed on the bundle and whether
-    its answers are right. A line is
+    each sink, the bundle, and each engine, in a process of its own: its version, its
+    speed on the bundle and whether its answers are right. A line is
 
     \b
       ok    well, or the machine does not tell
@@ -82,7 +89,8 @@ def command(
     from waste_edge.files.strict import to_json
 
     screen = console(stderr=True)
-    setting, extra = _setting(_station(config), bundle, require_key, camera, state)
+    asked = _Asked(_station(config), bundle, require_key, allow_older)
+    setting, extra = _setting(asked, camera, state)
     with screen.status("examining …"):
         examination = examine(all_checks(setting, extra), SystemClock())
     if json:
@@ -92,24 +100,52 @@ def command(
     raise typer.Exit(2 if examination.level == "bad" else 0)
 
 
-def _setting(
-    station: StationConfig | None, bundle: str, require_key: Path | None, camera: str | None, state: Path | None
-) -> tuple[Setting, list[Check]]:
+@dataclass(frozen=True)
+class _Asked:
+    """The bundle options of the command line, with the station's configuration behind them."""
+
+    station: StationConfig | None
+    bundle: str
+    require_key: Path | None
+    allow_older: bool
+
+    def opened(self, name: str) -> AbstractContextManager[Bundle]:
+        """Open a bundle, by the key that the station requires unless another one is given."""
+        key, older, station = self.require_key, self.allow_older, self.station
+        if station is not None:
+            key = key or (Path(station.require_key) if station.require_key else None)
+            older = older or station.allow_older
+        return opened_bundle(name, key, older)
+
+    def choice(self, state: Path | None) -> Callable[[], BundleChoice]:
+        """The bundle that the station would run, found out when it is first asked for; nothing is written."""
+        station = self.station
+        given = station.bundle if station is not None and self.bundle == AUTO_BUNDLE else self.bundle
+
+        @cache
+        def choose() -> BundleChoice:
+            from waste_edge.device.bundle_choice import EngineWish, choose_bundle
+
+            wish = EngineWish() if station is None else EngineWish(station.engine, station.precision, station.threads)
+            return choose_bundle(given, self.opened, wish, state, remember=False)
+
+        return choose
+
+
+def _setting(asked: _Asked, camera: str | None, state: Path | None) -> tuple[Setting, list[Check]]:
     """What to examine for, and a configured station's own checks; the options win over its configuration."""
     from waste_edge.device.doctor import Setting
     from waste_edge.device.doctor.setting import STATE
 
+    station = asked.station
+    folder = state or (Path(station.state) if station is not None and station.state else None)
+    choose = asked.choice(folder)
+    setting = Setting(lambda: asked.opened(choose().bundle), camera, folder, choice=lambda: choose().reason)
     if station is None:
-        return Setting(partial(opened_bundle, bundle, require_key), camera, state), []
+        return setting, []
     from waste_edge.device.doctor.sinks import check_sinks
 
-    setting = Setting(
-        partial(opened_bundle, station.bundle if bundle == DEFAULT_BUNDLE else bundle, require_key),
-        camera or station.camera,
-        state or (Path(station.state) if station.state else None),
-        thresholds=station.load,
-        disk=station.disk,
-    )
+    setting = replace(setting, camera=camera or station.camera, thresholds=station.load, disk=station.disk)
     return setting, [partial(check_sinks, station, setting.state or setting.root / STATE)]
 
 

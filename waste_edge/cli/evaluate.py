@@ -73,6 +73,22 @@ def command(
         ),
     ] = None,
     plot: PlotOption = None,
+    through_the_station: Annotated[
+        bool,
+        typer.Option(
+            "--through-the-station",
+            help="Lay the pictures' items on grounds, and show the bundle what a station would see of them.",
+        ),
+    ] = False,
+    grounds: Annotated[
+        Path | None,
+        typer.Option(
+            "--grounds",
+            metavar="DIR",
+            help="With --through-the-station: pictures of bare surfaces; rendered ones that training never shows if "
+            "not given.",
+        ),
+    ] = None,
     domains: DomainsOption = None,
     allow_leak: AllowLeakOption = False,
     json: JsonOption = False,
@@ -97,11 +113,17 @@ def command(
     more, three strengths each, and their items put on other grounds; the output
     says what each costs. compare --robustness does so with several models.
 
+    With --through-the-station the pictures' items are cut out and laid somewhere on
+    a ground, under a camera that may have stepped its exposure; a bundle is shown
+    what a station's loop would show it: the item's crop, or the whole view if it
+    was trained on whole pictures. rehearse does so with films and decisions.
+
     With --domains the report is about other sources: accuracy and confidence a
     source, their mean and the worst, and how well each kind of unknown thing is
     told, beside the model's own held-back pictures.
 
     Example: [bold]waste-edge evaluate small --data photos --split all[/]
+    Example: [bold]waste-edge evaluate small --data photos --through-the-station[/]
     Example: [bold]waste-edge evaluate small --data photos --unknown rendered --elsewhere[/]
     """
     from waste_edge.files.strict import to_json
@@ -116,6 +138,11 @@ def command(
         raise UserError(
             f"--markdown {markdown}: is of --robustness and --domains; add one, or write a page with --report"
         )
+    if through_the_station:
+        if given := [name for name, value in {**others, "--report": report, "--domains": domains}.items() if value]:
+            raise UserError(f"--through-the-station: goes without {', '.join(given)}; leave one of them out")
+    elif grounds is not None:
+        raise UserError(f"--grounds {grounds}: is of --through-the-station; add that")
     if robustness:
         tell(_robustness(f"{model}:{artifact}" if artifact else model, data, split), markdown, plot, json)
         return
@@ -123,7 +150,9 @@ def command(
         found = _domains(f"{model}:{artifact}" if artifact else model, data, split, domains, allow_leak)
         tell_domains(found, report, markdown, json)
         return
-    if report is not None or unknown is not None or elsewhere:
+    if through_the_station:
+        result = _through_the_station(model, data, split, artifact, grounds)
+    elif report is not None or unknown is not None or elsewhere:
         result = _with_report(f"{model}:{artifact}" if artifact else model, data, split, report, unknown, elsewhere)
     elif is_run(model):
         result = _of_run(run, data, split)
@@ -146,6 +175,18 @@ def _of_run(run: Path, data: Path, split: SplitChoice) -> Evaluation:
     with progress_bar("scoring") as progress:
         scores, protocol = evaluate_run(run, data, split, progress)
     return Evaluation(model=str(run), artifact=None, engine="torch", protocol=protocol, scores=scores)
+
+
+def _through_the_station(
+    given: str, data: Path, split: SplitChoice, artifact: ArtifactChoice | None, grounds: Path | None
+) -> Evaluation:
+    if is_run(given):
+        raise UserError(f"{given}: is a training run, and a station runs bundles; export it first")
+    from waste_edge.evaluation.grounds import grounds_of
+    from waste_edge.evaluation.station_view import evaluate_through_the_station
+
+    with opened_bundle(given) as bundle, progress_bar("scoring") as progress:
+        return evaluate_through_the_station(bundle, data, grounds_of(grounds), artifact, split, progress)
 
 
 def _of_bundle(given: str, data: Path, artifact: ArtifactChoice | None, split: SplitChoice) -> Evaluation:

@@ -20,7 +20,20 @@ from waste_edge.errors import UserError, WasteEdgeError
 from waste_edge.files.text import visible
 
 # Each is a module of `waste_edge.cli`; the groups have verbs of their own.
-VERBS = ("run", "doctor", "classify", "bench", "evaluate", "verify", "inspect", "train", "distill", "compare", "export")
+VERBS = (
+    "run",
+    "doctor",
+    "classify",
+    "bench",
+    "evaluate",
+    "rehearse",
+    "verify",
+    "inspect",
+    "train",
+    "distill",
+    "compare",
+    "export",
+)
 GROUPS = ("data", "service", "site")
 _LONGEST = 2000  # letters of a library's message
 
@@ -35,7 +48,7 @@ def command_line(words: Sequence[str]) -> typer.Typer:
         cls=Verbs,
         help="Put a waste classifier that deserves trust on a small board at a real bin.\n\n"
         "At a bin: [bold]run[/], [bold]doctor[/], [bold]classify[/], [bold]bench[/], [bold]verify[/], "
-        "[bold]inspect[/], [bold]evaluate[/], [bold]site[/], [bold]service[/].\n\n"
+        "[bold]inspect[/], [bold]evaluate[/], [bold]rehearse[/], [bold]site[/], [bold]service[/].\n\n"
         "On a workstation (pip install 'waste-edge\\[host]'): [bold]data[/], [bold]train[/], [bold]distill[/], "
         "[bold]compare[/], [bold]export[/].",
         rich_markup_mode="rich",

@@ -41,6 +41,10 @@ def _mended() -> Iterator[None]:
         if error.errno == errno.EPIPE and reader_has_gone():
             raise ReaderGoneError from error  # Typer ends with 1 of an OSError
         raise
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # Rich ends with 1 of it
+            raise ReaderGoneError from error
+        raise
     except Exception as error:
         # By its face: this is Click's own usage error, or that of the copy that Typer brings.
         if hasattr(error, "format_message") and isinstance(getattr(error, "message", None), str):

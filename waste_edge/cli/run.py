@@ -6,20 +6,23 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from waste_edge.cli.common import (
-    DEFAULT_BUNDLE,
-    BundleOption,
+    AUTO_BUNDLE,
+    AllowOlderOption,
     EngineOption,
     JsonOption,
     PrecisionOption,
     RequireKeyOption,
+    StationBundleOption,
     ThreadsOption,
 )
-from waste_edge.cli.watch import Plan, watch
+
+if TYPE_CHECKING:
+    from waste_edge.device.run import Plan
 
 CameraOption = Annotated[
     str | None,
@@ -87,11 +90,12 @@ def command(
     source: SourceOption = None,
     demo: DemoOption = False,
     config: ConfigOption = None,
-    bundle: BundleOption = DEFAULT_BUNDLE,
+    bundle: StationBundleOption = AUTO_BUNDLE,
     engine: EngineOption = "auto",
     precision: PrecisionOption = "int8",
     threads: ThreadsOption = 1,
     require_key: RequireKeyOption = None,
+    allow_older: AllowOlderOption = False,
     site: SiteOption = None,
     state: StateOption = None,
     camera_python: CameraPythonOption = None,
@@ -120,6 +124,7 @@ def command(
     import atexit
     import gc
 
+    from waste_edge.device.run import watch
     from waste_edge.device.signals import stopped_by_signals
     from waste_edge.device.system.thread_limits import ONE_THREAD
 
@@ -140,6 +145,7 @@ def _plan(context: typer.Context, path: Path | None) -> Plan:
     import msgspec
 
     from waste_edge.device.config import StationConfig, read_config, with_paths
+    from waste_edge.device.run import Plan
     from waste_edge.errors import UserError
 
     options: dict[str, Any] = context.params

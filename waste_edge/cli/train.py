@@ -143,7 +143,7 @@ def fit_and_report(recipe_name: str, data: Path, said: Said) -> None:
     with host_only("train"):
         from waste_edge.cli.output.training import TrainingProgress
         from waste_edge.files.resources import find
-        from waste_edge.training.loop.distributed import crew
+        from waste_edge.training.distributed import crew
         from waste_edge.training.recipe import read_recipe
         from waste_edge.training.runs import open_run
         from waste_edge.training.train import train

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waste_edge.cli.common import JsonOption, RequireKeyOption, console, opened_bundle, say_json
+from waste_edge.cli.common import AllowOlderOption, JsonOption, RequireKeyOption, console, opened_bundle, say_json
 
 if TYPE_CHECKING:
     from waste_edge.engines.verify import Replay, Verification
@@ -17,10 +17,12 @@ _COLOURS = {"ok": "green", "failed": "red", "skipped": "yellow"}
 def command(
     bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="A folder, a .zip, or the name of a shipped bundle.")],
     require_key: RequireKeyOption = None,
+    allow_older: AllowOlderOption = False,
     json: JsonOption = False,
 ) -> None:
     """Check a bundle: every file's checksum, then its golden outputs replayed on
-    every engine installed here.
+    every engine installed here. One that this machine has not found good before
+    is tried in a process of its own, with limits on memory and time.
 
     Each artifact must give the logits and features it gave where it was
     exported, within the tolerance that the manifest states. Exit code 2 if a
@@ -29,16 +31,17 @@ def command(
 
     Example: [bold]waste-edge verify small[/]
     """
-    from waste_edge.engines.verify import verify_bundle
+    from waste_edge.engines.trial import trial
+    from waste_edge.engines.verify import Verification
     from waste_edge.errors import UserError
     from waste_edge.files.strict import to_json
 
     try:
-        with opened_bundle(bundle, require_key) as opened:
-            result = verify_bundle(opened)
+        with opened_bundle(bundle, require_key, allow_older) as opened:
+            result = trial.verify(opened)
     except UserError as error:
         if json:  # whoever reads it learns why there is no result
-            say_json(to_json({"bundle": bundle, "ok": False, "error": str(error), "artifacts": []}))
+            say_json(to_json(Verification(bundle=bundle, error=str(error))))
         raise
     if json:
         say_json(to_json(result))

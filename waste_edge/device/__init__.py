@@ -1,4 +1,4 @@
-"""The loop at a bin: see, decide, tell, stay up.
+"""The station at a bin: the loop that sees, decides and tells, and all that keeps it up.
 
 See
   cameras/       one interface over Pi cameras, USB cameras, videos, streams, pictures and a synthetic one
@@ -11,13 +11,13 @@ Decide
   decision/policy.py, decision/routing.py   from what was predicted of an item to the stream of least expected cost
   decision/site_check.py  what a site means, and where it contradicts itself
 Tell
-  outbox*.py, outbox/record.py, wall_clock.py, outbox/event_store.py   on the disk before anyone is told
+  outbox/, wall_clock.py   on the disk before anyone is told
   sinks/         whom to tell, one file each
   views/display.py, views/panel.py   what people and programs read
 Stay up
   loop.py        puts them together and tells the listeners; signals.py ends it, statistics.py counts
   config.py, station.py, system/housekeeping.py   station.toml, and what runs beside the loop
-  system/health.py, system/condition.py, vision/camera_condition.py   how each part fares
+  system/health.py, system/condition.py, camera_condition.py   how each part fares
   system/board.py, system/shedding.py, system/disk.py, system/command.py   heat, power, disk, and what follows
   service/unit.py, service/status.py, service/steps.py, service/notify.py   the same under systemd
   service/environments.py, service/update.py   where its environments lie, and how a newer version takes over

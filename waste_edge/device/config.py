@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -17,10 +18,11 @@ from waste_edge.device.system.disk import DiskLimits
 from waste_edge.device.system.shedding import Thresholds
 from waste_edge.engines.names import EngineName, Precision
 from waste_edge.errors import ConfigError
-from waste_edge.files.resources import DEFAULT_BUNDLE
+from waste_edge.files.resources import AUTO_BUNDLE, is_shipped_bundle, is_shipped_site
 from waste_edge.files.strict import Strict, read_toml
 
 _NAME_LETTERS = 200
+_FILE_BYTES = 1 << 20
 _PATHS = ("source", "camera_python", "bundle", "require_key", "site", "state")
 MAX_LOOKS = 32  # far more than ever helped
 STATE_VARIABLE = "STATE_DIRECTORY"  # systemd names the service's own folder by it
@@ -31,7 +33,8 @@ class StationConfig(Strict, frozen=True):
 
     Attributes:
         name: the station's, in every event.
-        camera, source, camera_python, bundle, engine, precision, threads, require_key, site: see `waste-edge run`.
+        camera, source, camera_python, bundle, engine, precision, threads, require_key, allow_older, site: see
+            `waste-edge run`.
         looks: how often an item is shown to the network; `auto` is what measured best and fits the board.
         state: folder for the outbox and the learnt scene; empty for what systemd gives, or none.
         disk, load, outbox: limits, of the disk, of heat, of what is kept.
@@ -42,11 +45,12 @@ class StationConfig(Strict, frozen=True):
     camera: str | None = None
     source: str | None = None
     camera_python: str | None = None
-    bundle: str = DEFAULT_BUNDLE
+    bundle: str = AUTO_BUNDLE
     engine: EngineName | Literal["auto"] = "auto"
     precision: Precision = "int8"
     threads: int = 1
     require_key: str | None = None
+    allow_older: bool = False
     site: str | None = None
     looks: int | Literal["auto"] = "auto"
     state: str | None = None
@@ -78,15 +82,34 @@ def read_config(path: Path) -> StationConfig:
     Raises:
         ConfigError: missing, or a key that is unknown or has a wrong value; the message names it.
     """
+    _check_file(path)
     config = read_toml(path, StationConfig)
     folder = path.resolve().parent
     try:
         config = with_paths(config)
         paths = {key: _below(folder, getattr(config, key)) for key in ("require_key", "state", "camera_python")}
-        named = {key: _below_if_there(folder, getattr(config, key)) for key in ("bundle", "site", "source")}
+        # A bare word that names something shipped means that, whatever lies beside the configuration.
+        is_shipped = {"bundle": is_shipped_bundle(config.bundle), "site": is_shipped_site(config.site or "")}
+        named = {
+            key: _below_if_there(folder, getattr(config, key))
+            for key in ("bundle", "site", "source")
+            if not is_shipped.get(key)
+        }
         return msgspec.structs.replace(config, **paths, **named, mqtt=_mqtt_below(folder, config.mqtt))
     except (ConfigError, OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def _check_file(path: Path) -> None:
+    """A pipe would be waited for, for ever, and a file of gigabytes read; what is missing is said by who reads it."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+        raise ConfigError(f"{path}: is no regular file; give a station.toml")
+    if found.st_size > _FILE_BYTES and stat.S_ISREG(found.st_mode):
+        raise ConfigError(f"{path}: {found.st_size} bytes; a station.toml has at most {_FILE_BYTES}")
 
 
 def with_paths(config: StationConfig) -> StationConfig:

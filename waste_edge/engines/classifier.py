@@ -18,9 +18,9 @@ from waste_edge.engines.engine import (
     Precision,
     artifact_of,
     installed_engines,
-    load_engine,
     require_engine,
 )
+from waste_edge.engines.trial.trial import load_artifact
 from waste_edge.errors import BundleError
 from waste_edge.imaging.frames import Pixels
 from waste_edge.imaging.preprocess import WHOLE, Region, prepare
@@ -101,12 +101,11 @@ def load_classifier(
         artifact: names the artifact outright; engine and precision are then not looked at.
 
     Raises:
-        BundleError, MissingPackageError, EngineError: see `load_engine`, `Bundle.artifact_path`, `Bundle.known_scorer`.
+        BundleError, MissingPackageError, EngineError: see `load_artifact`, `Bundle.known_scorer`.
     """
     if artifact is None:
         artifact = artifact_of(_preferred(bundle, precision) if engine == "auto" else engine, precision)
-    path = bundle.artifact_path(artifact)
-    loaded = load_engine(path, artifact, bundle.manifest, threads)
+    loaded = load_artifact(bundle, artifact, threads)
     return Classifier(loaded, bundle.manifest, artifact, bundle.known_scorer())
 
 

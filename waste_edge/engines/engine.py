@@ -4,36 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from waste_edge.bundle.files import NetworkFile, read_network
 from waste_edge.bundle.manifest import ArtifactName, Manifest
+from waste_edge.engines.interface import Engine as Engine
+from waste_edge.engines.interface import Output as Output
+from waste_edge.engines.names import LITERT_MODULES as LITERT_MODULES
 from waste_edge.engines.names import EngineName as EngineName
 from waste_edge.engines.names import Precision as Precision
 from waste_edge.errors import BundleError, EngineError, MissingPackageError
-from waste_edge.imaging.frames import Pixels
 
 ENGINE_NAMES: tuple[EngineName, ...] = ("litert", "onnx")  # in the order `auto` prefers them
-LITERT_MODULES = ("ai_edge_litert", "tflite_runtime")  # same Interpreter, the maintained one first
-
-
-class Output(NamedTuple):
-    """One picture's answer: `logits` float32 (C,) and pooled `features` float32 (F,)."""
-
-    logits: NDArray[np.float32]
-    features: NDArray[np.float32]
-
-
-class Engine(Protocol):
-    """A loaded network. `name` says which library, with its version, runs it."""
-
-    name: str
-
-    def infer(self, pixels: Pixels) -> Output:
-        """Answer for uint8 (H, W, 3) RGB of exactly the network's input size."""
-        ...
 
 
 def engine_of(artifact: ArtifactName) -> EngineName:
@@ -48,13 +31,28 @@ def artifact_of(engine: EngineName, precision: Precision) -> ArtifactName:
     return "tflite-int8" if precision == "int8" else "tflite-fp32"
 
 
+def modules_of(engine: EngineName) -> tuple[str, ...]:
+    """The modules of which an engine needs one, the preferred first."""
+    return LITERT_MODULES if engine == "litert" else ("onnxruntime",)
+
+
+def import_engine(engine: EngineName) -> None:
+    """Import an engine's library, which may end the process on a processor that it was not built for.
+
+    Raises:
+        MissingPackageError: it is not installed.
+        ImportError: it is, and a library that it needs is not.
+    """
+    require_engine(engine)
+    if engine == "onnx":
+        importlib.import_module("waste_edge.engines.onnx")
+    else:
+        importlib.import_module("waste_edge.engines.litert").find_interpreter()
+
+
 def installed_engines() -> list[EngineName]:
     """Engines whose package is installed, preferred first; nothing is imported."""
-    present: dict[EngineName, bool] = {
-        "litert": any(importlib.util.find_spec(module) for module in LITERT_MODULES),
-        "onnx": importlib.util.find_spec("onnxruntime") is not None,
-    }
-    return [name for name in ENGINE_NAMES if present[name]]
+    return [name for name in ENGINE_NAMES if any(importlib.util.find_spec(module) for module in modules_of(name))]
 
 
 def require_engine(wanted: EngineName) -> None:
@@ -64,32 +62,35 @@ def require_engine(wanted: EngineName) -> None:
         raise MissingPackageError(f"engine {wanted}: not installed here; pip install {package}")
 
 
-def open_engine(path: Path, artifact: ArtifactName, threads: int = 1) -> Engine:
-    """Load an artifact's file.
+def open_engine(network: Path | NetworkFile, artifact: ArtifactName, threads: int = 1) -> Engine:
+    """Load a network: the bytes that were read from a bundle, or a file of our own making.
 
     Raises:
         MissingPackageError: the engine is not installed.
         BundleError: the file does not load, or its input and outputs are not what an artifact has.
     """
     require_engine(engine_of(artifact))
+    file = network if isinstance(network, NetworkFile) else read_network(network)
     if engine_of(artifact) == "onnx":
         from waste_edge.engines.onnx import OnnxEngine
 
-        return OnnxEngine(path, threads)
+        return OnnxEngine(file, threads)
     from waste_edge.engines.litert import LiteRtEngine
 
-    return LiteRtEngine(path, threads)
+    return LiteRtEngine(file, threads)
 
 
-def load_engine(path: Path, artifact: ArtifactName, manifest: Manifest, threads: int = 1) -> Engine:
-    """Load an artifact's file and check that it is the network the manifest describes.
+def load_engine(network: Path | NetworkFile, artifact: ArtifactName, manifest: Manifest, threads: int = 1) -> Engine:
+    """Load a network and check that it is the one the manifest describes.
+
+    Whether it may be loaded in this process is not asked here; see `trial.load_artifact`.
 
     Raises:
         MissingPackageError, BundleError: see `open_engine`; also where labels or features do not match.
         EngineError: the engine failed while running it.
     """
-    engine = open_engine(path, artifact, threads)
-    _check_outputs(engine, path, manifest)
+    engine = open_engine(network, artifact, threads)
+    _check_outputs(engine, network.path if isinstance(network, NetworkFile) else network, manifest)
     return engine
 
 

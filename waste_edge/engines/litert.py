@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
-import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.engines.engine import LITERT_MODULES, Output
+from waste_edge.bundle.files import NetworkFile
+from waste_edge.engines.interface import Output
+from waste_edge.engines.names import LITERT_MODULES
+from waste_edge.engines.stderr import without_greeting
 from waste_edge.errors import BundleError, EngineError, MissingPackageError
 from waste_edge.imaging.frames import Pixels
 
@@ -24,11 +25,11 @@ _PINNED_SCALE = 1 / 128  # the INT8 input's scale: its pixels are the camera's, 
 class LiteRtEngine:
     """A TFLite file: input uint8 or int8 (1, H, W, 3), outputs logits and features, float or int8."""
 
-    def __init__(self, path: Path, threads: int) -> None:
-        module, self.name = find_interpreter()
+    def __init__(self, network: NetworkFile, threads: int) -> None:
+        path, (module, self.name) = network.path, find_interpreter()
         try:
             with without_greeting():
-                self._interpreter = module.Interpreter(model_path=str(path), num_threads=threads)
+                self._interpreter = module.Interpreter(model_content=network.content, num_threads=threads)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise BundleError(f"{path}: {self.name} cannot load it ({str(error).splitlines()[0]})") from error
@@ -64,24 +65,6 @@ class LiteRtEngine:
         """One output as float32 (N,), dequantized if need be."""
         values: NDArray[Any] = self._interpreter.get_tensor(index).reshape(-1)
         return values if steps is None else steps[values.view(np.uint8)]
-
-
-@contextlib.contextmanager
-def without_greeting() -> Iterator[None]:
-    """Hold back what LiteRT's C++ writes to stderr: a greeting each time it loads. Its errors come as exceptions."""
-    try:
-        stderr = os.dup(2)
-    except OSError:  # a process without stderr has nothing to hold back
-        yield
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(nowhere)
 
 
 def find_interpreter() -> tuple[Any, str]:

@@ -6,3 +6,5 @@ from typing import Literal
 
 EngineName = Literal["onnx", "litert"]
 Precision = Literal["fp32", "int8"]
+
+LITERT_MODULES = ("ai_edge_litert", "tflite_runtime")  # same Interpreter, the maintained one first

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-import onnxruntime
 
-from waste_edge.engines.engine import Output
+from waste_edge.bundle.files import NetworkFile
+from waste_edge.engines.interface import Output
+from waste_edge.engines.stderr import without_greeting
 from waste_edge.errors import BundleError, EngineError
 from waste_edge.imaging.frames import Pixels
+
+with without_greeting():
+    import onnxruntime
 
 
 class OnnxEngine:
     """An ONNX file: input uint8 (1, H, W, 3), outputs `logits` and `features` as float32."""
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, network: NetworkFile, threads: int) -> None:
+        path = network.path
         try:
-            self._session = open_session(str(path), threads)
+            self._session = open_session(network.content, threads)
         except Exception as error:  # onnxruntime raises a dozen classes that share no base but Exception
             raise BundleError(f"{path}: ONNX Runtime cannot load it ({_first_line(error)})") from error
         self.name = f"ONNX Runtime {onnxruntime.__version__}"
@@ -44,7 +47,7 @@ def open_session(model: str | bytes, threads: int) -> onnxruntime.InferenceSessi
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # warnings about a board's missing GPU help nobody
+    options.log_severity_level = 4  # its errors come as exceptions, its warnings help nobody
     # Between frames a spinning pool would heat the board for nothing.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

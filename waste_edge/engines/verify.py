@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.bundle.arrays import Arrays
 from waste_edge.bundle.bundle import Bundle
 from waste_edge.bundle.manifest import ArtifactName, Manifest, Tolerance
-from waste_edge.engines.engine import EngineName, Output, engine_of, installed_engines, load_engine, require_engine
+from waste_edge.engines.engine import Output, engine_of, installed_engines, load_engine, require_engine
 from waste_edge.errors import BundleError, EngineError, MissingPackageError
 from waste_edge.files.strict import Strict
 from waste_edge.imaging.frames import Pixels
@@ -44,13 +44,26 @@ class Replay(Strict, frozen=True):
 
 
 class Verification(Strict, frozen=True):
-    """A bundle whose checksums are right, and how its artifacts replayed."""
+    """A bundle whose checksums are right, and how its artifacts replayed; or why it could not be opened: `error`."""
 
     bundle: str
-    name: str
-    version: str
-    files: int
-    artifacts: list[Replay]
+    name: str = ""
+    version: str = ""
+    files: int = 0
+    artifacts: list[Replay] = msgspec.field(default_factory=list)
+    error: str = ""
+
+    @classmethod
+    def of(cls, bundle: Bundle, replays: list[Replay]) -> Verification:
+        """What became of a bundle's artifacts."""
+        manifest = bundle.manifest
+        return cls(
+            bundle=str(bundle.source),
+            name=manifest.name,
+            version=manifest.version,
+            files=len(manifest.files()),
+            artifacts=replays,
+        )
 
     @property
     def ok(self) -> bool:
@@ -70,6 +83,8 @@ class GoldenSet:
 def verify_bundle(bundle: Bundle) -> Verification:
     """Check every file's SHA-256 and replay the golden outputs of every artifact whose engine is installed.
 
+    In this process: `trial.verify` is for bundles that are not known good.
+
     Raises:
         BundleError: a file is damaged, or the golden file, or the known score's, is not what the manifest describes.
         MissingPackageError: no engine is installed, so nothing can be replayed.
@@ -79,15 +94,7 @@ def verify_bundle(bundle: Bundle) -> Verification:
     golden = read_golden(bundle)
     if not installed_engines():
         require_engine("litert")
-    manifest = bundle.manifest
-    replays = [_replay(bundle, artifact, golden) for artifact in manifest.artifacts]
-    return Verification(
-        bundle=str(bundle.source),
-        name=manifest.name,
-        version=manifest.version,
-        files=len(manifest.files()),
-        artifacts=replays,
-    )
+    return Verification.of(bundle, [_replay(bundle, artifact, golden) for artifact in bundle.manifest.artifacts])
 
 
 def read_golden(bundle: Bundle) -> GoldenSet:
@@ -97,7 +104,7 @@ def read_golden(bundle: Bundle) -> GoldenSet:
         BundleError: damaged, an array is missing, or one is not of the expected type and shape.
     """
     manifest = bundle.manifest
-    arrays = Arrays(bundle.golden_path(), bundle.source)
+    arrays = bundle.golden()
     count, spec = manifest.golden.pictures, manifest.input
     shapes = {"logits": (count, len(manifest.labels)), "features": (count, manifest.features)}
 
@@ -110,25 +117,25 @@ def read_golden(bundle: Bundle) -> GoldenSet:
 
 
 def _replay(bundle: Bundle, artifact: ArtifactName, golden: GoldenSet) -> Replay:
-    engine_name = engine_of(artifact)
     try:
-        engine = load_engine(bundle.artifact_path(artifact), artifact, bundle.manifest)
+        engine = load_engine(bundle.artifact(artifact), artifact, bundle.manifest)
         answers = [engine.infer(picture) for picture in golden.pixels]
     except MissingPackageError as error:
-        return _not_replayed(bundle.manifest, artifact, engine_name, "skipped", error)
+        return not_replayed(bundle.manifest, artifact, "skipped", str(error))
     except (BundleError, EngineError) as error:
-        return _not_replayed(bundle.manifest, artifact, engine_name, "failed", error)
-    return _compare(bundle.manifest, artifact, engine.name, answers, golden.outputs[artifact])
+        return not_replayed(bundle.manifest, artifact, "failed", str(error))
+    return compare(bundle.manifest, artifact, engine.name, answers, golden.outputs[artifact])
 
 
-def _not_replayed(
-    manifest: Manifest, artifact: ArtifactName, engine: EngineName, status: Literal["skipped", "failed"], why: Exception
+def not_replayed(
+    manifest: Manifest, artifact: ArtifactName, status: Literal["skipped", "failed"], reason: str
 ) -> Replay:
+    """One that did not come to its golden pictures' end, and why."""
     return Replay(
         artifact=artifact,
-        engine=engine,
+        engine=engine_of(artifact),
         status=status,
-        reason=str(why),
+        reason=reason,
         pictures=manifest.golden.pictures,
         labels_agreeing=None,
         logits_difference=None,
@@ -137,9 +144,10 @@ def _not_replayed(
     )
 
 
-def _compare(
+def compare(
     manifest: Manifest, artifact: ArtifactName, engine: str, answers: Sequence[Output], expected: Output
 ) -> Replay:
+    """One that answered its golden pictures, held against what it answered where it was exported."""
     tolerance = manifest.golden.tolerance[artifact]
     logits = np.stack([answer.logits for answer in answers])
     features = np.stack([answer.features for answer in answers])

@@ -106,6 +106,14 @@ def evaluate_bundle(
     classifier = load_classifier(bundle, artifact=artifact)
     dataset = open_dataset(data, manifest.labels, manifest.provenance.label_map)
     photos, protocol = choose_photos(dataset, part, manifest.provenance.split, manifest.provenance.data_fingerprint)
+    return evaluate_photos(bundle, classifier, photos, protocol, progress)
+
+
+def evaluate_photos(
+    bundle: Bundle, classifier: Classifier, photos: Sequence[Photo], protocol: str, progress: Progress
+) -> Evaluation:
+    """Score a loaded bundle on these photographs; `protocol` says in words which they are."""
+    manifest = classifier.manifest
     answers = predict_photos(classifier, photos, progress)
     truth, known = truth_of(photos, manifest.labels), classifier.scorer(answers.logits, answers.features)
     scores = score_logits(answers.logits, known, truth, manifest.labels, manifest.calibration)

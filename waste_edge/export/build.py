@@ -24,15 +24,13 @@ from waste_edge.bundle.manifest import (
 )
 from waste_edge.bundle.signing import SIGNATURE_NAME, Signer
 from waste_edge.engines.engine import open_engine
-from waste_edge.engines.graph.graph import read_graph
+from waste_edge.engines.graph.reading import read_graph
 from waste_edge.engines.latency import median_latencies_ms
 from waste_edge.engines.verify import verify_bundle
 from waste_edge.errors import GateError, UserError, WasteEdgeError
 from waste_edge.evaluation.evaluate import Progress
-from waste_edge.export.golden import write_golden
-from waste_edge.export.model_card import CARD_NAME, model_card
-from waste_edge.export.quantization import calibrate, debug, gate
-from waste_edge.export.quantization.attempts import (
+from waste_edge.export import debug
+from waste_edge.export.attempts import (
     Attempt,
     Floating,
     best_of,
@@ -41,6 +39,9 @@ from waste_edge.export.quantization.attempts import (
     quantize,
     write_floating,
 )
+from waste_edge.export.golden import write_golden
+from waste_edge.export.model_card import CARD_NAME, model_card
+from waste_edge.export.quantization import calibrate, gate
 from waste_edge.export.recipe import ExportRecipe
 from waste_edge.export.scoring import score_artifacts
 from waste_edge.export.test_evaluation import check_test_part, take_last_look

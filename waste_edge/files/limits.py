@@ -32,12 +32,32 @@ MAX_LABEL_LETTERS = 200
 MAX_TREE_NODES = 8192
 MAX_TREE_DEPTH = 32
 
+# Bundles (bundle)
+MAX_MANIFEST_BYTES = 4 * MIB  # ours have 25 kB
+MAX_BUNDLE_BYTES = 1 << 30  # an edge model is megabytes; more than a gigabyte is an attack or a mistake
+MAX_BUNDLE_FILES = 256  # in a zip; also the arrays in one of a bundle's .npz files
+MAX_ZIP_LIST_BYTES = MIB // 16  # of a zip's list of files; zipfile makes an object of each 46 bytes
+MAX_ARRAY_BYTES = 64 * MIB  # a hundred golden pictures of a large network
+MAX_ARRAYS_BYTES = 128 * MIB  # of all arrays of one .npz, unpacked
+MAX_GOLDEN_PICTURES = 1000
+MAX_FEATURES = 65_536
+MAX_EXTRA_FILES = 64
+
+# Networks that are not known good (engines/graph/untrusted.py, engines/trial)
+MAX_LAYER_BYTES = 16 * MIB  # of a tensor that a layer makes, or
+MAX_LAYER_INPUTS = 64  # times the input as floats, if that is more; VGG's widest layer has 22 times that
+TRIAL_BASE_BYTES = 144 * MIB  # Python, NumPy, OpenCV and both engines take 75 to 95 (VmData)
+TRIAL_NETWORK_FILES = 6  # times the largest network's file
+TRIAL_INPUTS = 24  # times the input as floats
+TRIAL_SHARED_BYTES = 48 * MIB  # more than all these in its memory: the libraries' own pages
+TRIAL_CPU_S = 8  # for each network: to load it and to answer its golden pictures, on the slowest board a second
+TRIAL_PATIENCE_S = 60.0  # for the child's next word; where cores are shared, processor time takes longer
+
 # Networks that `bench` is given without a manifest (benchmarks/baseline.py)
 MAX_INPUT_NUMBERS = 1 << 24
 
 # Data sets (dataset)
-MAX_CSV_BYTES = 256 * MIB
-MAX_CSV_CELL_LETTERS = 131_072
+MAX_CSV_BYTES = 64 * MIB
 
 # Downloads and archives (training/data)
 MAX_DOWNLOAD_BYTES = 64 << 30

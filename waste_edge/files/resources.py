@@ -11,8 +11,20 @@ _SHIPPED = _PACKAGE / "_shipped"
 
 BUNDLES = _PACKAGE / "bundles"
 DEFAULT_BUNDLE = "small"
+SITES = "device/sites"
+AUTO_BUNDLE = "auto"  # of a station: what its board affords, see device/bundle_choice.py
 DEMO_CLIP = _PACKAGE / "demo" / "clip.mp4"
 DEMO_SCRIPT = _PACKAGE / "demo" / "clip.json"
+
+
+def is_shipped_bundle(given: str) -> bool:
+    """Whether a word is the name of a bundle that ships with the package; a path has a slash."""
+    return "/" not in given and given not in ("", ".", "..") and (BUNDLES / given / "manifest.json").is_file()
+
+
+def is_shipped_site(given: str) -> bool:
+    """Whether a word is the name of a site that ships with the package."""
+    return find(given, SITES) != Path(given)
 
 
 def shipped(name: str) -> Path:
@@ -28,13 +40,14 @@ def shipped(name: str) -> Path:
 
 
 def find(given: str, room: str, suffix: str = ".toml") -> Path:
-    """What a user meant by a recipe's or site's name: a path if there is one, else a shipped file.
+    """What a user meant by a recipe's or site's name: a shipped file's, else a path.
 
-    `find("student", "training")` is `training/student.toml` of the checkout or the wheel. A name that
-    is neither is returned as given, so that whoever opens it reports it missing.
+    `find("student", "training")` is `training/student.toml` of the checkout or the wheel, whatever lies in the working
+    directory: a path has a slash or a suffix. A name that is neither is returned as given, so that whoever opens it
+    reports it missing.
     """
     path = Path(given)
-    if path.exists() or path.suffix or len(path.parts) > 1:
+    if not given or path.suffix or "/" in given:
         return path
     try:
         return shipped(f"{room}/{given}{suffix}")

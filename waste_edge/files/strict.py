@@ -14,7 +14,7 @@ import msgspec
 
 from waste_edge.errors import ConfigError
 from waste_edge.files.bounded import read_bounded
-from waste_edge.files.limits import MAX_JSON_BYTES, MAX_NESTING, MAX_TOML_BYTES
+from waste_edge.files.limits import MAX_JSON_BYTES, MAX_TOML_BYTES
 from waste_edge.files.toml import parse_toml
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def read_json(path: Path, kind: type[T], limit_bytes: int = MAX_JSON_BYTES) -> T
     try:
         return msgspec.json.decode(text, type=kind)
     except RecursionError as error:
-        raise ConfigError(f"{path}: tables and lists lie too deep in one another; at most {MAX_NESTING}") from error
+        raise ConfigError(f"{path}: tables and lists lie too deep in one another; make it flatter") from error
     except (msgspec.DecodeError, ValueError) as error:
         raise ConfigError(f"{path}: {readable(error, kind)}") from error
 

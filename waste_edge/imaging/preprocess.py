@@ -15,6 +15,8 @@ from waste_edge.errors import ConfigError
 from waste_edge.files.strict import Strict
 from waste_edge.imaging.frames import Pixels, require_pixels
 
+Surround = Literal["keep", "plain"]
+
 
 class View(Strict, frozen=True):
     """Which part of a camera's view the network was trained on; `item.crop_item` makes it.
@@ -27,7 +29,7 @@ class View(Strict, frozen=True):
 
     kind: Literal["picture", "item"] = "picture"
     margin: float = 0.15
-    surround: Literal["keep", "plain"] = "keep"
+    surround: Surround = "keep"
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.margin <= 1.0:

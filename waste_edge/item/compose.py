@@ -224,7 +224,7 @@ def lay(sprite: Sprite, surface: Pixels, place: Place, light: Light) -> tuple[Pi
 
 def photograph(scene: Pixels, camera: Camera, rng: Rng) -> Pixels:
     """A scene, uint8 (H, W, 3), as a camera sees it: exposure, noise that neighbours share a little, JPEG."""
-    seen = scene * np.array(camera.factors, np.float32)
+    seen = (scene * np.array(camera.factors, np.float32)).astype(np.float32)
     if camera.noise > 0:
         grain = rng.standard_normal(scene.shape, dtype=np.float32)
         seen += camera.noise * grain

@@ -62,7 +62,7 @@ def lit(reference: Pixels, gain: Gain) -> Pixels:
 
 def _most(of_colours: NDArray[np.float32]) -> NDArray[np.float32]:
     """The largest of the three colours, (3, n) to (n,)."""
-    return np.maximum(np.maximum(of_colours[0], of_colours[1]), of_colours[2])
+    return np.asarray(np.maximum(np.maximum(of_colours[0], of_colours[1]), of_colours[2]), np.float32)
 
 
 def _weights(height: int, width: int) -> NDArray[np.float32]:

@@ -25,8 +25,9 @@ __all__ = ["Ground", "ItemRegion", "find_item", "in_frame"]
 Mask = NDArray[np.bool_]
 _Bytes = NDArray[np.uint8]
 
-_LEVEL = 10  # a smaller difference is never one
-_NOISE = 5.0  # nor is one within so many deviations of the noise
+_CONTRAST = 0.075  # a difference of less than this share of the ground's mean brightness is never one
+_LEAST_LEVEL, _MOST_LEVEL = 5.0, 10.0  # what that is at least and at most
+_NOISE = 1.7  # nor is one within so many deviations of the noise, as far as a quarter of the view tells it
 _SHARP = 0.05  # change of relative brightness a working pixel that no soft shadow has
 _ONE = 128  # relative brightness in bytes: up to twice as bright
 _DARK = 8  # levels added before dividing: black pixels say little about the light
@@ -48,6 +49,7 @@ class ItemRegion:
         area: share of the frame that the mask covers.
         touches_edge: it may reach beyond what the camera sees.
         parts: boxes of things that lie apart, largest first; one for a single thing.
+        part_masks: of each of them, like `mask`; empty for a single thing.
     """
 
     box: Region
@@ -55,20 +57,11 @@ class ItemRegion:
     area: float
     touches_edge: bool
     parts: tuple[Region, ...]
+    part_masks: tuple[Mask, ...] = ()
 
     def only(self, part: int) -> ItemRegion:
         """The region of one of the parts alone, e.g. the largest."""
-        if len(self.parts) == 1:
-            return self
-        box = self.parts[part]
-        height, width = self.mask.shape
-        rows = slice(round(box.top * height), round(box.bottom * height))
-        columns = slice(round(box.left * width), round(box.right * width))
-        _, labels = cv2.connectedComponents(self.mask.astype(np.uint8))
-        inside = labels[rows, columns]
-        counts = np.bincount(inside.ravel())
-        counts[0] = 0
-        return _region([labels == counts.argmax()])
+        return self if len(self.parts) == 1 else _region([self.part_masks[part]])
 
 
 def find_item(frame: Pixels, ground: Ground) -> ItemRegion | None:
@@ -86,9 +79,9 @@ def find_item(frame: Pixels, ground: Ground) -> ItemRegion | None:
         raise ValueError(f"a frame of {frame.shape[1]}x{frame.shape[0]} is not the view of a {ground.size} ground")
     expected = lit(ground.look, gain_of(look, ground.look))
     certain, changed = _differences(look, expected, ground.unsteady)
-    parts = _parts(_enclosed(certain, changed))
+    parts = _parts(certain, changed)
     if not parts:  # only brightness differs, and softly: better an item with its shadow than none
-        parts = _parts(changed)
+        parts = _parts(changed, changed)
     return _region(parts) if parts else None
 
 
@@ -108,25 +101,37 @@ def in_frame(box: Region, within: Region) -> Region:
     )
 
 
+def _where(pixels: _Bytes, limit: float, how: int) -> _Bytes:
+    """Compare with one number: 255 where it holds. OpenCV takes a scalar there, its type stubs do not."""
+    return np.asarray(cv2.compare(pixels, limit, how), np.uint8)  # type: ignore[call-overload]
+
+
+def _plus(pixels: _Bytes, number: int) -> _Bytes:
+    """Add one number, up to 255; see `_where` for the type."""
+    return np.asarray(cv2.add(pixels, number), np.uint8)  # type: ignore[call-overload]
+
+
 def _differences(look: Pixels, expected: Pixels, unsteady: _Bytes) -> tuple[_Bytes, _Bytes]:
     """Where a look differs for certain, and where it differs at all, shadows included; (h, w), 0 or 255.
 
     All of it in bytes, which is four times as fast as in floats.
     """
-    seen = cv2.cvtColor(look, cv2.COLOR_RGB2GRAY)
-    base = cv2.cvtColor(expected, cv2.COLOR_RGB2GRAY)
+    seen = np.asarray(cv2.cvtColor(look, cv2.COLOR_RGB2GRAY), np.uint8)
+    base = np.asarray(cv2.cvtColor(expected, cv2.COLOR_RGB2GRAY), np.uint8)
     step = cv2.absdiff(seen, base)
-    limit = cv2.add(unsteady, _limit_of(np.asarray(step, np.uint8)))
+    limit = _plus(unsteady, _limit_of(np.asarray(step, np.uint8), np.asarray(base, np.uint8)))
     changed = cv2.compare(step, limit, cv2.CMP_GT)
-    ratio = cv2.divide(cv2.add(seen, _DARK), cv2.add(base, _DARK), scale=_ONE)
+    dark = np.full_like(seen, _DARK)
+    ratio = np.asarray(cv2.divide(cv2.add(seen, dark), cv2.add(base, dark), scale=_ONE), np.uint8)
     # What the ground would look like in the shade: the same colours, so much darker.
     shaded = cv2.multiply(expected, cv2.merge([ratio, ratio, ratio]), scale=1 / _ONE)
     red, green, blue = cv2.split(cv2.absdiff(look, shaded))
     tinted = cv2.compare(cv2.max(cv2.max(red, green), blue), limit, cv2.CMP_GT)
     soft = cv2.blur(ratio, (3, 3))
-    slope = cv2.max(*(cv2.convertScaleAbs(cv2.Sobel(soft, cv2.CV_16S, *way), alpha=0.25) for way in ((1, 0), (0, 1))))
-    outline = cv2.bitwise_and(cv2.compare(slope, _SHARP * 2 * _ONE, cv2.CMP_GT), changed)
-    deep = cv2.bitwise_and(cv2.compare(ratio, _DEEP * _ONE, cv2.CMP_LT), changed)
+    ways = (cv2.convertScaleAbs(cv2.Sobel(soft, cv2.CV_16S, *way), alpha=0.25) for way in ((1, 0), (0, 1)))
+    slope = np.asarray(cv2.max(*ways), np.uint8)
+    outline = cv2.bitwise_and(_where(slope, _SHARP * 2 * _ONE, cv2.CMP_GT), changed)
+    deep = cv2.bitwise_and(_where(ratio, _DEEP * _ONE, cv2.CMP_LT), changed)
     certain = cv2.bitwise_or(cv2.bitwise_or(tinted, outline), deep)
     return np.asarray(certain, np.uint8), np.asarray(cv2.bitwise_or(changed, tinted), np.uint8)
 
@@ -147,23 +152,29 @@ def _enclosed(certain: _Bytes, changed: _Bytes) -> _Bytes:
     return np.asarray(cv2.bitwise_or(certain, surrounded.astype(np.uint8)[labels] * np.uint8(255)), np.uint8)
 
 
-def _limit_of(step: _Bytes) -> int:
-    """The least difference that is not noise: of the quieter half of the view the deviation, several times."""
+def _limit_of(step: _Bytes, base: _Bytes) -> int:
+    """The least difference from the ground, (h, w), that is neither noise nor a breath of shadow: a level."""
     sample = step[2::5, 2::5].ravel()
     # The lower quartile of |x| of a normal distribution is 0.319 deviations; an item may cover half of the view.
     deviation = float(np.partition(sample, sample.size // 4)[sample.size // 4] + 0.5) / 0.319
-    return int(min(40.0, max(float(_LEVEL), _NOISE * deviation / 3)))
+    level = min(_MOST_LEVEL, max(_LEAST_LEVEL, _CONTRAST * cv2.mean(base)[0]))
+    return int(min(40.0, max(level, _NOISE * deviation)))
 
 
-def _parts(marks: _Bytes) -> list[Mask]:
-    """The things that marks, 0 or 255, belong to, largest first, without crumbs: bool (h, w) each."""
+def _parts(marks: _Bytes, changed: _Bytes) -> list[Mask]:
+    """The things that marks, 0 or 255, belong to, largest first, without crumbs: bool (h, w) each.
+
+    Args:
+        marks: what belongs to things for certain.
+        changed: what may.
+    """
     calm = cv2.medianBlur(marks, 3)
     left, top, across, down = cv2.boundingRect(calm)
     if not across:
         return []
     inside = slice(top, top + down), slice(left, left + across)
     reach = max(1, round(_REACH * max(marks.shape)))
-    pieces = _solid(np.ascontiguousarray(calm[inside]), reach)
+    pieces = _solid(_enclosed(np.ascontiguousarray(calm[inside]), np.ascontiguousarray(changed[inside])), reach)
     labels, areas = _grouped(pieces, reach)
     least = max(_LEAST * marks.size, _SMALL_PART * areas.max())
     parts = []
@@ -171,7 +182,7 @@ def _parts(marks: _Bytes) -> list[Mask]:
         if areas[label] < least:
             break
         part = np.zeros(marks.shape, np.bool_)
-        part[inside] = _hull_closed(cv2.bitwise_and(cv2.compare(labels, int(label), cv2.CMP_EQ), pieces))
+        part[inside] = _hull_closed(np.where(labels == label, pieces, 0).astype(np.uint8))
         parts.append(part)
     return parts
 
@@ -223,6 +234,7 @@ def _region(parts: list[Mask]) -> ItemRegion:
         area=np.count_nonzero(mask) / mask.size,
         touches_edge=border >= max(3, 0.01 * max(height, width)),
         parts=tuple(_box(part) for part in parts),
+        part_masks=tuple(parts) if len(parts) > 1 else (),
     )
 
 

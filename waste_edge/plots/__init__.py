@@ -1,1 +1,1 @@
-"""Pictures for people who would rather look than read. A workstation's room: it needs matplotlib."""
+"""Plots of benchmarks and robustness tables. A workstation's room: it needs matplotlib."""

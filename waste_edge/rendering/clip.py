@@ -1,4 +1,4 @@
-"""The bundled demo clip: ten items come to rest on a sorting tray, one after another.
+"""The bundled demo clip: ten items of different sizes come to rest on a sorting tray, one after another, anywhere.
 
 `python -m waste_edge.rendering.clip --out waste_edge/demo` writes `clip.mp4` and `clip.json`, which says
 what lies on the tray when. The same seed gives the same script and the same frames.
@@ -27,6 +27,8 @@ SEED = 3
 FPS = 15
 WIDTH_PX, HEIGHT_PX = 640, 480
 ITEM_COUNT = 10
+_ROOM = 0.05  # shares of the frame between an item at rest and the edge
+_OUTSIDE = 0.35  # shares of the width beyond the edge where no item is seen
 # Seconds; each a whole number of frames.
 FIRST_EMPTY_S, ARRIVE_S, REST_S, LEAVE_S, EMPTY_S = 1.2, 0.4, 1.8, 0.4, 0.8
 
@@ -99,24 +101,24 @@ class _Placed:
 
 
 def _place(label: str, seed: int, index: int) -> _Placed:
-    """Draw the item number `index`, 62 to 78 % of the frame's height long and near the middle."""
+    """Draw the item number `index`, 35 to 65 % of the frame's height long, anywhere but at the edge."""
     rng = np.random.default_rng([seed, 1, index])
     sprite = render_item(label, rng, 400)
-    angle = float(rng.uniform(-50, 50))
-    scale = float(rng.uniform(0.62, 0.78)) / max(0.2, extent(sprite, angle))
-    rest = (0.5 + float(rng.uniform(-0.015, 0.015)), 0.5 + float(rng.uniform(-0.02, 0.02)))
-    return _Placed(sprite, scale, angle, rest, (seed, 2, index))
+    angle = float(rng.uniform(-180, 180))
+    size = float(rng.uniform(0.35, 0.65))
+    across, down = size * HEIGHT_PX / WIDTH_PX / 2 + _ROOM, size / 2 + _ROOM
+    rest = (float(rng.uniform(across, 1 - across)), float(rng.uniform(down, 1 - down)))
+    return _Placed(sprite, size / max(0.2, extent(sprite, angle)), angle, rest, (seed, 2, index))
 
 
 def _centre_x(item: ClipItem, rest_x: float, time_s: float) -> float:
     """Where an item is across the frame: in from the left, slowing down; away to the right, speeding up."""
-    outside = 0.5 + 0.5 * HEIGHT_PX / WIDTH_PX + 0.1
     if time_s < item.settles_s:
         left = 1.0 - (time_s - item.arrives_s) / (item.settles_s - item.arrives_s)
-        return rest_x - outside * left * left
+        return rest_x - (rest_x + _OUTSIDE) * left * left
     if time_s >= item.leaves_s:
         gone = (time_s - item.leaves_s) / (item.gone_s - item.leaves_s)
-        return rest_x + outside * gone * math.sqrt(gone)
+        return rest_x + (1 + _OUTSIDE - rest_x) * gone * math.sqrt(gone)
     return rest_x
 
 

@@ -18,6 +18,9 @@ from waste_edge.rendering.canvas import Bytes, Floats, Rng, blur
 _SIDE_PX = 96  # at which items are told from the board
 _BORDER = 0.06  # share of the short side in which the board is looked for
 _LEAST_BOARD = 0.12  # share of the border that must look like a board
+_WHOLE_AREA = 0.04  # of the photograph: a smaller cut-out is seldom the whole item
+_SECOND_PIECE = 0.1  # of the largest piece's area: a second one of this size means that the cut failed
+_SOLID = 0.8  # of its convex hull that an item fills, and leftovers of a board do not
 _SHARES = (0.02, 0.85)  # of the picture that a credible item covers
 
 
@@ -63,6 +66,25 @@ def sprite_of(pixels: Pixels, cutout: Cutout) -> Bytes:
     left, top, width, height = cv2.boundingRect((soft > 127).astype(np.uint8))
     box = slice(top, top + height), slice(left, left + width)
     return np.asarray(np.dstack([pixels[box], soft[box]]), np.uint8)
+
+
+def credible_sprite(pixels: Pixels) -> Bytes | None:
+    """The item of a photograph on a plain board, RGBA; None where the cut-out looks like a part of one, or like two.
+
+    Stricter than `cut_out`: what is laid before a station must be a whole thing.
+    """
+    cutout = cut_out(pixels)
+    if cutout is None or cutout.board is None:
+        return None
+    sprite = sprite_of(pixels, cutout)
+    contours, _ = cv2.findContours((sprite[..., 3] > 127).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    areas = [cv2.contourArea(contour) for contour in contours]
+    if not areas or max(areas) < _WHOLE_AREA * pixels.shape[0] * pixels.shape[1]:
+        return None
+    if sum(area > _SECOND_PIECE * max(areas) for area in areas) > 1:
+        return None
+    hull = cv2.contourArea(cv2.convexHull(np.concatenate(contours)))
+    return sprite if sum(areas) >= _SOLID * hull else None
 
 
 def put_down(pixels: Pixels, cutout: Cutout, ground: Bytes, rng: Rng) -> Bytes:

@@ -172,12 +172,26 @@ def open_members(folder: Path, info: RunInfo) -> dict[str, Run]:
     return members
 
 
+def cascade_of(folder: Path, info: RunInfo, members: dict[str, Run]) -> nn.Module:
+    """The network of a cascade's run, put together from its opened members.
+
+    Raises:
+        RunError: they are not those of its tree.
+    """
+    from waste_edge.training.networks.cascade import assemble_cascade
+
+    assert info.recipe.tree is not None  # a recipe with [cascade] has one
+    stages = {name: (run.info.labels, run.as_trained()) for name, run in members.items()}
+    try:
+        return assemble_cascade(info.recipe.tree, info.labels, stages)
+    except ValueError as error:
+        raise RunError(f"{folder / RUN_NAME}: {error}; train again") from error
+
+
 def _put_together(folder: Path, info: RunInfo) -> Run:
     """A run made of others; each kind builds its network above theirs."""
     members = open_members(folder, info)
     if info.recipe.kind == "cascade":
-        from waste_edge.training.composites.cascade import cascade_of
-
         return Run(folder, info, cascade_of(folder, info, members).eval(), members=members)
     if info.recipe.kind == "weighted_fusion" and info.alpha is not None and set(members) == {"image", "text"}:
         from waste_edge.training.networks.fusion import WeightedLogits

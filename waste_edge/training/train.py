@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from waste_edge.errors import ConfigError
-from waste_edge.training.loop.distributed import crew
+from waste_edge.training.distributed import crew
 from waste_edge.training.loop.fit import fit
 from waste_edge.training.runs import RunInfo
 from waste_edge.training.train_request import Order
@@ -19,8 +19,8 @@ def train(order: Order) -> RunInfo:
     with crew() as together:
         if together.size > 1 and order.recipe.kind != "network":
             raise ConfigError(
-                f"recipe {order.recipe.name!r} is a {order.recipe.kind}, put together from others; with torchrun train "
-                "these on their own"
+                f"recipe {order.recipe.name!r} is a {order.recipe.kind}, put together from others; with torchrun "
+                "train these on their own"
             )
         return _TRAINERS[order.recipe.kind](order)
 

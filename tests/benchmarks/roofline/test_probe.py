@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 
 from waste_edge.benchmarks.roofline.probe import fastest_s, memory_gb_per_s, peak_gmacs_per_s
@@ -19,9 +18,10 @@ from waste_edge.benchmarks.roofline.probe_networks import (
     tflite_network,
 )
 from waste_edge.engines.graph.costs import count_costs
-from waste_edge.engines.graph.graph import read_graph
-from waste_edge.engines.litert import without_greeting
+from waste_edge.engines.graph.reading import read_graph
 from waste_edge.engines.names import EngineName, Precision
+from waste_edge.engines.onnx import onnxruntime
+from waste_edge.engines.stderr import without_greeting
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from waste_edge.benchmarks.endurance import WARM_UP_WINDOWS, WINDOWS, in_words, judge
 from waste_edge.benchmarks.schema import Window
-from waste_edge.benchmarks.station.endurance import WARM_UP_WINDOWS, WINDOWS, in_words, judge
 from waste_edge.benchmarks.station.trend import trend
 
 TIMES = [float(second) for second in range(36)]

@@ -89,7 +89,7 @@ def test_a_usb_camera_keeps_no_old_frames(clock, usb, no_devices):
 
 def test_a_silent_device_is_named_with_a_remedy(clock, usb, no_devices):
     usb({"video0": 0})
-    with pytest.raises(CameraError, match=r"video0: gives no frame; another program may be using it"):
+    with pytest.raises(CameraError, match=r"video0: is no camera: no video device answers there"):
         v4l2.open_v4l2(str(no_devices / "video0"), clock)
     with pytest.raises(CameraError, match=r"video7: there is no such device; is the camera plugged in\?"):
         v4l2.open_v4l2(str(no_devices / "video7"), clock)

@@ -6,12 +6,13 @@ import ast
 import importlib
 import json
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from waste_edge.device.cameras import camera_source
+from waste_edge.device.cameras import camera_source, picamera
 from waste_edge.device.capture.convert import frame_of
 from waste_edge.errors import CameraError
 
@@ -150,3 +151,66 @@ def test_the_interpreter_is_the_one_given_else_the_one_that_has_picamera2(clock,
     monkeypatch.syspath_prepend(str(FAKES))
     assert python() == sys.executable
     assert camera_source("auto", clock).candidates[1].python == sys.executable, "OpenCV is here"
+
+
+def test_a_camera_that_gives_no_frame_was_not_opened(clock, picamera2):
+    picamera2.do("timeout")
+    with pytest.raises(CameraError, match="stopped giving frames"):
+        camera_source("picamera:0", clock).open()
+    assert picamera2.LOG[-1] == "close"
+
+
+def test_the_reason_is_told_and_not_its_wrapping(clock, picamera2, monkeypatch):
+    def fails(self, *_, **__) -> None:
+        try:
+            try:
+                raise OSError(16, "Device or resource busy")
+            except OSError:
+                raise RuntimeError("Failed to acquire camera")  # noqa: B904  # as picamera2 does
+        except RuntimeError as error:
+            raise RuntimeError("Camera __init__ sequence did not complete.") from error
+
+    monkeypatch.setattr(picamera2.Picamera2, "__init__", fails)
+    with pytest.raises(CameraError, match=r"does not open \(.*resource busy\); another program uses it"):
+        camera_source("picamera:0", clock).open()
+
+    def missing(self, *_, **__) -> None:
+        raise RuntimeError("Camera __init__ sequence did not complete.") from IndexError("list index out of range")
+
+    monkeypatch.setattr(picamera2.Picamera2, "__init__", missing)
+    with pytest.raises(CameraError) as caught:
+        camera_source("picamera:0", clock).open()
+    assert "list index out of range" in str(caught.value)
+    assert "another program" not in str(caught.value)
+
+
+def test_a_close_that_hangs_swallows_no_reason(clock, picamera2, monkeypatch):
+    released = threading.Event()
+    monkeypatch.setattr(picamera2.Picamera2, "close", lambda self: released.wait(60))
+    monkeypatch.setattr("waste_edge.device.cameras.picamera._CLOSING_S", 0.05)
+    picamera2.do("busy")
+    with pytest.raises(CameraError, match="does not start"):
+        camera_source("picamera:0", clock).open()
+    released.set()
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("pykms", "picamera2 is installed, but pykms, which it needs, is not; sudo apt-get install python3-kms"),
+        ("libcamera", "but libcamera, which it needs, is not; sudo apt-get install python3-libcamera"),
+        ("v4l2", "but v4l2, which it needs"),
+        ("picamera2", "picamera2 is not installed for this Python; sudo apt-get install python3-picamera2"),
+    ],
+)
+def test_only_a_missing_picamera2_is_not_installed(clock, no_devices, monkeypatch, tmp_path, module, words):
+    monkeypatch.delitem(sys.modules, "picamera2", raising=False)
+    if module != "picamera2":
+        (tmp_path / "picamera2.py").write_text(f"import {module}_that_is_nowhere")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        words = words.replace(f"but {module},", f"but {module}_that_is_nowhere,")
+        monkeypatch.setitem(picamera._PACKAGES, f"{module}_that_is_nowhere", f"python3-{module.replace('py', '')}")
+    with pytest.raises(CameraError) as caught:
+        camera_source("picamera:0", clock, sys.executable).open()
+    assert words in str(caught.value)
+    monkeypatch.delitem(sys.modules, "picamera2", raising=False)

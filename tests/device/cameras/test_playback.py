@@ -93,3 +93,14 @@ def test_passwords_stay_out_of_titles_and_messages(clock):
     with pytest.raises(CameraError) as caught:
         source.open()
     assert "secret" not in str(caught.value)
+
+
+def test_a_film_of_enormous_frames_is_refused_before_one_is_decoded(clock, tmp_path):
+    path = tmp_path / "big.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 5, (4400, 2800))
+    writer.write(np.zeros((2800, 4400, 3), np.uint8))
+    writer.release()
+    with pytest.raises(
+        CameraError, match=r"big\.avi: its frames have 4400x2800 pixels, at most 11 million are possible"
+    ):
+        media_source(str(path), clock).open()

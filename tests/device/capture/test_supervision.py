@@ -195,3 +195,46 @@ def test_closing_takes_less_than_a_second_whatever_is_left(clock):
     bench.capture.close()
     assert clock.time_ns - started_ns < 1e9
     assert all(link.killed for link in bench.links)
+
+
+def test_the_camera_that_was_opened_stays_and_no_other_takes_its_place(clock):
+    bench = Bench(clock, kinds=("picamera", "first-v4l2"))
+    bench.say("loaded", "opened", text="picamera:0 (imx708)")
+    assert bench.messages(1) == [Opened("picamera:0 (imx708)")]
+    bench.say("absent", text="picamera:0: stopped giving frames")
+    (lost,) = bench.messages(0.5)
+    assert isinstance(lost, Absent)
+    assert lost.reason == "picamera:0: stopped giving frames"
+    bench.messages(30)
+    assert {link.candidate.kind for link in bench.links} == {"picamera"}
+    assert len(bench.links) > 1
+
+
+def test_of_several_cameras_the_very_one_is_opened_again(clock):
+    bench = Bench(clock, kinds=("picamera", "first-v4l2"))
+    bench.say("absent", text="no Pi camera")
+    bench.messages(0.5)
+    bench.links[-1].news.append(
+        News(
+            kind="opened", text="/dev/video2", identity="usb 1:2 #0 640x480", again=("v4l2", "/dev/video2\tusb 1:2 #0")
+        )
+    )
+    (opened,) = bench.messages(0.5)
+    assert isinstance(opened, Opened)
+    assert (opened.title, opened.identity) == ("/dev/video2", "usb 1:2 #0 640x480")
+    bench.say("gone")
+    bench.messages(10)
+    assert [(link.candidate.kind, link.candidate.argument) for link in bench.links] == [
+        ("picamera", "x"),
+        ("first-v4l2", "x"),
+        ("v4l2", "/dev/video2\tusb 1:2 #0"),
+    ]
+
+
+def test_whoever_has_a_busy_camera_is_named(clock, monkeypatch):
+    monkeypatch.setattr("waste_edge.device.cameras.query.holders", lambda: ["cheese (pid 12)"])
+    bench = Bench(clock)
+    bench.say("absent", text="/dev/video0: is busy: another program uses it")
+    (lost,) = bench.messages(0.5)
+    assert isinstance(lost, Absent)
+    assert lost.reason == "/dev/video0: is busy: another program uses it: cheese (pid 12)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 from contextlib import closing
@@ -254,3 +255,25 @@ def test_a_database_of_another_version_put_there_under_way_ends_nothing(open_out
     assert "schema 7, this program reads schema 1" in outbox.condition().text
     assert outbox.unwritten == 1
     edit(path, "PRAGMA user_version = 1")
+
+
+@pytest.mark.parametrize("content", [b"", b"rot" * 9_000])
+def test_a_file_overwritten_in_place_is_corruption_and_the_station_goes_on(open_outbox, path, content):
+    """As `cp` does, or a shell's `>`: the same file, with something else in it."""
+    outbox = open_outbox()
+    for number in range(3):
+        outbox.commit(make_event(number), b"pile")
+    with path.open("r+b") as stream:
+        stream.truncate(0)
+        stream.write(content)
+    for number in range(3, 6):
+        outbox.commit(make_event(number), b"pile")
+        outbox.tend()
+        with contextlib.suppress(sqlite3.Error):
+            outbox.reader("any").pending(10)
+    outbox.tend()
+    kept = set(ids(outbox))
+    assert kept >= {id_of(5)}
+    assert kept == {id_of(number) for number in range(6)} or outbox.condition().level is not Level.OK
+    kept |= set(ids(open_outbox()))
+    assert kept >= {id_of(5)}

@@ -19,8 +19,11 @@ from waste_edge.device.system.condition import Condition, Level
 from waste_edge.device.views.display import About, JsonView, LineView, NewsPrinter, summary_lines
 from waste_edge.device.views.panel import PanelView
 from waste_edge.device.vision.camera_health import Fault
+from waste_edge.device.vision.inspection import ItemView, Visibility
 from waste_edge.device.vision.presence import State
 from waste_edge.imaging.frames import Frame
+from waste_edge.imaging.preprocess import Region
+from waste_edge.item import ItemRegion
 
 ABOUT = About(
     source="/dev/video0",
@@ -34,6 +37,13 @@ ABOUT = About(
 )
 DECISION = Decision("blue", "paper", 0.93, "mean of 8 frames; next best glass 5%", stream_probability=0.95123)
 EVENT = Event("0" * 32, 10, 20, DECISION, 8)
+BOX = Region(left=0.25, top=0.5, right=0.5, bottom=1.0)
+SEEN_ITEM = ItemView(
+    ItemRegion(BOX, np.ones((4, 4), np.bool_), 0.125, True, (BOX,)),
+    BOX,
+    Visibility.PARTLY,
+    np.zeros((48, 48, 3), np.uint8),
+)
 SUMMARY = Summary(
     seconds=12.34567,
     frames=100,
@@ -118,6 +128,36 @@ def test_json_of_an_empty_bin_is_silent(stream, make_seen):
         view.seen(make_seen(State(state)))
     written = [line["state"] for line in lines_of(stream)[1:]]
     assert written == ["learning", "empty", "arriving", "arriving", "settled", "decided", "cleared"]
+
+
+def test_json_of_a_frame_that_was_not_classified_has_its_state_and_null_for_an_answer(stream, make_seen):
+    view = JsonView(stream)
+    view.started(ABOUT)
+    view.seen(replace(make_seen(State.ARRIVING), prediction=None))
+    assert lines_of(stream)[1:] == [
+        {
+            "kind": "frame",
+            "state": "arriving",
+            "frame": 1,
+            "label": None,
+            "confidence": None,
+            "probabilities": None,
+            "known_score": None,
+            "latency_ms": None,
+        }
+    ]
+
+
+def test_json_says_where_the_item_lies_and_how_well_it_is_seen(stream, make_seen):
+    view = JsonView(stream)
+    view.started(ABOUT)
+    view.seen(replace(make_seen(), item=SEEN_ITEM))
+    view.decided(replace(EVENT, item_box=BOX, visibility=Visibility.PARTLY, frame=31, looks=4, crop=SEEN_ITEM.crop))
+    frame, decision = lines_of(stream)[1:]
+    box = {"left": 0.25, "top": 0.5, "right": 0.5, "bottom": 1.0}
+    assert frame["item_box"] == decision["item_box"] == box
+    assert (decision["visibility"], decision["frame"], decision["looks"]) == ("partly", 31, 4)
+    assert "crop" not in decision
 
 
 def test_json_of_pictures_has_a_frame_each_with_its_path(stream, make_seen):
@@ -223,6 +263,36 @@ def test_the_panel_shows_who_is_unwell_until_it_is_well(clock, make_seen):
 def test_news_is_one_line_whatever_a_file_is_called(capsys):
     NewsPrinter().print(BadPicture("bad\nname.jpg: damaged"))
     assert capsys.readouterr().err == "waste-edge: bad\\nname.jpg: damaged\n"
+
+
+def test_the_panel_maps_the_crop_and_keeps_the_answer_until_the_item_goes(clock, make_seen):
+    written = io.StringIO()
+    view = PanelView(Console(file=written, force_terminal=True, width=100, height=50, color_system=None), clock)
+    view.started(ABOUT)
+
+    def shown(seen: Seen) -> str:
+        before = len(written.getvalue())
+        clock.time_ns += 1_000_000_000
+        view.seen(seen)
+        return written.getvalue()[before:]
+
+    asked = shown(replace(make_seen(), item=SEEN_ITEM))
+    assert "crop 48x48 px, partly" in asked
+    rows = [line for line in asked.splitlines() if "█" in line]
+    assert len(rows) == 3, "the lower half of six rows"
+    assert all("······██████············" in row for row in rows)
+    assert "93%" in shown(replace(make_seen(State.DECIDED), prediction=None)), (
+        "nothing new is asked, and it still lies there"
+    )
+    gone = shown(replace(make_seen(State.CLEARED), prediction=None))
+    assert "93%" not in gone
+    assert "█" not in gone
+    view.ended(SUMMARY)
+
+
+def test_lines_say_why_this_bundle_and_what_is_wrong_with_it(stream, clock):
+    LineView(stream, clock).started(replace(ABOUT, bundle_choice="auto chose small", warning="made for pictures"))
+    assert stream.getvalue().splitlines()[1:] == ["bundle: auto chose small", "warning: made for pictures"]
 
 
 @pytest.mark.parametrize("width", [40, 100])

@@ -8,7 +8,7 @@ import torch
 from tests.export.conftest import Chain
 from waste_edge.bundle.bundle import open_bundle
 from waste_edge.bundle.manifest import ARTIFACT_NAMES, ArtifactName
-from waste_edge.engines.graph.graph import read_graph
+from waste_edge.engines.graph.reading import read_graph
 from waste_edge.engines.graph.report import report_graphs
 from waste_edge.engines.graph.targets import read_target
 from waste_edge.export.formats.graphs import fold_batch_norms

@@ -19,7 +19,7 @@ from tests.export.small import (
 )
 from waste_edge.bundle.manifest import ArtifactName
 from waste_edge.export.check import refuse_foreign_graph
-from waste_edge.export.quantization.debug import Breakage, find_breakage, worst_tensors, write_breakage
+from waste_edge.export.debug import Breakage, find_breakage, worst_tensors, write_breakage
 from waste_edge.export.quantization.equalize import equalize
 from waste_edge.export.quantization.gate import complaint
 from waste_edge.export.recipe import ExportRecipe, OnnxOptions

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import socketserver
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +13,9 @@ import pytest
 
 from waste_edge.errors import UserError
 from waste_edge.training.data import download as download_module
+from waste_edge.training.data import web
 from waste_edge.training.data.download import TRIES, download
+from waste_edge.training.data.web import FetchFailedError
 
 CONTENT = np.random.default_rng(5).integers(0, 256, 1_000_003).astype(np.uint8).tobytes()
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -229,3 +236,73 @@ def test_an_archive_without_end_is_not_fetched(serve, target, call, monkeypatch)
     server.tells_length = False
     with pytest.raises(UserError, match="is larger than"):
         call([server.address], target)
+
+
+def test_a_server_that_trickles_is_given_up() -> None:
+    now_s = 0.0
+    pace = download_module._Pace(lambda: now_s)
+    for second in range(1, 45):
+        now_s = float(second)
+        pace.came(1)
+    now_s = 46.0
+    with pytest.raises(FetchFailedError, match="sent 45 bytes in 46 s, too slow"):
+        pace.came(1)
+
+
+def test_a_server_that_pauses_is_not_given_up() -> None:
+    now_s = 0.0
+    pace = download_module._Pace(lambda: now_s)
+    pace.came(10_000_000)
+    now_s = 50.0
+    pace.came(1)
+    now_s = 94.0
+    pace.came(1)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nxx",
+        b"HTTP/1.1 206 P\r\nContent-Range: bytes \xb2-5/6\r\nContent-Length: 5\r\n\r\nabcde",
+        b"HTTP/1.1 302 F\r\nLocation: http://[\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 302 F\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nabc\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n",
+        b"nonsense\r\n\r\n",
+    ],
+    ids=["digits", "superscript", "redirect", "file", "chunk", "negative", "nonsense"],
+)
+def test_senseless_answers_end_in_one_line_or_in_a_file(target, call, answer: bytes) -> None:
+    with answering(answer) as address:
+        with pytest.raises(UserError) as caught:
+            call([address], target)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_server_that_never_finishes_its_first_lines_is_hung_up_on(target, call, monkeypatch) -> None:
+    monkeypatch.setattr(web, "DOWNLOAD_ANSWER_S", 0.3)
+    with (
+        answering(b"HTTP/1.1 100 Continue\r\n\r\n", again_s=0.05) as address,
+        pytest.raises(UserError, match=r"does not answer within 0\.3 s"),
+    ):
+        call([address], target)
+
+
+@contextlib.contextmanager
+def answering(answer: bytes, again_s: float = 0.0) -> Iterator[str]:
+    """A server that says the same to everybody: once, or for ever."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):
+                self.request.recv(4096)
+                self.request.sendall(answer)
+                while again_s:
+                    time.sleep(again_s)
+                    self.request.sendall(answer)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/x"
+        server.shutdown()

@@ -256,3 +256,55 @@ def test_cards_are_listed_and_one_is_told_whole(waste_edge) -> None:
     values = json.loads(waste_edge("data", "cards", "trashnet", "--json").stdout)
     assert values["merge"]["four_bins"]["black"] == ["trash"]
     assert {card["name"] for card in json.loads(waste_edge("data", "cards", "--json").stdout)} >= {"trashnet"}
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_a_name_of_gigabytes_is_not_read_into_memory(unpacked, kind) -> None:
+    member = tarfile.TarInfo("././@LongLink")
+    member.type, member.size = kind, 3 << 30
+    with pytest.raises(DataError, match="a name or header of 3,221,225,472 bytes"):
+        unpacked(member.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+
+
+def test_folders_count_as_files(unpacked) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for number in range(200):
+            member = tarfile.TarInfo(f"top/{number}")
+            member.type = tarfile.DIRTYPE
+            archive.addfile(member)
+    with pytest.raises(DataError, match="no honest data set"):
+        unpacked(packed.getvalue(), limits=Limits(files=100))
+
+
+@pytest.mark.parametrize("pax", [{"GNU.sparse.map": "a,b", "GNU.sparse.name": "top/z", "GNU.sparse.size": "5"}])
+def test_a_senseless_sparse_map_is_damage(unpacked, pax) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo("top/one/a.png")
+        member.size, member.pax_headers = 600, pax
+        archive.addfile(member, io.BytesIO(bytes(600)))
+    with pytest.raises(DataError, match="not a readable"):
+        unpacked(packed.getvalue())
+
+
+def test_a_zip_name_that_is_not_utf8_is_damage(unpacked) -> None:
+    content = bytearray(make_zip({"top/AAAA": b"x"}))
+    at = content.rfind(b"PK\x01\x02")
+    content[at + 8 : at + 10] = b"\0\x08"
+    name = content.rfind(b"AAAA")
+    content[name : name + 4] = b"\xff\xfe\xfa\x80"
+    with pytest.raises(DataError, match="not a readable"):
+        unpacked(bytes(content))
+
+
+def test_a_download_that_cannot_be_unpacked_is_not_taken_for_one_again(serve, write_card, waste_edge, tmp_path) -> None:
+    server = serve(b"no archive at all" * 100)
+    card = write_card([server.address])
+    for _ in range(2):
+        outcome = waste_edge("data", "fetch", card, "--out", tmp_path / "out")
+        assert outcome.exit_code == 2
+        assert "what came was removed" in outcome.stderr
+        assert [path.name for path in tmp_path.iterdir() if path.name.startswith(("out", ".out"))] == []
+    server.content = make_zip({"d/a/x.png": b"1", "d/b/y.png": b"2"})
+    assert len(server.asked) == 2

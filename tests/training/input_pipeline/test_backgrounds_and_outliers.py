@@ -12,13 +12,13 @@ from waste_edge.dataset import Dataset, open_dataset
 from waste_edge.imaging.frames import Pixels
 from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.rendering.scene import Background, compose, paint_background
+from waste_edge.training.distributed import Crew
 from waste_edge.training.input_pipeline.augmentation import BadCamera, augmentation
 from waste_edge.training.input_pipeline.batches import make_batches, mixed, mixing
 from waste_edge.training.input_pipeline.inputs import Reader
 from waste_edge.training.input_pipeline.views import Grounds, TrainingViews, render_strangers
-from waste_edge.training.loop.distributed import Crew
-from waste_edge.training.loop.seeding import mixed_seed
 from waste_edge.training.recipe import AugmentSpec, BackgroundSpec, FitSpec, StrangerSpec
+from waste_edge.training.seeding import mixed_seed
 
 TARGET = InputSpec(width_px=40, height_px=40)
 PLAIN = AugmentSpec(min_area=1.0, aspect=1.0, flip=False, colour_jitter=0.0)

@@ -9,11 +9,11 @@ import torch
 from waste_edge.dataset import open_dataset
 from waste_edge.errors import ConfigError
 from waste_edge.imaging.preprocess import InputSpec, blur, prepare
+from waste_edge.training.distributed import Crew
 from waste_edge.training.input_pipeline.augmentation import augmentation, no_augmentation
 from waste_edge.training.input_pipeline.batches import make_batches, mixing
 from waste_edge.training.input_pipeline.inputs import Reader
 from waste_edge.training.input_pipeline.views import TrainingViews, render_views
-from waste_edge.training.loop.distributed import Crew
 from waste_edge.training.networks import normalize
 from waste_edge.training.recipe import AugmentSpec, FitSpec, RenderedSpec
 

@@ -13,10 +13,11 @@ from typing import Literal, NamedTuple
 
 from waste_edge.benchmarks.roofline.boards import Board, read_boards
 from waste_edge.benchmarks.roofline.probe import memory_gb_per_s, peak_gmacs_per_s
+from waste_edge.bundle.files import NetworkFile
 from waste_edge.bundle.manifest import ArtifactName
 from waste_edge.engines.engine import engine_of
 from waste_edge.engines.graph.costs import Costs, Layer, count_costs
-from waste_edge.engines.graph.graph import read_graph
+from waste_edge.engines.graph.reading import read_graph
 from waste_edge.engines.names import EngineName, Precision
 from waste_edge.errors import MissingPackageError
 from waste_edge.files.strict import Strict
@@ -30,7 +31,7 @@ class Measured(NamedTuple):
     """A network that was timed: its row's key, its file, and the median."""
 
     key: str
-    path: Path
+    network: Path | NetworkFile
     artifact: ArtifactName
     threads: int
     p50_ms: float
@@ -141,7 +142,7 @@ def roofline(networks: Sequence[Measured], progress: Progress = lambda done, tot
     for done, network in enumerate(networks):
         progress(done, len(networks))
         try:
-            costs = count_costs(read_graph(network.path, network.artifact))
+            costs = count_costs(read_graph(network.network, network.artifact))
             roofs.append(_roof(network, costs))
         except MissingPackageError as error:
             roofs.append(_skipped(network, str(error)))

@@ -1,8 +1,9 @@
 """A fresh process to its first decision, and what it then takes of the memory.
 
-`python -m waste_edge.benchmarks.station.first_decision BUNDLE ARTIFACT THREADS` opens a bundle, loads that network,
-renders nothing and waits for no camera: one picture of the size a camera gives is classified, and the answer written.
-The files are in the page cache, as after a service's restart; a board that boots has to read them from its card, too.
+`python -m waste_edge.benchmarks.station.first_decision BUNDLE DIGEST ARTIFACT THREADS` opens a bundle, loads that
+network, renders nothing and waits for no camera: one picture of the size a camera gives is classified, and the answer
+written. The files are in the page cache, as after a service's restart; a board that boots has to read them from its
+card, too.
 """
 
 from __future__ import annotations
@@ -58,14 +59,8 @@ def time_starts(bundle: Bundle, artifact: ArtifactName, threads: int, starts: in
 def _one(bundle: Bundle, artifact: ArtifactName, threads: int) -> tuple[float, Taken]:
     import msgspec
 
-    command = [
-        sys.executable,
-        "-m",
-        "waste_edge.benchmarks.station.first_decision",
-        str(bundle.folder),
-        artifact,
-        str(threads),
-    ]
+    words = (str(bundle.source), bundle.digest, artifact, str(threads))
+    command = [sys.executable, "-m", "waste_edge.benchmarks.station.first_decision", *words]
     environment = ONE_THREAD | os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     started_ns = time.perf_counter_ns()
     with subprocess.Popen(
@@ -109,9 +104,11 @@ def main() -> None:
     from waste_edge.bundle.bundle import open_bundle
     from waste_edge.engines.classifier import load_classifier
 
-    folder, artifact, threads = sys.argv[1:]
+    source, digest, artifact, threads = sys.argv[1:]
     picture = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
-    with open_bundle(Path(folder)) as bundle:
+    with open_bundle(Path(source)) as bundle:
+        if bundle.digest != digest:
+            raise EngineError(f"{source}: was changed while it was measured; measure again")
         classifier = load_classifier(bundle, artifact=artifact, threads=int(threads))  # type: ignore[arg-type]
         print(classifier.classify(picture).label, flush=True)
         for _ in range(_INFERENCES):

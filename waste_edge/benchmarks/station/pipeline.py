@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from waste_edge.benchmarks.station.simulated_clock import DrawnTime
 from waste_edge.bundle.bundle import Bundle
+from waste_edge.device.camera_condition import CameraCondition
 from waste_edge.device.cameras.camera import Layout, RawFrame
 from waste_edge.device.cameras.memory import create_memory
 from waste_edge.device.cameras.shared import Reader, Writer
@@ -42,7 +43,6 @@ from waste_edge.device.decision.policy import Judge
 from waste_edge.device.loop import Limits, Loop
 from waste_edge.device.system.health import Health
 from waste_edge.device.views.display import About, JsonView
-from waste_edge.device.vision.camera_condition import CameraCondition
 from waste_edge.device.vision.camera_health import CameraHealth
 from waste_edge.device.vision.inspection import USUAL_LOOKS, Inspector, ItemView, inspector_of
 from waste_edge.device.vision.presence import Presence, State
@@ -206,10 +206,10 @@ class _TimedInspector(Inspector):
 
     times: _Times | None = None
 
-    def see(self, watched: Pixels, region: ItemRegion, within: Region = WHOLE) -> ItemView:
+    def see(self, watched: Pixels, region: ItemRegion, within: Region = WHOLE, largest: bool = False) -> ItemView:
         assert self.times is not None
         since_ns = self.times.now()
-        seen = super().see(watched, region, within)
+        seen = super().see(watched, region, within, largest)
         self.times.add("crop", since_ns)
         return seen
 
@@ -258,8 +258,8 @@ class _Bare:
         spec = bundle.manifest.input
         self._size = (spec.width_px, spec.height_px)
         self._layout = layout
-        path = str(bundle.artifact_path(classifier.artifact))
-        self._interpreter: Any = Interpreter(model_path=path, num_threads=1)
+        content = bundle.artifact(classifier.artifact).content
+        self._interpreter: Any = Interpreter(model_content=content, num_threads=1)
         self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._outputs = [detail["index"] for detail in self._interpreter.get_output_details()]

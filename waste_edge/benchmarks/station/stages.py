@@ -81,9 +81,9 @@ class _Inspector(Inspector):
 
     watch: _Stopwatch | None = None
 
-    def see(self, watched: Pixels, region: ItemRegion, within: Region = WHOLE) -> ItemView:
+    def see(self, watched: Pixels, region: ItemRegion, within: Region = WHOLE, largest: bool = False) -> ItemView:
         assert self.watch is not None
-        return self.watch.time("crop", lambda: super(_Inspector, self).see(watched, region, within))
+        return self.watch.time("crop", lambda: super(_Inspector, self).see(watched, region, within, largest))
 
 
 class _Judge(Judge):

@@ -1,1 +1,1 @@
-"""What several verbs print, draw and write."""
+"""Output that several verbs share: tables, plots, reports."""

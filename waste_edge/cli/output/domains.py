@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -33,7 +33,7 @@ AllowLeakOption = Annotated[
 
 
 def check_domains(
-    domains: Path | None, others: dict[str, object], allow_leak: bool, page: Path | None, markdown: Path | None
+    domains: Path | None, others: Mapping[str, object], allow_leak: bool, page: Path | None, markdown: Path | None
 ) -> None:
     """Say before anything is measured what does not go together, or cannot be written.
 

@@ -204,7 +204,7 @@ def print_table(screen: Console, table: Table) -> None:
 
 
 def _machine() -> str:
-    from waste_edge.benchmarks.machine.facts import read_machine
+    from waste_edge.benchmarks.facts import read_machine
     from waste_edge.benchmarks.show import describe_machine
 
     return describe_machine(read_machine())

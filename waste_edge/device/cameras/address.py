@@ -7,7 +7,7 @@ import re
 STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://", "rtmp://", "rtmps://", "udp://", "tcp://")
 # A network address, or one with a slash forgotten: its password must not be shown either.
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]{1,9}):(/{0,3})(?=[^/])", re.IGNORECASE)
-_HOST = re.compile(r"(\[[0-9a-f:.%]*\]|[^:@\s]*)(:\d{0,5})?", re.IGNORECASE)
+_HOST = re.compile(r"(\[[0-9a-f:.%]*\]|[^:@\s]*)(:\d{1,5})?", re.IGNORECASE)
 _SECRET = re.compile(r"(?i)\b(pass\w*?|pwd?|secret|token|auth\w*?|key|psw|user\w*?|login)=[^&/;]*")
 # The names that stay when the numbers of /dev/videoN change.
 _DEVICE = re.compile(r"/dev/v4l/by-(?:id|path)/(?!\.)[\w.:+@,%=-]+")
@@ -36,11 +36,12 @@ def without_password(url: str) -> str:
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     plain = _HOST.fullmatch(authority) is not None
     searched = re.split(r"[?#]", rest, maxsplit=1)[0] if plain else rest
-    if "@" in searched:
+    if cut := "@" in searched:
         rest = rest[searched.rindex("@") + 1 :]
         authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
         plain = _HOST.fullmatch(authority) is not None
-    if not plain:  # a user and a password, and no host
+    unsure = "@" in rest and (cut or ":" in authority.rpartition("]")[2])
+    if unsure or not plain:  # or a user and a password, and no host
         return f"{scheme}…"
     path, *more = re.split(r"([?#])", rest, maxsplit=1)
     return scheme + _SECRET.sub(r"\1=…", path) + (f"{more[0]}…" if more else "")

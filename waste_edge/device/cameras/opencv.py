@@ -13,6 +13,7 @@ from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError
 from waste_edge.files.limits import MAX_FRAME_BYTES, MAX_SIDE_PX
 
+FFMPEG_LOG, QUIET = "OPENCV_FFMPEG_LOGLEVEL", "-8"  # AV_LOG_QUIET
 _SILENT = 0  # OpenCV's LOG_LEVEL_SILENT
 STALL_S = 3  # a device or stream that gives nothing for so long is taken for lost
 
@@ -22,7 +23,7 @@ def prepare_opencv() -> None:
 
     Each reads its variable on first use, so this is called before any capture; what the user set stays.
     """
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    os.environ.setdefault(FFMPEG_LOG, QUIET)
     os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(STALL_S))
     if "OPENCV_LOG_LEVEL" not in os.environ:
         # OpenCV read that variable when it was imported; from here on it takes a call, which OpenCV 5 moved.

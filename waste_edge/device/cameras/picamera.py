@@ -7,8 +7,10 @@ picamera2: no other machine has it, and the interpreter that does may have nothi
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import os
+import threading
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,10 @@ from waste_edge.device.cameras.camera import RawFrame, packed
 from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError
 
+# What picamera2 imports, where Debian's package is not called by the module's name.
+_PACKAGES = {
+    "pykms": "python3-kms++", "v4l2": "python3-v4l2", "PIL": "python3-pil", "libarchive": "python3-libarchive-c",
+}  # fmt: skip
 SIZE_PX = (640, 480)
 # Asked of the sensor: small modes of some sensors (the imx219's 640x480) show only the middle of the view, while
 # from this size on libcamera chooses one that bins the whole of it.
@@ -26,6 +32,7 @@ SENSOR_PX = (1280, 960)
 # what a Frame holds, while "RGB888" is B, G, R.
 RGB = "BGR888"
 YUV = "YUV420"
+_CLOSING_S = 1.0
 STALL_S = 3  # a camera that gives nothing for so long is taken for lost
 
 
@@ -45,17 +52,17 @@ class PiCamera:
         try:
             self._camera = library.Picamera2(index)
         except Exception as error:  # libcamera's bindings raise what they like
-            raise CameraError(
-                f"picamera:{index}: does not open ({_line(error)}); does another program use it?"
-            ) from error
+            raise CameraError(f"picamera:{index}: does not open ({_line(error)}){_others(error)}") from error
         try:
             self._start()
+            clock.sleep(0)  # in the capture process a sign of life: starting and the first frame each take their time
+            self.read()  # only now it is known to give frames
         except CameraError:
             self.close()
             raise
         except Exception as error:
             self.close()
-            raise CameraError(f"picamera:{index}: does not start ({_line(error)})") from error
+            raise CameraError(f"picamera:{index}: does not start ({_line(error)}){_others(error)}") from error
 
     def _start(self) -> None:
         self._stream, format_, wanted = _configuration(self._camera)
@@ -93,6 +100,12 @@ class PiCamera:
         return np.ascontiguousarray(pixels, np.uint8)
 
     def close(self) -> None:
+        """See `Camera.close`; a camera that hangs in it is left to the end of the process."""
+        ending = threading.Thread(target=self._close, daemon=True)
+        ending.start()
+        ending.join(_CLOSING_S)
+
+    def _close(self) -> None:
         # A capture that timed out still waits in picamera2's list and would be served first: drop it.
         with contextlib.suppress(Exception):
             self._camera.cancel_all_and_flush()
@@ -138,10 +151,19 @@ def import_picamera2() -> Any:
     os.environ.setdefault("LIBCAMERA_LOG_LEVELS", "*:ERROR")  # else it greets each start on stderr
     try:
         return importlib.import_module("picamera2")
-    except ImportError as error:
-        raise CameraError(f"no Pi camera: picamera2 is not installed for this Python ({_line(error)})") from error
+    except ModuleNotFoundError as error:
+        raise CameraError(f"no Pi camera: {_missing(error.name or '')}") from error
     except Exception as error:  # a picamera2 built against another numpy raises ValueError
         raise CameraError(f"no Pi camera: picamera2 is installed but does not load ({_line(error)})") from error
+
+
+def _missing(module: str) -> str:
+    """A module that is missing, with the package that has it."""
+    name = module.partition(".")[0]
+    if name in ("", "picamera2"):
+        return "picamera2 is not installed for this Python; sudo apt-get install python3-picamera2"
+    package = _PACKAGES.get(name, f"python3-{name.lower()}")
+    return f"picamera2 is installed, but {name}, which it needs, is not; sudo apt-get install {package}"
 
 
 def _model(library: Any, index: int) -> str:
@@ -159,4 +181,22 @@ def _is_usb(camera: dict[str, Any]) -> bool:
 
 
 def _line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+    """The first error of a chain, in one line: picamera2 wraps libcamera's own into others that say less."""
+    return (str(first := _first(error)) or type(first).__name__).splitlines()[0]
+
+
+def _first(error: BaseException) -> BaseException:
+    seen = {id(error)}
+    while (cause := error.__cause__ or (None if error.__suppress_context__ else error.__context__)) is not None:
+        if id(cause) in seen:
+            break
+        seen.add(id(cause))
+        error = cause
+    return error
+
+
+def _others(error: BaseException) -> str:
+    """Whether another program may have it: only for an error that says so."""
+    first = _first(error)
+    busy = getattr(first, "errno", None) == errno.EBUSY or "busy" in f"{error} {first}".lower()
+    return "; another program uses it" if busy else ""

@@ -12,16 +12,23 @@ import cv2
 
 from waste_edge.device.cameras.address import without_password
 from waste_edge.device.cameras.camera import RawFrame
-from waste_edge.device.cameras.opencv import STALL_S, next_frame, prepare_opencv, refuse_large
+from waste_edge.device.cameras.opencv import (
+    FFMPEG_LOG,
+    QUIET,
+    STALL_S,
+    next_frame,
+    prepare_opencv,
+    refuse_large,
+)
 from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError
 
 # FFmpeg collects packets ahead of the decoder unless it is told not to; TCP, OpenCV's own default, must be said
 # again, since this replaces it. Films must not see it: they would lose their first frame. The rest of the newest frame
 # is done by reading all the time.
+_NO_QUEUE = "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay"
 _WARNINGS = "24"  # AV_LOG_WARNING, at which it tells HTTP errors
 _HEARD_BYTES = 64 << 10
-_NO_QUEUE = "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay"
 
 
 class NetworkStream:
@@ -36,7 +43,8 @@ class NetworkStream:
             CameraError: nobody answers, or no frame comes.
         """
         # What FFmpeg says of a failure: it prints to the capture process's stdout, which nobody is shown.
-        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", _WARNINGS)
+        if os.environ.get(FFMPEG_LOG, QUIET) == QUIET:  # what a user set stays
+            os.environ[FFMPEG_LOG] = _WARNINGS
         prepare_opencv()
         self.title = without_password(url)
         self._clock = clock

@@ -6,15 +6,21 @@ import os
 import re
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 
+from waste_edge.device.cameras.age import Ages
 from waste_edge.device.cameras.camera import RawFrame
+from waste_edge.device.cameras.hardware import hardware_of
 from waste_edge.device.cameras.opencv import next_frame, prepare_opencv
+from waste_edge.device.cameras.query import why_silent
 from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError
 
+_QUEUE = 8  # more frames than drivers keep
+_APART = "\t"  # between a device and its hardware, in what opens it again
 _VIDEO4LINUX = 81  # the kernel's number of this kind of device
 SIZE_PX = (640, 480)
 DEVICES = Path("/dev")
@@ -40,6 +46,8 @@ class V4l2Camera:
             raise CameraError(f"{device}: {fault}")
         prepare_opencv()
         self.title = device
+        self.identity = hardware_of(device, NAMES)
+        self.again = ("v4l2", f"{device}{_APART}{self.identity}") if self.identity else ("v4l2", device)
         self._clock = clock
         self._capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
         self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, SIZE_PX[0])
@@ -48,22 +56,46 @@ class V4l2Camera:
         self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         if not self._capture.isOpened() or next_frame(self._capture, clock) is None:
             self.close()
-            raise CameraError(f"{device}: {_why_silent(device)}")
+            raise CameraError(f"{device}: {why_silent(device)}")
+        self._ages = Ages(self._capture.get(cv2.CAP_PROP_FPS))
 
     def read(self) -> RawFrame:
-        """See `Camera.read`; a camera never ends."""
+        """See `Camera.read`; a camera never ends. What waited in the driver's queue is passed over."""
+        frame = self._next()
+        for _ in range(_QUEUE - 1):
+            if not self._ages.waited(frame.captured_ns, self._clock.now_ns()):
+                break
+            frame = self._next()
+        return frame
+
+    def _next(self) -> RawFrame:
         frame = next_frame(self._capture, self._clock)
         if frame is None:
             raise CameraError(f"{self.title}: stopped giving frames; check its plug")
-        return frame
+        stamp_ms = self._capture.get(cv2.CAP_PROP_POS_MSEC)
+        return replace(frame, captured_ns=self._ages.captured_ns(stamp_ms, frame.captured_ns))
 
     def close(self) -> None:
         self._capture.release()
 
 
 def open_v4l2(device: str, clock: Clock) -> V4l2Camera:
-    """Open one device by its path, e.g. `/dev/video0`."""
-    return V4l2Camera(device, clock)
+    """Open one device by its path, e.g. `/dev/video0`; with a piece of hardware behind it (`again`), that very one.
+
+    Raises:
+        CameraError: see `V4l2Camera`; or another camera is there now.
+    """
+    path, _, hardware = device.partition(_APART)
+    return V4l2Camera(_where_it_is(path, hardware) if hardware else path, clock)
+
+
+def _where_it_is(device: str, hardware: str) -> str:
+    """The device that this piece of hardware has now; it may have come back under another number."""
+    found = [each for each in dict.fromkeys([device, *camera_devices()]) if hardware_of(each, NAMES) == hardware]
+    if found:
+        return found[0]
+    there = "another camera is there now" if Path(device).exists() else "there is no such device"
+    raise CameraError(f"{device}: {there}; waiting for the one that was opened first ({hardware})")
 
 
 def open_first_v4l2(clock: Clock, opened: Callable[[str, Clock], V4l2Camera] = open_v4l2) -> V4l2Camera:
@@ -107,16 +139,3 @@ def _no_video_device(device: str) -> str:
     if stat.S_ISREG(status.st_mode) or (stat.S_ISCHR(status.st_mode) and os.major(status.st_rdev) == _VIDEO4LINUX):
         return ""
     return "is no video device; expected /dev/videoN or a link to one, as in /dev/v4l/by-id"
-
-
-def _why_silent(device: str) -> str:
-    path = Path(device)
-    if not path.exists():
-        return "there is no such device; is the camera plugged in?"
-    try:
-        path.open("rb").close()
-    except PermissionError:
-        return "may not be opened; add your user to the group video"
-    except OSError as error:
-        return f"cannot be opened ({error.strerror})"
-    return "gives no frame; another program may be using it, or it is no camera"

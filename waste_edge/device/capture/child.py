@@ -9,6 +9,8 @@ Before anything of the camera's is imported it gives up what it does not need (`
 lines of JSON, and an empty line for each frame that lies in the memory. It dies with its parent.
 """
 
+from __future__ import annotations
+
 import contextlib
 import ctypes
 import importlib.util
@@ -19,6 +21,10 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from waste_edge.device.cameras.camera import Camera, RawFrame
 
 PACKAGE = Path(__file__).resolve().parents[2]
 _BEAT_S = 1.0  # at most so long without a sign of life while waiting on purpose
@@ -60,6 +66,13 @@ class Words:
         """A piece of news: waits until there is room for it."""
         self._stream.sendall(json.dumps({"kind": kind, "text": text}).encode() + b"\n")
 
+    def opened(self, camera: Camera, raw: RawFrame | None) -> None:
+        """A camera was opened: what it is called, which one it is, and how it is found again."""
+        size = "" if raw is None else f"{raw.width_px}x{raw.height_px}"
+        identity = f"{getattr(camera, 'identity', '') or camera.title} {size}"
+        news = {"kind": "opened", "text": camera.title, "identity": identity, "again": getattr(camera, "again", None)}
+        self._stream.sendall(json.dumps(news).encode() + b"\n")
+
     def ring(self) -> None:
         """There is a new frame. Not said if the parent has not yet heard of hundreds of older ones."""
         with contextlib.suppress(BlockingIOError):
@@ -96,27 +109,36 @@ def capture(words: Words, memory: int, kind: str, argument: str) -> None:
     """Open a camera of this kind and hand over its frames to the end."""
     from waste_edge.device.cameras.openers import load
     from waste_edge.device.cameras.shared import Writer
-    from waste_edge.errors import PictureError
+    from waste_edge.errors import UserError
 
     writer = Writer(memory)
     opener = load(kind)
     words.say("loaded")
     camera = opener(argument, BeatingClock(words))
-    words.say("opened", camera.title)
+    words.say("alive")
     try:
-        while True:
-            try:
-                raw = camera.read()
-            except PictureError as error:
-                words.say("bad-picture", str(error))
-                continue
-            if raw is None:
-                break
+        raw = _next(camera, words)
+        words.opened(camera, raw)  # only now: a camera that gives no frame was not opened
+        while raw is not None:
             writer.write(raw)
             words.ring()
+            raw = _next(camera, words)
         words.say("ended")
+    except UserError as error:
+        words.say("absent", str(error))  # before `close`, which may hang with a camera that does
     finally:
         camera.close()
+
+
+def _next(camera: Camera, words: Words) -> RawFrame | None:
+    """The camera's next frame; None when there will be no more. Pictures that cannot be read are told."""
+    from waste_edge.errors import PictureError
+
+    while True:
+        try:
+            return camera.read()
+        except PictureError as error:
+            words.say("bad-picture", str(error))
 
 
 def main(news: int, memory: int, parent: int) -> None:

@@ -17,6 +17,7 @@ import msgspec
 from waste_edge.device.cameras.address import without_password
 from waste_edge.device.cameras.camera import Candidate
 from waste_edge.device.cameras.memory import create_memory
+from waste_edge.device.system.environment import without_secrets
 from waste_edge.device.system.thread_limits import ONE_THREAD
 from waste_edge.files.strict import Strict
 
@@ -28,15 +29,9 @@ Kind = Literal["loaded", "alive", "opened", "absent", "bad-picture", "ended", "f
 # Run by its path, and never imported here.
 _CHILD = Path(__file__).with_name("child.py")
 
-# Names of variables that hold secrets, or that systemd talks by.
-_PRIVATE = re.compile(
-    r"PASS(?!ES)|SECRET|TOKEN|CREDENTIAL|COOKIE|AUTH|(^|_)(PW|PWORD|PIN|KEY)(_|$)|API_?KEY|"
-    r"^(NOTIFY_SOCKET|WATCHDOG_|LISTEN_|STATE_DIRECTORY|MEMORY_PRESSURE_)",
-    re.IGNORECASE,
-)
-_LOGIN = re.compile(r"://[^/\s]*:[^/\s]*@")  # an address with a password in it
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 _LINE_BYTES = 16_384  # longer news is garbage
 _TEXT_LETTERS = 500
 _STDERR_BYTES = 4096  # as much of its last words is kept
@@ -44,10 +39,19 @@ _EXIT_S = 0.1  # seconds to wait for an exit status after the socket was closed
 
 
 class News(Strict, frozen=True):
-    """What a capture process says. `frame`: there is one in the memory; `gone`: it says no more."""
+    """What a capture process says. `frame`: there is one in the memory; `gone`: it says no more.
+
+    Attributes:
+        kind: what happened.
+        text: for people.
+        identity: of an opened camera: the same text as long as its pictures are of the same kind and place.
+        again: the kind and argument by which this very camera is opened again; None: as it was opened.
+    """
 
     kind: Kind
     text: str = ""
+    identity: str = ""
+    again: tuple[str, str] | None = None
 
 
 _RING = News(kind="frame")
@@ -181,7 +185,9 @@ class Child:
         code = self._process.returncode
         how = f"was ended by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
         lines = self._complaints.decode(errors="replace").strip().splitlines()
-        return f"{how}: {_one_line(without_password(lines[-1]))}" if lines else how
+        return (
+            f"{how}: {_one_line(_ADDRESS.sub(lambda found: without_password(found[0]), lines[-1]))}" if lines else how
+        )
 
     def hang_up(self) -> None:
         """See `Link.hang_up`."""
@@ -221,7 +227,7 @@ def _news(line: bytes) -> News:
         news = msgspec.json.decode(line, type=News)
     except (msgspec.DecodeError, ValueError) as error:
         raise Garbage(f"an unreadable line ({line[:40]!r})") from error
-    return News(kind=news.kind, text=_one_line(news.text))
+    return News(kind=news.kind, text=_one_line(news.text), identity=_one_line(news.identity), again=news.again)
 
 
 def _one_line(text: str) -> str:
@@ -234,11 +240,7 @@ def _environment(candidate: Candidate, environment: Mapping[str, str] = os.envir
 
     Without secrets, and without what is between systemd and this process: the child parses what strangers send.
     """
-    kept = {
-        name: value
-        for name, value in environment.items()
-        if name not in candidate.withheld and not _PRIVATE.search(name) and not _LOGIN.search(value)
-    }
+    kept = without_secrets(environment, candidate.withheld)
     if candidate.kind == "stream":  # the way to it may lead through a proxy with a password
         kept |= {name: environment[name] for name in _PROXIES if name in environment}
     return ONE_THREAD | kept

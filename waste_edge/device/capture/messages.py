@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
@@ -11,9 +11,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Opened:
-    """A camera was opened; `title` says which."""
+    """A camera was opened; `title` says which.
+
+    Attributes:
+        title: for people.
+        identity: the same as long as its pictures are of the same kind: device, size. Empty if nobody knows.
+    """
 
     title: str
+    identity: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from waste_edge.device.cameras.camera import Candidate, Source
@@ -56,6 +56,9 @@ class _Leaving:
 class ProcessCapture:
     """Reads a source in a capture process until it ends, fails, or `close` is called; see `Messages`.
 
+    The camera that was opened first stays: if it is lost, that very one is waited for, and no other takes its place
+    under way, since another one sees another scene.
+
     To be created and used by one thread that lives as long: the kernel ends a child with the thread that started it.
 
     Args:
@@ -86,6 +89,7 @@ class ProcessCapture:
         self._frame_waits = False
         self._failures = 0
         self._dropped = 0  # by processes that are gone
+        self._chosen: Candidate | None = None  # the one that was opened
         self._absent: list[str] = []  # why the candidates before this one are not there
         self._next_ns = clock.now_ns()
         self._begin()
@@ -150,7 +154,7 @@ class ProcessCapture:
 
     @property
     def _candidate(self) -> Candidate:
-        return self._source.candidates[len(self._absent)]
+        return self._chosen or self._source.candidates[len(self._absent)]
 
     def _hear(self, link: Link) -> None:
         """Act on all that was said, then on what should have been said by now."""
@@ -182,8 +186,8 @@ class ProcessCapture:
                 self._limit_s = self._silence.open_s
             case "opened":
                 self._limit_s = self._silence.read_s
-                self._absent.clear()
-                self._messages.append(Opened(news.text))
+                self._choose(news)
+                self._messages.append(Opened(news.text, news.identity))
             case "bad-picture":
                 self._messages.append(BadPicture(news.text))
             case "ended":
@@ -193,11 +197,19 @@ class ProcessCapture:
             case "absent" | "failed":
                 self._dismiss(link, kill=False)
                 internal = "" if news.kind == "absent" else f"{self._source.title}: "
-                self._lost(internal + news.text)
+                self._lost(internal + news.text + _named(news.text))
             case "gone":
                 reason = f"{self._source.title}: the capture process {link.epitaph()}"
                 self._dismiss(link)
                 self._lost(reason)
+
+    def _choose(self, news: News) -> None:
+        """From now on this camera, and no other."""
+        chosen = self._candidate
+        if news.again is not None:
+            chosen = replace(chosen, kind=news.again[0], argument=news.again[1])
+        self._chosen = chosen if self._source.live else None
+        self._absent.clear()
 
     def _newest(self) -> Frame | None:
         """The newest frame of the process at hand, if there is one that was not taken yet."""
@@ -234,7 +246,7 @@ class ProcessCapture:
             reason: why, for people.
             waited: it took so long to find out that the next attempt follows soon.
         """
-        if len(self._absent) + 1 < len(self._source.candidates):
+        if self._chosen is None and len(self._absent) + 1 < len(self._source.candidates):
             self._absent.append(reason)
             self._begin()
             return
@@ -279,6 +291,16 @@ class ProcessCapture:
             self._link.wait(left_s)
         else:
             self._clock.sleep(left_s)
+
+
+def _named(reason: str) -> str:
+    """Who has a busy camera, where it may be known; the capture process itself may not look at others."""
+    if "another program uses it" not in reason:
+        return ""
+    from waste_edge.device.cameras.query import holders
+
+    others = holders()
+    return f": {', '.join(others)}" if others else ""
 
 
 def start_capture(source: Source, clock: Clock, patience: Patience | None) -> Messages:

@@ -158,6 +158,12 @@ class PassingItems:
         """See `Items.remember`."""
         return self.presence.remember()
 
+    def learn_anew(self) -> None:
+        """Another camera looks: nothing that is known of the scene holds."""
+        self._health.learn_anew()
+        self.presence.learn_anew()
+        self._visit = None
+
     def see(self, frame: Frame, spare: bool = False) -> Observation:
         """See `Items.see`. A decision needs MIN_FRAMES settled frames in a row that span MIN_SECONDS.
 
@@ -171,6 +177,8 @@ class PassingItems:
             self._visit = None
             return Observation(self.presence.state)
         state = self.presence.see(look, frame.captured_ns)
+        if self.presence.relit_ns == frame.captured_ns:
+            self._health.note_light(frame.captured_ns)
         if state is State.SETTLED:
             return self._look_closely(watched, frame.captured_ns, spare)
         self._visit = None
@@ -199,7 +207,11 @@ class PassingItems:
         region = self.presence.find_item(watched)
         if region is None:  # the scene's grid saw something, and this frame does not
             return Observation(State.SETTLED)
-        item = self._inspector.see(watched, region, self._judge.site.region)
+        if visit.frames == 1 and self.presence.forget_ghost(watched, region):
+            self._visit = None
+            return Observation(self.presence.state)
+        site = self._judge.site
+        item = self._inspector.see(watched, region, site.region, largest=site.on_several == "largest")
         answers: tuple[Prediction, ...] = ()
         if self._judge.needs_answers(item.visibility):
             answers = tuple(self._inspector.ask(watched, item, number) for number in due)
@@ -209,7 +221,7 @@ class PassingItems:
         return Observation(State.DECIDED, self._decide(visit, item, now_ns), answers, item)
 
     def _decide(self, visit: _Visit, item: ItemView, now_ns: int) -> Event:
-        decision = self._judge.decide_seen(visit.answers, item.visibility, len(item.region.parts))
+        decision = self._judge.decide_seen(visit.answers, item.visibility, item.parts)
         event = Event(
             id=self._make_id(),
             opened_ns=self.presence.arrived_ns,

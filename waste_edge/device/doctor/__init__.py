@@ -1,4 +1,6 @@
-"""`waste-edge doctor`: is this board fit to be a station? One small function a check, one file a group of them.
+"""Checks of `waste-edge doctor`: whether this board is fit to be a station.
+
+One small function a check, one file a group of them.
 
 setting.py   what is examined: root, state folder, camera, bundle
 camera.py    devices, picamera2, one frame (grab_frame.py, in a process of its own)

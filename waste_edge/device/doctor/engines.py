@@ -3,67 +3,71 @@
 from __future__ import annotations
 
 from waste_edge.bundle.bundle import Bundle
-from waste_edge.bundle.manifest import ArtifactName
 from waste_edge.device.doctor.setting import Setting
 from waste_edge.device.system.condition import Condition, Level
 from waste_edge.engines.engine import (
     ENGINE_NAMES,
-    Engine,
     EngineName,
     artifact_of,
     engine_of,
     installed_engines,
-    load_engine,
+    require_engine,
 )
-from waste_edge.engines.latency import median_latencies_ms
-from waste_edge.engines.verify import Replay, read_golden, verify_bundle
+from waste_edge.engines.trial.trial import Trial, try_bundle
 from waste_edge.errors import WasteEdgeError
 
-_ROUNDS, _WARM_UP = 9, 2
+_ROUNDS = 9
 _PACKAGES = {"litert": "ai-edge-litert", "onnx": "onnxruntime"}
 
 
 def check_engines(setting: Setting) -> list[Condition]:
-    """One line an engine: version, golden outputs, median latency of INT8 and FP32 on one thread."""
+    """One line an engine: version, golden outputs, median latency of INT8 and FP32 on one thread.
+
+    Each is tried in a process of its own: one that was built for another processor ends the process that imports it.
+    Before them, where the station chooses its bundle itself, one that says which and why.
+    """
     try:
+        chosen = setting.choice()
         with setting.bundle() as bundle:
-            return _check(bundle)
+            return [*([Condition("bundle", Level.OK, chosen)] if chosen else []), *_check(bundle)]
     except WasteEdgeError as error:
         return [Condition("engine", Level.BAD, str(error))]
 
 
 def _check(bundle: Bundle) -> list[Condition]:
-    replays = verify_bundle(bundle).artifacts
-    sound = [replay.artifact for replay in replays if replay.status == "ok"]
-    engines: dict[ArtifactName, Engine] = {
-        name: load_engine(bundle.artifact_path(name), name, bundle.manifest) for name in sound
-    }
-    taken_ms = median_latencies_ms(engines, read_golden(bundle).pixels[0], _ROUNDS, _WARM_UP)
-    title = f"{bundle.manifest.name} {bundle.manifest.version}"
-    return [
-        _condition(name, title, [one for one in replays if engine_of(one.artifact) == name], taken_ms)
-        for name in ENGINE_NAMES
-    ]
+    bundle.verify_checksums()
+    bundle.known_scorer()
+    installed = installed_engines()
+    if not installed:
+        require_engine("litert")
+    return [_condition(name, bundle) if name in installed else _absent(name) for name in ENGINE_NAMES]
 
 
-def _condition(name: EngineName, title: str, replays: list[Replay], taken_ms: dict[ArtifactName, float]) -> Condition:
-    part = f"engine-{name}"
-    if name not in installed_engines():
-        return Condition(
-            part, Level.WARN, f"not installed; pip install {_PACKAGES[name]}, unless the other one is enough"
-        )
-    if not replays:
+def _absent(name: EngineName) -> Condition:
+    text = f"not installed; pip install {_PACKAGES[name]}, unless the other one is enough"
+    return Condition(f"engine-{name}", Level.WARN, text)
+
+
+def _condition(name: EngineName, bundle: Bundle) -> Condition:
+    part, title = f"engine-{name}", f"{bundle.manifest.name} {bundle.manifest.version}"
+    artifacts = [artifact for artifact in bundle.manifest.artifacts if engine_of(artifact) == name]
+    if not artifacts:
         return Condition(part, Level.WARN, f"{title} has no network for it; nothing was tried")
-    if failed := [f"{one.artifact}: {one.reason}" for one in replays if one.status == "failed"]:
-        remedy = "do not rely on it here; reinstall the engine or export the bundle again"
-        return Condition(
-            part, Level.BAD, f"{title} does not answer as where it was exported ({'; '.join(failed)}); {remedy}"
-        )
+    trial = try_bundle(bundle, artifacts, _ROUNDS)
+    failed = [replay for replay in trial.replays if replay.status == "failed"]
+    if not failed:
+        return Condition(part, Level.OK, _described(name, title, trial))
+    said = "; ".join(f"{one.artifact}: {one.reason}" for one in failed)
+    does = "does not run" if failed[0].labels_agreeing is None else "does not answer as where it was exported"
+    remedy = "do not rely on it here; reinstall the engine or export the bundle again"
+    return Condition(part, Level.BAD, f"{title} {does} ({said}); {remedy}")
+
+
+def _described(name: EngineName, title: str, trial: Trial) -> str:
     timed = [
-        f"{precision.upper()} {taken_ms[artifact]:.1f} ms"
+        f"{precision.upper()} {trial.latency_ms[artifact]:.1f} ms"
         for precision in ("int8", "fp32")
-        if (artifact := artifact_of(name, precision)) in taken_ms
+        if (artifact := artifact_of(name, precision)) in trial.latency_ms
     ]
-    pictures = replays[0].pictures
-    text = f"{replays[0].engine}: {title} {', '.join(timed)} (median of {_ROUNDS}); all {pictures} golden outputs right"
-    return Condition(part, Level.OK, text)
+    one = trial.replays[0]
+    return f"{one.engine}: {title} {', '.join(timed)} (median of {_ROUNDS}); all {one.pictures} golden outputs right"

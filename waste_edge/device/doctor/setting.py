@@ -63,6 +63,7 @@ def group_of(node: Path) -> str:
 class Setting:
     """Attributes:
     bundle: opens the bundle to try; raises UserError.
+    choice: says which bundle that is and why, in one line; an empty one if it was named; raises UserError.
     camera: the camera's ID as in `run --camera`; None is any, and then none is needed.
     state: the station's folder; None is where the service keeps it.
     root: where /proc, /sys, /dev and /etc are looked for.
@@ -84,3 +85,4 @@ class Setting:
     utc_now: Callable[[], datetime] = lambda: datetime.now(UTC)
     thresholds: Thresholds = field(default_factory=Thresholds)
     disk: DiskLimits = field(default_factory=DiskLimits)
+    choice: Callable[[], str] = lambda: ""

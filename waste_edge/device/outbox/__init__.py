@@ -1,1 +1,1 @@
-"""Events kept on the disk before anyone is told of them."""
+"""The outbox: events on the disk before anyone is told of them."""

@@ -1,1 +1,1 @@
-"""Whom the station tells: one file a sink, each with its configuration and the function that builds it."""
+"""Sinks, which the station tells its events: one file each, with its configuration and what builds it."""

@@ -9,6 +9,8 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from waste_edge.device.system.environment import without_secrets
+
 _LAST_WORDS_S = 0.5  # for what was killed to go; one that even SIGKILL does not end is left behind
 
 
@@ -57,6 +59,7 @@ def ask(command: Sequence[str], timeout_s: float) -> Answer | None:
     try:
         process = subprocess.Popen(
             command,
+            env=without_secrets(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

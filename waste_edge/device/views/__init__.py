@@ -1,1 +1,1 @@
-"""What people and programs read of a run: lines of text, JSON lines, a live panel."""
+"""Views of a run: lines of text, JSON lines, a live panel."""

@@ -13,13 +13,13 @@ from typing import Any, TextIO
 
 import msgspec
 
+from waste_edge.device.camera_condition import CAMERA
 from waste_edge.device.capture import Absent, BadPicture, Opened
 from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.device.decision.item_tracker import Event
 from waste_edge.device.loop import Listener, Seen
 from waste_edge.device.statistics import Summary
 from waste_edge.device.system.condition import Condition, Level
-from waste_edge.device.vision.camera_condition import CAMERA
 from waste_edge.device.vision.presence import State
 from waste_edge.engines.classifier import Classifier, Prediction
 from waste_edge.files.text import as_line, visible, visible_json
@@ -43,6 +43,7 @@ class About:
         residual: the stream for what is unknown.
         bundle_choice: why this bundle, where the station chose it; empty for one that was named.
         looks: how often an item is shown to the network, at most.
+        warning: one line on what people should know of bundle and source; empty if there is nothing.
     """
 
     source: str
@@ -55,6 +56,7 @@ class About:
     residual: str
     bundle_choice: str = ""
     looks: int = 1
+    warning: str = ""
 
     @classmethod
     def of(cls, source: str, classifier: Classifier, site: Site, bundle_choice: str = "", looks: int = 1) -> About:
@@ -231,6 +233,8 @@ class LineView(View):
         self._print(f"{about.bundle} ({about.artifact}, {about.engine}) looks at {about.source}, site: {about.site}")
         if about.bundle_choice:
             self._print(f"bundle: {about.bundle_choice}")
+        if about.warning:
+            self._print(f"warning: {about.warning}")
 
     def news(self, message: Opened | Absent | BadPicture) -> None:
         self._news.print(message)

@@ -34,6 +34,7 @@ class FaultKind(StrEnum):
     COLOURS_SWAPPED = "colours-swapped"
     BLURRED = "blurred"
     MOVED = "moved"
+    LIGHT = "light"
 
 
 # Seconds that a fault must last before it is reported, and why nothing is classified, with the remedy.
@@ -44,6 +45,7 @@ _REPORTS: dict[FaultKind, tuple[float, str]] = {
     FaultKind.BLOCKED: (2.0, "one even colour fills the picture: uncover the lens"),
     FaultKind.COLOURS_SWAPPED: (2.0, "red and blue are exchanged: restart waste-edge, and check the camera's format"),
     FaultKind.MOVED: (2.0, "the camera was moved: put it back, or leave it alone for a minute to learn the new view"),
+    FaultKind.LIGHT: (0.0, "the light changed all over the view (a lamp, a door): it is being learned anew"),
     FaultKind.BLURRED: (5.0, "the picture lost its sharpness: wipe the lens, then focus it"),
 }
 
@@ -66,6 +68,7 @@ class Patience:
     """How often and how long camera health looks.
 
     Attributes:
+        light_s: after the whole scene was found in another light, for so long nothing is classified.
         check_s: least time between two checks.
         calm_s: the same while the picture is that of the last check, which found the undisturbed empty scene.
         clear_s: a fault that was not found for so long is gone.
@@ -78,6 +81,7 @@ class Patience:
     clear_s: float = 0.5
     new_scene_s: float = 60.0
     watch_frozen: bool = True
+    light_s: float = 1.0
 
 
 class CameraHealth:
@@ -107,6 +111,13 @@ class CameraHealth:
         self._shifted_since_ns = 0
         self._stillness = _Stillness()
         self._sharpness = _Sharpness()
+
+    def note_light(self, now_ns: int) -> None:
+        """Presence found the whole scene in another light, and learns it anew."""
+        self._since_ns[FaultKind.LIGHT] = now_ns
+        self._seen_ns[FaultKind.LIGHT] = now_ns + round((self._patience.light_s - self._patience.clear_s) * NS_PER_S)
+        self._calm_look = None
+        self._weigh(None, now_ns)
 
     @property
     def wants_new_scene(self) -> bool:
@@ -201,7 +212,8 @@ class CameraHealth:
         self.fault = Fault(lasting[0], f"not classifying, because {_REPORTS[lasting[0]][1]}") if lasting else None
 
     def _is_over(self, unseen_ns: int) -> bool:
-        return unseen_ns >= self._patience.clear_s * NS_PER_S or unseen_ns < 0
+        # Time that goes backwards ends everything; what was noted ahead of time by less than a second stands.
+        return unseen_ns >= self._patience.clear_s * NS_PER_S or unseen_ns < -self._patience.light_s * NS_PER_S
 
 
 def _lasts_ns(kind: FaultKind) -> float:

@@ -16,6 +16,7 @@ import cv2
 import msgspec
 import numpy as np
 
+from waste_edge.bundle.manifest import Manifest
 from waste_edge.engines.classifier import Classifier, Prediction
 from waste_edge.imaging.frames import Pixels
 from waste_edge.imaging.preprocess import WHOLE, Region, View
@@ -77,6 +78,7 @@ class ItemView:
         region: where it lies in the part of the frame that the site watches.
         box: where it lies, in shares of the whole frame.
         visibility: how well it is seen.
+        parts: how many things lie apart.
         crop: the picture of it as the network's view has it, uint8 (S, S, 3); the watched part for a bundle that takes
             whole pictures.
     """
@@ -85,6 +87,7 @@ class ItemView:
     box: Region
     visibility: Visibility
     crop: Pixels
+    parts: int = 1
 
 
 @dataclass(frozen=True)
@@ -103,16 +106,19 @@ class Inspector:
     looks: int = 1
     least_px: int = 24
 
-    def see(self, watched: Pixels, region: ItemRegion, within: Region = WHOLE) -> ItemView:
+    def see(self, watched: Pixels, region: ItemRegion, within: Region = WHOLE, largest: bool = False) -> ItemView:
         """What a frame shows of an item.
 
         Args:
             watched: the part of the frame that the site watches, uint8 (H, W, 3).
             region: where the item lies in it.
             within: which part of the frame that is.
+            largest: of things that lie apart show the largest alone, else all of them.
         """
-        crop = crop_item(watched, region, self.view)
-        return ItemView(region, _rounded(in_frame(region.box, within)), self._visibility(watched, region), crop)
+        visibility, parts = self._visibility(watched, region), len(region.parts)
+        shown = region.only(0) if largest and parts > 1 else region
+        box = _rounded(in_frame(shown.box, within))
+        return ItemView(shown, box, visibility, crop_item(watched, shown, self.view), parts)
 
     def ask(self, watched: Pixels, seen: ItemView, number: int) -> Prediction:
         """The network's answer to look number `number`, from 0; after the last of `LOOKS` they begin anew.
@@ -142,12 +148,22 @@ def inspector_of(classifier: Classifier, looks: int) -> Inspector:
     return Inspector(classifier.classify, spec.view, looks, least_px)
 
 
+def warning_of(manifest: Manifest) -> str:
+    """What is wrong with a bundle at a camera, in one line; empty if nothing is."""
+    if manifest.input.view.kind == "item":
+        return ""
+    return (
+        f"{manifest.name} {manifest.version} was made for pictures that an item fills: it is shown the whole view, and "
+        "is often wrong; take a bundle whose manifest says input.view.kind = item"
+    )
+
+
 def look_ms_of(classifier: Classifier, rounds: int = 5) -> float:
-    """What one look takes on this board: the median of some, on a grey frame, after one that warms up."""
+    """What one look takes on this board: the least of some, on a grey frame, since other programs only ever add."""
     spec = classifier.manifest.input
     grey = np.full((2 * spec.height_px, 2 * spec.width_px, 3), 128, np.uint8)
     classifier.classify(grey)
-    return sorted(classifier.classify(grey).latency_ms for _ in range(rounds))[rounds // 2]
+    return min(classifier.classify(grey).latency_ms for _ in range(rounds))
 
 
 def looks_that_fit(look_ms: float, wanted: int | Literal["auto"] = "auto") -> int:

@@ -7,7 +7,8 @@
 
 The scene is a pile (`scene.py`). Movement that ends in the look of a lower layer means that things were taken
 away; in the look of the top layer, that nothing happened; in neither, that a new item lies there, unless the
-top item was only nudged or a hand drawn back from it. Only the top layer follows slow changes of light, and
+top item was only nudged, a hand drawn back from it, the light over the whole scene switched, or a thing taken away
+that was learned with the scene. Only the top layer follows slow changes of light, and
 only while nothing moves, so the empty scene never learns an item that was left lying.
 
 After a restart (`recall`) and after half a minute without a frame nothing is taken for granted: the first still
@@ -23,11 +24,12 @@ from enum import StrEnum
 import numpy as np
 
 from waste_edge.device.clock import NS_PER_S
+from waste_edge.device.vision.not_items import gain_map, is_left_behind, is_other_light
 from waste_edge.device.vision.scene import GRID_HEIGHT, GRID_WIDTH, Grid, Pile, Sense, area, difference, small, unpack
 from waste_edge.device.vision.scene_ground import region_of_cells
 from waste_edge.imaging.frames import Pixels
 from waste_edge.item import Ground, ItemRegion, find_item
-from waste_edge.item.ground import working_size
+from waste_edge.item.ground import shrink, working_size
 
 __all__ = ["Grid", "Presence", "Sense", "State", "small"]
 
@@ -55,12 +57,14 @@ class Presence:
         arrived_ns: capture time of the frame in which the present movement or item was first seen.
         pile_changes: counts how often the pile gained, lost or renewed a layer: when it moves, `remember` has
             something new to say.
+        relit_ns: capture time of the frame in which the whole scene was last found in another light; None before.
     """
 
     def __init__(self, sense: Sense | None = None) -> None:
         self.state = State.LEARNING
         self.arrived_ns = 0
         self.pile_changes = 0
+        self.relit_ns: int | None = None
         self._sense = sense or Sense()
         self._pile: Pile | None = None  # None while the empty scene is being learned
         self._doubtful = False  # the pile is older than what is seen
@@ -127,6 +131,25 @@ class Presence:
         if below.ground is not None and working_size(watched.shape[1], watched.shape[0]) == below.ground.size:
             found = find_item(watched, below.ground)
         return found or region_of_cells(self._pile.changed(self._last, below))
+
+    def forget_ghost(self, watched: Pixels, region: ItemRegion) -> bool:
+        """Whether what has settled is no item but the hole of a thing that was learned with the scene.
+
+        If so, the scene is corrected, and nothing is there (`State.CLEARED`).
+        """
+        if self._pile is None or self._last is None:
+            return False
+        below = self._pile.lies_on(self._last)
+        if below.ground is None or region.mask.shape != below.ground.look.shape[:2]:
+            return False
+        seen = shrink(watched, below.ground.size)
+        mask = np.asarray(region.mask, np.bool_)
+        if not is_left_behind(seen, below.ground.look, mask):
+            return False
+        self._pile.patch(self._last, self._pile.changed(self._last, below), seen, mask)
+        self.pile_changes += 1
+        self.state = State.CLEARED
+        return True
 
     def decided(self, item_id: str) -> None:
         """Say that the settled item has been decided under an id: its look becomes the top of the pile."""
@@ -216,6 +239,12 @@ class Presence:
         if doubtful and pile.is_foreign(look):
             self.learn_anew()
             return State.LEARNING
+        top = pile.layers[-1]
+        if is_other_light(look, top.look, pile.changed(look, top)):
+            pile.relight(look, gain_map(look, top.look))
+            self.pile_changes += 1
+            self.relit_ns = now_ns
+            return self._resting(pile)
         if pile.same_item(look):
             pile.renew_top(look)
             self.pile_changes += 1

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.device.vision.scene_ground import ground_bytes, ground_of
+from waste_edge.device.vision.scene_ground import ground_bytes, ground_of, relit
 from waste_edge.imaging.frames import Pixels
 from waste_edge.item import Ground
 
@@ -198,6 +198,34 @@ class Pile:
     def renew_top(self, look: Grid) -> None:
         """The top item looks different now."""
         self.layers[-1].look, self.layers[-1].ground = look.copy(), None
+        self._known_gain = None
+        self._restack()
+
+    def relight(self, look: Grid, gain: NDArray[np.float32]) -> None:
+        """The whole scene is seen in another light.
+
+        Args:
+            look: the scene as it is seen now: the top layer's.
+            gain: (48, 64, 3), by how much each part is brighter; the lower layers are carried along by it.
+        """
+        for layer in self.layers[:-1]:
+            layer.look = np.asarray(((layer.look + 4) * gain - 4).clip(0, 255), np.float32)
+            layer.ground = None if layer.ground is None else relit(layer.ground, gain)
+        self.renew_top(look)
+
+    def patch(self, look: Grid, cells: Mask, seen: Pixels, mask: Mask) -> None:
+        """What lies in a part of the scene was taken for its ground, and has gone: it shows the ground now.
+
+        Args:
+            look: the scene as it is seen now.
+            cells: (48, 64), which part.
+            seen: the same at working resolution, uint8 (h, w, 3).
+            mask: (h, w), which part.
+        """
+        for layer in self.layers:
+            layer.look = np.where(cells[..., None], look, layer.look)
+            if layer.ground is not None and layer.ground.look.shape == seen.shape:
+                layer.ground = Ground(np.where(mask[..., None], seen, layer.ground.look).astype(np.uint8))
         self._known_gain = None
         self._restack()
 

@@ -27,6 +27,17 @@ def ground_of(kept: bytes) -> Ground | None:
     return Ground(np.ascontiguousarray(np.asarray(decoded, np.uint8)[..., ::-1]))
 
 
+def relit(ground: Ground, gain: NDArray[np.float32]) -> Ground:
+    """A ground in another light.
+
+    Args:
+        ground: as it was.
+        gain: (48, 64, 3), by how much each part is brighter.
+    """
+    fine = cv2.resize(gain, ground.size, interpolation=cv2.INTER_LINEAR)
+    return Ground(np.asarray(((ground.look + np.float32(4)) * fine - 3.5).clip(0, 255), np.uint8))
+
+
 def region_of_cells(cells: NDArray[np.bool_]) -> ItemRegion | None:
     """The region that changed cells of a grid, bool (h, w), cover: coarse, and taken for one thing; None if none."""
     rows, columns = cells.shape

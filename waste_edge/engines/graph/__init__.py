@@ -1,1 +1,1 @@
-"""What is inside an ONNX or TFLite file: operators, costs, and rules for its target."""
+"""Graphs in ONNX and TFLite files: operators, costs, and rules for their target."""

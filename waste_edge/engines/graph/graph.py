@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
-from waste_edge.bundle.manifest import ArtifactName
-from waste_edge.engines.engine import engine_of
 from waste_edge.files.strict import Strict
+
+
+class RefusedNetworkError(Exception):
+    """A network holds what no network of ours does."""
 
 
 @dataclass(frozen=True)
@@ -108,19 +109,3 @@ class Graph:
     def place(self, operator: Operator) -> str:
         """A name by which a person finds the operator: what it computes."""
         return self.tensors[operator.outputs[0]].name or f"operator {self.operators.index(operator)}"
-
-
-def read_graph(path: Path, artifact: ArtifactName) -> Graph:
-    """Read an artifact's file.
-
-    Raises:
-        BundleError: it is not a readable file of its kind.
-        MissingPackageError: a TFLite file, and ai-edge-litert is not installed (tflite-runtime brings no schema).
-    """
-    if engine_of(artifact) == "onnx":
-        from waste_edge.engines.graph.onnx_reader import read_onnx
-
-        return read_onnx(path)
-    from waste_edge.engines.graph.tflite_reader import read_tflite
-
-    return read_tflite(path)

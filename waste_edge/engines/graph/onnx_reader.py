@@ -9,8 +9,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
+from waste_edge.bundle.files import NetworkFile
 from waste_edge.engines.graph.graph import Attribute, ByteCount, Graph, Operator, Tensor
 from waste_edge.errors import BundleError
 
@@ -24,6 +24,8 @@ _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 8, 9
 _TENSOR_FLOATS, _TENSOR_INTS = 4, {5, 7, 11}
 _LAYERS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 
+_VARINT_BITS = 70  # ten bytes of seven
+
 Field = tuple[int, int | bytes]
 
 
@@ -34,9 +36,9 @@ class _Initializer:
     scalar: float | None
 
 
-def read_onnx(path: Path) -> Graph:
-    """See `graph.read_graph`. Tensors are keyed by their name."""
-    content = path.read_bytes()
+def read_onnx(network: NetworkFile) -> Graph:
+    """See `reading.read_graph`. Tensors are keyed by their name."""
+    path, content = network
     try:
         return _Reader(content).graph()
     except (struct.error, IndexError, ValueError, TypeError, KeyError) as error:
@@ -49,14 +51,14 @@ class _Reader:
     def __init__(self, content: bytes) -> None:
         self._size = len(content)
         self._names = 0
-        model = list(_fields(content))
+        model = list(fields(content))
         graphs = [value for number, value in model if number == _MODEL_GRAPH]
         if len(graphs) != 1:
             raise ValueError(f"{len(graphs)} graphs")
         for number, value in model:
             if number in _MODEL_TEXTS or number == _MODEL_PROPERTIES:
                 self._names += len(_bytes(value))
-        self._fields = list(_fields(_bytes(graphs[0])))
+        self._fields = list(fields(_bytes(graphs[0])))
 
     def graph(self) -> Graph:
         operators = tuple(self._operator(value) for value in self._all(_GRAPH_NODE))
@@ -92,7 +94,7 @@ class _Reader:
         outputs: list[str] = []
         attributes: dict[str, Attribute] = {}
         kind = domain = ""
-        for number, value in _fields(content):
+        for number, value in fields(content):
             if number == _NODE_INPUT:
                 inputs.append(self._text(value))
             elif number == _NODE_OUTPUT:
@@ -111,21 +113,19 @@ class _Reader:
 
     def _value(self, content: bytes) -> Tensor:
         """A ValueInfoProto: name 1, type 2 -> tensor_type 1 -> elem_type 1, shape 2 -> dim 1 -> dim_value 1."""
-        fields = dict(_fields(content))
-        kind = dict(_fields(_bytes(dict(_fields(_bytes(fields.get(2, b"")))).get(1, b""))))
-        sizes = [
-            dict(_fields(_bytes(one))).get(1, 1) for number, one in _fields(_bytes(kind.get(2, b""))) if number == 1
-        ]
+        given = dict(fields(content))
+        kind = dict(fields(_bytes(dict(fields(_bytes(given.get(2, b"")))).get(1, b""))))
+        sizes = [dict(fields(_bytes(one))).get(1, 1) for number, one in fields(_bytes(kind.get(2, b""))) if number == 1]
         shape = tuple(size if isinstance(size, int) else 1 for size in sizes)
-        return Tensor(self._text(fields[1]), _TYPES.get(_int(kind.get(1, 0)), "unknown"), shape, False)
+        return Tensor(self._text(given[1]), _TYPES.get(_int(kind.get(1, 0)), "unknown"), shape, False)
 
     def _initializer(self, content: bytes) -> _Initializer:
         dims: list[int] = []
         name, kind, data = "", "unknown", b""
         scalar: float | None = None
-        for number, value in _fields(content):
+        for number, value in fields(content):
             if number == _TENSOR_DIMS:
-                dims += [value] if isinstance(value, int) else _varints(value)
+                dims += [value] if isinstance(value, int) else varints(value)
             elif number == _TENSOR_TYPE:
                 kind = _TYPES.get(_int(value), "unknown")
             elif number == _TENSOR_NAME:
@@ -146,7 +146,7 @@ class _Reader:
         return ByteCount(**totals)
 
 
-def _fields(content: bytes) -> Iterator[Field]:
+def fields(content: bytes) -> Iterator[Field]:
     """Field numbers and values of one message: integers, or bytes for texts, messages, packed numbers, floats."""
     position = 0
     while position < len(content):
@@ -174,11 +174,14 @@ def _varint(content: bytes, position: int) -> tuple[int, int]:
         byte = content[position]
         value |= (byte & 0x7F) << shift
         position, shift = position + 1, shift + 7
+        if shift > _VARINT_BITS:
+            raise ValueError(f"a number of more than 64 bits at byte {position}")
         if byte < 0x80:
             return value, position
 
 
-def _varints(content: bytes) -> list[int]:
+def varints(content: bytes) -> list[int]:
+    """Packed whole numbers."""
     values: list[int] = []
     position = 0
     while position < len(content):
@@ -191,13 +194,13 @@ def _attribute(content: bytes) -> dict[str, Attribute]:
     """One AttributeProto under its name, if it is a whole number, some of them, or a word; else nothing."""
     name, word = "", ""
     numbers: list[int] = []
-    for number, value in _fields(content):
+    for number, value in fields(content):
         if number == _ATTRIBUTE_NAME:
             name = _bytes(value).decode()
         elif number == _ATTRIBUTE_WORD:
             word = _bytes(value).decode("utf-8", "replace")
         elif number in (_ATTRIBUTE_NUMBER, _ATTRIBUTE_NUMBERS):
-            numbers += [value] if isinstance(value, int) else _varints(value)
+            numbers += [value] if isinstance(value, int) else varints(value)
     if word:
         return {name: word}
     return {name: tuple(value - (1 << 64) if value >> 63 else value for value in numbers)} if numbers else {}
@@ -208,7 +211,7 @@ def _scalar(data: bytes, kind: str, packed: bool) -> float | None:
     if not data:
         return None
     if packed:
-        return float(_varints(data)[0])
+        return float(varints(data)[0])
     formats = {"float32": "<f", "uint8": "<B", "int8": "<b", "int32": "<i", "int64": "<q"}
     if kind not in formats:
         return None

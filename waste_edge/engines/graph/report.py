@@ -6,9 +6,11 @@ from pathlib import Path
 
 from waste_edge.bundle.bundle import Bundle
 from waste_edge.bundle.manifest import ArtifactName
-from waste_edge.engines.graph.graph import ByteCount, read_graph
+from waste_edge.engines.graph.graph import ByteCount
+from waste_edge.engines.graph.reading import read_graph
 from waste_edge.engines.graph.rules import Finding, check_graph
 from waste_edge.engines.graph.targets import Target, default_target, read_target
+from waste_edge.engines.graph.untrusted import check_network
 from waste_edge.errors import MissingPackageError, UserError
 from waste_edge.files.strict import Strict
 
@@ -60,9 +62,10 @@ def _report(bundle: Bundle, artifact: ArtifactName, target: Target | None) -> Gr
     chosen = target or read_target(default_target(artifact))
     if artifact not in chosen.artifacts:
         return _unread(artifact, f"not for {chosen.name}")
-    path = bundle.artifact_path(artifact)
+    network = bundle.artifact(artifact)
+    check_network(network, artifact, bundle.manifest)
     try:
-        graph = read_graph(path, artifact)
+        graph = read_graph(network, artifact)
     except MissingPackageError as error:
         return _unread(artifact, str(error))
     return GraphReport(
@@ -71,7 +74,7 @@ def _report(bundle: Bundle, artifact: ArtifactName, target: Target | None) -> Gr
         operators=graph.counts(),
         findings=check_graph(graph, artifact, chosen),
         size=graph.size,
-        bytes_per_parameter=round(path.stat().st_size / bundle.manifest.parameters, 4),
+        bytes_per_parameter=round(len(network.content) / bundle.manifest.parameters, 4),
         skipped="",
     )
 

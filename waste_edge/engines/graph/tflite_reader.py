@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import struct
-from pathlib import Path
 from typing import Any
 
+from waste_edge.bundle.files import NetworkFile
 from waste_edge.engines.graph.graph import ByteCount, Graph, Operator, Tensor
 from waste_edge.errors import BundleError, MissingPackageError
 
@@ -15,8 +15,8 @@ _BUFFER_DATA, _MODEL_DESCRIPTION, _GRAPH_NAME, _NAMED, _SIGNATURE_KEY = 4, 10, 1
 _LAYERS = {"CONV_2D": (1, 2), "DEPTHWISE_CONV_2D": (1, 2), "FULLY_CONNECTED": (1, 2), "TRANSPOSE_CONV": (1, 3)}
 
 
-def read_tflite(path: Path) -> Graph:
-    """See `graph.read_graph`. Tensors are keyed by their index."""
+def read_tflite(network: NetworkFile) -> Graph:
+    """See `reading.read_graph`. Tensors are keyed by their index."""
     try:
         from ai_edge_litert import schema_py_generated as schema
     except ImportError as error:
@@ -24,7 +24,7 @@ def read_tflite(path: Path) -> Graph:
             "TFLite graphs are read with the schema of ai-edge-litert, which is not installed; "
             "pip install ai-edge-litert"
         ) from error
-    content = path.read_bytes()
+    path, content = network
     if content[4:8] != b"TFL3":
         raise BundleError(f"{path}: not a TFLite file; export the bundle again")
     try:

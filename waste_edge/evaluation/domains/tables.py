@@ -107,7 +107,7 @@ def _kind(row: Strange) -> str:
 
 def _area(interval: Interval | None, brief: bool) -> str:
     if interval is None or brief:
-        return number(interval and interval.value)
+        return number(interval.value if interval else None)
     return f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
 
 

@@ -21,8 +21,14 @@ from waste_edge.evaluation.report.charts import (
 )
 from waste_edge.evaluation.report.content import CalibrationReport, Histogram, ModelReport, Report
 from waste_edge.evaluation.report.thumbnails import thumbnail
+from waste_edge.files.text import visible
 from waste_edge.metrics.curves import LabelCurves
 from waste_edge.rejection import IN_WORDS
+
+
+def _shown(value: object) -> object:
+    """Text from outside without controls and bidi characters; our own markup as it is."""
+    return visible(value, lines=True) if type(value) is str else value
 
 
 def to_html(report: Report, thumbnails: Mapping[str, str]) -> str:
@@ -37,6 +43,7 @@ def to_html(report: Report, thumbnails: Mapping[str, str]) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,12 +28,12 @@ from waste_edge.training.distillation.losses import check_tree
 from waste_edge.training.evaluation.evaluate import validate
 from waste_edge.training.loop.checkpoint import CHECKPOINT_NAME
 from waste_edge.training.loop.fit import fit
-from waste_edge.training.networks.cascade import Cascade
+from waste_edge.training.networks.cascade import FIRST, parents_of_several, second_name
 from waste_edge.training.recipe import Recipe, TreeSpec
 from waste_edge.training.runs import (
     RUN_NAME,
-    Run,
     RunInfo,
+    cascade_of,
     open_members,
     open_run,
     reader_of,
@@ -46,7 +44,6 @@ from waste_edge.training.runs import (
 from waste_edge.training.train_request import Order
 
 DATA_NAME = "data.csv"  # what all stages are trained on: the leaves' labels, groups and parts
-FIRST = "first"
 _UNUSED = ("fit", *OF_VIEWS, "distill", "quantize_aware")
 
 
@@ -99,27 +96,6 @@ def fit_cascade(order: Order) -> RunInfo:
     return info
 
 
-def cascade_of(folder: Path, info: RunInfo, members: Mapping[str, Run]) -> Cascade:
-    """The network of a cascade's run, put together from its opened members.
-
-    Raises:
-        RunError: they are not those of its tree.
-    """
-    tree, parents = _tree(info.recipe), members[FIRST].info.labels if FIRST in members else []
-    seconds = {parent: members.get(_second_folder(parent)) for parent in _deep(tree)}
-    if sorted(parents) != sorted(tree.parents) or None in seconds.values() or len(members) != 1 + len(seconds):
-        raise RunError(
-            f"{folder / RUN_NAME}: its members ({', '.join(members)}) are not those of its tree; train again"
-        )
-    found = {parent: run for parent, run in seconds.items() if run}
-    below = {parent: found[parent].info.labels if parent in found else tree.parents[parent] for parent in parents}
-    return Cascade(
-        members[FIRST].as_trained(),
-        {parents.index(parent): run.as_trained() for parent, run in found.items()},
-        [[info.labels.index(label) for label in below[parent]] for parent in parents],
-    )
-
-
 def _check_order(order: Order) -> None:
     recipe = order.recipe
     refuse_parts(recipe, _UNUSED, "write it into the recipes of its stages")
@@ -151,9 +127,9 @@ def _stages(order: Order) -> list[_Stage]:
         raise ConfigError(f"recipe {recipe.name!r}: both stages must have the same [input], since they share a picture")
     children = {label: parent for parent, labels in tree.parents.items() for label in labels}
     stages = [_Stage(FIRST, _stage_recipe(recipe, FIRST, first, LabelMap(merge=tree.parents)))]
-    for parent in _deep(tree):
+    for parent in parents_of_several(tree):
         others = LabelMap(drop=[label for label, its in children.items() if its != parent])
-        folder = _second_folder(parent)
+        folder = second_name(parent)
         stages.append(_Stage(folder, _stage_recipe(recipe, folder, second, others), parent))
     if len({stage.folder for stage in stages}) < len(stages):
         raise ConfigError(f"recipe {recipe.name!r}: tree.parents has names too much alike for folders; rename one")
@@ -209,8 +185,8 @@ def _check_finished(stage: _Stage, order: Order, data: Path, info: RunInfo) -> N
     weights = sha256_of(order.weights) if order.weights else ""
     if (info.recipe, info.data_fingerprint, info.initial_weights_sha256) != (stage.recipe, fingerprint, weights):
         raise RunError(
-            f"{order.out / stage.folder}: was trained by another recipe, on other pictures or from other weights; give "
-            "what it was started with, or another --out"
+            f"{order.out / stage.folder}: was trained by another recipe, on other pictures or from other weights; "
+            "give what it was started with, or another --out"
         )
 
 
@@ -223,12 +199,3 @@ def _score(out: Path, info: RunInfo, dataset: Dataset, parts: dict[Part, list[Ph
 def _tree(recipe: Recipe) -> TreeSpec:
     assert recipe.tree is not None  # a recipe with [cascade] has one
     return recipe.tree
-
-
-def _deep(tree: TreeSpec) -> list[str]:
-    """The parents that need a second stage."""
-    return [parent for parent, labels in tree.parents.items() if len(labels) > 1]
-
-
-def _second_folder(parent: str) -> str:
-    return f"second-{re.sub(r'[^A-Za-z0-9_-]+', '_', parent)}"

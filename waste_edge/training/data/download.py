@@ -47,6 +47,7 @@ from waste_edge.training.data.web import (
 MAX_BYTES = MAX_DOWNLOAD_BYTES
 TRIES = 5  # without a new byte; a try that brought some does not count
 _CHUNK_BYTES = 1 << 18
+_LONGEST = 200  # letters of what a library says of a server
 _WAITS_S = (1.0, 2.0, 4.0, 8.0)
 
 Progress = Callable[[int, int | None], None]
@@ -198,7 +199,8 @@ class _Fetch:
                 raise FetchFailedError(f"its certificate is not valid ({error.reason.verify_message})") from error
             raise FetchBrokenError(f"no connection ({error.reason})") from error
         except (http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
-            raise FetchBrokenError(f"the connection broke ({error or type(error).__name__})") from error
+            said = " ".join(str(error).split())[:_LONGEST]
+            raise FetchBrokenError(f"the connection broke ({said or type(error).__name__})") from error
         except OSError as error:
             if not is_full(error):
                 raise
@@ -207,7 +209,8 @@ class _Fetch:
                 "it goes on where it stopped"
             ) from error
         except (ValueError, OverflowError) as error:  # of urllib and http.client: sizes and addresses that are none
-            raise FetchFailedError(f"the server's answer makes no sense ({error})") from error
+            said = " ".join(str(error).split())[:_LONGEST]
+            raise FetchFailedError(f"the server's answer makes no sense ({said})") from error
 
     def _request(self, have: int) -> urllib.request.Request:
         headers = {"User-Agent": f"waste-edge/{__version__}", "Accept-Encoding": "identity"}

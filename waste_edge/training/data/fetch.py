@@ -12,7 +12,7 @@ from waste_edge.files.atomic import folder_in_one_piece, sha256_of, write_atomic
 from waste_edge.files.strict import Strict, to_json
 from waste_edge.training.data.cards import DataCard
 from waste_edge.training.data.download import Progress, download
-from waste_edge.training.data.unpack import unpack
+from waste_edge.training.data.unpack import BadArchiveError, unpack
 
 SOURCE_NAME = "SOURCE.json"
 
@@ -65,11 +65,11 @@ def fetch(
         try:
             files = unpack(given, card.folders, folder, unpacking)
             _check_labels(card, given, folder)
-        except DataError as error:
+        except BadArchiveError as error:
             if archive is not None or card.sha256 is not None:
                 raise
             given.unlink()  # else each later call would take it for the download it once was
-            raise DataError(f"{error}; what came was removed") from error
+            raise BadArchiveError(f"{error}; what came was removed") from error
         source = Source(
             card=card.name,
             title=card.title,

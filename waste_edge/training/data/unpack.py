@@ -25,6 +25,10 @@ from waste_edge.files.limits import MAX_ARCHIVE_FILES, MAX_ARCHIVE_NAME_BYTES, M
 _CHUNK_BYTES = 1 << 20
 
 
+class BadArchiveError(DataError):
+    """It is damaged or hostile: nothing in it is worth keeping."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """Beyond these an archive is taken for a bomb. Pictures hardly shrink, so honest archives stay far below."""
@@ -116,7 +120,7 @@ def _entries(archive: Path, limits: Limits) -> Iterator[Iterator[_Entry]]:
         if is_full(error):
             raise UserError(f"{archive}: no space left to unpack it; free some and try again") from error
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(
+        raise BadArchiveError(
             f"{archive}: not a readable .zip or .tar archive ({reason}); remove it and get it again"
         ) from error
 
@@ -146,7 +150,7 @@ def _zip_entries(archive: Path, opened: zipfile.ZipFile, limits: Limits) -> Iter
 
 def _tar_entries(archive: Path, opened: tarfile.TarFile, limits: Limits) -> Iterator[_Entry]:
     for count, member in enumerate(opened):
-        opened.members.clear()  # else a million of them stay in memory
+        opened.members.clear()  # type: ignore[attr-defined]  # else a million of them stay in memory
         if count > limits.files:  # folders too
             raise _bomb(archive, count, 0, 0)
         if not (member.isreg() or member.isdir()):
@@ -171,7 +175,7 @@ def _checked_parts(archive: Path, name: str) -> tuple[str, ...]:
 
 
 def _unsafe(archive: Path, name: str, why: str) -> DataError:
-    return DataError(f"{archive}: {name!r} {why}; nothing was unpacked, do not trust this archive")
+    return BadArchiveError(f"{archive}: {name!r} {why}; nothing was unpacked, do not trust this archive")
 
 
 def _check_limits(archive: Path, count: int, total: int, packed: int, limits: Limits) -> None:
@@ -181,7 +185,7 @@ def _check_limits(archive: Path, count: int, total: int, packed: int, limits: Li
 
 
 def _bomb(archive: Path, count: int, total: int, packed: int) -> DataError:
-    return DataError(
+    return BadArchiveError(
         f"{archive}: {count:,} files of {total:,} bytes and more out of {packed:,} bytes; no honest data set shrinks so"
     )
 

@@ -1,1 +1,1 @@
-"""What is minimized, and the teachers that a student learns from."""
+"""Losses of training and distillation, and the teachers that a student learns from."""

@@ -15,8 +15,8 @@ from torch.utils.data.distributed import DistributedSampler
 from torchvision.transforms import v2
 
 from waste_edge.errors import DataError
+from waste_edge.training.distributed import Crew, processes_here
 from waste_edge.training.input_pipeline.views import Batch, TrainingViews
-from waste_edge.training.loop.distributed import Crew, processes_here
 from waste_edge.training.recipe import AugmentSpec, FitSpec
 
 

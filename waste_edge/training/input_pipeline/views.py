@@ -19,8 +19,8 @@ from waste_edge.rendering.outliers import render_stranger
 from waste_edge.rendering.scene import render_view
 from waste_edge.rendering.textures import paint_texture
 from waste_edge.training.input_pipeline.inputs import Reader, nothing
-from waste_edge.training.loop.seeding import mixed_seed
 from waste_edge.training.recipe import BackgroundSpec, RenderedSpec, StrangerSpec
+from waste_edge.training.seeding import mixed_seed
 
 
 class View(NamedTuple):

@@ -19,6 +19,7 @@ from waste_edge.files.strict import to_json
 from waste_edge.training.data.leakage import find_leaks
 from waste_edge.training.distillation.losses import Objective, tree_matrix
 from waste_edge.training.distillation.teachers import Teachers, check_teachers
+from waste_edge.training.distributed import Crew, crew
 from waste_edge.training.evaluation.evaluate import scored_at_once, validate
 from waste_edge.training.input_pipeline.augmentation import augmentation, no_augmentation
 from waste_edge.training.input_pipeline.inputs import Reader, RememberingReader
@@ -26,10 +27,9 @@ from waste_edge.training.input_pipeline.views import Grounds, TrainingViews, ren
 from waste_edge.training.linear_probe import fit_head
 from waste_edge.training.loop.checkpoint import CHECKPOINT_NAME
 from waste_edge.training.loop.checks import check_out, check_parts
-from waste_edge.training.loop.distributed import Crew, crew
 from waste_edge.training.loop.failures import troubles_in_words
 from waste_edge.training.loop.initialization import Start, check_start, starting_network
-from waste_edge.training.loop.seeding import seed_epoch
+from waste_edge.training.loop.schedule import freeze_stages
 from waste_edge.training.loop.training_loop import CURVES_NAME, METRICS_NAME, Job, Loop, Trained, Watcher
 from waste_edge.training.networks import feature_count
 from waste_edge.training.networks.layers import channels_last
@@ -46,6 +46,7 @@ from waste_edge.training.runs import (
     save_info,
     save_split,
 )
+from waste_edge.training.seeding import seed_epoch
 from waste_edge.training.stock.batches import StockBatches
 from waste_edge.training.stock.gather import batches_of, gather_stock
 from waste_edge.training.teaching import Extra, Teaching, read_teaching
@@ -161,6 +162,7 @@ def _gather(recipe: Recipe, begun: Start, teachers: Sequence[Run], material: Mat
     else:
         views = _views(recipe, material, read_in_training)
     network = channels_last(begun.network.to(device))
+    freeze_stages(network, recipe.trained.frozen_stages)
     return Job(
         recipe=recipe,
         network=network,

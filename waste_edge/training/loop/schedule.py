@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from torch import nn
 from torch.optim import AdamW
 
+from waste_edge.errors import ConfigError
 from waste_edge.files.strict import Strict
 from waste_edge.training.recipe import FitSpec
 
@@ -94,6 +95,21 @@ class LearningRate:
     def _set(self) -> None:
         for group, base in zip(self._optimizer.param_groups, self._bases, strict=True):
             group["lr"] = base * self._factor(self._steps) * self._reduction
+
+
+def freeze_stages(network: nn.Module, count: int) -> None:
+    """Keep the lowest `count` stages (the stem is the first) as they are: no gradients, no backward pass.
+
+    Raises:
+        ConfigError: the network has not so many stages below its head.
+    """
+    heights = _heights([name for name, _ in network.named_parameters()])
+    stages = max(heights.values(), default=-1) + 1
+    if count >= max(stages, 1) and count:
+        raise ConfigError(f"fit.frozen_stages must be less than {stages}, the network's stages, got {count}")
+    for name, parameter in network.named_parameters():
+        if name in heights and heights[name] >= stages - count:
+            parameter.requires_grad_(False)
 
 
 def _heights(names: Sequence[str]) -> dict[str, int]:

@@ -26,19 +26,19 @@ from waste_edge.metrics.classification import Scores
 from waste_edge.training.anchor import Anchor
 from waste_edge.training.distillation.losses import Objective, Outputs
 from waste_edge.training.distillation.teachers import Teachers
+from waste_edge.training.distributed import Crew, OtherProcessError
 from waste_edge.training.evaluation.evaluate import scored_at_once, validate
 from waste_edge.training.input_pipeline.batches import Shuffle, make_batches, mixed, mixing
 from waste_edge.training.input_pipeline.inputs import Inputs, Reader
 from waste_edge.training.input_pipeline.views import Batch, TrainingViews
 from waste_edge.training.loop.checkpoint import CHECKPOINT_NAME, EpochLine, Progress, load_checkpoint, save_checkpoint
-from waste_edge.training.loop.distributed import Crew, OtherProcessError
 from waste_edge.training.loop.plots import plot_curves
 from waste_edge.training.loop.schedule import LearningRate, make_optimizer
-from waste_edge.training.loop.seeding import seed_epoch
 from waste_edge.training.networks import normalize
 from waste_edge.training.quantization_aware.fake_quantization import FakeQuantized, TrainedRange, float_network
 from waste_edge.training.recipe import FitSpec, Recipe
 from waste_edge.training.runs import save_weights
+from waste_edge.training.seeding import seed_epoch
 from waste_edge.training.stock.batches import StockBatches
 
 METRICS_NAME, CURVES_NAME = "metrics.jsonl", "curves.png"

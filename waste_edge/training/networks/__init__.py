@@ -1,4 +1,7 @@
-"""The networks. Those for pictures take float (B, 3, H, W) in [-1, 1) and give logits (B, C) and features (B, F)."""
+"""Networks, built from a recipe.
+
+Those for pictures take float (B, 3, H, W) in [-1, 1) and give logits (B, C) and features (B, F).
+"""
 
 from __future__ import annotations
 

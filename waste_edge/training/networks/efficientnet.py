@@ -60,8 +60,8 @@ class _InvertedResidual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         inner = functional.relu6(self.bn1(self.conv_pw(x)))
         inner = functional.relu6(self.bn2(self.conv_dw(inner)))
-        inner = self.bn3(self.conv_pwl(inner))
-        return inner + x if self.skips else inner
+        projected: Tensor = self.bn3(self.conv_pwl(inner))
+        return projected + x if self.skips else projected
 
 
 class EfficientNetLite(nn.Module):

@@ -1,1 +1,1 @@
-"""Training with the rounding that INT8 will do."""
+"""Quantization-aware training, with the rounding that INT8 will do."""

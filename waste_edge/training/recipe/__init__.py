@@ -138,6 +138,10 @@ class Recipe(Strict, frozen=True):
             raise ValueError(
                 "fit.ema_decay and wise_ft exclude [quantize_aware]: the average of two networks was not rounded"
             )
+        if qat and fit and fit.linear_probe_views:
+            raise ValueError(
+                "fit.linear_probe_views must be 0 with [quantize_aware], which fine-tunes a run that has its head"
+            )
         if fit and fit.linear_probe_views and (self.stock is None or (self.model and self.model.hidden)):
             raise ValueError("fit.linear_probe_views needs [stock], and a head of one layer (no model.hidden)")
 

@@ -32,6 +32,8 @@ class FitSpec(Strict, frozen=True):
             features that the network starts with (linear probe, then fine-tune: Kumar et al. 2022, arXiv:2202.10054);
             0: the head starts at random.
         layer_decay: factor of the learning rate from each stage of the network to the one below it; 1: none.
+        frozen_stages: so many stages, counted from the stem, keep the weights they start with and take no part in the
+            backward pass, where the lowest cost the most, since their pictures are the largest; 0: none.
         l2_sp: pull towards the weights that training starts with, beside the weight decay towards zero and like it in
             size (L2-SP, Li, Grandvalet and Davoine 2018, arXiv:1802.01483); 0: none.
         wise_ft: share of the trained weights in those that are kept, the rest are those that training starts with,
@@ -61,6 +63,7 @@ class FitSpec(Strict, frozen=True):
     freeze_batch_norm: bool = False
     linear_probe_views: int = 0
     layer_decay: float = 1.0
+    frozen_stages: int = 0
     l2_sp: float = 0.0
     wise_ft: float = 1.0
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -79,8 +82,8 @@ class FitSpec(Strict, frozen=True):
             raise ValueError(f"fit.label_smoothing must be 0 to 1, got {self.label_smoothing}")
         if not 0.0 <= self.ema_decay < 1.0:
             raise ValueError(f"fit.ema_decay must be 0 to 1, got {self.ema_decay}")
-        if self.linear_probe_views < 0 or self.l2_sp < 0:
-            raise ValueError("fit.linear_probe_views and fit.l2_sp must not be negative")
+        if min(self.linear_probe_views, self.l2_sp, self.frozen_stages) < 0:
+            raise ValueError("fit.linear_probe_views, fit.l2_sp and fit.frozen_stages must not be negative")
         if not 0.0 < self.layer_decay <= 1.0 or not 0.0 < self.wise_ft <= 1.0:
             raise ValueError("fit.layer_decay and fit.wise_ft must be above 0 and at most 1")
         if self.plateau_epochs < 1 or not 0.0 < self.plateau_factor < 1.0:

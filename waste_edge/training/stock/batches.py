@@ -12,8 +12,8 @@ from torch import Tensor
 from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.training.input_pipeline.inputs import nothing
 from waste_edge.training.input_pipeline.views import Batch
-from waste_edge.training.loop.seeding import mixed_seed
 from waste_edge.training.recipe import AugmentSpec, StockSpec
+from waste_edge.training.seeding import mixed_seed
 from waste_edge.training.stock.changes import Changes
 from waste_edge.training.stock.store import Stock
 

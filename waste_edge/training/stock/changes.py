@@ -12,7 +12,7 @@ from waste_edge.training.recipe import AugmentSpec
 
 _GREY = (0.299, 0.587, 0.114)
 _QUARTERS = 0.25  # share of views turned by a quarter or a half: things lie as they fell
-_COARSE = 1.2  # a crop that is reduced by more is sampled twice as densely and averaged
+_COARSE = 1.4  # a crop that is reduced by more is sampled twice as densely and averaged
 
 
 class Changes:

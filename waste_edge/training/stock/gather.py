@@ -9,8 +9,8 @@ import torch
 
 from waste_edge.dataset import Dataset, Photo
 from waste_edge.evaluation.evaluate import without_progress
+from waste_edge.training.distributed import Crew, processes_here
 from waste_edge.training.input_pipeline.batches import cores
-from waste_edge.training.loop.distributed import Crew, processes_here
 from waste_edge.training.recipe import Recipe, StockSpec
 from waste_edge.training.stock.batches import StockBatches
 from waste_edge.training.stock.making import Maker, subjects_of

@@ -13,7 +13,7 @@ import numpy as np
 from waste_edge.dataset import Photo
 from waste_edge.imaging.frames import Pixels
 from waste_edge.imaging.image_files import read_picture
-from waste_edge.imaging.preprocess import InputSpec, View, prepare
+from waste_edge.imaging.preprocess import InputSpec, Surround, View, prepare
 from waste_edge.item import Ground, crop_item, find_item
 from waste_edge.item.compose import Rng, Sprite, Station, compose
 from waste_edge.rendering.cutouts import cut_out, sprite_of
@@ -77,7 +77,7 @@ class Maker:
     def _seen(self, sprite: Sprite, pixels: Pixels, rng: Rng) -> Pixels:
         """The item through the station's eye."""
         side = self.spec.side_px
-        surround = "plain" if rng.random() < self.spec.plain else "keep"
+        surround: Surround = "plain" if rng.random() < self.spec.plain else "keep"
         view = View(kind="item", margin=float(rng.uniform(*self.spec.margin)), surround=surround)
         for _ in range(_TRIES):
             scene = compose(sprite, self._ground(rng), rng, _STATION)

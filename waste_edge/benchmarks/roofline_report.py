@@ -42,4 +42,4 @@ def _measured(row: Row, source: Given) -> Measured | None:
     if row.kind == "bare":
         return None
     artifact = cast(ArtifactName, row.artifact)
-    return Measured(row.key, source.artifact_path(artifact), artifact, row.threads, row.latency.p50_ms)
+    return Measured(row.key, source.artifact(artifact), artifact, row.threads, row.latency.p50_ms)

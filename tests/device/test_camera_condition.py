@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from waste_edge.device.camera_condition import CAMERA, CameraCondition
 from waste_edge.device.capture import Absent, BadPicture, Opened
 from waste_edge.device.loop import Seen
 from waste_edge.device.statistics import Statistics
 from waste_edge.device.system.condition import Condition, Level
 from waste_edge.device.system.health import Health
-from waste_edge.device.vision.camera_condition import CAMERA, CameraCondition
 from waste_edge.device.vision.camera_health import Fault
 from waste_edge.device.vision.presence import State
 from waste_edge.imaging.frames import Frame

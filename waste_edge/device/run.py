@@ -1,4 +1,4 @@
-"""A run carried out as planned: what is looked at, what looks, and who is told."""
+"""Build a station's parts from a plan and run the loop over them: source, engine, policy, outbox, sinks, view."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import contextlib
 import gc
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from waste_edge.cli.common import opened_bundle
-
 if TYPE_CHECKING:
     from waste_edge.bundle.manifest import Manifest
+    from waste_edge.device.bundle_choice import BundleChoice
     from waste_edge.device.cameras import Source
     from waste_edge.device.clock import Clock
     from waste_edge.device.config import StationConfig
@@ -121,6 +121,7 @@ def _notifier() -> Notifier:
 
 def _checked(plan_anew: Callable[[], Plan], old: Plan, health: Health, clock: Clock) -> Plan | None:
     """A new plan, if all that it names can be used; else the old one stays, and health says why."""
+    from waste_edge.bundle.opening import open_required
     from waste_edge.device.decision.policy import Judge
     from waste_edge.device.station import build_sinks, check_state
     from waste_edge.device.system.condition import Condition, Level
@@ -130,7 +131,7 @@ def _checked(plan_anew: Callable[[], Plan], old: Plan, health: Health, clock: Cl
         plan = plan_anew()
         config = plan.config
         _source(plan, clock)
-        with opened_bundle(config.bundle, _key(config)) as opened:
+        with open_required(_choice(plan).bundle, _key(config), config.allow_older) as opened:
             Judge(opened.manifest, _site(plan, opened.manifest))
             load_classifier(opened, config.engine, config.precision, config.threads)
         state = _state(plan)
@@ -162,6 +163,8 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         messages = start_capture(looked_at, clock, None if plan.no_wait else Patience())
         stack.callback(messages.close)
         # Only now: the capture process starts up while numpy, OpenCV and the engine are imported here.
+        from waste_edge.bundle.opening import open_required
+        from waste_edge.device.camera_condition import CameraCondition
         from waste_edge.device.capture.rotate import turned
         from waste_edge.device.decision.policy import Judge
         from waste_edge.device.loop import Limits, Loop
@@ -170,18 +173,22 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         from waste_edge.device.station import beside_the_loop
         from waste_edge.device.system.condition import Condition, Level
         from waste_edge.device.views.display import About
-        from waste_edge.device.vision.camera_condition import CameraCondition
         from waste_edge.device.vision.inspection import look_ms_of, looks_that_fit
         from waste_edge.engines.classifier import load_classifier
 
         state = _state(plan)
-        opened = stack.enter_context(opened_bundle(config.bundle, _key(config)))
+        choice = _choice(plan)
+        opened = stack.enter_context(open_required(choice.bundle, _key(config), config.allow_older))
         site = _site(plan, opened.manifest)
         classifier = load_classifier(opened, config.engine, config.precision, config.threads)
-        looks = looks_that_fit(look_ms_of(classifier), config.looks)
+        looks = looks_that_fit(choice.look_ms or look_ms_of(classifier), config.looks)
         view = _view(plan, looked_at.stills, clock)
         source = "the demo clip (rendered)" if plan.demo else looked_at.title
-        view.started(About.of(source, classifier, site, looks=looks))
+        warning = _warning(plan, looked_at.stills, opened.manifest, site)
+        about = About.of(source, classifier, site, choice.reason, looks)
+        view.started(replace(about, warning=warning))
+        if warning and looked_at.live:
+            health.set(Condition("bundle", Level.WARN, warning))
         if trial.failure:
             health.announce(Condition("config", Level.WARN, trial.failure))
         else:
@@ -189,12 +196,13 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         outbox = stack.enter_context(beside_the_loop(config, state, health, clock))
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())
         items = _items(Judge(opened.manifest, site), classifier, looks, looked_at, outbox)
+        camera = CameraCondition(health, lambda: messages.abandoned)
         trial.looking = True
         gc.freeze()  # all that the start made stays: no later collection need look through it
         return Loop(
             turned(messages, site.rotate),
             items,
-            [CameraCondition(health, lambda: messages.abandoned), watchdog, view, *plan.listeners],
+            [*_about_the_camera(items, looked_at, health, state, site.rotate), camera, watchdog, view, *plan.listeners],
             clock,
             Limits(plan.frames, plan.duration_s),
             stop,
@@ -202,6 +210,17 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
             health=health,
             reload=reload,
         ).run()
+
+
+def _choice(plan: Plan) -> BundleChoice:
+    """Which bundle: the one that was named, or what this board affords."""
+    from waste_edge.bundle.opening import open_required
+    from waste_edge.device.bundle_choice import EngineWish, choose_bundle
+
+    config = plan.config
+    wish = EngineWish(config.engine, config.precision, config.threads)
+    opened = partial(open_required, require_key=_key(config), allow_older=config.allow_older)
+    return choose_bundle(config.bundle, opened, wish, _state(plan))
 
 
 def _state(plan: Plan) -> Path | None:
@@ -258,12 +277,40 @@ def _items(judge: Judge, classifier: Classifier, looks: int, looked_at: Source, 
     return items
 
 
+def _about_the_camera(
+    items: Items, looked_at: Source, health: Health, state: Path | None, rotate: int
+) -> list[Listener]:
+    """Whoever must know whether it is the same camera as before: not of a film, which has no scene to be kept."""
+    from waste_edge.device.decision.item_tracker import PassingItems
+    from waste_edge.device.same_camera import NAME, SameCamera
+
+    if not isinstance(items, PassingItems) or not looked_at.live:
+        return []
+    return [SameCamera(items.learn_anew, health, None if state is None else state / NAME, rotate)]
+
+
 def _site(plan: Plan, manifest: Manifest) -> Site:
     """The site a user meant, checked against the model's labels; without one, a stream for each label."""
-    from waste_edge.site import read_site, site_of_labels
+    from waste_edge.files.strict import read_toml
+    from waste_edge.site import Site, find_site, read_site, site_of_labels
 
-    given = DEMO_SITE if plan.demo and plan.config.site is None else plan.config.site
-    return site_of_labels(manifest.labels) if given is None else read_site(given, manifest.labels, manifest.tree)
+    if plan.config.site is not None:
+        return read_site(plan.config.site, manifest.labels, manifest.tree)
+    if plan.demo:
+        own = read_toml(find_site(DEMO_SITE), Site)
+        if not own.misfits(manifest.labels, manifest.tree):
+            return own
+    return site_of_labels(manifest.labels)
+
+
+def _warning(plan: Plan, stills: bool, manifest: Manifest, site: Site) -> str:
+    """What people should know of the bundle at this source, in one line."""
+    from waste_edge.device.vision.inspection import warning_of
+
+    said = [] if stills else [warning_of(manifest)]
+    if plan.demo and plan.config.site is None and site.name != DEMO_SITE.replace("_", " "):
+        said.append(f"the demo's site does not fit the labels of {manifest.name}: each label is a stream of its own")
+    return "; ".join(filter(None, said))
 
 
 def _view(plan: Plan, stills: bool, clock: Clock) -> View:
@@ -274,9 +321,9 @@ def _view(plan: Plan, stills: bool, clock: Clock) -> View:
         return View()
     if plan.as_json:
         return JsonView(sys.stdout)
-    from waste_edge.cli.common import console
+    from rich.console import Console
 
-    terminal = console()
+    terminal = Console(highlight=False)
     if stills or not terminal.is_terminal or terminal.is_dumb_terminal:
         return LineView(sys.stdout, clock)
     from waste_edge.device.views.panel import PanelView

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from waste_edge import __version__
 from waste_edge.benchmarks.candidates import subject_of
-from waste_edge.benchmarks.machine.facts import ROOT, read_machine
+from waste_edge.benchmarks.facts import ROOT, read_machine
 from waste_edge.benchmarks.machine.memory import memory_of
 from waste_edge.benchmarks.machine.monitor import Watch
 from waste_edge.benchmarks.measure import Progress

@@ -118,7 +118,7 @@ def test_torchrun_trains_and_only_the_leader_speaks(colour_photos: Path, tmp_pat
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "waste_edge", "train",
                str(recipe), "--data", str(colour_photos), "--out", str(tmp_path / "run")]  # fmt: skip
-    paths = os.pathsep.join([str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")])
+    paths = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
     ended = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
     assert ended.returncode == 0, ended.stderr

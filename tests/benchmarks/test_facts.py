@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.device.boards import HEALTHY_PI5, THROTTLED_PI4, X86_VM
-from waste_edge.benchmarks.machine.facts import emulated, read_machine
+from waste_edge.benchmarks.facts import emulated, read_machine
 
 PI5_CPUINFO = "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd0b\n\nModel\t\t: Raspberry Pi 5\n"
 PC_CPUINFO = "processor\t: 0\nmodel name\t: Intel(R) Xeon(R) CPU @ 2.20GHz\nmodel name\t: Intel(R) Xeon(R)\n"

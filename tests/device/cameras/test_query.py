@@ -1,0 +1,84 @@
+"""Busy, not a camera, not there: told apart by the device's own answers, which a fake gives here."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from waste_edge.device.cameras.query import holders, why_silent
+
+CAPTURE, OUTPUT, META, PLANES, OWN = 0x1, 0x2, 0x00800000, 0x1000, 0x80000000
+
+
+@pytest.fixture
+def device(tmp_path, monkeypatch):
+    """A device that answers VIDIOC_QUERYCAP with these capabilities, and VIDIOC_REQBUFS with this error."""
+    path = tmp_path / "video0"
+    path.touch()
+
+    def make(own: int, whole: int = OWN | CAPTURE | META, error: int = 0) -> str:
+        def ioctl(handle: int, request: int, data: bytearray) -> int:
+            if request == 0x80685600:
+                struct.pack_into("=II", data, 84, whole, own)
+            elif error and struct.unpack_from("=I", data)[0]:
+                raise OSError(error, os.strerror(error))
+            return 0
+
+        monkeypatch.setattr(fcntl, "ioctl", ioctl)
+        return str(path)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        ({"own": CAPTURE}, "gives no frame; check its plug"),
+        ({"own": PLANES}, "gives no frame; check its plug"),
+        ({"own": 0, "whole": CAPTURE}, "gives no frame; check its plug"),
+        ({"own": META}, "is no camera: it takes pictures or metadata"),
+        ({"own": OUTPUT}, "is no camera: it takes pictures or metadata"),
+        ({"own": CAPTURE, "error": errno.EBUSY}, "is busy: another program uses it"),
+        ({"own": CAPTURE, "error": errno.ENODEV}, "gives no frame (No such device)"),
+    ],
+)
+def test_what_a_device_answers_is_the_reason(device, answers, words):
+    assert why_silent(device(**answers)).startswith(words)
+
+
+def test_what_is_no_device_or_not_there_is_named(tmp_path, monkeypatch):
+    assert "no such device" in why_silent(str(tmp_path / "video9"))
+    (tmp_path / "file").touch()
+    assert "is no camera: no video device answers there" in why_silent(str(tmp_path / "file"))
+    for number, words in ((errno.EACCES, "group video"), (errno.EBUSY, "is busy"), (errno.EIO, "cannot be opened")):
+
+        def fails(*_, number=number):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(os, "open", fails)
+        assert words in why_silent("/dev/video0")
+
+
+def test_who_has_it_is_named(tmp_path):
+    held = tmp_path / "video7"
+    held.touch()
+    code = f"import sys; stream = open({str(held)!r}); sys.stdout.write('x'); sys.stdout.flush(); sys.stdin.read()"
+    other = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert other.stdout is not None
+    other.stdout.read(1)
+    deadline = time.monotonic() + 20
+    while not (found := holders((str(tmp_path),))) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    other.communicate()
+    assert (
+        found == [f"{Path(sys.executable).resolve().name[:15]} (pid {other.pid})"] or f"(pid {other.pid})" in found[0]
+    )
+    assert holders((str(tmp_path),)) == []

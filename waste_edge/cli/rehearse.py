@@ -1,0 +1,230 @@
+"""`waste-edge rehearse`: how would a station do?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from waste_edge.cli.common import DEFAULT_BUNDLE, EngineOption, JsonOption, console, opened_bundle, progress_bar
+from waste_edge.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from waste_edge.bundle.manifest import Manifest
+    from waste_edge.metrics.significance import Interval
+    from waste_edge.rehearsal.rehearse import Cast, Progress, Rehearsal
+    from waste_edge.rehearsal.report import RehearsalReport
+    from waste_edge.rehearsal.things import Candidate
+    from waste_edge.site import Site
+
+SplitChoice = Literal["auto", "train", "val", "test", "all"]
+_MOST_ITEMS = 100_000
+
+
+def command(
+    bundle: Annotated[
+        str, typer.Argument(metavar="[BUNDLE]", help="A bundle: folder, .zip, or the name of a shipped one.")
+    ] = DEFAULT_BUNDLE,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", help="Labelled photographs on a plain board, whose items are cut out; rendered if not given."
+        ),
+    ] = None,
+    split: Annotated[
+        SplitChoice,
+        typer.Option("--split", help="Which of them; auto: the validation part of the model's own data, else all."),
+    ] = "auto",
+    unknown: Annotated[
+        Path | None,
+        typer.Option(
+            "--unknown", metavar="DIR", help="Pictures of things of none of the labels; rendered if not given."
+        ),
+    ] = None,
+    grounds: Annotated[
+        Path | None,
+        typer.Option(
+            "--grounds", metavar="DIR", help="Pictures of bare surfaces to lay them on; rendered if not given."
+        ),
+    ] = None,
+    films: Annotated[
+        Path | None,
+        typer.Option(
+            "--films",
+            metavar="CSV",
+            help="Films that you made: a table of file,start_s,end_s,label (and perhaps group), the films beside it.",
+        ),
+    ] = None,
+    items: Annotated[int, typer.Option("--items", min=0, max=_MOST_ITEMS, help="How many known items.")] = 96,
+    unknown_items: Annotated[
+        int, typer.Option("--unknown-items", min=0, max=_MOST_ITEMS, help="How many unknown things.")
+    ] = 48,
+    items_a_film: Annotated[
+        int, typer.Option("--items-a-film", min=1, max=1000, help="Things on one ground, one after another.")
+    ] = 16,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same films and report.")] = 0,
+    site: Annotated[
+        str | None,
+        typer.Option("--site", help="A site.toml, or the name of a shipped one; else a stream for each label."),
+    ] = None,
+    looks: Annotated[
+        int, typer.Option("--looks", min=1, max=64, help="Answers of the network that a decision is made from.")
+    ] = 4,
+    engine: EngineOption = "auto",
+    page: Annotated[
+        Path | None, typer.Option("--page", metavar="FILE.html", help="Write a page with every item, worst first.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Play films whose items are known through a station's loop, and score what
+    it decides: no camera, no waiting, as fast as this machine can.
+
+    Films are composed: items cut out of photographs are laid on grounds, at
+    random places, sizes and turns, under changing light. What is not given is
+    rendered, of kinds that training never shows. Or give films of your own with
+    --films. The output says how many items were missed or decided twice, how
+    often the label and the stream were right, with 95 % intervals by group, how
+    many were sorted wrong, and how many unknown things were kept out.
+
+    \b
+    Examples:
+      waste-edge rehearse
+      waste-edge rehearse accurate --data photos --grounds tables --page r.html
+      waste-edge rehearse --films films/table.csv --site four_bins --json
+    """
+    from waste_edge.files.strict import to_json
+
+    if films is not None and (given := [name for name, one in _sources(data, unknown, grounds) if one is not None]):
+        raise UserError(f"--films {films}: films are played as they are; leave out {', '.join(given)}")
+    if films is None and items + unknown_items == 0:
+        raise UserError("--items 0 --unknown-items 0: nothing to play; give at least one item")
+    if page is not None and not page.parent.is_dir():
+        raise UserError(f"--page {page}: there is no folder {page.parent}; make it, or give another place")
+    with opened_bundle(bundle) as opened, progress_bar("rehearsing") as progress:
+        from waste_edge.engines.classifier import load_classifier
+        from waste_edge.evaluation.grounds import grounds_of
+        from waste_edge.rehearsal.rehearse import Cast, Programme, rehearse_composed
+
+        cast = Cast(load_classifier(opened, engine), _site(site, opened.manifest), looks)
+        if films is not None:
+            result = _of_films(cast, films, progress)
+        else:
+            known, known_in_words = _known(opened.manifest, data, split, items, seed)
+            strange, unknown_in_words = _unknown(unknown, unknown_items, seed)
+            programme = Programme(
+                known=known,
+                known_in_words=known_in_words,
+                unknown=strange,
+                unknown_in_words=unknown_in_words,
+                grounds=grounds_of(grounds),
+                items=items,
+                unknown_items=unknown_items,
+                items_a_film=items_a_film,
+                seed=seed,
+            )
+            result = rehearse_composed(cast, programme, progress)
+    if page is not None:
+        from waste_edge.rehearsal.page import write_page
+
+        write_page(page, result)
+    if json:
+        typer.echo(to_json(result.report), nl=False)
+    else:
+        _print(result.report)
+
+
+def _sources(data: Path | None, unknown: Path | None, grounds: Path | None) -> list[tuple[str, Path | None]]:
+    return [("--data", data), ("--unknown", unknown), ("--grounds", grounds)]
+
+
+def _known(
+    manifest: Manifest, data: Path | None, split: SplitChoice, count: int, seed: int
+) -> tuple[Sequence[Candidate], str]:
+    """What of the labels may be laid down, and where it comes from in words."""
+    from waste_edge.rehearsal.things import photographed, rendered
+
+    if count == 0:
+        return [], "none"
+    if data is None:
+        return rendered(manifest.labels, count, seed), "rendered items"
+    from waste_edge.dataset import open_dataset
+    from waste_edge.evaluation.evaluate import choose_photos
+
+    dataset = open_dataset(data, manifest.labels, manifest.provenance.label_map)
+    photos, protocol = choose_photos(dataset, split, manifest.provenance.split, manifest.provenance.data_fingerprint)
+    return photographed(photos), protocol
+
+
+def _unknown(folder: Path | None, count: int, seed: int) -> tuple[Sequence[Candidate], str]:
+    """What of none of the labels may be laid down, and where it comes from in words."""
+    from waste_edge.rehearsal.things import rendered_unknown, unknown_in
+
+    if count == 0:
+        return [], "none"
+    if folder is None:
+        return rendered_unknown(count, seed), "rendered things of stuffs that training never shows"
+    found = unknown_in(folder)
+    return found, f"{len(found)} pictures in {folder.name}"
+
+
+def _of_films(cast: Cast, table: Path, progress: Progress) -> Rehearsal:
+    from waste_edge.rehearsal.play import FilmClock
+    from waste_edge.rehearsal.recorded import read_films
+    from waste_edge.rehearsal.rehearse import rehearse_recorded
+
+    found = read_films(table, cast.classifier.labels, FilmClock())
+    return rehearse_recorded(cast, found, f"films of {table.name}", progress)
+
+
+def _site(given: str | None, manifest: Manifest) -> Site:
+    from waste_edge.site import read_site, site_of_labels
+
+    return site_of_labels(manifest.labels) if given is None else read_site(given, manifest.labels, manifest.tree)
+
+
+def _print(report: RehearsalReport) -> None:
+    screen, station, material = console(), report.station, report.material
+    seed = "" if material.seed is None else f", seed {material.seed}"
+    lines = [
+        f"{station.bundle}: {station.artifact} on {station.engine}, site {station.site}",
+        f"shown {station.view}; looks at an item: {station.looks}",
+        f"{material.films} films, {material.frames} frames, {material.seconds:.0f} s of film{seed}",
+        f"known: {material.known}; unknown: {material.unknown}; grounds: {material.grounds}",
+    ]
+    if material.refused:
+        lines.append(f"passed over, since no item could be cut out: {material.refused} pictures")
+    if material.untrusted_frames:
+        lines.append(f"frames that the camera's health held to be unfit: {material.untrusted_frames}")
+    lines.append(f"missed {report.missed}, doubled {report.doubled}, extra {report.extra}")
+    for line in lines:
+        screen.print(line, soft_wrap=True, markup=False)
+    screen.print(_table(report))
+
+
+def _table(report: RehearsalReport) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for head in ("items", "label right", "stream right", "sorted wrong", "kept out", "cost"):
+        table.add_column(head, justify="right")
+    rows = [
+        ("all known", report.known),
+        *((tally.label, tally) for tally in report.labels),
+        ("unknown", report.unknown),
+    ]
+    for name, tally in rows:
+        if tally is not None:
+            shares = (tally.label_right, tally.stream_right, tally.sorted_wrong, tally.kept_out)
+            cost = "" if tally.mean_cost is None else f"{tally.mean_cost:.2f}"
+            table.add_row(name, str(tally.items), *(_share(one) for one in shares), cost)
+    return table
+
+
+def _share(interval: Interval) -> str:
+    return f"{interval.value:.1%} ({interval.low:.0%}–{interval.high:.0%})"

@@ -1,0 +1,36 @@
+"""Which piece of hardware a /dev/videoN is: numbers change with every plug, the bus and the serial number do not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def hardware_of(device: str, names: Path) -> str:
+    """A text that stays the same when this camera gets another number; empty if the kernel does not tell.
+
+    By its maker and serial number if it has one, else by where it is plugged in.
+
+    Args:
+        device: /dev/videoN, or a link to it.
+        names: where the kernel lists video devices, /sys/class/video4linux.
+    """
+    folder = names / Path(device).resolve().name
+    try:
+        place = (folder / "device").resolve(strict=True)
+    except OSError:
+        return ""
+    index = _small(folder / "index") or "0"
+    for above in (place, *list(place.parents)[:3]):
+        maker, product = _small(above / "idVendor"), _small(above / "idProduct")
+        if maker and product:
+            serial = _small(above / "serial")
+            return f"usb {maker}:{product} {serial or 'at ' + above.name} #{index}"
+    return f"{place} #{index}"
+
+
+def _small(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as stream:
+            return " ".join(stream.read(200).split())
+    except OSError:
+        return ""

@@ -1,0 +1,77 @@
+"""What a /dev/videoN says of itself: is it a camera, and has another program got it? V4L2, without its library."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import struct
+from pathlib import Path
+
+_QUERYCAP = 0x80685600  # VIDIOC_QUERYCAP: struct v4l2_capability, 104 bytes
+_REQBUFS = 0xC0145608  # VIDIOC_REQBUFS: struct v4l2_requestbuffers, 20 bytes
+_CAPTURE, _CAPTURE_PLANES, _DEVICE_CAPABILITIES = 0x1, 0x1000, 0x80000000
+_MEMORY_MMAP = 1
+_MOST_PROCESSES = 5  # that are named
+
+
+def why_silent(device: str) -> str:
+    """Why a device gives no frame, with the remedy."""
+    try:
+        handle = os.open(device, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return "there is no such device; is the camera plugged in?"
+    except PermissionError:
+        return "may not be opened; add your user to the group video"
+    except OSError as error:
+        return (
+            "is busy: another program uses it" if error.errno == errno.EBUSY else f"cannot be opened ({_said(error)})"
+        )
+    try:
+        return _asked(handle)
+    finally:
+        os.close(handle)
+
+
+def _asked(handle: int) -> str:
+    answer = bytearray(104)
+    try:
+        fcntl.ioctl(handle, _QUERYCAP, answer)
+    except OSError:
+        return "is no camera: no video device answers there"
+    whole, own = struct.unpack_from("=II", answer, 84)
+    able = own if whole & _DEVICE_CAPABILITIES else whole
+    if not able & (_CAPTURE | _CAPTURE_PLANES):
+        return "is no camera: it takes pictures or metadata, and gives none"
+    kind = 9 if able & _CAPTURE_PLANES else 1
+    try:
+        fcntl.ioctl(handle, _REQBUFS, bytearray(struct.pack("=5I", 1, kind, _MEMORY_MMAP, 0, 0)))
+    except OSError as error:
+        if error.errno == errno.EBUSY:
+            return "is busy: another program uses it"
+        return f"gives no frame ({_said(error)}); check its plug, or try another port"
+    with contextlib.suppress(OSError):
+        fcntl.ioctl(handle, _REQBUFS, bytearray(struct.pack("=5I", 0, kind, _MEMORY_MMAP, 0, 0)))
+    return "gives no frame; check its plug, or try another port"
+
+
+def holders(prefixes: tuple[str, ...] = ("/dev/video", "/dev/media"), proc: Path = Path("/proc")) -> list[str]:
+    """Other programs that have a video device open, as far as they may be looked at: `name (pid 12)`.
+
+    Args:
+        prefixes: what the devices' paths begin with.
+        proc: where the kernel lists processes.
+    """
+    found = []
+    for folder in proc.glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            targets = (str(entry.readlink()) for entry in (folder / "fd").iterdir())
+            if folder.name != str(os.getpid()) and any(target.startswith(prefixes) for target in targets):
+                name = (folder / "comm").read_text(encoding="utf-8", errors="replace").strip()
+                found.append(f"{name} (pid {folder.name})")
+    return sorted(found)[:_MOST_PROCESSES]
+
+
+def _said(error: OSError) -> str:
+    return error.strerror or str(error)

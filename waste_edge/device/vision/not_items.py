@@ -1,0 +1,105 @@
+"""Changes that settle like an item and are none: other light over the whole view, and a thing that was learned as
+part of the empty scene and has been taken away."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from waste_edge.device.vision.scene import Grid, Mask, area
+from waste_edge.imaging.frames import Pixels
+
+_Floats = NDArray[np.float32]
+
+_WHOLE = 0.5  # share of the view that must differ before its light is asked for
+_DRAWN = 3.0  # levels that stand out from a smooth course of brightness
+_DRAWN_AREA = 0.03  # a scene with less of that has no drawing to be known by
+_ALIKE = 0.7  # correlation of two drawings that are the same
+_SMOOTH = 0.06  # deviation of the log gain from a smooth course: light has no edges
+_NEARLY_ALL = 0.9
+
+_CONTRAST = 12.0  # levels between a thing and what lies around it, at least
+_LOST = 2.5  # so many times as much contrast before as now
+
+
+def is_other_light(look: Grid, reference: Grid, changed: Mask) -> bool:
+    """Whether the same scene is seen in another light: a lamp was switched, a door opened.
+
+    The scene is known by its drawing, which light leaves in place and an item covers. A scene without any is known
+    by the course of the change, which has no edges if it is light.
+
+    Args:
+        look: what is seen.
+        reference: the scene as it was.
+        changed: where they differ by more than an even change of light.
+    """
+    if area(changed) < _WHOLE:
+        return False
+    before = drawing(reference)
+    drawn = np.asarray(np.abs(before) > _DRAWN) & changed
+    if area(drawn) >= _DRAWN_AREA:
+        near = cv2.dilate(drawn.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        return _correlation(before[near], drawing(look)[near]) >= _ALIKE
+    if area(changed) < _NEARLY_ALL:
+        return False
+    gain = np.log((_luma(look) + 4) / (_luma(reference) + 4))
+    course = cv2.GaussianBlur(gain, (0, 0), 4)
+    return float(np.std(gain - course)) < _SMOOTH
+
+
+def gain_map(look: Grid, reference: Grid) -> _Floats:
+    """By how much each part of the view is brighter now, by colour, (48, 64, 3): smooth, as light is."""
+    return np.asarray(cv2.GaussianBlur((look + 4) / (reference + 4), (0, 0), 3), np.float32)
+
+
+def is_left_behind(now: Pixels, before: Pixels, mask: NDArray[np.bool_]) -> bool:
+    """Whether what differs is a hole: something lay there when the scene was learned, and does so no longer.
+
+    Then what is inside of the mask stood out from its surroundings before, and does not now (a "ghost" of background
+    subtraction: Cucchiara, Grana, Piccardi and Prati 2003, "Detecting moving objects, ghosts, and shadows").
+
+    Args:
+        now: the view at working resolution, uint8 (h, w, 3).
+        before: the scene as it was learned, of the same shape.
+        mask: where they differ, bool (h, w).
+    """
+    marks = mask.astype(np.uint8)
+    brush = np.ones((5, 5), np.uint8)
+    wide, narrow = (cv2.dilate(marks, np.ones((size, size), np.uint8)) for size in (9, 3))
+    inner = np.asarray(cv2.subtract(marks, cv2.erode(marks, brush, borderValue=(0.0,))), np.uint8)
+    outer = np.asarray(cv2.subtract(wide, narrow), np.uint8)
+    if not inner.any() or not outer.any():
+        return False
+    contrast_before, contrast_now = (_contrast(picture, inner, outer) for picture in (before, now))
+    edges_before, edges_now = (_edges(picture, inner) for picture in (before, now))
+    stood_out = contrast_before >= _CONTRAST and contrast_before >= _LOST * contrast_now
+    return stood_out and edges_before >= 1.5 * edges_now
+
+
+def drawing(look: Grid) -> _Floats:
+    """Brightness without its smooth course, (48, 64)."""
+    luma = _luma(look)
+    return np.asarray(luma - cv2.GaussianBlur(luma, (0, 0), 3), np.float32)
+
+
+def _luma(look: Grid) -> _Floats:
+    return np.asarray(cv2.cvtColor(look, cv2.COLOR_RGB2GRAY), np.float32)
+
+
+def _correlation(first: _Floats, second: _Floats) -> float:
+    scale = float(np.sqrt((first * first).sum() * (second * second).sum()))
+    return float((first * second).sum()) / max(scale, 1e-6)
+
+
+def _contrast(picture: Pixels, inner: NDArray[np.uint8], outer: NDArray[np.uint8]) -> float:
+    """Largest difference by colour between two rings' mean colours."""
+    inside, outside = cv2.mean(picture, inner)[:3], cv2.mean(picture, outer)[:3]
+    return max(abs(one - other) for one, other in zip(inside, outside, strict=True))
+
+
+def _edges(picture: Pixels, ring: NDArray[np.uint8]) -> float:
+    """Mean gradient of brightness along a ring."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    across, down = cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)
+    return float(cv2.mean(cv2.magnitude(across, down), ring)[0])

@@ -1,0 +1,125 @@
+"""The process in which networks are tried.
+
+    python -m waste_edge.engines.trial.child SOURCE DIGEST BYTES CPU ROUNDS ARTIFACT...
+
+It opens the bundle itself, insists on the digest that its parent has seen, and writes a line of JSON (`trial.Word`)
+before each step and after each network. It ends with 0 however the networks did; that it does not end, or ends
+otherwise, is what it is for.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import cast
+
+import msgspec
+
+from waste_edge.bundle.bundle import Bundle, open_bundle
+from waste_edge.bundle.manifest import ArtifactName
+from waste_edge.engines.engine import Engine, engine_of, import_engine, load_engine
+from waste_edge.engines.graph.untrusted import check_network
+from waste_edge.engines.latency import median_latencies_ms
+from waste_edge.engines.trial.trial import Word
+from waste_edge.engines.verify import GoldenSet, Replay, compare, not_replayed, read_golden
+from waste_edge.errors import BundleError, EngineError, MissingPackageError
+
+_WARM_UP = 2
+
+
+def main(words: list[str]) -> int:
+    """Try what was asked for; returns the exit code."""
+    source, digest, memory_bytes, cpu_s, rounds = words[:5]
+    artifacts = cast(list[ArtifactName], words[5:])
+    say = _Mouth()
+    _limit(int(memory_bytes))
+    with open_bundle(Path(source)) as bundle:
+        if bundle.digest != digest:
+            raise BundleError(f"{source}: was changed while it was opened; try again")
+        golden = read_golden(bundle)
+        engines: dict[ArtifactName, Engine] = {}
+        for artifact in artifacts:
+            say(Word(doing=f"importing the engine {engine_of(artifact)}", artifact=artifact))
+            replay = _try(bundle, artifact, golden, int(cpu_s), say, engines)
+            say(Word(replay=replay))
+    if int(rounds) and engines:
+        _limit_cpu(int(cpu_s) * len(engines))
+        say(Word(doing="being timed"))
+        say(Word(latency_ms=median_latencies_ms(engines, golden.pixels[0], int(rounds), _WARM_UP)))
+    return 0
+
+
+class _Mouth:
+    """Writes lines to what was stdout; whatever an engine prints goes to stderr."""
+
+    def __init__(self) -> None:
+        self._handle = os.dup(1)
+        os.dup2(2, 1)
+
+    def __call__(self, word: Word) -> None:
+        os.write(self._handle, msgspec.json.encode(word) + b"\n")
+
+
+def _try(
+    bundle: Bundle,
+    artifact: ArtifactName,
+    golden: GoldenSet,
+    cpu_s: int,
+    say: _Mouth,
+    engines: dict[ArtifactName, Engine],
+) -> Replay:
+    manifest = bundle.manifest
+    try:
+        import_engine(engine_of(artifact))
+        network = bundle.artifact(artifact)
+        _limit_cpu(cpu_s)
+        say(Word(doing="being read"))
+        check_network(network, artifact, manifest)
+        say(Word(doing="being loaded"))
+        engine = load_engine(network, artifact, manifest)
+        say(Word(doing="answering the golden pictures"))
+        answers = [engine.infer(picture) for picture in golden.pixels]
+    except MissingPackageError as error:
+        return not_replayed(manifest, artifact, "skipped", str(error))
+    except ImportError as error:
+        said = str(error).splitlines()[0]
+        return not_replayed(manifest, artifact, "failed", f"its engine cannot be imported ({said}); reinstall it")
+    except (BundleError, EngineError) as error:
+        return not_replayed(manifest, artifact, "failed", str(error).splitlines()[0])
+    except MemoryError:
+        return not_replayed(manifest, artifact, "failed", "needs more memory than a network of its size may take")
+    replay = compare(manifest, artifact, engine.name, answers, golden.outputs[artifact])
+    if replay.status == "ok":
+        engines[artifact] = engine
+    return replay
+
+
+def _limit(memory_bytes: int) -> None:
+    """No core file, no file written, and no more memory of its own."""
+    for what, most in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_DATA, memory_bytes),
+    ):
+        _lower(what, most)
+
+
+def _limit_cpu(seconds: int) -> None:
+    """So many seconds of processor time from now on; then SIGXCPU ends the process."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + 1 + seconds, resource.RLIM_INFINITY))
+
+
+def _lower(what: int, most: int) -> None:
+    _, hard = resource.getrlimit(what)
+    resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except BundleError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,85 @@
+"""Which networks have been tried on this machine and did well, so that each is tried once.
+
+What came with the program is known good. Anything else is by the digest of its bundle, with the version of the engine
+that ran it, in a file of this user's cache; without it every start tries again, and nothing else is lost.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from waste_edge.bundle.bundle import Bundle, shipped_digests
+from waste_edge.bundle.manifest import ArtifactName
+from waste_edge.engines.engine import engine_of, modules_of
+from waste_edge.errors import UserError
+from waste_edge.files.atomic import write_atomically
+from waste_edge.files.strict import Strict, to_json
+
+MOST_ENTRIES = 256
+_MAX_BYTES = 1 << 17
+
+
+class Good(Strict, frozen=True):
+    """One network that did well: its bundle's digest, its name, and the engine with its version."""
+
+    digest: str
+    artifact: str
+    engine: str
+
+
+class _File(Strict, frozen=True):
+    good: list[Good] = msgspec.field(default_factory=list)
+
+
+def is_known_good(bundle: Bundle, artifacts: Sequence[ArtifactName]) -> bool:
+    """Whether each of a bundle's networks came with the program, or did well on this machine's present engine."""
+    if bundle.digest in shipped_digests():
+        return True
+    known = _read()
+    return all(_entry(bundle, artifact) in known for artifact in artifacts)
+
+
+def remember(bundle: Bundle, artifacts: Sequence[ArtifactName]) -> None:
+    """Keep that a bundle's networks did well; a cache that cannot be written is passed over."""
+    new = [_entry(bundle, artifact) for artifact in artifacts]
+    kept = [entry for entry in _read() if entry not in new]
+    try:
+        write_atomically(_path(), to_json(_File(good=[*kept, *new][-MOST_ENTRIES:])))
+    except UserError:
+        return
+
+
+def _entry(bundle: Bundle, artifact: ArtifactName) -> Good:
+    return Good(digest=bundle.digest, artifact=artifact, engine=_installed(artifact))
+
+
+def _installed(artifact: ArtifactName) -> str:
+    """The engine's package as it is installed, e.g. `onnxruntime-1.32.0`; its import would cost a second on a board."""
+    for module in modules_of(engine_of(artifact)):
+        found = importlib.util.find_spec(module)
+        for folder in found.submodule_search_locations or () if found else ():
+            names = sorted(path.name for path in Path(folder).parent.glob(f"{module}-*.dist-info"))
+            return names[-1].removesuffix(".dist-info") if names else module
+    return ""
+
+
+def _path() -> Path:
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    cache = Path(given) if given.startswith("/") else Path("~/.cache").expanduser()
+    return cache / "waste-edge" / "known-good.json"
+
+
+def _read() -> list[Good]:
+    """What is kept; nothing if it cannot be read, or another user could have written it."""
+    try:
+        with _path().open("rb") as stream:
+            if os.fstat(stream.fileno()).st_uid != os.geteuid():
+                return []
+            return msgspec.json.decode(stream.read(_MAX_BYTES), type=_File).good
+    except (OSError, RuntimeError, ValueError, msgspec.DecodeError):
+        return []
