@@ -204,7 +204,7 @@ def test_where_events_are_kept(configured, environment, expected):
 
 def test_the_shipped_file_is_a_station_with_a_log(read):
     config = read(shipped("device/station.toml").read_text(encoding="utf-8"))
-    assert (config.camera, config.bundle, config.mqtt) == ("auto", "small", None)
+    assert (config.camera, config.bundle, config.mqtt) == ("auto", "auto", None)
     assert config.json_lines == JsonLinesConfig()
 
 

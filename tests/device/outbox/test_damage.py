@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.device.telling import FakeWall, id_of, make_event
+from waste_edge.device.outbox.database import Database
 from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.outbox.place import spare_of
 from waste_edge.device.system.condition import Level
@@ -277,3 +278,70 @@ def test_a_file_overwritten_in_place_is_corruption_and_the_station_goes_on(open_
     assert kept == {id_of(number) for number in range(6)} or outbox.condition().level is not Level.OK
     kept |= set(ids(open_outbox()))
     assert kept >= {id_of(5)}
+
+
+def fill(outbox: Outbox, numbers: range, scene: bytes = b"scene") -> None:
+    for number in numbers:
+        outbox.commit(make_event(number), scene)
+
+
+@pytest.mark.parametrize("had", [0, 25])
+def test_a_backup_written_over_it_in_place_is_noticed_and_what_is_gone_is_counted(open_outbox, path, clock, had):
+    """What `cp backup outbox.sqlite` does: the file is the same one, its content an old one."""
+    outbox = open_outbox()
+    fill(outbox, range(10))
+    backup = path.with_name("backup")
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(backup)) as copy:
+        source.backup(copy)
+    reader = outbox.reader("any")
+    fill(outbox, range(10, 40), bytes(200_000))  # the log is written back into the file under way
+    assert len(reader.pending(100)) == 40
+    reader.move(had)
+    outbox_id = reader.pending(1)[0].outbox_id
+    path.write_bytes(backup.read_bytes())
+    outbox.tend()
+    condition = outbox.condition()
+    assert condition.level is Level.BAD
+    assert f"{40 - had} events were lost" in condition.text
+    assert path.with_name("outbox.corrupt-1").exists()
+    fill(outbox, range(40, 42))
+    (first, second) = reader.pending(100)
+    assert [first.id, second.id] == [id_of(40), id_of(41)]
+    assert first.outbox_id != outbox_id, "no receiver takes them for events that it had"
+
+
+@pytest.mark.parametrize("length", [0, 100, 5000])
+def test_a_file_cut_in_place_is_noticed_and_the_scene_lives_on(open_outbox, path, length):
+    outbox = open_outbox()
+    fill(outbox, range(10), b"the last scene")
+    with path.open("r+b") as stream:
+        stream.truncate(length)
+    outbox.tend()
+    assert outbox.condition().level is Level.WARN, "no sink waited for them"
+    assert "was overwritten while the station runs: set aside as outbox.corrupt-1" in outbox.condition().text
+    outbox = open_outbox()
+    assert outbox.scene() == b"the last scene"
+
+
+def test_a_file_that_was_only_touched_keeps_all(open_outbox, path):
+    outbox = open_outbox()
+    reader = outbox.reader("any")
+    fill(outbox, range(10))
+    path.touch()
+    outbox.tend()
+    assert outbox.condition().level is Level.OK
+    assert len(reader.pending(100)) == 10
+    fill(outbox, range(10, 12))
+    assert len(reader.pending(100)) == 12
+
+
+def test_our_own_writing_is_never_taken_for_somebody_elses(open_outbox, path, clock, monkeypatch):
+    monkeypatch.setattr(Database, "holds_all", lambda self: pytest.fail("looked again"))
+    outbox = open_outbox()
+    reader = outbox.reader("any")
+    for number in range(60):
+        outbox.commit(make_event(number), bytes([number]) * 200_000)  # the log is written back now and then
+        reader.move(reader.pending(1)[-1].sequence)
+        clock.time_ns += 30_000_000_000
+        outbox.tend()
+    assert path.stat().st_size > 150_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -210,3 +211,24 @@ def test_a_path_that_no_file_can_have_is_refused(tmp_path):
     ]:
         with pytest.raises(ConfigError, match=words):
             build(JsonLinesConfig(path=str(path)))
+
+
+@pytest.mark.parametrize("room", [1, 700, 1500])
+def test_a_disk_that_takes_a_part_of_it_holds_no_half_line(path, records, room):
+    """As on a full disk: the kernel takes some bytes of the batch, and then no more."""
+    sink = sink_at(path)
+    sink.deliver(records[:2])
+    whole = path.stat().st_size
+    bounds = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (whole + room, bounds[1]))
+    try:
+        with pytest.raises(SinkError):
+            sink.deliver(records[2:9])
+        with pytest.raises(SinkError):
+            sink.tell_health([Condition("disk", Level.BAD, "full" * 500)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, bounds)
+    assert path.read_bytes().endswith(b"}\n")
+    assert ids(path) == [record.id for record in records[: len(ids(path))]]
+    sink.deliver(records[2:9])
+    assert ids(path) == [record.id for record in records[:9]]

@@ -168,6 +168,7 @@ class Database:
     def _read_state(self, now_ns: int, boot_id: str) -> None:
         execute = self._connection.execute
         self.outbox_id: str = execute("SELECT value FROM meta WHERE key = 'outbox_id'").fetchone()[0]
+        self._last, self._events = self.last_sequence(), self.events()
         self._boot_id = boot_id
         self._born_ns, self.scene, self._stream_items = now_ns, None, dict[str, int]()
         state = execute("SELECT scene, boot_id, monotonic_ns, lived_ns, stream_items FROM scene").fetchone()
@@ -206,6 +207,8 @@ class Database:
                 (scene, self._boot_id, now_ns, lived_ns, msgspec.json.encode(stream_items).decode()),
             )
         self.scene, self._stream_items = scene, stream_items
+        self._events += sum(record.sequence > self._last for record in records)
+        self._last = max([self._last, *(record.sequence for record in records)])
         return records
 
     def _insert(self, draft: Record, lived_ns: int, stream_items: dict[str, int]) -> Record:
@@ -241,7 +244,8 @@ class Database:
             had = execute(f"SELECT COUNT(*), MIN(sequence) FROM cursors WHERE sink IN ({marks})", sinks).fetchone()
             had_by_all = gone[-1][0] if not sinks else had[1] if had[0] == len(sinks) else 0
             with self._transaction():
-                execute("DELETE FROM events WHERE sequence <= ?", (gone[-1][0],))
+                deleted = execute("DELETE FROM events WHERE sequence <= ?", (gone[-1][0],)).rowcount
+            self._events -= deleted
             lost += sum(sequence > had_by_all for sequence, _ in gone)
             if self._integer("PRAGMA freelist_count") * 4 > self._integer("PRAGMA page_count"):
                 execute("PRAGMA incremental_vacuum").fetchall()
@@ -253,6 +257,29 @@ class Database:
     def events(self) -> int:
         """How many events are kept."""
         return self._integer("SELECT COUNT(*) FROM events")
+
+    def not_had(self, cursor: int) -> int:
+        """How many of the events that were written here a sink with this cursor has not had, as far as we remember."""
+        return min(self._events, max(0, self._last - cursor))
+
+    def holds_all(self) -> bool:
+        """Whether a fresh look at the files finds them sound, and all that was written to them.
+
+        Raises:
+            sqlite3.Error: it cannot be told now.
+        """
+        try:
+            with contextlib.closing(connect(self._path)) as fresh:
+                if fresh.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
+                    return False
+                check_values(fresh, self._path)
+                outbox_id = fresh.execute("SELECT value FROM meta WHERE key = 'outbox_id'").fetchone()[0]
+                events = fresh.execute("SELECT COUNT(*) FROM events").fetchone()[0]
+                return (outbox_id, last_sequence(fresh), events) == (self.outbox_id, self._last, self._events)
+        except sqlite3.Error as error:
+            if is_corrupt(error):
+                return False
+            raise
 
     def last_sequence(self) -> int:
         """The highest sequence that was ever given, 0 before the first."""

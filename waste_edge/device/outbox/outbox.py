@@ -6,6 +6,7 @@ read-only or gone stops nothing: events wait in memory, in order and bounded, un
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 from collections import deque
@@ -246,6 +247,8 @@ class Outbox:
             self._fail(error)
             return False
         self._trouble, self._retry_s = "", _RETRY_S[0]
+        if self._place is not None:
+            self._place.settle()
         return True
 
     def _opened(self) -> Database:
@@ -275,7 +278,12 @@ class Outbox:
     def _stay_in_place(self) -> None:
         """See that the open database has its name still; else put it back, with all that is in it."""
         database, place = self._database, self._place
-        if database is None or place is None or place.still_there() or self._clock.now_ns() < self._put_back_ns:
+        if database is None or place is None:
+            return
+        if place.still_there():
+            self._see_what_others_wrote(database, place)
+            return
+        if self._clock.now_ns() < self._put_back_ns:
             return
         self._scene = self.scene()
         try:
@@ -291,7 +299,18 @@ class Outbox:
         found = f"; what lay there is now {aside.name}" if aside else ""
         self._remark = f"{self._path} was removed or replaced while the station runs: it was put back{found}"
 
-    def _begin_anew(self) -> None:
+    def _see_what_others_wrote(self, database: Database, place: Place) -> None:
+        """If somebody wrote into the open file, and not all is there still: what is gone is counted and said."""
+        if not place.written_by_others():
+            return
+        with contextlib.suppress(sqlite3.Error):  # busy: the next look will tell
+            if database.holds_all():
+                place.settle()
+                return
+            self._lost += max((database.not_had(reader.cursor) for reader in self._readers.values()), default=0)
+            self._begin_anew("was overwritten while the station runs")
+
+    def _begin_anew(self, found: str = "was corrupt") -> None:
         """Set a corrupt database aside. No connection may outlive that: closing, it would remove the new one's log."""
         self._drop()
         self._scene_waits = self._scene is not None
@@ -300,9 +319,7 @@ class Outbox:
                 reader.forget()
             if self._path.exists():
                 aside = set_aside(self._path)
-                self._remark = (
-                    f"{self._path} was corrupt: set aside as {aside.name}, a new one was begun; check the card"
-                )
+                self._remark = f"{self._path} {found}: set aside as {aside.name}, a new one was begun; check the card"
             self._corrupt_seen = False
 
     def _fail(self, error: Exception) -> None:

@@ -22,6 +22,16 @@ class Place:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._opened = {suffix: _identity(Path(f"{path}{suffix}")) for suffix in _FILES}
+        self.settle()
+
+    def settle(self) -> None:
+        """Whatever is in the file now was written by us; only one thread of ours writes there."""
+        self._written = _stamp(self._path)
+
+    def written_by_others(self) -> bool:
+        """Whether somebody else wrote into the same file since: `cp`, or a backup that is put there in place."""
+        stamp = _stamp(self._path)
+        return stamp is not None and stamp != self._written
 
     def still_there(self) -> bool:
         """Whether the same files lie there now. A disk that does not answer has not lost them."""
@@ -84,6 +94,14 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return found.st_dev, found.st_ino
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def _remove(spare: Path) -> None:

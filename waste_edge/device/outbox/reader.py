@@ -53,6 +53,11 @@ class Reader:
                     return records
                 self._cursor = rows[-1][0]  # all of them damaged: go on behind them
 
+    @property
+    def cursor(self) -> int:
+        """The last event that the sink has had, as far as is known in memory."""
+        return self._cursor
+
     def waiting(self) -> int:
         """How many events the sink has not had; raises sqlite3.Error if the database cannot be read."""
         with self._using() as connection:

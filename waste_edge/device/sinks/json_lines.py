@@ -8,6 +8,7 @@ cut leaves behind the last whole one is cut off at the start.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -134,9 +135,8 @@ class JsonLines:
             if self._path.exists() and self._path.stat().st_size + len(data) > self._max_bytes:
                 self._rotate()
             is_new = not self._path.exists()
-            with self._path.open("ab") as stream:
-                stream.write(data)
-                stream.flush()
+            with self._path.open("ab", buffering=0) as stream:
+                _write_whole_lines(stream, data)
                 os.fsync(stream.fileno())
             if is_new:
                 _sync_folder(self._path.parent)
@@ -180,6 +180,18 @@ def build(config: JsonLinesConfig) -> JsonLines:
     except (OSError, ValueError) as error:  # too long, or with a NUL in it
         raise ConfigError(f"json_lines.path {path!s:.100}: no file can be there ({error})") from error
     return JsonLines(config)
+
+
+def _write_whole_lines(stream: io.FileIO, data: bytes) -> None:
+    """Write all; if the disk takes a part only, whoever reads along finds no half line."""
+    start, written = stream.seek(0, os.SEEK_END), 0
+    try:
+        while written < len(data):
+            written += stream.write(data[written:])
+    except OSError:
+        with contextlib.suppress(OSError):
+            stream.truncate(start + data.rfind(b"\n", 0, written) + 1)
+        raise
 
 
 def _mended(path: Path) -> _Place | None:
