@@ -17,7 +17,10 @@ from waste_edge.cli.main import command_line, main, with_camera_value
 from waste_edge.errors import BundleError, EngineError
 
 WasteEdge = Callable[..., Any]
-VERBS = ["run", "doctor", "classify", "bench", "evaluate", "verify", "inspect", "train", "distill", "compare", "export"]
+VERBS = [
+    "run", "doctor", "classify", "bench", "evaluate", "rehearse", "verify", "inspect", "train", "distill",
+    "compare", "export",
+]  # fmt: skip
 HEAVY = ("numpy", "cv2", "PIL", "onnxruntime", "ai_edge_litert", "tflite_runtime", "torch", "matplotlib", "msgspec")
 
 

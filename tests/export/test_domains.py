@@ -35,6 +35,7 @@ def test_every_domain_counts_alike_whatever_its_size() -> None:
     elsewhere = rows([0.9] * 4, [True] * 4, ["web", "web", "web", "shop"])
     weights = mixed_weights(2, elsewhere)
     assert weights.tolist() == pytest.approx([0.5, 0.5, 1 / 3, 1 / 3, 1 / 3, 1.0])
+    assert mixed_weights(2, elsewhere, 3.0).tolist() == pytest.approx([1.5, 1.5, 1 / 3, 1 / 3, 1 / 3, 1.0])
 
 
 def test_a_temperature_rises_where_other_sources_show_it_too_sure() -> None:
@@ -42,7 +43,9 @@ def test_a_temperature_rises_where_other_sources_show_it_too_sure() -> None:
     shop = rows([0.99] * 10, [True] * 6 + [False] * 4, ["shop"] * 10)
     alone = mixed_temperature(home.outputs, home.truth, None)
     assert alone == fit_temperature(home.outputs.logits, home.truth)
-    assert mixed_temperature(home.outputs, home.truth, shop) > 1.5 * alone
+    mixed = mixed_temperature(home.outputs, home.truth, shop)
+    assert mixed > 1.5 * alone
+    assert alone < mixed_temperature(home.outputs, home.truth, shop, 10.0) < mixed
 
 
 def test_a_threshold_keeps_its_share_of_all_domains_together() -> None:

@@ -224,7 +224,7 @@ class Situation(Strict, frozen=True):
     p95_ms: float
 
 
-class Pipeline(Strict, frozen=True):
+class Pipeline(Strict, frozen=True, omit_defaults=True):
     """A row's network at work on drawn frames, stage by stage; `device/` does each as a station does.
 
     Reports from before the network was asked only of settled items have no `gate`, `crop` and situations, and their

@@ -18,10 +18,10 @@ from waste_edge.device.system.disk import DiskLimits
 from waste_edge.device.system.shedding import Thresholds
 from waste_edge.engines.names import EngineName, Precision
 from waste_edge.errors import ConfigError
+from waste_edge.files.limits import MAX_STATION_LETTERS
 from waste_edge.files.resources import AUTO_BUNDLE, is_shipped_bundle, is_shipped_site
 from waste_edge.files.strict import Strict, read_toml
 
-_NAME_LETTERS = 200
 _FILE_BYTES = 1 << 20
 _PATHS = ("source", "camera_python", "bundle", "require_key", "site", "state")
 MAX_LOOKS = 32  # far more than ever helped
@@ -69,8 +69,8 @@ class StationConfig(Strict, frozen=True):
             raise ValueError(f'looks must be "auto" or 1 to {MAX_LOOKS}, got {self.looks}')
         if not self.name.strip():
             raise ValueError("name must not be empty: it is in every event")
-        if len(self.name) > _NAME_LETTERS:
-            raise ValueError(f"name: expected at most {_NAME_LETTERS} letters, got {len(self.name)}")
+        if len(self.name) > MAX_STATION_LETTERS:
+            raise ValueError(f"name: expected at most {MAX_STATION_LETTERS} letters, got {len(self.name)}")
         for text in (self.name, self.camera or "", self.source or ""):
             if "\0" in text:
                 raise ValueError(f"{text!r:.60}: a NUL character, which nothing here may hold")

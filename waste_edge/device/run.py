@@ -220,7 +220,7 @@ def _choice(plan: Plan) -> BundleChoice:
     config = plan.config
     wish = EngineWish(config.engine, config.precision, config.threads)
     opened = partial(open_required, require_key=_key(config), allow_older=config.allow_older)
-    return choose_bundle(config.bundle, opened, wish, _state(plan))
+    return choose_bundle(config.bundle, opened, wish, _state(plan), remember=not plan.demo)
 
 
 def _state(plan: Plan) -> Path | None:

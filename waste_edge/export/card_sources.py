@@ -51,7 +51,7 @@ def _how_confident(calibration: Calibration) -> str:
             "wrong on the sources that set it, each of equal weight. With the known score it then keeps out\n"
             f"{sum(kept) / len(kept):.1%} of their known items, on average."
         )
-    why = "no higher one made what is sorted right often enough elsewhere" if kept else "no source sets it"
+    why = "no other was asked for, or made what is sorted right often enough elsewhere" if kept else "no source sets it"
     return f"{least} is the recipe's: {why}."
 
 

@@ -114,27 +114,31 @@ def _answered(rows: Domains, labels: tuple[str, ...], ask: Ask, kinds: bool = Fa
     return Rows(ask(rows.photos), truth_of(rows.photos, labels), source, labels if kinds else ())
 
 
-def mixed_weights(home: int, elsewhere: Rows | None) -> NDArray[np.float64]:
-    """What each picture counts if every domain is to count alike: first `home` pictures, then those elsewhere."""
-    weights = [np.full(home, 1 / home)]
+def mixed_weights(home: int, elsewhere: Rows | None, home_weight: float = 1.0) -> NDArray[np.float64]:
+    """What each picture counts, so that every source counts 1 and home `home_weight`: `home` pictures, then others."""
+    weights = [np.full(home, home_weight / home)]
     if elsewhere is not None:
         _, own, counts = np.unique(elsewhere.source, return_inverse=True, return_counts=True)
         weights.append(1 / counts[own])
     return np.concatenate(weights)
 
 
-def mixed_temperature(home: Outputs, truth: NDArray[np.int64], elsewhere: Rows | None) -> float:
-    """The temperature fitted on validation pictures and held-out ones of other sources, each domain of equal weight."""
+def mixed_temperature(
+    home: Outputs, truth: NDArray[np.int64], elsewhere: Rows | None, home_weight: float = 1.0
+) -> float:
+    """The temperature fitted on validation pictures and held-out ones of other sources, weighed as `mixed_weights`."""
     logits = home.logits if elsewhere is None else np.concatenate([home.logits, elsewhere.outputs.logits])
     truths = truth if elsewhere is None else np.concatenate([truth, elsewhere.truth])
-    return fit_temperature(logits, truths, mixed_weights(len(truth), elsewhere))
+    return fit_temperature(logits, truths, mixed_weights(len(truth), elsewhere, home_weight))
 
 
-def mixed_threshold(home: NDArray[np.float64], elsewhere: NDArray[np.float64], rows: Rows, keep: float) -> float:
-    """The known score that the share `keep` of the known reaches, each domain of equal weight."""
+def mixed_threshold(
+    home: NDArray[np.float64], elsewhere: NDArray[np.float64], rows: Rows, keep: float, home_weight: float = 1.0
+) -> float:
+    """The known score that the share `keep` of the known reaches, weighed as `mixed_weights`."""
     scores = np.concatenate([home, elsewhere])
     order = np.argsort(scores, kind="stable")
-    weights = mixed_weights(len(home), rows)[order]
+    weights = mixed_weights(len(home), rows, home_weight)[order]
     below = np.cumsum(weights) - weights  # the weight that a threshold at each score leaves out
     return float(scores[order][np.flatnonzero(below <= (1 - keep) * weights.sum() + 1e-9)[-1]])
 

@@ -20,6 +20,7 @@ from waste_edge.export.card_sources import of_confidence, of_sources, taught_by
 from waste_edge.export.quantization.gate import describe_drop
 from waste_edge.export.test_evaluation import SHOWN, LastLook
 from waste_edge.files.text import in_markdown
+from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.rejection import IN_WORDS
 
 CARD_NAME = "MODEL_CARD.md"
@@ -49,7 +50,7 @@ Names one waste item in a picture: {in_markdown(labels)}; or says "unknown".
 |---|---|
 | recipe | `{manifest.provenance.recipe}` |
 | network | {manifest.parameters:,} parameters, {artifact.macs / 1e6:.1f} million multiply-accumulates |
-| input | {spec.width_px} x {spec.height_px} px RGB, {spec.resize} |
+| input | {spec.width_px} x {spec.height_px} px RGB, {spec.resize}{_view_in_words(spec)} |
 | INT8 TFLite | {artifact.size_bytes:,} bytes |
 | licence | {in_markdown(manifest.licence)} |
 | made | {manifest.created}, code {manifest.provenance.commit or "of no recorded commit"} |"""
@@ -207,6 +208,14 @@ def _weights_licence(source: str) -> str:
     if "mobilenetv1_025-imagenet" in source or "mobilenetv1_050-imagenet" in source:
         return "ImageNet weights dequantized from a public uint8 TFLite MobileNetV1; Apache-2.0."
     return "" if source == "random" else "Their licence is not recorded here."
+
+
+def _view_in_words(spec: InputSpec) -> str:
+    """Say what a station shows the network, where that is not the whole view."""
+    if spec.view.kind == "picture":
+        return ""
+    surround = "painted plain" if spec.view.surround == "plain" else "kept"
+    return f"; at a camera the item's crop, margin {spec.view.margin:.0%}, surroundings {surround}"
 
 
 def _sha256(digest: str) -> str:

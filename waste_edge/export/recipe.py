@@ -55,7 +55,9 @@ class ExportRecipe(Strict, frozen=True):
         known_share: the share of validation pictures whose known score must pass the threshold; with other sources'
             pictures (--calibration-domains) of all these domains together, each of equal weight.
         sorted_wrong: with such, min_confidence is the least at which at most this share of what is sorted elsewhere
-            is wrong; without, `min_confidence` is written as it is.
+            is wrong; without, or at 1, `min_confidence` is written as it is.
+        home_weight: with such, what the validation pictures together count beside another source when temperature
+            and known-score threshold are fitted; the larger, the less is given away at home.
     """
 
     name: str
@@ -71,6 +73,7 @@ class ExportRecipe(Strict, frozen=True):
     min_confidence: float = 0.4
     known_share: float = 0.99
     sorted_wrong: float = 0.05
+    home_weight: float = 1.0
 
     def __post_init__(self) -> None:
         if self.name != (wanted := decoded_name(self)):
@@ -83,8 +86,10 @@ class ExportRecipe(Strict, frozen=True):
             raise ValueError(f"calibration_pictures must be at least 1, got {self.calibration_pictures}")
         if not 0.0 <= self.min_confidence < 1.0 or not 0.5 <= self.known_share <= 1.0:
             raise ValueError("min_confidence must be 0 to 1, known_share 0.5 to 1")
-        if not 0.0 < self.sorted_wrong < 1.0:
-            raise ValueError(f"sorted_wrong must be above 0 and below 1, got {self.sorted_wrong}")
+        if not 0.0 < self.sorted_wrong <= 1.0:
+            raise ValueError(f"sorted_wrong must be above 0 and at most 1, got {self.sorted_wrong}")
+        if not 0.0 < self.home_weight <= 1000.0:
+            raise ValueError(f"home_weight must be above 0 and at most 1000, got {self.home_weight}")
 
 
 def decoded_name(recipe: ExportRecipe) -> str:

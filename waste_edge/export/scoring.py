@@ -22,6 +22,7 @@ from waste_edge.export.domains import (
     mixed_threshold,
 )
 from waste_edge.export.known_score import PARAMETERS_NAME, ask_engine, choose_known, write_parameters
+from waste_edge.export.recipe import ExportRecipe
 from waste_edge.export.work import Work
 from waste_edge.rejection import Scorer
 
@@ -70,7 +71,7 @@ def _calibrate(folder: Path, work: Work, attempt: Attempt, engine: Engine, proto
         work.step("asking about other sources' pictures")
         domains = ask_domains(work.domains, info, partial(ask_engine, work, engine))
     held_out = domains.held_out if domains else None
-    temperature = round(mixed_temperature(answers, truth, held_out), 4)
+    temperature = round(mixed_temperature(answers, truth, held_out, recipe.home_weight), 4)
     known = choose_known(work, engine, answers, temperature, recipe.known_score, domains)
     parameters = None
     if known.scorer.learnt is not None:
@@ -79,7 +80,7 @@ def _calibrate(folder: Path, work: Work, attempt: Attempt, engine: Engine, proto
     calibration = Calibration(
         temperature=temperature,
         min_confidence=recipe.min_confidence,
-        min_known_score=_known_threshold(known.scorer, answers, held_out, recipe.known_share),
+        min_known_score=_known_threshold(known.scorer, answers, held_out, recipe),
         fitted_on=f"{_FITTED_ON} on {protocol.partition(';')[0]}{_others_in_words(held_out)}{known.fitted_on}",
         known_score=known.scorer.name,
         known_parameters=parameters,
@@ -90,10 +91,12 @@ def _calibrate(folder: Path, work: Work, attempt: Attempt, engine: Engine, proto
     return calibration, known.scorer
 
 
-def _known_threshold(scorer: Scorer, home: Outputs, held_out: Rows | None, keep: float) -> float:
+def _known_threshold(scorer: Scorer, home: Outputs, held_out: Rows | None, recipe: ExportRecipe) -> float:
     if held_out is None:
-        return round(float(np.quantile(scorer(*home), 1 - keep)), 4)
-    return round(mixed_threshold(scorer(*home), scorer(*held_out.outputs), held_out, keep) - 5e-5, 4)  # rounded down
+        return round(float(np.quantile(scorer(*home), 1 - recipe.known_share)), 4)
+    scores = scorer(*home), scorer(*held_out.outputs)
+    found = mixed_threshold(*scores, held_out, recipe.known_share, recipe.home_weight)
+    return round(found - 5e-5, 4)  # rounded down, so that none is lost by it
 
 
 def _others_in_words(held_out: Rows | None) -> str:
@@ -109,7 +112,7 @@ def _confident_elsewhere(
 ) -> Calibration:
     """The calibration with a confidence that holds on the measuring domains, and what it comes to on every one."""
     measuring, held_out = domains.measuring, domains.held_out
-    if measuring is not None:
+    if measuring is not None and sorted_wrong < 1:
         found = choose_confidence(measuring, scorer(*measuring.outputs), calibration, sorted_wrong)
         if found is None:
             work.step(

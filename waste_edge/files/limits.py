@@ -53,6 +53,26 @@ TRIAL_SHARED_BYTES = 48 * MIB  # more than all these in its memory: the librarie
 TRIAL_CPU_S = 8  # for each network: to load it and to answer its golden pictures, on the slowest board a second
 TRIAL_PATIENCE_S = 60.0  # for the child's next word; where cores are shared, processor time takes longer
 
+# A running station (device)
+MAX_STATION_LETTERS = 200  # of its name
+MAX_OUTBOX_DAYS = 36_500  # a hundred years: for ever
+MAX_OUTBOX_MB = 1_000_000
+MAX_EVENTS_IN_MEMORY = 1_000_000  # while the disk cannot be written
+MAX_SCENE_BYTES = 16 * MIB  # kept in the outbox; a station's has some tenths of one
+MAX_JSON_LINES_MB = 100_000
+MAX_JSON_LINES_FILES = 10_000  # older ones
+MAX_READ_BACK_BYTES = 16 * MIB  # of the newest of these, for the ids in them
+MAX_READ_BACK_IDS = 50_000
+MAX_KEEPALIVE_S = 3600
+MAX_TIMEOUT_S = 60
+MAX_MQTT_LETTERS = 1000  # of a topic, a name; MQTT itself takes 65,535 bytes, with what comes behind a topic
+MAX_BROKER_PACKET_BYTES = MIB // 16  # far above an acknowledgement, and what other stations say under our topics
+MAX_SANDBOX_RULES = 20_000  # files and folders that the capture process may see
+
+# Updates (device/service/wheels.py)
+MAX_HASH_LIST_BYTES = MIB
+MAX_WHEEL_BYTES = 1 << 30  # the largest that a station needs has 20 MB
+
 # Networks that `bench` is given without a manifest (benchmarks/baseline.py)
 MAX_INPUT_NUMBERS = 1 << 24
 

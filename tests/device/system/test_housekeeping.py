@@ -101,3 +101,46 @@ def test_a_look_that_fails_is_said_and_the_next_one_is_taken(make_keeper, health
     wait_until(lambda: levels(health)["housekeeping"] is Level.OK)
     keeper.stop()
     assert looks[1] - looks[0] == 5_000_000_000
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_died_is_said_and_started_again_but_not_in_a_loop(make_keeper, health, clock):
+    """SystemExit is what a library that calls sys.exit ends a thread with, in silence."""
+    looks: list[int] = []
+
+    def check() -> Condition:
+        looks.append(len(looks))
+        if len(looks) <= 2:
+            raise SystemExit
+        return DISK
+
+    keeper = make_keeper(checks=[check], clock=_Apart(clock))
+    keeper.start()
+    wait_until(lambda: len(looks) == 1 and not keeper._thread.is_alive())
+    health.news(clock.now_ns())
+    assert len(looks) == 1, "not before its time"
+    for died in (2, 3):
+        clock.time_ns += 5_000_000_000
+        told = {condition.part: condition for condition in health.news(clock.now_ns())}
+        wait_until(lambda died=died: len(looks) >= died)
+        if died == 2:
+            assert told["housekeeping"].level is Level.BAD
+            assert "started again" in told["housekeeping"].text
+            wait_until(lambda: not keeper._thread.is_alive())
+    wait_until(lambda: DISK in health.now())
+    keeper.stop()
+    clock.time_ns += 60_000_000_000
+    health.news(clock.now_ns())
+    assert keeper._stopping.is_set()
+    wait_until(lambda: not keeper._thread.is_alive())
+
+
+class _Apart:
+    """A clock that another one moves; a sleep lasts until it is interrupted."""
+
+    def __init__(self, clock) -> None:
+        self.now_ns = clock.now_ns
+
+    def sleep(self, seconds: float, interrupt=None) -> None:
+        if interrupt is not None:
+            interrupt.wait(10.0)

@@ -21,6 +21,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from waste_edge.files.limits import MAX_SANDBOX_RULES
+
 # System calls have the same numbers on all machines since Linux 4.17; older ones follow below, by machine.
 _LANDLOCK_CREATE_RULESET, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT_SELF = 444, 445, 446
 _PR_SET_NO_NEW_PRIVS, _PR_GET_SECCOMP, _PR_SET_SECCOMP, _FILTER = 38, 21, 22, 2
@@ -32,7 +34,6 @@ _ON_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
 # What a release of Landlock can hold back: its version, and the bits of rights from 0 on.
 _RIGHTS = ((5, 16), (3, 15), (2, 14), (1, 13))
 _SCOPES = 0b11  # from version 6: abstract sockets and signals
-_MOST_RULES = 20_000
 
 _CAPABILITY_VERSION = 0x20080522
 _FILES_OF_OTHERS = 0b110  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
@@ -136,7 +137,7 @@ def _landlock(library: ctypes.CDLL, hidden: Sequence[str], shown: Sequence[str])
         out_of_sight = {_real(path) for path in hidden}
         above = {parent for secret in out_of_sight for parent in secret.parents}
         for number, path in enumerate(_visible(Path("/"), out_of_sight, above)):
-            if number < _MOST_RULES:
+            if number < MAX_SANDBOX_RULES:
                 _allow(library, ruleset, path, _READ & handled)
         for given in shown:
             _allow(library, ruleset, _real(given), _READ & handled)

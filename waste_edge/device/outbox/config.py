@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
+from waste_edge.files.limits import MAX_EVENTS_IN_MEMORY, MAX_OUTBOX_DAYS, MAX_OUTBOX_MB
 from waste_edge.files.strict import Strict
-
-_MOST_DAYS = 36_500  # a hundred years: for ever
-_MOST_MB = 1_000_000
-_MOST_IN_MEMORY = 1_000_000
 
 
 class OutboxConfig(Strict, frozen=True):
@@ -26,7 +23,7 @@ class OutboxConfig(Strict, frozen=True):
         got = f"got {self.max_age_days:g}, {self.max_mb:g} and {self.max_events_in_memory}"
         if not (self.max_age_days > 0 and self.max_mb >= 1 and self.max_events_in_memory >= 1):
             raise ValueError(f"max_age_days must be above 0, max_mb and max_events_in_memory at least 1, {got}")
-        most = (_MOST_DAYS, _MOST_MB, _MOST_IN_MEMORY)
+        most = (MAX_OUTBOX_DAYS, MAX_OUTBOX_MB, MAX_EVENTS_IN_MEMORY)
         if self.max_age_days > most[0] or self.max_mb > most[1] or self.max_events_in_memory > most[2]:
             raise ValueError(
                 f"expected max_age_days up to {most[0]} (a hundred years), max_mb up to {most[1]} and "

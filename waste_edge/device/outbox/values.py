@@ -11,9 +11,10 @@ from pathlib import Path
 
 import msgspec
 
+from waste_edge.files.limits import MAX_SCENE_BYTES
+
 MOST_SEQUENCE = 2**53  # beyond it JSON's readers round, and near SQLite's own bound nothing more could be inserted
 MOST_NS = 200 * 366 * 86_400 * 10**9  # 200 years
-MOST_SCENE_BYTES = 16 << 20
 _MOST_STREAMS = 10_000
 
 _LAST = (
@@ -30,7 +31,7 @@ _WRONG = {
     "a sink's cursor": "SELECT 1 FROM cursors WHERE "
     f"typeof(sink) != 'text' OR typeof(sequence) != 'integer' OR sequence NOT BETWEEN 0 AND {_LAST}",
     "the scene, or the times beside it": "SELECT 1 FROM scene WHERE "
-    f"typeof(scene) NOT IN ('blob', 'null') OR length(scene) > {MOST_SCENE_BYTES} OR typeof(boot_id) != 'text' "
+    f"typeof(scene) NOT IN ('blob', 'null') OR length(scene) > {MAX_SCENE_BYTES} OR typeof(boot_id) != 'text' "
     f"OR typeof(monotonic_ns) != 'integer' OR monotonic_ns NOT BETWEEN 0 AND {MOST_NS} "
     f"OR typeof(lived_ns) != 'integer' OR lived_ns NOT BETWEEN 0 AND {MOST_NS} OR typeof(stream_items) != 'text'",
 }

@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from waste_edge.errors import BundleError, UserError
+from waste_edge.files.limits import MAX_HASH_LIST_BYTES, MAX_WHEEL_BYTES
 
 LIST = "SHA256SUMS"
 SIGNATURE = "SHA256SUMS.sig"
-_LIST_BYTES = 1 << 20
-_WHEEL_BYTES = 1 << 30  # of one; the largest that a station needs has 20 MB
 _LINE = re.compile(r"([0-9a-fA-F]{64}) [ *]([A-Za-z0-9][A-Za-z0-9._+!-]{0,200}\.whl)")
 
 
@@ -103,8 +102,8 @@ def _copied(source: BinaryIO, target: BinaryIO) -> str:
     digest, size = hashlib.sha256(), 0
     while block := source.read(1 << 20):
         size += len(block)
-        if size > _WHEEL_BYTES:
-            raise UserError(f"{source.name}: more than {_WHEEL_BYTES >> 20} MB; that is no wheel of ours")
+        if size > MAX_WHEEL_BYTES:
+            raise UserError(f"{source.name}: more than {MAX_WHEEL_BYTES >> 20} MB; that is no wheel of ours")
         digest.update(block)
         target.write(block)
     return digest.hexdigest()
@@ -124,9 +123,9 @@ def _opened(path: Path) -> BinaryIO:
 
 def _small(path: Path) -> bytes:
     with _opened(path) as stream:
-        content = stream.read(_LIST_BYTES + 1)
-    if len(content) > _LIST_BYTES:
-        raise UserError(f"{path}: more than {_LIST_BYTES >> 20} MB; gather the wheels again")
+        content = stream.read(MAX_HASH_LIST_BYTES + 1)
+    if len(content) > MAX_HASH_LIST_BYTES:
+        raise UserError(f"{path}: more than {MAX_HASH_LIST_BYTES >> 20} MB; gather the wheels again")
     return content
 
 

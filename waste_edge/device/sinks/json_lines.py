@@ -21,6 +21,7 @@ from waste_edge.device.sinks.sink import SinkError, worst
 from waste_edge.device.system.condition import Condition
 from waste_edge.device.wall_clock import SystemWall, Wall
 from waste_edge.errors import ConfigError
+from waste_edge.files.limits import MAX_JSON_LINES_FILES, MAX_JSON_LINES_MB, MAX_READ_BACK_BYTES, MAX_READ_BACK_IDS
 from waste_edge.files.strict import Strict
 
 _TAIL_BYTES = 64 << 10  # read at once; a line may be longer
@@ -28,10 +29,6 @@ _HEAD_BYTES = 16 << 20  # a first line longer than this is none of ours
 _BEGINNING = b'{"kind":'
 _EVENT = re.compile(rb'\{"kind":"event","id":"([^"\\]{1,200})"')
 _NOT_OURS = ("outbox.sqlite", "outbox.corrupt-", "outbox.replaced-", "outbox.restored")
-_KEEP_AT_MOST = 10_000  # older files
-_MOST_MB = 100_000
-_IDS_BYTES = 16 << 20  # so much of the newest files is read back for the ids in it
-_IDS_AT_MOST = 50_000
 
 
 class JsonLinesConfig(Strict, frozen=True):
@@ -50,8 +47,8 @@ class JsonLinesConfig(Strict, frozen=True):
     def __post_init__(self) -> None:
         if not self.path or not self.max_mb > 0 or self.keep < 0:
             raise ValueError(f"expected a path, max_mb above 0 and keep from 0; got {self.max_mb:g} and {self.keep}")
-        if self.max_mb > _MOST_MB or self.keep > _KEEP_AT_MOST:
-            most = f"max_mb up to {_MOST_MB} and keep up to {_KEEP_AT_MOST}"
+        if self.max_mb > MAX_JSON_LINES_MB or self.keep > MAX_JSON_LINES_FILES:
+            most = f"max_mb up to {MAX_JSON_LINES_MB} and keep up to {MAX_JSON_LINES_FILES}"
             raise ValueError(f"expected {most}; got {self.max_mb:g} and {self.keep}")
 
 
@@ -83,7 +80,7 @@ class JsonLines:
             last = _Place(fresh[-1].outbox_id, fresh[-1].sequence)
             self._append("".join(to_json_line(record) + "\n" for record in fresh), last)
             self._ids.update(dict.fromkeys(record.id.encode() for record in fresh))
-            for old in list(self._ids)[: max(0, len(self._ids) - _IDS_AT_MOST)]:
+            for old in list(self._ids)[: max(0, len(self._ids) - MAX_READ_BACK_IDS)]:
                 del self._ids[old]
 
     def tell_health(self, conditions: Sequence[Condition]) -> None:
@@ -222,7 +219,7 @@ def _line_start(stream: BinaryIO, end: int) -> int:
 def _newest_ids(paths: Iterable[Path]) -> dict[bytes, None]:
     """The ids of the newest events in these files, given newest first."""
     ids: list[bytes] = []
-    left = _IDS_BYTES
+    left = MAX_READ_BACK_BYTES
     for path in paths:
         if left <= 0:
             break
@@ -234,7 +231,7 @@ def _newest_ids(paths: Iterable[Path]) -> dict[bytes, None]:
             found = [match[1] for line in stream if (match := _EVENT.match(line))]
         ids[:0] = found
         left -= size
-    return dict.fromkeys(ids[-_IDS_AT_MOST:])
+    return dict.fromkeys(ids[-MAX_READ_BACK_IDS:])
 
 
 def _is_ours(head: bytes) -> bool:

@@ -22,7 +22,7 @@ from waste_edge.device.sinks.sink import SinkError, worst
 from waste_edge.device.system.condition import Condition
 from waste_edge.errors import ConfigError, MissingPackageError
 from waste_edge.files.bounded import read_bounded
-from waste_edge.files.limits import MAX_PASSWORD_BYTES
+from waste_edge.files.limits import MAX_KEEPALIVE_S, MAX_MQTT_LETTERS, MAX_PASSWORD_BYTES, MAX_TIMEOUT_S
 from waste_edge.files.strict import Strict
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from paho.mqtt.client import Client
 
-_MOST_LETTERS = 1000  # MQTT itself takes 65,535 bytes, with what comes behind a topic
 _RIVAL_S = 180.0  # another station of this name is believed to be there so long after it was heard
 _CLAIM_EVERY_S = 60.0  # so often it is told that we are here, too
 _SHORT_S = 15.0  # a connection that the broker ended sooner, time after time, has a reason
@@ -81,14 +80,15 @@ class MqttConfig(Strict, frozen=True):
             raise ValueError(f"expected a host and a port from 1 to 65535, got {self.host!r} and {self.port}")
         if any(letter.isspace() for letter in self.host) or len(self.host) > 255 or "://" in self.host:
             raise ValueError(f"host {self.host[:80]!r}: expected a name or an address alone, such as broker.local")
-        if not 5 <= self.keepalive_s <= 3600 or not 0 < self.timeout_s <= 60:
+        if not 5 <= self.keepalive_s <= MAX_KEEPALIVE_S or not 0 < self.timeout_s <= MAX_TIMEOUT_S:
             got = f"{self.keepalive_s} and {self.timeout_s:g}"
             raise ValueError(
-                f"keepalive_s must be at least 5 (and up to 3600) and timeout_s above 0 and up to 60, got {got}"
+                f"keepalive_s must be at least 5 (and up to {MAX_KEEPALIVE_S}) and timeout_s above 0 and up to "
+                f"{MAX_TIMEOUT_S}, got {got}"
             )
         for name in ("topic", "client_id", "username", "discovery_topic"):
-            if len(getattr(self, name)) > _MOST_LETTERS:
-                raise ValueError(f"{name}: expected at most {_MOST_LETTERS} letters, got {len(getattr(self, name))}")
+            if len(getattr(self, name)) > MAX_MQTT_LETTERS:
+                raise ValueError(f"{name}: expected at most {MAX_MQTT_LETTERS} letters, got {len(getattr(self, name))}")
         for name in ("topic", "discovery_topic"):
             topic = getattr(self, name)
             if set(topic) & set("+#\0") or topic.startswith("/") or topic.endswith("/"):

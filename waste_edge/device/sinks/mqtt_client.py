@@ -9,7 +9,7 @@ from __future__ import annotations
 from paho.mqtt.client import Client
 from paho.mqtt.enums import MQTTErrorCode
 
-MOST_PACKET_BYTES = 64 << 10  # far above an acknowledgement, and what other stations say under our topics
+from waste_edge.files.limits import MAX_BROKER_PACKET_BYTES
 
 
 class BoundedClient(Client):
@@ -22,8 +22,8 @@ class BoundedClient(Client):
     refused = ""
 
     def _sock_recv(self, bufsize: int) -> bytes:
-        if bufsize > MOST_PACKET_BYTES:
-            self.refused = f"the broker sends a packet of {bufsize} bytes; at most {MOST_PACKET_BYTES} are taken"
+        if bufsize > MAX_BROKER_PACKET_BYTES:
+            self.refused = f"the broker sends a packet of {bufsize} bytes; at most {MAX_BROKER_PACKET_BYTES} are taken"
             raise ConnectionError(self.refused)
         return super()._sock_recv(bufsize)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from waste_edge.device.clock import NS_PER_S
 from waste_edge.device.system.condition import Condition, Level
@@ -22,6 +23,7 @@ class Health:
         self._lock = threading.Lock()
         self._conditions: dict[str, Condition] = {}
         self._told: dict[str, tuple[Condition, int]] = {}  # and when
+        self._watched: list[Callable[[], None]] = []
 
     def set(self, *conditions: Condition) -> None:
         """Take the place of what was known of these parts."""
@@ -37,8 +39,13 @@ class Health:
         self.set(condition)
         self._told.pop(condition.part, None)
 
+    def watch(self, look: Callable[[], None]) -> None:
+        """Have `look` called at every `news`, in the thread that asks for them: to see whether a thread lives."""
+        self._watched.append(look)
+
     def forget(self) -> None:
-        """Know nothing of any part, before it is put together anew; what was told stays told."""
+        """Know nothing of any part and watch none, before all is put together anew; what was told stays told."""
+        self._watched.clear()
         with self._lock:
             self._conditions.clear()
         self.least_gap_s = 0.0
@@ -53,6 +60,8 @@ class Health:
 
         A part that is well from the beginning is no news.
         """
+        for look in self._watched:
+            look()
         changed = tuple(condition for condition in self.now() if self._is_news(condition, now_ns))
         self._told.update({condition.part: (condition, now_ns) for condition in changed})
         return changed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from waste_edge.device.clock import Clock
+from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.device.system.board import Board
 from waste_edge.device.system.condition import Condition, Level
 from waste_edge.device.system.health import Health
@@ -45,11 +45,27 @@ class Housekeeper:
         self._told = told
         self._clock = clock
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
+        self._thread = self._new_thread()
+        self._started_ns = 0
 
     def start(self) -> None:
         """Look at once, then every five seconds."""
+        self._started_ns = self._clock.now_ns()
         self._thread.start()
+        self._health.watch(self.revive)
+
+    def revive(self) -> None:
+        """Start the thread again if it died, at most every five seconds, and say so. For the loop's thread."""
+        if self._thread.is_alive() or self._thread.ident is None or self._stopping.is_set():
+            return
+        now_ns = self._clock.now_ns()
+        if now_ns - self._started_ns < EVERY_S * NS_PER_S:
+            return
+        self._started_ns = now_ns
+        self._thread = self._new_thread()
+        self._thread.start()
+        text = "its thread had ended and was started again; please report it"
+        self._health.set(Condition("housekeeping", Level.BAD, text))
 
     def stop(self) -> None:
         """End, after the look in hand if it is quick."""
@@ -77,6 +93,9 @@ class Housekeeper:
         except Exception as error:  # noqa: BLE001 - told by `_run`
             return error
         return None
+
+    def _new_thread(self) -> threading.Thread:
+        return threading.Thread(target=self._run, name="housekeeping", daemon=True)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
