@@ -1,8 +1,8 @@
 # The shipped bundles, from photographs: `make model`. A step that is finished is not done again, one that was stopped
-# goes on. `make model DATA=photos DOMAINS=sources.csv WEIGHTS=folder` takes other ones. `make model DEVICE=cuda` trains
-# other networks, for which two cores are too slow, on a GPU; `make model-runs DEVICE=cuda` leaves out the exports, for a
-# machine that has a GPU and no exporters: carry $(MADE)/packed there and the runs back. training/README.md says how
-# long each step takes.
+# goes on. `make model DATA=photos WEIGHTS=folder` takes other ones. `make model DEVICE=cuda` makes other networks, for which
+# two cores are too slow, from item crops and other sources too (DOMAINS=sources.csv), into runs/model-cuda; `make model-runs
+# DEVICE=cuda` leaves out the exports, for a machine that has a GPU and no exporters: carry runs/model-cuda/packed there
+# and the runs back. training/README.md says how long each step takes.
 
 DATA ?= ../shared/data/trashnet
 DOMAINS ?= ../shared/data/elsewhere-and-unknown.csv
@@ -12,7 +12,7 @@ MADE ?= runs/$(if $(filter cuda,$(DEVICE)),model-cuda,model)
 PACKED ?= $(MADE)/packed
 SAY ?= .venv-dev/bin/waste-edge
 GO_ON = $(if $(wildcard $(@D)/split.csv),--resume)
-# What learns from the photographs alone, and what learns from the item's crop and other sources too.
+# What learns from the photographs alone, and what learns from item crops and other sources too.
 PLAIN = --data $(DATA) --device $(DEVICE) --out $(@D) $(GO_ON) $(MORE)
 ITEMS = --data $(PACKED)/data --domains $(PACKED)/domains.csv --stock $(MADE)/stock --device $(DEVICE) --out $(@D) \
 	$(GO_ON) $(MORE)
@@ -24,51 +24,57 @@ RESULTS := training/results
 ifeq ($(DEVICE),cuda)
 TEACHERS := teacher_lite2
 LAST_small := qat_small_item
-LAST_accurate := qat_accurate_tuned
+CALIBRATED := --calibration-domains $(DOMAINS)
+LAST_accurate := qat_lite0
 else
 TEACHERS := teacher_edgetpu teacher_mobilenet_v2_away
 LAST_small := qat_small
-LAST_accurate := student_accurate
+LAST_accurate := qat_accurate
 endif
 
 .PHONY: model model-runs model-results model-seeds headline
 model: $(MADE)/small/manifest.json $(MADE)/accurate/manifest.json
 model-runs: $(MADE)/$(LAST_small)/run.json $(MADE)/$(LAST_accurate)/run.json
 
-# Pictures of other sources are packed only if they may teach.
-$(PACKED)/domains.csv: | $(WORKSHOP)
-	$(SAY) data pack --data $(DATA) --domains $(DOMAINS) --out $(PACKED)
-
+# As shipped.
+BEFORE := teacher_edgetpu teacher_mobilenet_v2_away
 $(MADE)/teacher_edgetpu/run.json: | $(WORKSHOP)
 	$(SAY) train teacher_edgetpu $(PLAIN) $(call START,mobilenet_edgetpu_100)
 
 $(MADE)/teacher_mobilenet_v2_away/run.json: | $(WORKSHOP)
 	$(SAY) train teacher_mobilenet_v2_away $(PLAIN) $(call START,mobilenet_v2-100)
 
-BEFORE := teacher_edgetpu teacher_mobilenet_v2_away
-$(MADE)/teacher_mobilenet_v1_away/run.json: $(BEFORE:%=$(MADE)/%/run.json)
-	$(SAY) distill teacher_mobilenet_v1_away $(call TEACH,$(BEFORE)) $(PLAIN) $(call START,mobilenetv1_050)
+$(MADE)/student_accurate/run.json: $(BEFORE:%=$(MADE)/%/run.json)
+	$(SAY) distill student_accurate $(call TEACH,$(BEFORE)) $(PLAIN) $(call START,mobilenetv1_050)
 
-SMALL := $(BEFORE) teacher_mobilenet_v1_away
+# The accurate student is one of the small one's teachers.
+SMALL := $(BEFORE) student_accurate
 $(MADE)/student_small/run.json: $(SMALL:%=$(MADE)/%/run.json)
 	$(SAY) distill student_small $(call TEACH,$(SMALL)) $(PLAIN) $(call START,mobilenetv1_050)
+
+$(MADE)/qat_accurate/run.json: $(MADE)/student_accurate/run.json
+	$(SAY) distill qat_accurate --from $(MADE)/student_accurate $(call TEACH,$(BEFORE)) $(PLAIN)
 
 $(MADE)/qat_small/run.json: $(MADE)/student_small/run.json
 	$(SAY) distill qat_small --from $(MADE)/student_small $(call TEACH,$(SMALL)) $(PLAIN)
 
+# From item crops and other sources. Pictures of other sources are packed only if they may teach.
+$(PACKED)/domains.csv: | $(WORKSHOP)
+	$(SAY) data pack --data $(DATA) --domains $(DOMAINS) --out $(PACKED)
+
+$(MADE)/probe_lite0/run.json: $(PACKED)/domains.csv
+	$(SAY) train probe_lite0 $(ITEMS) $(call START,efficientnet_lite0)
+
 $(MADE)/teacher_lite2/run.json: $(PACKED)/domains.csv
 	$(SAY) train teacher_lite2 $(ITEMS) $(call START,efficientnet_lite2)
 
-$(MADE)/student_accurate/run.json: $(PACKED)/domains.csv
-	$(SAY) train student_accurate $(ITEMS) $(call START,efficientnet_lite0)
+$(MADE)/student_lite0/run.json: $(MADE)/teacher_lite2/run.json
+	$(SAY) distill student_lite0 $(call TEACH,teacher_lite2) $(ITEMS) $(call START,efficientnet_lite0)
 
-$(MADE)/student_accurate_tuned/run.json: $(MADE)/teacher_lite2/run.json
-	$(SAY) distill student_accurate_tuned $(call TEACH,teacher_lite2) $(ITEMS) $(call START,efficientnet_lite0)
+$(MADE)/qat_lite0/run.json: $(MADE)/student_lite0/run.json
+	$(SAY) distill qat_lite0 --from $(MADE)/student_lite0 $(call TEACH,teacher_lite2) $(ITEMS)
 
-$(MADE)/qat_accurate_tuned/run.json: $(MADE)/student_accurate_tuned/run.json
-	$(SAY) distill qat_accurate_tuned --from $(MADE)/student_accurate_tuned $(call TEACH,teacher_lite2) $(ITEMS)
-
-ITEM := teacher_lite2 student_accurate_tuned
+ITEM := teacher_lite2 student_lite0
 $(MADE)/student_small_item/run.json: $(ITEM:%=$(MADE)/%/run.json)
 	$(SAY) distill student_small_item $(call TEACH,$(ITEM)) $(ITEMS) $(call START,mobilenetv1_050)
 
@@ -78,8 +84,8 @@ $(MADE)/qat_small_item/run.json: $(MADE)/student_small_item/run.json
 $(MADE)/small/manifest.json: $(MADE)/$(LAST_small)/run.json
 $(MADE)/accurate/manifest.json: $(MADE)/$(LAST_accurate)/run.json
 $(MADE)/small/manifest.json $(MADE)/accurate/manifest.json:
-	$(SAY) export $(<D) --data $(DATA) --out $(@D) --name $(notdir $(@D)) --licence Apache-2.0 --known-score best \
-		--calibration-domains $(DOMAINS) --last-look
+	$(SAY) export $(<D) --data $(DATA) --out $(@D) --name $(notdir $(@D)) --version 2 --licence Apache-2.0 \
+		--known-score best $(CALIBRATED) --last-look
 
 # What the README says of them, on the test part.
 model-results: model

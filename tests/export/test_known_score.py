@@ -75,7 +75,7 @@ def test_a_device_computes_what_was_fitted(
 def known_arrays(path: Path):  # type: ignore[no-untyped-def]
     from waste_edge.bundle.arrays import Arrays
 
-    return Arrays(path, path)
+    return Arrays(path.read_bytes(), str(path))
 
 
 @pytest.mark.usefixtures("few")

@@ -24,8 +24,9 @@ QUICK = ["fit.epochs=1", "fit.batch_size=4", "fit.precision=fp32", "model.pretra
 BINARY = {"zoo_plain_cnn": 32, "zoo_vgg16": 32, "zoo_efficientnet_b0": 32, "zoo_inception_v3": 75}
 SIX_LABELS = {
     "mobilenet_v3_large": 32,
+    "probe_lite0": 32,
     "student_accurate": 32,
-    "student_accurate_tuned": 32,
+    "student_lite0": 32,
     "student_cnn4": 32,
     "student_mobilenet_v1_025": 32,
     "student_mobilenet_v1_035": 32,
@@ -34,7 +35,6 @@ SIX_LABELS = {
     "teacher_edgetpu": 32,
     "teacher_inception_resnet_v2": 75,
     "teacher_lite2": 32,
-    "teacher_mobilenet_v1_away": 32,
     "teacher_mobilenet_v2": 32,
     "teacher_mobilenet_v2_away": 32,
     "two_stage_first": 32,
@@ -44,7 +44,8 @@ SIX_LABELS = {
 ELSEWHERE = {  # recipes whose training is tested by the file named
     "clip_probe": "composites/test_probe.py",
     "two_stage_cascade": "composites/test_cascade.py",
-    "qat_accurate_tuned": "quantization_aware/test_quantize_aware.py",
+    "qat_lite0": "quantization_aware/test_quantize_aware.py",
+    "qat_accurate": "quantization_aware/test_quantize_aware.py",
     "qat_small": "quantization_aware/test_quantize_aware.py",
     "qat_small_item": "quantization_aware/test_quantize_aware.py",
     "qat_student_mobilenet_v1_025": "quantization_aware/test_quantize_aware.py",

@@ -106,7 +106,8 @@ def test_a_plain_recipe_goes_on_from_a_run(started: Run, colour_photos: Path, tm
         ("student_mobilenet_v1_025", "qat_student_mobilenet_v1_025"),
         ("student_small", "qat_small"),
         ("student_small_item", "qat_small_item"),
-        ("student_accurate_tuned", "qat_accurate_tuned"),
+        ("student_accurate", "qat_accurate"),
+        ("student_lite0", "qat_lite0"),
     ],
 )
 def test_a_shipped_fine_tuning_goes_on_from_its_student(student: str, fine_tuning: str) -> None:
