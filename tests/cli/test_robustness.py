@@ -118,7 +118,7 @@ def test_two_networks_stand_side_by_side(
     ("options", "message"),
     [
         (["--plot", "a.png"], "--plot a.png: is of --robustness; add that"),
-        (["--markdown", "a.md"], "--markdown a.md: is of --robustness and --domains; add one, or write a page with --report"),
+        (["--markdown", "a.md"], "--markdown a.md: is of --robustness and --domains; add one, or write"),
         (["--robustness", "--report", "a.html"], "--robustness and --report are two reports; ask for one at a time"),
         (["--robustness", "--unknown", "."], "--robustness and --unknown are two reports"),
         (["--robustness", "--plot", "a.jpg"], "--plot a.jpg: the picture is a PNG"),
