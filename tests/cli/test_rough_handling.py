@@ -78,17 +78,14 @@ def test_a_full_disk_is_not_called_our_bug(colour_photos: Path, unbuffered: str)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_takes_the_unpacked_bundle_with_it(
+def test_a_zipped_bundle_leaves_nothing_when_a_signal_ends_the_command(
     number: signal.Signals, default_bundle: Path, tmp_path: Path
 ) -> None:
     pack(default_bundle, tmp_path / "small.zip")
     (tmp_path / "tmp").mkdir()
     environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
     process = started("bench", "--seconds", "60", "--bundle", tmp_path / "small.zip", env=environment)
-    deadline = time.monotonic() + 30
-    while not any((tmp_path / "tmp").glob("waste-edge-bundle-*/manifest.json")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(0.5)
+    time.sleep(3)  # bundles are read where they lie: there is no folder to wait for
     process.send_signal(number)
     process.communicate(timeout=30)
     assert process.returncode == 128 + number
