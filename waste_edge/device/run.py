@@ -187,8 +187,6 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         warning = _warning(plan, looked_at.stills, opened.manifest, site)
         about = About.of(source, classifier, site, choice.reason, looks)
         view.started(replace(about, warning=warning))
-        if warning and looked_at.live:
-            health.set(Condition("bundle", Level.WARN, warning))
         if trial.failure:
             health.announce(Condition("config", Level.WARN, trial.failure))
         else:

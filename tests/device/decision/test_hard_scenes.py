@@ -186,6 +186,19 @@ def test_an_item_that_covers_nine_tenths_of_the_view_is_an_item(at):
     assert FaultKind.LIGHT not in at.faults
 
 
+@pytest.mark.parametrize("gain", [1.0, 1.3])
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("share", [0.55, 0.75, 0.95])
+def test_however_large_an_item_is_it_is_not_taken_for_other_light(at, share, plain, gain):
+    ground = np.full((HEIGHT, WIDTH, 3), 125, np.uint8) if plain else wood()
+    beside = (1 - share**0.5) / 2
+    box = Region(left=beside, top=beside, right=1 - beside, bottom=1 - beside)
+    at.show(ground, 1.2)
+    (event,) = at.show((with_item(ground, box, (60, 150, 60)) * gain).clip(0, 255).astype(np.uint8), 1.5)
+    assert event.item_box is not None
+    assert FaultKind.LIGHT not in at.faults
+
+
 def test_in_a_region_of_interest_boxes_are_still_shares_of_the_frame(calibration):
     at = Bin(calibration, region=Region(left=0.25, top=0.2, right=0.9, bottom=0.9))
     at.show(wood(), 1.5)

@@ -110,6 +110,8 @@ class PanelView(View):
         if about is None:
             return Text("")
         parts: list[RenderableType] = [_pair("looking at", Text(self._camera, overflow="fold"))]
+        if about.warning:
+            parts.append(_pair("warning", Text(about.warning, style="yellow")))
         if self._seen is None:
             parts.append(_pair("scene", Text("nothing to be seen yet", style="yellow")))
         else:

@@ -7,45 +7,46 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.device.vision.scene import Grid, Mask, area
+from waste_edge.device.vision.scene import Grid, area, difference
 from waste_edge.imaging.frames import Pixels
 
 _Floats = NDArray[np.float32]
 
-_WHOLE = 0.5  # share of the view that must differ before its light is asked for
+_LEVEL = 14.0  # of 255: a smaller difference is none
+_WHOLE = 0.7  # share of the view that must differ before its light is asked for
 _DRAWN = 3.0  # levels that stand out from a smooth course of brightness
-_DRAWN_AREA = 0.03  # a scene with less of that has no drawing to be known by
-_ALIKE = 0.7  # correlation of two drawings that are the same
+_DRAWN_BLOCK = 0.1  # a block has a drawing if so much of it stands out
+_DRAWN_BLOCKS = 0.25  # a scene of which fewer blocks have one is not known by it
+_ALIKE = 0.6  # correlation of two drawings that are the same
+_NEARLY_ALL = 0.8  # of the blocks must be alike: an item covers its own
 _SMOOTH = 0.06  # deviation of the log gain from a smooth course: light has no edges
-_NEARLY_ALL = 0.9
 
 _CONTRAST = 12.0  # levels between a thing and what lies around it, at least
 _LOST = 2.5  # so many times as much contrast before as now
 
 
-def is_other_light(look: Grid, reference: Grid, changed: Mask) -> bool:
+def is_other_light(look: Grid, reference: Grid) -> bool:
     """Whether the same scene is seen in another light: a lamp was switched, a door opened.
 
-    The scene is known by its drawing, which light leaves in place and an item covers. A scene without any is known
-    by the course of the change, which has no edges if it is light.
+    Light changes nearly all of the view. The scene is then known by its drawing, which light leaves in place
+    everywhere and an item covers, however large it is. A scene without any is known by the course of the change,
+    which has no edges if it is light, in no colour.
 
     Args:
         look: what is seen.
         reference: the scene as it was.
-        changed: where they differ by more than an even change of light.
     """
-    if area(changed) < _WHOLE:
+    if area(np.asarray(difference(look, reference) > _LEVEL)) < _WHOLE:
         return False
-    before = drawing(reference)
-    drawn = np.asarray(np.abs(before) > _DRAWN) & changed
-    if area(drawn) >= _DRAWN_AREA:
-        near = cv2.dilate(drawn.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-        return _correlation(before[near], drawing(look)[near]) >= _ALIKE
-    if area(changed) < _NEARLY_ALL:
-        return False
-    gain = np.log((_luma(look) + 4) / (_luma(reference) + 4))
+    before, now = drawing(reference), drawing(look)
+    drawn = _blocks((np.abs(before) > _DRAWN).astype(np.float32)) >= _DRAWN_BLOCK
+    if np.count_nonzero(drawn) >= _DRAWN_BLOCKS * drawn.size:
+        scale = np.sqrt(_blocks(before * before) * _blocks(now * now))
+        alike = _blocks(before * now) >= _ALIKE * np.maximum(scale, 1e-6)
+        return bool(np.count_nonzero(alike & drawn) >= _NEARLY_ALL * np.count_nonzero(drawn))
+    gain = np.log((look + 4) / (reference + 4))
     course = cv2.GaussianBlur(gain, (0, 0), 4)
-    return float(np.std(gain - course)) < _SMOOTH
+    return float((gain - course).std(axis=(0, 1)).max()) < _SMOOTH
 
 
 def gain_map(look: Grid, reference: Grid) -> _Floats:
@@ -87,9 +88,9 @@ def _luma(look: Grid) -> _Floats:
     return np.asarray(cv2.cvtColor(look, cv2.COLOR_RGB2GRAY), np.float32)
 
 
-def _correlation(first: _Floats, second: _Floats) -> float:
-    scale = float(np.sqrt((first * first).sum() * (second * second).sum()))
-    return float((first * second).sum()) / max(scale, 1e-6)
+def _blocks(values: _Floats) -> _Floats:
+    """Means over blocks of 6x8 cells, (8, 8)."""
+    return np.asarray(cv2.resize(values, (8, 8), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _contrast(picture: Pixels, inner: NDArray[np.uint8], outer: NDArray[np.uint8]) -> float:

@@ -240,7 +240,7 @@ class Presence:
             self.learn_anew()
             return State.LEARNING
         top = pile.layers[-1]
-        if is_other_light(look, top.look, pile.changed(look, top)):
+        if is_other_light(look, top.look):
             pile.relight(look, gain_map(look, top.look))
             self.pile_changes += 1
             self.relit_ns = now_ns
