@@ -1,4 +1,4 @@
-# What the shipped bundles have left at other sources: `make domains-results`, for training/results/ and the README.
+# What the shipped bundles have left at other sources: `make domains-results`, for training/results/ and docs/results.md.
 
 .PHONY: domains-results domains-table
 domains-results: $(MADE)/small/manifest.json $(MADE)/accurate/manifest.json

@@ -62,6 +62,7 @@ def test_a_page_that_drifted_is_written(
     (tmp_path / "training" / "results").mkdir(parents=True)
     (tmp_path / domains_table.RESULT).write_text(to_json(report), encoding="utf-8")
     page, tables = tmp_path / domains_table.PAGE, tmp_path / domains_table.TABLES
+    page.parent.mkdir()
     page.write_text("nothing\n", encoding="utf-8")
     monkeypatch.setattr(domains_table, "shipped", lambda name: tmp_path / name)
     assert domains_table.main([]) == 2
