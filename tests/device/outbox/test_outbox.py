@@ -252,7 +252,9 @@ def test_a_reader_that_finds_rot_has_the_database_set_aside(open_outbox, tmp_pat
     with pytest.raises(sqlite3.DatabaseError):
         outbox.reader("any").pending(1_000)
     outbox.tend()
-    assert outbox.condition().level is Level.WARN
+    condition = outbox.condition()
+    assert condition.level is Level.BAD
+    assert "100 events were lost" in condition.text, "nobody had been told of them"
     assert outbox.scene() == b"pile"
     assert outbox.commit(make_event(1), b"").sequence == 1
     assert ids(outbox) == [id_of(1)]
