@@ -407,9 +407,9 @@ class DemoClock:
         self.time_ns += max(0, round(seconds * 1e9))
 
 
-@pytest.mark.parametrize("name", ["small", "accurate"])
-def test_the_demo_decides_ten_items_and_names_at_least_nine_rightly(name):
-    """Nine is asked of bundles that were made for items; one for whole pictures sees a small item on a large tray."""
+@pytest.mark.parametrize(("name", "least"), [("small", 6), ("accurate", 8)])
+def test_the_demo_decides_ten_items_and_names_most_rightly(name, least):
+    """What the shipped bundles reach, which were not trained on item crops: nine are wanted of ones that are."""
     from waste_edge.bundle.bundle import find_bundle, open_bundle
     from waste_edge.engines.classifier import load_classifier
 
@@ -423,7 +423,6 @@ def test_the_demo_decides_ten_items_and_names_at_least_nine_rightly(name):
         while (raw := camera.read()) is not None:
             event = items.see(frame_of(raw)).event
             labels += [event.decision.label] if event else []
-        least = 9 if bundle.manifest.input.view.kind == "item" else 0
     assert len(labels) == len(script) == 10
     assert sum(said == true for said, true in zip(labels, script, strict=True)) >= least, (labels, script)
 
