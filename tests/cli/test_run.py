@@ -371,7 +371,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(tiny_bundle, film):
 def test_a_terminal_gets_a_live_panel_and_a_summary(tiny_bundle, film):
     controller, terminal = os.openpty()
     command = [sys.executable, "-m", "waste_edge", "run", "--bundle", str(tiny_bundle), "--source", str(film)]
-    command += ["--duration", "2.2"]
+    command += ["--duration", "3.2"]
     environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
     with subprocess.Popen(command, stdout=terminal, stderr=terminal, stdin=terminal, env=environment) as process:
         os.close(terminal)
@@ -387,7 +387,7 @@ def test_a_terminal_gets_a_live_panel_and_a_summary(tiny_bundle, film):
         assert process.wait(timeout=20) == 0
     os.close(controller)
     text = shown.decode()
-    for words in ("waste-edge", "tiny 1.0", "settled", "frames/s", "network p50", "summary", "2.2 s, as asked"):
+    for words in ("waste-edge", "tiny 1.0", "settled", "frames/s", "network p50", "summary", "3.2 s, as asked"):
         assert words in text, words
 
 
