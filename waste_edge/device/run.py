@@ -160,9 +160,12 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
     looked_at = _source(plan, clock)
     health.forget()
     with contextlib.ExitStack() as stack:
-        messages = start_capture(looked_at, clock, None if plan.no_wait else Patience())
-        stack.callback(messages.close)
-        # Only now: the capture process starts up while numpy, OpenCV and the engine are imported here.
+        start = partial(start_capture, looked_at, clock, None if plan.no_wait else Patience())
+        # A camera's process starts up while numpy, OpenCV and the engine are imported here. A film does not wait for
+        # us: it begins when we are ready, or its first frames would be lost, and with them the empty scene.
+        early = start() if looked_at.live else None
+        if early is not None:
+            stack.callback(early.close)
         from waste_edge.bundle.opening import open_required
         from waste_edge.device.camera_condition import CameraCondition
         from waste_edge.device.capture.rotate import turned
@@ -194,6 +197,8 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         outbox = stack.enter_context(beside_the_loop(config, state, health, clock))
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())
         items = _items(Judge(opened.manifest, site), classifier, looks, looked_at, outbox)
+        messages = early or start()
+        stack.callback(messages.close)
         camera = CameraCondition(health, lambda: messages.abandoned)
         trial.looking = True
         gc.freeze()  # all that the start made stays: no later collection need look through it

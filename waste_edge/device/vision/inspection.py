@@ -1,7 +1,7 @@
 """Asks the network about an item that lies still: which part of the frame it is shown, and how often.
 
-An item lies for at least half a second, so it is looked at several times: in different frames, mirrored, with more of
-its surroundings, a little turned. The answers are averaged (test-time augmentation). `LOOKS` is the order in which
+An item lies for at least half a second, so it is looked at several times: in different frames, mirrored, a little
+turned, with more of its surroundings. The answers are averaged (test-time augmentation). `LOOKS` is the order in which
 that is done; how many of them a station takes is its key `looks`, else what fits into `BUDGET_MS`.
 """
 
@@ -60,12 +60,12 @@ class Look:
 LOOKS: tuple[Look, ...] = (
     Look(),
     Look(mirrored=True),
+    Look(turn_deg=8.0),
+    Look(mirrored=True, turn_deg=-8.0),
+    Look(turn_deg=-8.0),
+    Look(mirrored=True, turn_deg=8.0),
     Look(wider=0.1),
     Look(mirrored=True, wider=0.1),
-    Look(turn_deg=8.0),
-    Look(mirrored=True, turn_deg=8.0),
-    Look(turn_deg=-8.0),
-    Look(mirrored=True, turn_deg=-8.0),
 )
 USUAL_LOOKS = 4  # where the board affords them; more of them did not measure better, see training/LOG.md
 
