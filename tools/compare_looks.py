@@ -80,7 +80,7 @@ def main() -> None:
         alone = np.mean(probabilities[:, number].argmax(axis=1) == truth)
         loss = -np.log(np.maximum(mean[np.arange(len(truth)), truth], 1e-6)).mean()
         right = np.mean(mean.argmax(axis=1) == truth)
-        words = f"{'mirrored' if look.mirrored else 'straight'}, margin +{look.wider:g}, turned {look.turn_deg:g}°"
+        words = f"{'mirrored' if look.mirrored else 'straight'}, turned {look.turn_deg:g}°"
         median_ms = np.median(taken_ms[:, number])
         print(f"| {number + 1}: {words} | {alone:.1%} | {right:.1%} | {loss:.3f} | {median_ms:.1f} |")
 

@@ -1,8 +1,8 @@
 """Asks the network about an item that lies still: which part of the frame it is shown, and how often.
 
 An item lies for at least half a second, so it is looked at several times: in different frames, mirrored, a little
-turned, with more of its surroundings. The answers are averaged (test-time augmentation). `LOOKS` is the order in which
-that is done; how many of them a station takes is its key `looks`, else what fits into `BUDGET_MS`.
+turned. The answers are averaged (test-time augmentation). `LOOKS` is the order in which that is done; how many of them
+a station takes is its key `looks`, else what fits into `BUDGET_MS`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from enum import StrEnum
 from typing import Literal
 
 import cv2
-import msgspec
 import numpy as np
 
 from waste_edge.bundle.manifest import Manifest
@@ -48,12 +47,10 @@ class Look:
 
     Attributes:
         mirrored: left and right exchanged.
-        wider: added to the view's margin.
         turn_deg: turned by so much, counter-clockwise.
     """
 
     mirrored: bool = False
-    wider: float = 0.0
     turn_deg: float = 0.0
 
 
@@ -64,10 +61,8 @@ LOOKS: tuple[Look, ...] = (
     Look(mirrored=True, turn_deg=-8.0),
     Look(turn_deg=-8.0),
     Look(mirrored=True, turn_deg=8.0),
-    Look(wider=0.1),
-    Look(mirrored=True, wider=0.1),
 )
-USUAL_LOOKS = 4  # where the board affords them; more of them did not measure better, see training/LOG.md
+USUAL_LOOKS = 4  # where the board affords them; more, and wider crops, did not measure better, see training/LOG.md
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,12 +179,7 @@ def _shown(watched: Pixels, seen: ItemView, view: View, look: Look) -> Pixels:
         return seen.crop
     if view.kind == "picture":  # it has no margin and no ground to turn on
         return _mirrored(watched) if look.mirrored else watched
-    picture = seen.crop
-    if look.wider:
-        wider = msgspec.structs.replace(view, margin=min(1.0, view.margin + look.wider))
-        picture = crop_item(watched, seen.region, wider)
-    if look.turn_deg:
-        picture = _turned(picture, look.turn_deg)
+    picture = _turned(seen.crop, look.turn_deg) if look.turn_deg else seen.crop
     return _mirrored(picture) if look.mirrored else picture
 
 
