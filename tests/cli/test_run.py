@@ -407,9 +407,9 @@ class DemoClock:
         self.time_ns += max(0, round(seconds * 1e9))
 
 
-@pytest.mark.parametrize(("name", "least"), [("small", 6), ("accurate", 8)])
-def test_the_demo_decides_ten_items_and_names_most_rightly(name, least):
-    """What the shipped bundles reach, which were not trained on item crops: nine are wanted of ones that are."""
+@pytest.mark.parametrize("name", ["small", "accurate"])
+def test_the_demo_decides_ten_items_and_names_at_least_nine_rightly(name):
+    """The clip was chosen for that; rehearsals tell what bundles reach on items that nobody chose."""
     from waste_edge.bundle.bundle import find_bundle, open_bundle
     from waste_edge.engines.classifier import load_classifier
 
@@ -424,7 +424,7 @@ def test_the_demo_decides_ten_items_and_names_most_rightly(name, least):
             event = items.see(frame_of(raw)).event
             labels += [event.decision.label] if event else []
     assert len(labels) == len(script) == 10
-    assert sum(said == true for said, true in zip(labels, script, strict=True)) >= least, (labels, script)
+    assert sum(said == true for said, true in zip(labels, script, strict=True)) >= 9, (labels, script)
 
 
 def test_the_demo_with_a_bundle_of_other_labels_gives_each_label_a_stream_and_says_so(run):
