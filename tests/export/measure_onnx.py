@@ -25,6 +25,7 @@ import numpy as np
 
 from waste_edge.benchmarks.scenario import make_pictures
 from waste_edge.bundle.bundle import open_bundle
+from waste_edge.bundle.files import NetworkFile
 from waste_edge.engines.engine import open_engine
 from waste_edge.engines.graph.reading import read_graph
 from waste_edge.engines.graph.report import check_file
@@ -110,9 +111,9 @@ def loading(model: Path, folder: Path, loads: int, rounds: int) -> Iterator[Row]
 def profile(bundle: Path, folder: Path, rounds: int) -> Iterator[Row]:
     """Where the time goes in FP32 and INT8, as ONNX Runtime itself counts it after fusing, by kind of operator."""
     with open_bundle(bundle) as opened:
-        paths = {name: opened.artifact(name) for name in ("onnx-fp32", "onnx-int8")}
+        networks = {name: opened.artifact(name) for name in ("onnx-fp32", "onnx-int8")}
         pixels = make_pictures(opened.manifest.input, 1, seed=0)
-        tables = {name: _profile(path, pixels, folder, rounds) for name, path in paths.items()}
+        tables = {name: _profile(network, pixels, folder, rounds) for name, network in networks.items()}
     yield "network", "operator", "how many", "wall ms a picture", "share"
     for name, (counts, spent_ms) in tables.items():
         whole = sum(spent_ms.values())
@@ -120,11 +121,13 @@ def profile(bundle: Path, folder: Path, rounds: int) -> Iterator[Row]:
             yield name, kind, counts[kind], f"{taken:.3f}", f"{taken / whole:.0%}"
 
 
-def _profile(path: Path, pixels: np.ndarray, folder: Path, rounds: int) -> tuple[Counter[str], dict[str, float]]:
+def _profile(
+    network: NetworkFile, pixels: np.ndarray, folder: Path, rounds: int
+) -> tuple[Counter[str], dict[str, float]]:
     options = _options()
     options.enable_profiling = True
-    options.profile_file_prefix = str(folder / path.stem)
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    options.profile_file_prefix = str(folder / network.path.stem)
+    session = onnxruntime.InferenceSession(network.content, options, providers=["CPUExecutionProvider"])
     for _ in range(rounds):
         session.run(None, {"pixels": pixels})
     events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
