@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -40,6 +41,19 @@ def teaching(dataset: Dataset, tmp_path: Path) -> Teaching:
 
 def made(dataset: Dataset, teaching: Teaching, folder: Path, spec: StockSpec = STOCK) -> Stock:
     return gather_stock(spec, dataset, dataset.photos, teaching, folder, Crew())
+
+
+def test_of_two_trainings_that_begin_together_one_makes_the_stock(
+    dataset: Dataset, teaching: Teaching, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subjects: list[int] = []
+    views = Maker.views
+    monkeypatch.setattr(Maker, "views", lambda maker, subject: subjects.append(subject.number) or views(maker, subject))
+    monkeypatch.setattr("waste_edge.training.stock.gather.cores", lambda: 1)
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(lambda _: made(dataset, teaching, tmp_path / "stock"), range(2))
+    assert sorted(subjects) == list(range(len(one.index.labels))), "each once"
+    assert np.array_equal(one.views, other.views)
 
 
 def batches(stock: Stock, spec: StockSpec = STOCK, shard: tuple[int, int] = (0, 1)) -> StockBatches:
