@@ -217,10 +217,9 @@ class Loop:
 
     def _known(self, batch: Batch, epoch: int) -> list[tuple[int, int]]:
         """By what a teacher knows these views again; nothing if they never come again."""
-        views = self._job.views
-        if isinstance(views, StockBatches) or not self._views_come_again:
+        if not self._views_come_again:
             return []
-        return [views.turn(epoch, number) for number in batch.numbers]
+        return [self._job.views.turn(epoch, number) for number in batch.numbers]
 
     @property
     def _views_come_again(self) -> bool:
