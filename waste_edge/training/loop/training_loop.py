@@ -32,9 +32,11 @@ from waste_edge.training.input_pipeline.batches import Shuffle, make_batches, mi
 from waste_edge.training.input_pipeline.inputs import Inputs, Reader
 from waste_edge.training.input_pipeline.views import Batch, TrainingViews
 from waste_edge.training.loop.checkpoint import CHECKPOINT_NAME, EpochLine, Progress, load_checkpoint, save_checkpoint
+from waste_edge.training.loop.frozen_outputs import FrozenOutputs, remembers
 from waste_edge.training.loop.plots import plot_curves
 from waste_edge.training.loop.schedule import LearningRate, make_optimizer
 from waste_edge.training.networks import normalize
+from waste_edge.training.networks.efficientnet import EfficientNetLite
 from waste_edge.training.quantization_aware.fake_quantization import FakeQuantized, TrainedRange, float_network
 from waste_edge.training.recipe import FitSpec, Recipe
 from waste_edge.training.runs import save_weights
@@ -141,6 +143,10 @@ class Loop:
         self._mixing = mixing(job.recipe.augment, len(job.dataset.labels))
         self._trained = crew.joined(torch.compile(job.network) if spec.compile else job.network)  # type: ignore[arg-type]
         self._objective = crew.joined(job.objective)
+        self._frozen: FrozenOutputs | None = None
+        if remembers(job.recipe, job.network, crew.size):
+            assert isinstance(job.network, EfficientNetLite)
+            self._frozen = FrozenOutputs(job.network, job.fit.frozen_stages)
         self._state = _State()
 
     def run(self, resume: bool) -> Trained:
@@ -202,8 +208,11 @@ class Loop:
             inputs = inputs._replace(pixels=pixels)
         with self._precision():
             wisdom = self._wisdom(inputs, batch, epoch)
-            reads = getattr(job.network, "reads", ("pixels",))
-            logits, features = self._trained(*(getattr(inputs, name) for name in reads))
+            if self._frozen:
+                logits, features = self._frozen(inputs.pixels, job.views.turn(epoch, batch.numbers[0]))
+            else:
+                reads = getattr(job.network, "reads", ("pixels",))
+                logits, features = self._trained(*(getattr(inputs, name) for name in reads))
         loss: Tensor = self._objective((logits.float(), features.float()), truth, wisdom)
         return loss
 
