@@ -16,7 +16,7 @@ from tests.training.test_teaching import LABELS, STOCK, with_stock
 from waste_edge.dataset import Dataset, open_dataset
 from waste_edge.errors import RunError
 from waste_edge.imaging.preprocess import InputSpec
-from waste_edge.training.distributed import Crew
+from waste_edge.training.distributed import ProcessGroup
 from waste_edge.training.loop.fit import fit
 from waste_edge.training.recipe import AugmentSpec, StockSpec
 from waste_edge.training.runs import open_run
@@ -40,7 +40,7 @@ def teaching(dataset: Dataset, tmp_path: Path) -> Teaching:
 
 
 def made(dataset: Dataset, teaching: Teaching, folder: Path, spec: StockSpec = STOCK) -> Stock:
-    return gather_stock(spec, dataset, dataset.photos, teaching, folder, Crew())
+    return gather_stock(spec, dataset, dataset.photos, teaching, folder, ProcessGroup())
 
 
 def test_of_two_trainings_that_begin_together_one_makes_the_stock(
