@@ -41,11 +41,12 @@ def headline(report: ComparisonReport) -> str:
     Raises:
         ConfigError: the report lacks a model, or what a line needs.
     """
-    columns = [_named(report, f"{bundle}:tflite-int8") for bundle in BUNDLES] + [_named(report, TEACHER)]
+    columns = [_named(report, f"{bundle}:tflite-int8") for bundle in BUNDLES]
+    teachers = [model for model in report.models if model.name == TEACHER]
     if report.unknown is None or report.elsewhere is None or not report.machine:
         raise ConfigError(f"{RESULT}: was made without --unknown, --elsewhere or latencies; run make model-results")
-    headings = ("", "earlier projects", *(f"`{bundle}`" for bundle in BUNDLES), "teacher")
-    rows = [(line.name, line.theirs, *(line.ours(report, model) for model in columns)) for line in _LINES]
+    headings = ("", "earlier projects", *(f"`{bundle}`" for bundle in BUNDLES), *("teacher" for _ in teachers))
+    rows = [(line.name, line.theirs, *(line.ours(report, model) for model in columns + teachers)) for line in _LINES]
     rules = ("---", *("---:" for _ in headings[1:]))
     table = "\n".join(f"| {' | '.join(row)} |" for row in (headings, rules, *rows))
     return f"""{table}
