@@ -32,6 +32,8 @@ from waste_edge.bundle.bundle import find_bundle, open_bundle
 from waste_edge.device.system.thread_limits import ONE_THREAD
 from waste_edge.files.resources import BUNDLES, DEFAULT_BUNDLE
 
+pytestmark = pytest.mark.alone
+
 # As a user has it, if `make run` was called in this checkout: the workshop's packages slow every start down.
 RUNTIME = Path(__file__).parents[2] / ".venv/bin/python"
 PYTHON = str(RUNTIME if RUNTIME.exists() else sys.executable)
