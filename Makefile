@@ -22,11 +22,11 @@ run: $(RUNTIME)
 demo: $(RUNTIME)
 	@.venv/bin/waste-edge run --demo
 
-# Two tests at a time, those of a file one after another; then, with nothing beside it, what measures this machine.
+# Two tests at a time, shared out as tests/sharing.py says; then, with nothing beside it, what measures this machine.
 WORKERS ?= 2
 USUAL := not long and not faults and not fuzz
 test: lint
-	OMP_NUM_THREADS=1 .venv-dev/bin/pytest --numprocesses $(WORKERS) --dist loadfile -m "$(USUAL) and not alone"
+	OMP_NUM_THREADS=1 .venv-dev/bin/pytest --numprocesses $(WORKERS) -m "$(USUAL) and not alone"
 	.venv-dev/bin/pytest -m "$(USUAL) and alone"
 
 lint: $(WORKSHOP)
