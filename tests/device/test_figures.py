@@ -121,8 +121,8 @@ def measured(kind: str, frames: int) -> Figures:
 def test_a_prediction_costs_little_more_than_the_bare_calls_and_an_empty_frame_next_to_nothing():
     """Of three runs the best: other programs only ever add. Cold caches between turns cost the station most.
 
-    A busy machine makes all of a run slower, so that its own bare calls are the measure. It strikes an empty frame, many
-    short calls on cold caches, more than cv2's one conversion: in the suite the ratio was 0.8 to 1.13.
+    A busy machine makes all of a run slower, so that its own bare calls are the measure. It strikes an empty frame,
+    many short calls on cold caches, more than cv2's one conversion: the suite has seen 1.13 times that.
     """
     runs = [measured("cpu", 2500) for _ in range(3)]
     assert all(run.items for run in runs)
