@@ -22,8 +22,12 @@ run: $(RUNTIME)
 demo: $(RUNTIME)
 	@.venv/bin/waste-edge run --demo
 
+# Two tests at a time, shared out as tests/sharing.py says; then, with nothing beside it, what measures this machine.
+WORKERS ?= 2
+USUAL := not long and not faults and not fuzz
 test: lint
-	.venv-dev/bin/pytest
+	OMP_NUM_THREADS=1 .venv-dev/bin/pytest --numprocesses $(WORKERS) -m "$(USUAL) and not alone"
+	.venv-dev/bin/pytest -m "$(USUAL) and alone"
 
 lint: $(WORKSHOP)
 	.venv-dev/bin/ruff check .
