@@ -53,6 +53,7 @@ def ask(words: list[str], folder: Path) -> tuple[int, str, float]:
 
 
 @pytest.mark.fuzz
+@pytest.mark.timeout(600 + 2 * LONGEST_S * RUNS)  # where others are busy, a command takes seconds
 @pytest.mark.parametrize("kind", ["picture", "site", "station", "table"])
 def test_commands(kind: str, tmp_path: Path) -> None:
     generator = np.random.default_rng(20)
