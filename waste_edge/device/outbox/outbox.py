@@ -75,6 +75,7 @@ class Outbox:
         self._readers: dict[str, OutboxReader] = {}
         self._listeners: list[Callable[[], None]] = []
         self._database: Database | None = None
+        self._was_open: Database | None = None  # the newest that was opened: what it held counts if it is lost
         self._waiting: deque[Record] = deque()
         self._scene: bytes | None = None
         self._scene_waits = False
@@ -135,6 +136,12 @@ class Outbox:
         if self._scene_waits or self._database is None:
             return self._scene
         return self._database.scene
+
+    def say_scene_is_unreadable(self) -> None:
+        """Have `condition` tell that the scene which was kept could not be taken up."""
+        self._remark = (
+            f"{self._path}: the scene that was kept cannot be read (damaged, or another version's): it is learned anew"
+        )
 
     def tend(self) -> None:
         """To be called about once a second: tries a failing disk again, prunes, shortens the log. Cheap otherwise."""
@@ -261,7 +268,7 @@ class Outbox:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             finish_putting_back(self._path)
             self._database = Database(self._path, self._clock.now_ns(), self._wall_clock.boot_id)
-            self._place = Place(self._path)
+            self._was_open, self._place = self._database, Place(self._path)
             if self._database.lost_its_log and not self._opened_before:
                 self._count_anew(self._database, "its log was gone")
             self._opened_before = True
@@ -312,12 +319,14 @@ class Outbox:
             if database.holds_all():
                 place.settle()
                 return
-            self._lost += max((database.not_had(reader.cursor) for reader in self._readers.values()), default=0)
             self._begin_anew("was overwritten while the station runs")
 
     def _begin_anew(self, found: str = "was corrupt") -> None:
         """Set a corrupt database aside. No connection may outlive that: closing, it would remove the new one's log."""
         self._drop()
+        if self._was_open is not None:
+            self._lost += max((self._was_open.not_had(reader.cursor) for reader in self._readers.values()), default=0)
+            self._was_open = None
         self._scene_waits = self._scene is not None
         with self._gate:
             for reader in self._readers.values():
