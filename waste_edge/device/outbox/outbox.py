@@ -137,6 +137,12 @@ class Outbox:
             return self._scene
         return self._database.scene
 
+    def say_scene_is_unreadable(self) -> None:
+        """Have `condition` tell that the scene which was kept could not be taken up."""
+        self._remark = (
+            f"{self._path}: the scene that was kept cannot be read (damaged, or another version's): it is learned anew"
+        )
+
     def tend(self) -> None:
         """To be called about once a second: tries a failing disk again, prunes, shortens the log. Cheap otherwise."""
         if not self._trouble:
