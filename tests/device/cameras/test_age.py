@@ -51,9 +51,11 @@ def stamped(clock, usb, monkeypatch):
 
 
 def test_after_a_stall_the_newest_frame_is_given_with_its_own_time(stamped, clock):
-    camera = stamped(10, 10, 10, 2000, 1967, 12)
+    camera = stamped(10, 10, 10, -23, -57, -1988)
     assert [camera.read().captured_ns for _ in range(2)] == [99_990 * MS] * 2
-    assert camera.read().captured_ns == 99_990 * MS  # two were passed over; 12 ms ago is before the last one's time
+    clock.time_ns += 2_000 * MS  # a stall: two frames waited
+    assert camera.read().captured_ns == 101_988 * MS
+    assert FakeVideoCapture.stamps_ms == []
 
 
 def test_a_queue_that_is_never_empty_does_not_hold_it_up(stamped, clock):
