@@ -28,7 +28,7 @@ class Ages:
 
     def set_rate(self, fps: float) -> None:
         """How many frames a second there are now; 30 if it is nonsense."""
-        self._interval_ns = round(NS_PER_S / (fps if 1 <= fps <= 1000 else 30.0))
+        self.interval_ns = round(NS_PER_S / (fps if 1 <= fps <= 1000 else 30.0))
 
     def captured_ns(self, stamp_ms: float, now_ns: int) -> int:
         """When a frame was captured; now, if its stamp is none of the monotonic clock. Never before the last one.
@@ -46,16 +46,22 @@ class Ages:
     def waited(self, captured_ns: int, now_ns: int) -> bool:
         """Whether a frame is older than this camera's usually are, by more than an interval and a half."""
         age_ns = now_ns - captured_ns
-        usual_ns = min(self._ages, default=0 if age_ns > 3 * self._interval_ns else age_ns)
+        usual_ns = min(self._ages, default=0 if age_ns > 3 * self.interval_ns else age_ns)
         self._ages.append(age_ns)
-        return age_ns - usual_ns > 1.5 * self._interval_ns
+        return age_ns - usual_ns > 1.5 * self.interval_ns
 
 
 def newest(following: Callable[[], RawFrame], ages: Ages, clock: Clock) -> RawFrame:
-    """The next frame that did not wait in the driver's queue; at most a queue of them is passed over."""
+    """The next frame that did not wait in the driver's queue; at most a queue of them is passed over.
+
+    One that had to be waited for was in no queue, however old it is: some cameras take their time.
+    """
     frame = following()
     for _ in range(_QUEUE - 1):
-        if not ages.waited(frame.captured_ns, clock.now_ns()):
+        asked_ns = clock.now_ns()
+        if not ages.waited(frame.captured_ns, asked_ns):
             break
         frame = following()
+        if clock.now_ns() - asked_ns > ages.interval_ns / 2:
+            break
     return frame
