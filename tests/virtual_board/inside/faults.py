@@ -123,15 +123,5 @@ def repeated_frames_and_noise() -> None:
 
 
 if __name__ == "__main__":
-    run_all(
-        (
-            error_flags,
-            dropped_frames,
-            fatal_error,
-            unbind_and_bind,
-            disconnect,
-            renumbering,
-            repeated_frames_and_noise,
-            loaded_late,
-        )  # fmt: skip
-    )
+    run_all((error_flags, dropped_frames, fatal_error, unbind_and_bind, disconnect))
+    run_all((renumbering, repeated_frames_and_noise, loaded_late))

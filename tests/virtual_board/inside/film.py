@@ -38,7 +38,7 @@ def clip() -> list[np.ndarray]:
 def feed(wait_s: float) -> None:
     """Show the empty bin for so long, then the film, then its last picture."""
     pictures = clip()
-    with open(DEVICE, "wb", buffering=0) as device:
+    with Path(DEVICE).open("wb", buffering=0) as device:
         height, width = pictures[0].shape[:2]
         layout = (int.from_bytes(b"BGR3", "little"), 1, width * 3, width * height * 3)
         wanted = struct.pack("=8I", _OUTPUT, 0, width, height, *layout)

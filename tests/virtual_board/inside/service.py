@@ -1,4 +1,4 @@
-"""The service under systemd with a camera's driver: its own user, a reboot, the watchdog. `service.py again` after it."""
+"""The service under systemd with a camera's driver: its own user, a reboot, the watchdog. With `again`: after it."""
 
 from __future__ import annotations
 

@@ -141,15 +141,5 @@ def turned_between_two_openings() -> None:
 if __name__ == "__main__":
     said("lsmod | grep -q vivid || " + LOAD)
     time.sleep(2)
-    run_all(
-        (
-            colours_and_orientation,
-            newest_frame,
-            busy,
-            no_permission,
-            not_cameras,
-            two_processes,
-            change_of_input,
-            turned_between_two_openings,
-        )  # fmt: skip
-    )
+    run_all((colours_and_orientation, newest_frame, busy, no_permission, not_cameras))
+    run_all((two_processes, change_of_input, turned_between_two_openings))
