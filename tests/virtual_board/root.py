@@ -1,4 +1,4 @@
-"""What the virtual board runs: a Debian 13 with a kernel, its camera stacks, picamera2, and our wheel in its own venv."""
+"""What the virtual board runs: a Debian 13 with a kernel, camera stacks, picamera2, and our wheel in its own venv."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ FILES = {
     "etc/udev/rules.d/60-cameras.rules": 'SUBSYSTEM=="dma_heap", GROUP="video", MODE="0660"\n'
     'KERNEL=="udmabuf", GROUP="video", MODE="0660"\n',
     f"{SITE}/pykms.py": PYKMS,
+    "etc/initramfs-tools/conf.d/virtual-board": "MODULES=list\n",
+    "etc/initramfs-tools/modules": "virtio_pci\nvirtio_blk\next4\n",
     "usr/share/libcamera/pipeline/virtual/virtual.yaml": """"bars":
   supported_formats:
   - width: 640
@@ -75,6 +77,7 @@ def finish_root(root: Path) -> None:
     patch_picamera2(root)
     inside(root, "systemctl", "enable", "--quiet", "agent.service")
     inside(root, "systemctl", "mask", "--quiet", "apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer")
+    inside(root, "update-initramfs", "-u")
     (root / "made").touch()
 
 

@@ -42,8 +42,8 @@ def _check_user(user: User, setting: Setting, certain: bool) -> Condition:
         return Condition("permissions", Level.OK, f"{user.name} may open every camera, media, render and gpio device")
     needed = {VIDEO} if not _wants_ribbon(setting) else {VIDEO, MEDIA, HEAPS}
     level = Level.BAD if certain and needed & {kind for kind, _ in shut} else Level.WARN
-    nodes = ", ".join(f"/{node.relative_to(setting.root)}" for _, node in shut)
-    return Condition("permissions", level, f"{user.name} may not open {nodes}; {remedy(shut, user.name)}")
+    named = ", ".join(f"/{node.relative_to(setting.root)}" for _, node in shut)
+    return Condition("permissions", level, f"{user.name} may not open {named}; {remedy(shut, user.name)}")
 
 
 def _check_heap(setting: Setting) -> Sequence[Condition]:
