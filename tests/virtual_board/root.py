@@ -12,7 +12,7 @@ HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
 PACKAGES = (
     "linux-image-amd64", "linux-headers-amd64", "systemd", "systemd-sysv", "udev", "dbus", "kmod", "procps",
-    "ca-certificates", "python3", "python3-venv", "python3-pip", "python3-dev", "python3-libcamera", "libcamera-ipa",
+    "ca-certificates", "python3", "python3-venv", "python3-pip", "python3-dev", "gcc", "python3-libcamera", "libcamera-ipa",
     "v4l-utils", "v4l2loopback-dkms", "python3-numpy", "python3-pil", "python3-prctl", "python3-av", "python3-piexif",
     "python3-jsonschema", "python3-tqdm", "python3-libarchive-c",
 )  # fmt: skip
@@ -61,13 +61,13 @@ def make_root(root: Path) -> None:
     include = f"--include={','.join(PACKAGES)}"
     options = ["--dpkgopt=force-unsafe-io", '--aptopt=APT::Install-Recommends "false"']
     subprocess.run(["mmdebstrap", "--variant=minbase", include, *options, "trixie", root], check=True)
-    shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
-    shutil.copy(Path("/") / CERTIFICATES, root / CERTIFICATES)  # a proxy's own, where there is one
     finish_root(root)
 
 
 def finish_root(root: Path) -> None:
     """picamera2, and the files that make a board of it."""
+    shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
+    shutil.copy(Path("/") / CERTIFICATES, root / CERTIFICATES)  # a proxy's own, where there is one
     pip = ["python3", "-m", "pip", "install", "--quiet", "--break-system-packages", "--no-deps", *PICAMERA2]
     inside(root, *pip)
     for name, content in FILES.items():
