@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from waste_edge.device.cameras import camera_source
-from waste_edge.device.capture import Absent, Failed, Opened, Patience, start_capture
+from waste_edge.device.capture import Absent, Failed, Opened, RetryPolicy, start_capture
 from waste_edge.device.clock import SystemClock
 from waste_edge.imaging.frames import Frame
 
@@ -45,7 +45,7 @@ class Look:
     def __init__(self, camera: str, python: str | None = None) -> None:
         self.clock = SystemClock()
         self.source = camera_source(camera, self.clock, python)
-        self.messages = start_capture(self.source, self.clock, Patience(0.5, 1.0))
+        self.messages = start_capture(self.source, self.clock, RetryPolicy(0.5, 1.0))
         self.news: list[object] = []
         self.ages_ms: list[float] = []
 

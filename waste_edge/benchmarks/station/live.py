@@ -12,8 +12,8 @@ from waste_edge.benchmarks.station.percentiles import situation
 from waste_edge.device.cameras import camera_source
 from waste_edge.device.capture import start_capture
 from waste_edge.device.clock import Clock, SystemClock
-from waste_edge.device.decision.item_tracker import Event, PassingItems
-from waste_edge.device.decision.policy import Judge
+from waste_edge.device.decision.item_tracker import CameraItemTracker, Event
+from waste_edge.device.decision.policy import DecisionPolicy
 from waste_edge.device.loop import Limits, Listener, Loop, Seen
 from waste_edge.device.vision.camera_health import CameraHealth
 from waste_edge.device.vision.inspection import USUAL_LOOKS, inspector_of
@@ -49,8 +49,8 @@ def measure_ages(classifier: Classifier, seconds: float, camera: str = CAMERA) -
     clock = SystemClock()
     ages = _Ages(clock)
     site = site_of_labels(classifier.manifest.labels)
-    items = PassingItems(
-        Judge(classifier.manifest, site), inspector_of(classifier, USUAL_LOOKS), Presence(), CameraHealth()
+    items = CameraItemTracker(
+        DecisionPolicy(classifier.manifest, site), inspector_of(classifier, USUAL_LOOKS), Presence(), CameraHealth()
     )
     messages = start_capture(camera_source(camera, clock), clock, None)
     Loop(messages, items, [ages], clock, Limits(duration_s=seconds)).run()

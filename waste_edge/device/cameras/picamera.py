@@ -46,7 +46,7 @@ class PiCamera:
         again: what opens this very camera again, whatever its number is by then.
     """
 
-    stills = False
+    still_images = False
 
     def __init__(self, library: Any, which: str, clock: Clock, usb: bool = True) -> None:
         """Open a camera and start it.
