@@ -85,7 +85,7 @@ def patch_picamera2(root: Path) -> None:
     """libcamera's virtual camera has no raw pictures, which picamera2 asks for; and it never loses any."""
     folder = root / SITE / "picamera2"
     source = (folder / "picamera2.py").read_text()
-    asked = "        raw_formats = raw_config.at(0).formats\n"
+    asked = "        raw_formats = raw_config.at(0).formats\n        raw_modes = []\n"
     assert source.count(asked) == 1, "picamera2 has changed"
     none = "        if raw_config is None:\n            return [{'format': 'SRGGB10', 'size': (640, 480)}]\n"
     (folder / "picamera2.py").write_text(source.replace(asked, none + asked))
