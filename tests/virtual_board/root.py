@@ -12,9 +12,9 @@ HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
 PACKAGES = (
     "linux-image-amd64", "linux-headers-amd64", "systemd", "systemd-sysv", "udev", "dbus", "kmod", "procps",
-    "ca-certificates", "python3", "python3-venv", "python3-pip", "python3-dev", "gcc", "python3-libcamera", "libcamera-ipa",
-    "v4l-utils", "v4l2loopback-dkms", "python3-numpy", "python3-pil", "python3-prctl", "python3-av", "python3-piexif",
-    "python3-jsonschema", "python3-tqdm", "python3-libarchive-c",
+    "ca-certificates", "gcc", "python3", "python3-venv", "python3-pip", "python3-dev", "python3-libcamera",
+    "libcamera-ipa", "v4l-utils", "v4l2loopback-dkms", "python3-numpy", "python3-pil", "python3-prctl", "python3-av",
+    "python3-piexif", "python3-jsonschema", "python3-tqdm", "python3-libarchive-c",
 )  # fmt: skip
 # From the package index; what they need beside is Debian's own.
 PICAMERA2 = ("picamera2==0.3.38", "simplejpeg", "videodev2", "PiDNG", "OpenEXR")
