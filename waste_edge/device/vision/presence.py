@@ -35,7 +35,7 @@ __all__ = ["Grid", "Presence", "Sense", "State", "small"]
 
 
 _GROUND_S = 1.0  # nor is its fine picture more often than this
-_FOLLOW_S = 0.2  # light changes slowly: not every frame is followed
+_FOLLOW_S = 0.5  # light changes slowly: not every frame is followed
 
 
 class State(StrEnum):
@@ -94,8 +94,10 @@ class Presence:
         self._calm = False
         if self._last is None or captured_ns - self._last_ns > self._sense.gap_s * NS_PER_S:
             self._begin(captured_ns)
-        elif (self._pile or self._unlearned).moved(look, self._last):
-            self._still_since_ns = captured_ns
+        elif self._pile is None or self.state in (State.ARRIVING, State.SETTLED):
+            # Else stillness is of no interest: a change of the scene begins it anew.
+            if (self._pile or self._unlearned).moved(look, self._last):
+                self._still_since_ns = captured_ns
         elapsed_s = max(0.0, (captured_ns - self._last_ns) / NS_PER_S)
         self._last, self._last_ns = look, captured_ns
         if self._pile is None:
@@ -240,7 +242,7 @@ class Presence:
             self.learn_anew()
             return State.LEARNING
         top = pile.layers[-1]
-        if is_other_light(look, top.look):
+        if is_other_light(look, top.look, pile.changed(look, top)):
             pile.relight(look, gain_map(look, top.look))
             self.pile_changes += 1
             self.relit_ns = now_ns
