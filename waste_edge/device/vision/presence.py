@@ -104,10 +104,8 @@ class Presence:
         self._calm = False
         if self._last is None or captured_ns - self._last_ns > self._sense.gap_s * NS_PER_S:
             self._begin(captured_ns)
-        elif self._scene_model is None or self.state in (State.ARRIVING, State.SETTLED):
-            # Else stillness is of no interest: a change of the scene begins it anew.
-            if (self._scene_model or self._unlearned).moved(look, self._last):
-                self._still_since_ns = captured_ns
+        elif self._stillness_counts() and (self._scene_model or self._unlearned).moved(look, self._last):
+            self._still_since_ns = captured_ns
         elapsed_s = max(0.0, (captured_ns - self._last_ns) / NS_PER_S)
         self._last, self._last_ns = look, captured_ns
         if self._scene_model is None:
@@ -117,6 +115,10 @@ class Presence:
         else:
             self.state = self._watch(self._scene_model, look, captured_ns, elapsed_s)
         return self.state
+
+    def _stillness_counts(self) -> bool:
+        """Return whether it matters how long nothing moved: else a change of the scene begins that anew."""
+        return self._scene_model is None or self.state in (State.ARRIVING, State.SETTLED)
 
     def keep_ground(self, watched: Pixels) -> None:
         """Have the top layer's ground at hand and up to date; call it with each frame's pixels after `see`."""
