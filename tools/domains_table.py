@@ -69,7 +69,7 @@ def refreshed(text: str, report: DomainsReport) -> str:
 
 
 def drifted_cards(report: DomainsReport, cards: dict[str, str]) -> list[str]:
-    """What shipped cards say otherwise than the report, in words; a card without a part on other sources says nothing.
+    """Find statements of shipped cards that differ from the report; a card without a part on other sources is skipped.
 
     Args:
         cards: by bundle, the card's text.

@@ -76,7 +76,7 @@ def read_machine(root: Path = ROOT) -> Machine:
 
 
 def emulated(root: Path, architecture: str) -> str:
-    """Why a program for this architecture is taken to run on an emulated processor; empty if nothing says so.
+    """Say why a program for this architecture is taken to run on an emulated processor; empty if nothing indicates it.
 
     A user-mode qemu cannot hide everything: the kernel's own architecture, or a /proc/cpuinfo of the other family.
 

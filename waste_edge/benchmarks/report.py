@@ -45,7 +45,7 @@ NOTES = {
 
 
 class Benchmark:
-    """What one benchmark gathers, row by row.
+    """Results of one benchmark, gathered row by row.
 
     Args:
         given: bundles and network files; the first bundle is the one that others are held against.
@@ -205,7 +205,7 @@ class Benchmark:
 
 
 def standing(machine: Machine, scenario: Scenario, warm: WarmUp) -> list[Disturbance]:
-    """What makes a run no evidence from its very beginning."""
+    """Name the disturbances that are known before a run begins."""
     found = standing_of(machine)
     if scenario.mode == "rigorous" and not warm.steady:
         text = f"not steady after {warm.seconds:.0f} s of warm-up; end other programs, run again"
@@ -214,7 +214,7 @@ def standing(machine: Machine, scenario: Scenario, warm: WarmUp) -> list[Disturb
 
 
 def standing_of(machine: Machine) -> list[Disturbance]:
-    """What makes every run on this machine no evidence."""
+    """Name the disturbances that every run on this machine has."""
     if not machine.emulated:
         return []
     text = f"{machine.emulated}: an emulated processor's latencies are nobody's; run it on the board"

@@ -1,4 +1,4 @@
-"""What a benchmark's report holds: strict, versioned JSON. `docs/benchmarks.md` says how to read it.
+"""Schema of a benchmark's report: strict, versioned JSON, explained in `docs/benchmarks.md`.
 
 Names of rows are keys: `small/tflite-int8/litert/1/ours` is the bundle's network on an engine with one thread through
 our interface, `…/bare` the same file in a plain loop against the engine. Everything that speaks of rows names them so.
@@ -24,7 +24,7 @@ Trouble = Literal["throttled", "frequency", "temperature", "governor", "load", "
 
 
 class Subject(Strict, frozen=True):
-    """What was measured: a bundle, or a lone network file.
+    """Subject of a measurement: a bundle, or a lone network file.
 
     Attributes:
         name: of the bundle or the file; unique in the report, and how every row's key begins.
@@ -209,7 +209,7 @@ class StageTime(Strict, frozen=True):
 
 
 class Situation(Strict, frozen=True):
-    """What a station does again and again, in milliseconds of work.
+    """Recurring work of a station, in milliseconds.
 
     Attributes:
         what: `empty frame`: health and presence of a frame with nothing in it, converted already; `item, from settled
@@ -285,7 +285,7 @@ class Disturbance(Strict, frozen=True):
 
 
 class Watched(Strict, frozen=True):
-    """What was seen of the board before, during and after.
+    """Readings of the board before, during and after a run.
 
     Attributes:
         looks: the first was before the first call, the last after the last one.

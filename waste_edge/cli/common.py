@@ -1,4 +1,4 @@
-"""What several verbs share: their options, and how they write."""
+"""Options and output helpers that several verbs share."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ class _Asked:
 
 
 def _setting(asked: _Asked, camera: str | None, state: Path | None) -> tuple[Setting, list[Check]]:
-    """What to examine for, and a configured station's own checks; the options win over its configuration."""
+    """Gather the doctor's setting and the checks of a configured station; options win over its configuration."""
     from waste_edge.device.doctor import Setting
     from waste_edge.device.doctor.setting import STATE
 

@@ -269,7 +269,7 @@ def _print(result: Evaluation) -> None:
 
 
 def _of_stand_ins(result: Evaluation) -> Iterator[str]:
-    """What the tables of the unknown are about."""
+    """Say in words which pictures the tables of unknowns are about."""
     if result.unknown:
         called = "" if result.called_unknown is None else f"; both thresholds call {result.called_unknown:.1%} unknown"
         yield f"unknown: {result.unknown}{called}"

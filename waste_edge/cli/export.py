@@ -119,7 +119,7 @@ def command(
 
 @contextmanager
 def _told() -> Iterator[tuple[Callable[[str], None], Callable[[int, int], None]]]:
-    """Who is told of each step, in words, and of the pictures done and in all: a bar that names the step."""
+    """Show progress as a bar: yields a callback for step names and one for (pictures done, pictures in all)."""
     from rich.progress import Progress
 
     screen = console(stderr=True)

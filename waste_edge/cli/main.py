@@ -39,7 +39,7 @@ _LONGEST = 2000  # letters of a library's message
 
 
 def command_line(words: Sequence[str]) -> typer.Typer:
-    """What understands these words: the verb they begin with, alone, else all verbs.
+    """Build the smallest Typer app that parses these words: their first verb alone, else all verbs.
 
     A station that starts does not wait for the options of eleven other verbs.
     """

@@ -145,7 +145,7 @@ def _sources(data: Path | None, unknown: Path | None, grounds: Path | None) -> l
 def _known(
     manifest: Manifest, data: Path | None, split: SplitChoice, count: int, seed: int
 ) -> tuple[Sequence[Candidate], str]:
-    """What of the labels may be laid down, and where it comes from in words."""
+    """Collect the known items to show, and their source in words."""
     from waste_edge.rehearsal.things import photographed, rendered
 
     if count == 0:
@@ -161,7 +161,7 @@ def _known(
 
 
 def _unknown(folder: Path | None, count: int, seed: int) -> tuple[Sequence[Candidate], str]:
-    """What of none of the labels may be laid down, and where it comes from in words."""
+    """Collect the unknown items to show, and their source in words."""
     from waste_edge.rehearsal.things import rendered_unknown, unknown_in
 
     if count == 0:

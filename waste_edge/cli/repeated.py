@@ -1,4 +1,4 @@
-"""What `train` and `distill` share for several trainings at once: their options and their table."""
+"""Shared parts of `train` and `distill` for several trainings at once: options and the summary table."""
 
 from __future__ import annotations
 

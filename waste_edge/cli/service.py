@@ -58,7 +58,7 @@ def install(
 
 @app.command()
 def status(as_json: JsonOption = False) -> None:
-    """How the service fares, and what to do next. Exit code 1 if it does not run.
+    """Show the state of the service and the next step. Exit code 1 if it does not run.
 
     Example: [bold]waste-edge service status[/]
     """
@@ -80,7 +80,7 @@ def status(as_json: JsonOption = False) -> None:
 
 @app.command()
 def logs(follow: FollowOption = False, since: SinceOption = None) -> None:
-    """What the service wrote into the journal: the last 100 lines, or all since a time.
+    """Show the service's journal: the last 100 lines, or all since a time.
 
     Example: [bold]waste-edge service logs --follow[/]
     """

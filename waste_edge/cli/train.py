@@ -111,7 +111,7 @@ def command(
 
 @dataclass(frozen=True)
 class Said:
-    """What the command line of `train` and `distill` says beside recipe and data."""
+    """Options of `train` and `distill` besides recipe and data."""
 
     out: Path
     weights: Path | None
@@ -129,7 +129,7 @@ class Said:
     stock: Path | None
 
     def extra(self) -> Extra:
-        """What a training takes of it beside its data."""
+        """Convert the options to a training's extras."""
         from waste_edge.training.teaching import DeviceChoice, Extra
 
         known = get_args(DeviceChoice)
@@ -195,7 +195,7 @@ def _named(member: str) -> tuple[str, Path]:
 
 
 def in_words(info: RunInfo, out: Path, as_json: bool) -> str:
-    """What a training left."""
+    """Describe a finished training run."""
     if as_json:
         from waste_edge.files.strict import to_json
 

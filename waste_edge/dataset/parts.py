@@ -1,4 +1,4 @@
-"""Whether a split is one to learn from: every label in it, and no picture on both sides."""
+"""Checks of a split before training: every label is in it, and no picture on both sides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the loop counts: frames, items, latency. Bounded, however long it runs."""
+"""Statistics of the loop: frames, items, latency, in bounded memory."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def _find_outputs(path: Path, interpreter: Any) -> tuple[dict[str, Any], dict[st
 
 
 def _steps(path: Path, detail: dict[str, Any]) -> NDArray[np.float32] | None:
-    """What each of an output's 256 bytes stands for, float32 (256,), by the byte read as unsigned; None for floats.
+    """Compute the value of each of an output's 256 bytes (unsigned), float32 (256,); None for float outputs.
 
     Looked up, not computed each time: between two frames numpy's code goes cold, and five calls of it cost a small
     network a tenth of its time.

@@ -55,7 +55,7 @@ class Verification(Strict, frozen=True):
 
     @classmethod
     def of(cls, bundle: Bundle, replays: list[Replay]) -> Verification:
-        """What became of a bundle's artifacts."""
+        """Verify a bundle's artifacts from their replays."""
         manifest = bundle.manifest
         return cls(
             bundle=str(bundle.source),

@@ -121,12 +121,12 @@ class _Taught:
         return f"{self.plain} training pictures, {self.moved} of them on other backgrounds too{others}"
 
     def real(self) -> NDArray[np.bool_]:
-        """Which are photographs: (N,)."""
+        """Mask the photographs: bool (N,)."""
         index = np.arange(len(self.truth))
         return np.asarray((index < self.plain) | (index >= self.plain + self.moved))
 
     def place(self) -> NDArray[np.int64]:
-        """Where each lies: at home, on another background, at another source; (N,)."""
+        """Number each picture's place: at home, on another background, at another source; int64 (N,)."""
         return np.repeat([0, 1, 2], [self.plain, self.moved, self.others])
 
 

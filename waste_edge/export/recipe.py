@@ -26,7 +26,7 @@ SHIPPED = (
 
 
 class OnnxOptions(Strict, frozen=True):
-    """What only the ONNX file has.
+    """Options of the ONNX file alone.
 
     Attributes:
         activations: `uint8` (U8S8) or `int8` (S8S8); weights are INT8 either way.

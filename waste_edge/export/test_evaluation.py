@@ -25,7 +25,7 @@ SHOWN: tuple[ArtifactName, ArtifactName] = ("tflite-fp32", "tflite-int8")
 
 
 class FinalEvaluation(NamedTuple):
-    """What was seen: of both TFLite files, in the order of `SHOWN`; of the INT8 one also source by source."""
+    """Results on the test part: of both TFLite files, in the order of `SHOWN`; of the INT8 one also by source."""
 
     report: ComparisonReport
     robustness: RobustnessReport

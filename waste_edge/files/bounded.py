@@ -21,7 +21,7 @@ _KINDS = {
 
 
 class NotAFileError(OSError):
-    """What is there is no plain file; `strerror` says what it is."""
+    """Path that leads to no plain file; `strerror` says what it is instead."""
 
 
 class TooLargeError(OSError):

@@ -1,4 +1,4 @@
-"""What cameras, light and handling do to pictures: one definition for training against it and for measuring it.
+"""Corruptions of pictures by cameras, light and handling: one definition for training and measuring.
 
 After Hendrycks and Dietterich 2019 (arXiv:1903.12261), in what happens at a bin and at three strengths.
 """

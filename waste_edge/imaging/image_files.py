@@ -113,7 +113,7 @@ def read_picture(path: Path) -> Pixels:
 
 @dataclass(frozen=True)
 class Found:
-    """What lies below a folder.
+    """Files below a folder, by kind.
 
     Attributes:
         pictures: sorted.

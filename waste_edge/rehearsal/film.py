@@ -40,7 +40,7 @@ _BANK_PX = 48  # how much larger than a frame the grain is, from which each fram
 
 @dataclass(frozen=True)
 class Visit:
-    """What lay before the camera when, in seconds from the film's start.
+    """Stay of an item before the camera, in seconds from the video's start.
 
     Attributes:
         label: "unknown" for what belongs to none of the model's labels.

@@ -23,7 +23,7 @@ THUMBNAIL_PX = 112
 
 @dataclass(frozen=True, eq=False)
 class PlayedEvent:
-    """What the loop decided, and the small picture of it.
+    """Decision of the loop with the event's small picture.
 
     Attributes:
         event: as listeners of a station get it; its crop is kept here only.
@@ -36,7 +36,7 @@ class PlayedEvent:
 
 @dataclass(frozen=True)
 class Played:
-    """What came of one film.
+    """Result of playing one video.
 
     Attributes:
         events: in their order.

@@ -16,7 +16,7 @@ _WRONG_UNKNOWN_COST = 1.0  # orders unknown things among mistakes where the site
 
 
 class Station(Strict, frozen=True):
-    """What was rehearsed.
+    """Station that was rehearsed: bundle, site and settings.
 
     Attributes:
         bundle: its name and version.
@@ -35,7 +35,7 @@ class Station(Strict, frozen=True):
 
 
 class Material(Strict, frozen=True):
-    """What was shown to it.
+    """Material that was played.
 
     Attributes:
         known, unknown: where the things came from, in words.

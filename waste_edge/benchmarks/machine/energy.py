@@ -87,7 +87,7 @@ class Pmic:
 
 
 def watts_of(text: str) -> float | None:
-    """What `vcgencmd pmic_read_adc` says, as power: the sum over rails that have both a current and a voltage."""
+    """Sum the watts in the output of `vcgencmd pmic_read_adc`: all rails that have both a current and a voltage."""
     values: dict[str, dict[str, float]] = {}
     for rail, kind, value in re.findall(
         r"^\s*(\w+)_([AV]) (?:current|volt)\(\d+\)=([\d.]+)[AV]\s*$", text, re.MULTILINE
@@ -98,7 +98,7 @@ def watts_of(text: str) -> float | None:
 
 
 def find_meter(root: Path, vcgencmd: Path | None = None) -> Meter | None:
-    """What this machine has; None if it tells no energy."""
+    """Find this machine's energy meter; None if it has none."""
     packages = sorted((root / "sys/class/powercap").glob("intel-rapl:[0-9]*"))
     readable = [zone for zone in packages if zone.name.count(":") == 1 and _number(zone / "energy_uj") is not None]
     if readable:

@@ -1,4 +1,4 @@
-"""What a process and its children take of the memory, as the kernel counts it."""
+"""Memory of a process and its children, as the kernel counts it."""
 
 from __future__ import annotations
 

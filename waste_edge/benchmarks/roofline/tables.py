@@ -78,7 +78,7 @@ def _times(floors: Sequence[Floor]) -> list[str]:
 
 
 def sentences(roofline: Roofline, name: Name) -> list[str]:
-    """What the tables leave out."""
+    """Give the sentences that complete the tables."""
     said = [f"{name(roof.key)}: no roof: {roof.skipped}" for roof in roofline.roofs if roof.skipped]
     said += [
         f"{name(roof.key)}: not counted, since the file says too little: {', '.join(roof.uncounted)}"

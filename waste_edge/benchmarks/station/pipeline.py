@@ -1,4 +1,4 @@
-"""What a station's loop costs: an empty frame, an item, and what it adds to the bare calls that a prediction needs.
+"""Cost of a station's loop: an empty frame, an item, and the overhead over the bare calls that a prediction needs.
 
 The real loop runs over synthetic frames of 640x480, in one process and one thread. Each frame lies in the shared memory
 as a capture process leaves it. Before the loop takes it, the same frame goes through the bare calls, so whatever
@@ -103,7 +103,7 @@ class Figures(Strict, frozen=True):
         return self.p99_ms / self.p50_ms
 
     def idle_share(self, fps: float) -> float:
-        """Which share of a core an empty scene takes at so many frames a second, capture and conversion apart."""
+        """Compute the share of a core that an empty scene takes at `fps`, without capture and conversion."""
         return fps * self.empty_ms / 1000
 
 

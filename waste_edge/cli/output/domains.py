@@ -1,4 +1,4 @@
-"""What `evaluate --domains` and `compare --domains` share: their options, the check for copies, writing, printing."""
+"""Shared parts of `evaluate --domains` and `compare --domains`: options, check for copies, writing, printing."""
 
 from __future__ import annotations
 

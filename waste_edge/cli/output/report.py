@@ -1,4 +1,4 @@
-"""What `evaluate --report` and `compare` share: opening models by name, building the report, writing it."""
+"""Shared parts of `evaluate --report` and `compare`: opening models by name, building and writing the report."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ElsewhereOption = Annotated[
 
 
 def is_run(given: str) -> bool:
-    """Whether a word names a training run's folder."""
+    """Return whether a word names a training run's folder."""
     return (Path(given) / "run.json").is_file()
 
 

@@ -1,4 +1,4 @@
-"""What `evaluate --robustness` and `compare --robustness` share: measuring, drawing, writing, printing."""
+"""Shared parts of `evaluate --robustness` and `compare --robustness`: measuring, drawing, writing, printing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How old a frame is: by the driver's clock, since what waited in a queue was captured before it was read."""
+"""Age of a frame by the driver's clock: a frame that waited in a queue was captured before it was read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Ages:
         self._last_ns = 0
 
     def captured_ns(self, stamp_ms: float, now_ns: int) -> int:
-        """When a frame was captured; now, if its stamp is none of the monotonic clock. Never before the last one.
+        """Compute a frame's capture time; now, if its stamp is not of the monotonic clock. Never before the last one.
 
         Args:
             stamp_ms: the driver's, in milliseconds.
@@ -37,7 +37,7 @@ class Ages:
         return self._last_ns
 
     def waited(self, captured_ns: int, now_ns: int) -> bool:
-        """Whether a frame is older than this camera's usually are, by more than an interval and a half."""
+        """Return whether a frame is older than this camera's usually are, by more than an interval and a half."""
         age_ns = now_ns - captured_ns
         usual_ns = min(self._ages, default=0 if age_ns > 3 * self._interval_ns else age_ns)
         self._ages.append(age_ns)

@@ -114,7 +114,7 @@ class PiCamera:
 
 
 def _configuration(camera: Any) -> tuple[str, str, dict[str, Any]]:
-    """Which stream to read, its format, and how to configure the camera for it.
+    """Choose the stream to read, its format, and the camera's configuration.
 
     queue=False: a capture waits for a fresh frame instead of taking the one that was kept ready.
     """
@@ -196,7 +196,7 @@ def _first(error: BaseException) -> BaseException:
 
 
 def _others(error: BaseException) -> str:
-    """Whether another program may have it: only for an error that says so."""
+    """Name another program as the possible cause, for an error that says so; else empty."""
     first = _first(error)
     busy = getattr(first, "errno", None) == errno.EBUSY or "busy" in f"{error} {first}".lower()
     return "; another program uses it" if busy else ""

@@ -1,4 +1,4 @@
-"""What a /dev/videoN says of itself: is it a camera, and has another program got it? V4L2, without its library."""
+"""V4L2 queries of a /dev/videoN, without its library: is it a camera, and is it in use?"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_PROCESSES = 5  # that are named
 
 
 def why_silent(device: str) -> str:
-    """Why a device gives no frame, with the remedy."""
+    """Explain why a device gives no frame, with the remedy."""
     try:
         handle = os.open(device, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -51,13 +51,13 @@ def register_package() -> None:
 
 
 class Words:
-    """What the parent is told, over a socket."""
+    """Messages to the parent process, over a socket."""
 
     def __init__(self, stream: socket.socket) -> None:
         self._stream = stream
 
     def order(self) -> tuple[str, str, list[str]]:
-        """Which camera the parent wants: its kind and argument, and what this process must not see."""
+        """Receive the parent's order: the camera's kind, its argument, and the names to hide from this process."""
         with self._stream.makefile("r", encoding="utf-8") as lines:
             kind, argument, hidden = json.loads(lines.readline())
         return str(kind), str(argument), [str(path) for path in hidden]

@@ -29,7 +29,7 @@ _TICK_S = 0.05  # how often a killed process is looked after
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How long a capture process may say nothing before it is taken for hung and killed, in seconds.
+    """Longest silences of a capture process, in seconds, before it is taken for hung and killed.
 
     Attributes:
         start_s: importing numpy and the camera's library, from a slow card at boot, with everybody else starting too.
@@ -294,7 +294,7 @@ class ProcessCapture:
 
 
 def _named(reason: str) -> str:
-    """Who has a busy camera, where it may be known; the capture process itself may not look at others."""
+    """Name the program that uses a busy camera, if it can be found; the capture process itself cannot look."""
     if "another program uses it" not in reason:
         return ""
     from waste_edge.device.cameras.query import holders

@@ -23,7 +23,7 @@ _COUNT = (
 
 
 def check_camera(setting: Setting, service: Service) -> list[Condition]:
-    """What is plugged in, then one frame of it within seconds."""
+    """Check that a camera is plugged in, and that it gives one frame within seconds."""
     devices = video_devices(setting.root)
     ribbons, picamera = check_picamera(setting)
     return [picamera, _check_frame(setting, service, devices, ribbons)]

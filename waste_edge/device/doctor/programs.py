@@ -57,7 +57,7 @@ def _remedy(library: str, error: Exception) -> str:
 
 
 def check_permissions(setting: Setting, service: Service) -> list[Condition]:
-    """Whether the present user, and the service's own, may open the devices there are."""
+    """Check that the present user, and the service's own, may open the devices."""
     users = [setting.user]
     if service.installed:
         name = service.facts.get("User") or "waste-edge"
@@ -86,7 +86,7 @@ def _groups_of(name: str, root: Path) -> list[str]:
 
 
 def check_sandbox(held: str | None = None) -> list[Condition]:
-    """Whether this kernel cannot confine the capture process, which parses whatever a camera or the network sends.
+    """Check that this kernel can confine the capture process, which parses whatever a camera or the network sends.
 
     Args:
         held: as `sandbox.support` says it; None to ask it.

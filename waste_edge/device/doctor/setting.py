@@ -1,4 +1,4 @@
-"""What the doctor examines. All that a check touches of the machine is a field, so that tests bring their own."""
+"""Setting of an examination. Everything a check touches of the machine is a field, so that tests bring their own."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class User:
 
 
 def present_user() -> User:
-    """Who runs this process."""
+    """Look up the user who runs this process."""
     try:
         name = pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:

@@ -42,12 +42,12 @@ CREATE TABLE cursors (sink TEXT PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT 
 
 
 def is_corrupt(error: sqlite3.Error) -> bool:
-    """Whether the file is damaged, or none of SQLite's."""
+    """Return whether the file is damaged, or none of SQLite's."""
     return _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def in_words(error: Exception, path: Path) -> str:
-    """What a failing disk means to people, with the remedy."""
+    """Explain a disk's error to people, with the remedy."""
     code = _code(error) if isinstance(error, sqlite3.Error) else None
     if code == sqlite3.SQLITE_FULL:
         return f"the disk of {path} is full; free some space"
@@ -96,7 +96,7 @@ def _number(aside: Path) -> int:
 
 
 def schema_problem(path: Path) -> str:
-    """Why this program cannot go on with a database, in words; empty if it can, or sets it aside as damaged."""
+    """Explain why a database cannot be used; empty if it can be, or will be set aside as damaged."""
     if not path.exists():
         return ""
     with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as connection:
@@ -180,7 +180,7 @@ class Database:
         self._stream_items = stream_counts(stream_items, self._path)
 
     def lived_ns(self, now_ns: int) -> int:
-        """How long stations have run over this outbox: the time by which events age.
+        """Compute the run time of all stations on this outbox, by which events age, in nanoseconds.
 
         The sum of monotonic time over all boots, so that no jump of the wall clock makes an event old. From the last
         write of one boot to the first of the next it stands still.
@@ -251,19 +251,19 @@ class Database:
                 execute("PRAGMA incremental_vacuum").fetchall()
 
     def used_bytes(self) -> int:
-        """What events, scene and cursors take up in the file."""
+        """Measure the bytes of events, scene and cursors in the file."""
         return (self._integer("PRAGMA page_count") - self._integer("PRAGMA freelist_count")) * _PAGE_BYTES
 
     def events(self) -> int:
-        """How many events are kept."""
+        """Count the kept events."""
         return self._integer("SELECT COUNT(*) FROM events")
 
     def not_had(self, cursor: int) -> int:
-        """How many of the events that were written here a sink with this cursor has not had, as far as we remember."""
+        """Count the events written here that a sink with this cursor has not had, as far as known."""
         return min(self._events, max(0, self._last - cursor))
 
     def holds_all(self) -> bool:
-        """Whether a fresh look at the files finds them sound, and all that was written to them.
+        """Return whether a fresh look at the files finds them sound, and all that was written to them.
 
         Raises:
             sqlite3.Error: it cannot be told now.

@@ -33,7 +33,7 @@ _LATENCIES = 1000  # of the newest commits
 
 @dataclass(frozen=True)
 class CommitTimes:
-    """What the newest commits took, in ms; zeros before the first."""
+    """Durations of the newest commits, in ms; zeros before the first."""
 
     count: int
     p50_ms: float
@@ -155,7 +155,7 @@ class Outbox:
         self._listeners.append(wake)
 
     def commit_times(self) -> CommitTimes:
-        """How long commits took: the newest 1000, measured around the whole of `commit`."""
+        """Summarize the durations of the newest 1000 commits, measured around the whole of `commit`."""
         newest = sorted(self._latencies_ms) or [0.0]
         return CommitTimes(self._commits, newest[len(newest) // 2], newest[int(0.99 * (len(newest) - 1))])
 

@@ -1,4 +1,4 @@
-"""Where the service's Python environments lie, and how a new one is made beside the one in use.
+"""Python environments of the service: their places, and making a new one beside the one in use.
 
     /opt/waste-edge/venv-1, venv-2, …   one environment each; never changed once it is made
     /opt/waste-edge/current             a link to the one in use; renamed into place, so it always leads to a whole one
@@ -35,7 +35,7 @@ Call = Callable[[Sequence[str | Path]], str]
 
 @dataclass(frozen=True)
 class Source:
-    """What an environment is filled with.
+    """Package source that an environment is installed from.
 
     Attributes:
         wheels: a folder with one wheel of ours and, unless `online`, the wheels of all that it needs.
@@ -132,7 +132,7 @@ class Environments:
 
     @property
     def program(self) -> Path:
-        """What the unit starts, whichever environment is in use."""
+        """Program that the unit starts, whichever environment is in use."""
         return self.link / "bin" / "waste-edge"
 
     def in_use(self) -> Path | None:
@@ -140,11 +140,11 @@ class Environments:
         return self.link.resolve() if (self.link / MARK).is_file() else None
 
     def holds(self, source: Source) -> bool:
-        """Whether the one in use was made from this very source."""
+        """Return whether the one in use was made from this very source."""
         return self.in_use() is not None and (self.link / MARK).read_text(encoding="utf-8") == source.mark
 
     def next(self) -> Path:
-        """Where the next one goes."""
+        """Name the next environment's folder."""
         return self.home / f"venv-{max((number for number, _ in self._all()), default=0) + 1}"
 
     def make(self, source: Source) -> Path:

@@ -133,7 +133,7 @@ class Mqtt:
 
     @property
     def doubt(self) -> str:
-        """What is odd although events are delivered, in words; empty if nothing is."""
+        """Oddity to report although events are delivered; empty if there is none."""
         if self._rival_ns is not None and self._since_s(self._rival_ns) < _RIVAL_S:
             return (
                 f"another station tells under the same topics ({self._topic}/…): two have the same name; "

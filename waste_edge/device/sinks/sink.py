@@ -1,4 +1,4 @@
-"""What a sink is. The next one is one file beside this: its `…Config`, its class, and a function that builds it."""
+"""Sink protocol. A new sink is one file beside this: its `…Config`, its class, and a function that builds it."""
 
 from __future__ import annotations
 

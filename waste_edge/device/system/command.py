@@ -16,7 +16,7 @@ _LAST_WORDS_S = 0.5  # for what was killed to go; one that even SIGKILL does not
 
 @dataclass(frozen=True)
 class Answer:
-    """What a program said.
+    """Exit code and output of a program.
 
     Attributes:
         code: its exit code; None if it was cut off.

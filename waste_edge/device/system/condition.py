@@ -1,4 +1,4 @@
-"""How a part of the station fares: what health, sinks and `doctor` all speak of."""
+"""Condition of a part of the station, the common value of health, sinks and `doctor`."""
 
 from __future__ import annotations
 

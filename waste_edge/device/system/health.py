@@ -1,4 +1,4 @@
-"""How the station fares, part by part: any thread says it, the loop passes on what changed."""
+"""Health of the station, part by part: any thread reports, the loop passes on what changed."""
 
 from __future__ import annotations
 

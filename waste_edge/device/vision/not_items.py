@@ -26,7 +26,7 @@ _LOST = 2.5  # so many times as much contrast before as now
 
 
 def is_other_light(look: Grid, reference: Grid) -> bool:
-    """Whether the same scene is seen in another light: a lamp was switched, a door opened.
+    """Return whether the same scene is seen in another light: a lamp was switched, a door opened.
 
     Light changes nearly all of the view. The scene is then known by its drawing, which light leaves in place
     everywhere and an item covers, however large it is. A scene without any is known by the course of the change,
@@ -55,7 +55,7 @@ def gain_map(look: Grid, reference: Grid) -> _Floats:
 
 
 def is_left_behind(now: Pixels, before: Pixels, mask: NDArray[np.bool_]) -> bool:
-    """Whether what differs is a hole: something lay there when the scene was learned, and does so no longer.
+    """Return whether what differs is a hole: something lay there when the scene was learned, and does so no longer.
 
     Then what is inside of the mask stood out from its surroundings before, and does not now (a "ghost" of background
     subtraction: Cucchiara, Grana, Piccardi and Prati 2003, "Detecting moving objects, ghosts, and shadows").

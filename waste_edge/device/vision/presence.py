@@ -49,7 +49,7 @@ _FOLLOW_S = 0.2  # light changes slowly: not every frame is followed
 
 
 class State(StrEnum):
-    """What the scene does. `CLEARED` lasts one frame."""
+    """State of the scene. `CLEARED` lasts one frame."""
 
     LEARNING = "learning"
     EMPTY = "empty"
@@ -130,7 +130,7 @@ class Presence:
         self._ground_ns = self._last_ns
 
     def find_item(self, watched: Pixels) -> ItemRegion | None:
-        """Where the item that has settled lies, in the frame that was seen last; None if there is none.
+        """Locate the settled item in the frame that was seen last; None if there is none.
 
         Found coarsely, in the cells of the grid, where the scene below was not seen in full, or looks much like it.
         """
@@ -143,7 +143,7 @@ class Presence:
         return found or region_of_cells(self._scene_model.changed(self._last, below))
 
     def forget_ghost(self, watched: Pixels, region: ItemRegion) -> bool:
-        """Whether what has settled is no item but the hole of a thing that was learned with the scene.
+        """Return whether what has settled is no item but the hole of a thing that was learned with the scene.
 
         If so, the scene is corrected, and nothing is there (`State.CLEARED`).
         """

@@ -1,4 +1,4 @@
-"""What each layer of a graph costs: multiply-accumulates, and the bytes it reads and writes.
+"""Cost of each layer of a graph: multiply-accumulates, and the bytes it reads and writes.
 
 Counted from the file alone, as if every layer read its inputs and weights once and wrote its output once. What an
 engine fuses (activations, conversions between scales) costs nothing of its own here.
@@ -111,7 +111,7 @@ class _Counter:
         return self._graph.tensors.get(key, Tensor(key, "", (), False))
 
     def _written(self, operator: Operator) -> Tensor:
-        """What a layer writes once activation and conversion are fused into it."""
+        """Find the tensor that a layer writes once activation and conversion are fused into it."""
         tensor = self._graph.tensors[operator.outputs[0]]
         key = operator.outputs[0]
         while True:

@@ -249,7 +249,7 @@ def _with_quantization(
 
 
 def _roles(operators: tuple[Operator, ...]) -> dict[str, str]:
-    """What an initializer is for, directly or through the DequantizeLinear that reads it."""
+    """Find each initializer's role, directly or through the DequantizeLinear that reads it."""
     roles: dict[str, str] = {}
     for operator in operators:
         if operator.kind in _LAYERS:

@@ -1,4 +1,4 @@
-"""What a graph made for its target may hold: the target's allow-list, and the rules of our own networks.
+"""Rules for graphs: the target's allow-list of operators, and the rules of this project's networks.
 
 The rules, for both formats: pixels enter as they are (INT8: scale 1/128), or through one cast (FP32); nothing is
 transposed or padded, but for one Transpose of the pixels in ONNX; batch norms are folded; an INT8 graph has no

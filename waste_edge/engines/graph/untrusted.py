@@ -1,4 +1,4 @@
-"""What is refused of an untrusted network before an engine sees it.
+"""Checks of an untrusted network before an engine sees it.
 
 A classifier's network needs no other file, decides nothing while it runs, and takes the pixels that its manifest says.
 External data would be weights that no checksum covers; a loop may never end; a tensor that claims more than the file

@@ -86,7 +86,7 @@ def _check_code(code: Table) -> int:
 
 
 def _check_buffer(buffer: Table, file_bytes: int) -> int:
-    """How many bytes it holds, in the tables or behind them."""
+    """Measure a buffer in bytes, in the tables or behind them."""
     offset, size = buffer.number(_BUFFER_OFFSET, "Q"), buffer.number(_BUFFER_SIZE, "Q")
     if offset > 1:
         if offset + size > file_bytes:

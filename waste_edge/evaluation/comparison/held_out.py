@@ -1,4 +1,4 @@
-"""Which pictures several models may be compared on: those that none of them was trained on."""
+"""Pictures on which several models may be compared: those that none of them was trained on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_TRAINING_PICTURES = 600  # for the class means in feature space; more hardl
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """What models are measured with.
+    """Pictures to measure models with.
 
     Attributes:
         scored: what every number is taken on.

@@ -160,7 +160,7 @@ def _given(words: _Words) -> _Words:
 
 
 def _telling(classifier: Pipeline, words: Sequence[_Words], truth: NDArray[np.str_]) -> dict[str, list[str]]:
-    """What most betrays each label: a large weight, and found in many of its names or texts."""
+    """Find the words that most betray each label: a large weight, and found in many of its names or texts."""
     vectorizer, regression = classifier["words"], classifier["labels"]
     names, found = vectorizer.get_feature_names_out(), vectorizer.transform(words)
     lengths = np.array([min(len(name), _NGRAMS[1]) for name in names])  # a longer piece of a word says more to a reader

@@ -24,7 +24,7 @@ DATA_NAME, DOMAINS_NAME = "data", "domains.csv"
 
 @dataclass(frozen=True)
 class Packed:
-    """What a folder came to hold."""
+    """Content of a packed folder."""
 
     pictures: int
     of_sources: dict[str, int]

@@ -1,4 +1,4 @@
-"""What every request of ours has in common: where it may go, and what an answer must not be."""
+"""Common rules of every web request: permitted addresses and refused answers."""
 
 from __future__ import annotations
 

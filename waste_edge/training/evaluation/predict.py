@@ -1,4 +1,4 @@
-"""What a run says to a picture, a text, or both: its own answer, and that of each model it was put together from."""
+"""Predictions of a run for a picture, a text, or both: its own, and those of its member models."""
 
 from __future__ import annotations
 

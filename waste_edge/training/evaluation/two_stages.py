@@ -74,7 +74,7 @@ def compare_stages(
 
 
 def same_tree(tree_run: Run, cascade_run: Run) -> bool:
-    """Whether the first is one network with a label tree and the second a cascade of the same tree."""
+    """Return whether the first is one network with a label tree and the second a cascade of the same tree."""
     own, tree = tree_run.info.recipe.tree, cascade_run.info.recipe.tree
     if own is None or tree is None or tree_run.info.recipe.kind != "network" or not cascade_run.info.recipe.cascade:
         return False

@@ -41,7 +41,7 @@ class Cascade(nn.Module):
 
     @property
     def classifier(self) -> nn.Module:
-        """What stands above the features."""
+        """Layers above the features."""
         return self.first.get_submodule("classifier")
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ LIBRARIES = ("torchvision", "timm")
 
 
 class ModelSpec(Strict, frozen=True):
-    """Which network looks at the picture.
+    """Network for pictures.
 
     Attributes:
         architecture: `mobilenet_v1` (the smallest deployable student), `mobilenet_v2`, `efficientnet_lite0` and
@@ -122,7 +122,7 @@ class ModelSpec(Strict, frozen=True):
 
     @property
     def width_is_its_own(self) -> bool:
-        """Whether its name alone says how wide it is."""
+        """True if its name alone says how wide it is."""
         return bool(self.library) or self.architecture.startswith("efficientnet")
 
     @property
@@ -133,7 +133,7 @@ class ModelSpec(Strict, frozen=True):
 
 
 class TextSpec(Strict, frozen=True):
-    """Which network reads the text that goes with a picture.
+    """Network for the text that goes with a picture.
 
     Attributes:
         encoder: a transformers model by its name on the hub, or a local folder that holds one.

@@ -1,4 +1,4 @@
-"""What the loop runs over where a stock is trained on: every epoch other views, changed anew."""
+"""Batches from a stock: every epoch other views, changed anew."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class StockBatches:
             yield Batch(pixels, rows, rows, truth, [int(one) for one in subjects[part]])
 
     def name(self, subject: int) -> str:
-        """What to call what a view was made of."""
+        """Name the picture that a view was made of."""
         return self._index.names[subject]
 
     def subjects(self) -> int:

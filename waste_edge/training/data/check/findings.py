@@ -1,4 +1,4 @@
-"""What `data check` tells of a folder."""
+"""Findings of `data check` about a folder."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Finding(Strict, frozen=True):
 
 
 class Spread(Strict, frozen=True):
-    """How a measure is spread over the pictures: 5 % lie below `low`, 5 % above `high`."""
+    """Spread of a measure over the pictures: 5 % lie below `low`, 5 % above `high`."""
 
     least: float
     low: float

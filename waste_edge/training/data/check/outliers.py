@@ -1,4 +1,4 @@
-"""How many pictures each label has, and which pictures stand apart in size, shape, light and sharpness."""
+"""Pictures by label, and outliers in size, shape, light and sharpness."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MEASURES: dict[str, Callable[[Seen], float]] = {
 
 
 def spreads(pictures: Sequence[Seen]) -> dict[str, Spread]:
-    """How each measure is spread."""
+    """Compute the spread of each measure."""
     if not pictures:
         return {}
     return {name: _spread([of(one) for one in pictures]) for name, of in MEASURES.items()}
