@@ -61,7 +61,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Field:
-    """Everything that was asked for: subjects, rows that cannot be measured here, and candidates that can."""
+    """Candidates and rows of a benchmark: subjects, rows that cannot be measured here, and candidates that can."""
 
     subjects: list[Subject]
     absent: list[Row]

@@ -106,7 +106,7 @@ def _family(architecture: str) -> str:
 
 
 def _architecture(root: Path) -> str:
-    """This process's; a folder that stands for a board says its own."""
+    """Architecture of this process; a folder that stands for a board names its own."""
     told = "" if root == ROOT else read_small(root / "proc/sys/kernel/arch").strip()
     return told or platform.machine()
 

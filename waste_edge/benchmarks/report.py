@@ -167,7 +167,7 @@ class Benchmark:
         return made
 
     def _in_order(self, rows: list[Row]) -> list[Row]:
-        """By subject as given, then by network; bare loops after ours, absent rows where they would have been."""
+        """Sort by subject as given, then by network; bare loops after ours, absent rows where they would have been."""
         subjects = [subject.name for subject in self._field.subjects]
         return sorted(
             rows, key=lambda row: (subjects.index(row.subject), row.artifact, row.threads, row.kind == "bare")

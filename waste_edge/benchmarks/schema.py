@@ -96,7 +96,7 @@ class Start(Strict, frozen=True):
 
 
 class Energy(Strict, frozen=True):
-    """Of one inference, where the board tells.
+    """Energy of one inference, where the board tells.
 
     Attributes:
         source: `RAPL` or `PMIC`, and what it covers.
@@ -277,7 +277,7 @@ class Look(Strict, frozen=True):
 
 
 class Disturbance(Strict, frozen=True):
-    """Something that makes the figures no evidence: what, when (seconds since the first look) and in words."""
+    """Disturbance that makes the figures no evidence: kind, time (seconds since the first look) and description."""
 
     what: Trouble
     at_s: float
@@ -345,12 +345,12 @@ class BenchReport(Strict, frozen=True):
     roofline: Roofline | None = None
 
     def row(self, key: str) -> Row:
-        """The row of that key."""
+        """Find the row of that key."""
         return next(row for row in self.rows if row.key == key)
 
 
 class Window(Strict, frozen=True):
-    """Some seconds of a soak: when it ended, its frames, the median latency and the memory then."""
+    """Part of a soak test: its end in seconds, its frames, their median latency and the memory then."""
 
     at_s: float
     frames: int

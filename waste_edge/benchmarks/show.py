@@ -166,7 +166,7 @@ def verdict(valid: bool, disturbances: Sequence[Disturbance], stand_in: str) -> 
 
 
 def tables(report: BenchReport) -> list[tuple[list[str], Cells]]:
-    """All that have lines."""
+    """All tables that have lines."""
     made = [rows_table(report), stages_table(report), situations_table(report), starts_table(report)]
     if report.roofline is not None:
         name = partial(_short, report)

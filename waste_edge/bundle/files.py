@@ -80,7 +80,7 @@ class FolderFiles:
             ) from error
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no file is held open."""
 
 
 class ZipFiles:

@@ -51,7 +51,7 @@ class Photo:
         return read_picture(self.path)
 
     def sha256(self) -> str:
-        """Of the picture's file; empty for a row of text only."""
+        """SHA-256 of the picture's file; empty for a row of text only."""
         return sha256_of(self.path) if self.path else ""
 
 

@@ -66,7 +66,7 @@ class EngineWish:
 
 @dataclass(frozen=True)
 class BundleChoice:
-    """A bundle and why.
+    """Chosen bundle and the reason.
 
     Attributes:
         bundle: its name or path.

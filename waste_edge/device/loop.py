@@ -47,7 +47,7 @@ class Seen:
 
 
 class Listener:
-    """Is told what happens, in the loop's thread: it must not linger. Each kind overrides what it cares for."""
+    """Listener to the loop, called in its thread: it must not block. Each kind overrides the methods it needs."""
 
     def news(self, message: Opened | Absent | BadPicture) -> None:
         """A camera was opened or is missing, or a picture cannot be read."""

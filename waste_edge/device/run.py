@@ -60,7 +60,7 @@ class RunPlan:
 
 @dataclass
 class Trial:
-    """A plan that is tried.
+    """Plan of a trial.
 
     Attributes:
         plan: what is to be run.

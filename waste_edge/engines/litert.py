@@ -79,7 +79,7 @@ def find_interpreter() -> tuple[Any, str]:
 
 
 def _version(package: str) -> str:
-    """As the package says itself; asking the installation costs a station a tenth of its start."""
+    """Read the version from the package itself; asking the installation costs a station a tenth of its start."""
     said = getattr(sys.modules[package], "__version__", "")
     if said:
         return str(said)

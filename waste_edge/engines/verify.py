@@ -1,4 +1,4 @@
-"""Does a bundle still do here what it did where it was exported? Checksums, then every golden output replayed."""
+"""Verification of a bundle on this machine: checksums, then every golden output is computed again."""
 
 from __future__ import annotations
 

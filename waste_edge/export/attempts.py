@@ -51,7 +51,7 @@ class Floating:
 
 @dataclass(frozen=True, eq=False)
 class Attempt:
-    """A recipe carried out.
+    """Result of one export recipe.
 
     Attributes:
         folder: holds the files of `artifacts`.

@@ -211,7 +211,7 @@ def _debug(folder: Path, work: Work, attempt: Attempt) -> None:
 
 
 def _verify(folder: Path) -> None:
-    """No bundle leaves that `waste-edge verify` would refuse."""
+    """Verify the finished bundle as `waste-edge verify` does, so that none leaves that it would refuse."""
     with open_bundle(folder) as bundle:
         failed = [replay for replay in verify_bundle(bundle).artifacts if replay.status != "ok"]
     if failed:

@@ -38,7 +38,7 @@ class OnnxOptions(Strict, frozen=True):
 
 
 class ExportRecipe(Strict, frozen=True):
-    """One `export/*.toml`.
+    """Export recipe, one `export/*.toml`.
 
     Attributes:
         name: decodes to what is done; see `decoded_name`.

@@ -25,7 +25,7 @@ class NotAFileError(OSError):
 
 
 class TooLargeError(OSError):
-    """There is more of it than is read; `strerror` says how much is."""
+    """File that is larger than what is read of it; `strerror` says how much is."""
 
 
 def open_file(path: Path, limit_bytes: int) -> BinaryIO:

@@ -92,7 +92,7 @@ class Camera:
 
 @dataclass(frozen=True, eq=False)
 class Composed:
-    """A composed scene.
+    """Composed scene.
 
     Attributes:
         empty: the view before the item came, uint8 (H, W, 3).
@@ -175,7 +175,7 @@ def draw_place(sprite: Sprite, station: Station, rng: Rng) -> Place:
 
 
 def draw_light(station: Station, rng: Rng) -> Light:
-    """A random lamp."""
+    """Draw a random lamp."""
     level = float(rng.uniform(*station.light))
     red, blue = (float(rng.uniform(-station.tint, station.tint)) for _ in range(2))
     return Light(

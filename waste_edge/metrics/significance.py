@@ -133,7 +133,7 @@ def student_quantile(share: float, degrees: int) -> float:
 
 
 def _student_cdf(t: float, degrees: int) -> float:
-    """For t >= 0 and whole degrees of freedom, in closed form (Abramowitz and Stegun 26.7.3 and 26.7.4)."""
+    """Distribution function of Student's t >= 0 for whole degrees of freedom (Abramowitz and Stegun 26.7.3, 26.7.4)."""
     angle = math.atan2(t, math.sqrt(degrees))
     cosine_squared = math.cos(angle) ** 2
     odd = degrees % 2

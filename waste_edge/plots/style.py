@@ -40,7 +40,7 @@ def _warning(report: BenchReport | SoakReport) -> str:
 
 
 def tidy(axes: Axes, grid: str = "both") -> None:
-    """Fewer lines."""
+    """Remove superfluous lines."""
     axes.grid(alpha=0.25, axis=grid)  # type: ignore[arg-type]
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

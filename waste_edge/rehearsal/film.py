@@ -66,7 +66,7 @@ class Video(Protocol):
 
     @property
     def visits(self) -> Sequence[Visit]:
-        """In their order; complete once the frames were played."""
+        """Stays in their order; complete once the frames were played."""
         ...
 
     def frames(self) -> Iterator[Frame]:

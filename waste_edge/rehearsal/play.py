@@ -62,7 +62,7 @@ class VideoClock:
         return self._now_ns
 
     def sleep(self, seconds: float, interrupt: threading.Event | None = None) -> None:
-        """Let the film's time pass, and none of ours."""
+        """Advance the video's time, and none of ours."""
 
     def goes_to(self, time_ns: int) -> None:
         """The film has come to this time."""

@@ -19,12 +19,12 @@ _PATIENCE = timedelta(seconds=10)
 
 
 class OtherProcessError(WasteEdgeError, RuntimeError):
-    """Another process of this training ended; its own message says why."""
+    """End of another process of this training, whose own message gives the reason."""
 
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """This process's place among those that train together."""
+    """Rank of this process and size of its group."""
 
     rank: int = 0
     size: int = 1

@@ -23,7 +23,7 @@ _BATCH = 8  # inferences between two looks at the clock
 
 
 class Meter(Protocol):
-    """Counts energy.
+    """Counter of energy.
 
     Attributes:
         source: what it is, and what it covers.
@@ -32,7 +32,7 @@ class Meter(Protocol):
     source: str
 
     def joules(self) -> float:
-        """Since some moment in the past; ask at least once a second."""
+        """Joules since some moment in the past; call it at least once a second."""
         ...
 
 
@@ -74,7 +74,7 @@ class Pmic:
         self._sum = 0.0
 
     def watts(self) -> float | None:
-        """Now; None if the program does not tell."""
+        """Watts at present; None if the program does not tell."""
         answer = self.ask_program([str(self.vcgencmd), "pmic_read_adc"], _ASK_TIMEOUT_S)
         return None if answer is None or not answer.ok else watts_of(answer.text)
 
@@ -121,7 +121,7 @@ def measure_energy(
     idle_watts: float,
     clock: Callable[[], int] = time.perf_counter_ns,
 ) -> Energy:
-    """Let one network run alone for some seconds.
+    """Run one network alone for some seconds and measure its energy.
 
     Args:
         infer: is called with a running number.

@@ -11,7 +11,7 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Memory:
-    """In millions of bytes.
+    """Memory of a process, in millions of bytes.
 
     Attributes:
         pss_mb: all pages, each shared one divided by those who share it.

@@ -46,7 +46,7 @@ class Measured(NamedTuple):
 
 
 class LayerRoof(Strict, frozen=True):
-    """One layer.
+    """Roof of one layer.
 
     Attributes:
         place: what it computes, as the file names it.

@@ -123,7 +123,7 @@ class _Times:
         self.rows.setdefault(stage, []).append(taken_ns)
 
     def of(self, stage: str, warm_up: int = 0) -> NDArray[np.float64]:
-        """In ms, the warm-up left out."""
+        """Summarize the times in ms, the warm-up left out."""
         return np.array(self.rows[stage][warm_up:], np.float64) / 1e6
 
 
@@ -189,7 +189,7 @@ def _figures(times: _Times, frames: int, items: int) -> Figures:
 
 
 class _TimedPresence(Presence):
-    """With a stopwatch."""
+    """Presence with a stopwatch."""
 
     times: _Times
 
@@ -202,7 +202,7 @@ class _TimedPresence(Presence):
 
 @dataclass(frozen=True)
 class _TimedInspector(Inspector):
-    """With a stopwatch."""
+    """Inspector with a stopwatch."""
 
     times: _Times | None = None
 

@@ -1,4 +1,4 @@
-"""Does a station grow or slow down? The loop with outbox and sink over very many drawn frames, as fast as they go.
+"""Soak test for growth and slowdown: the loop with outbox and sink over very many drawn frames, at full speed.
 
 In one process: drawing a frame, and everything from the shared memory on that a station does with one, commits
 and JSON lines included. The frames' own time is that of a camera at 30 frames a second, so a million of them is nine

@@ -42,7 +42,7 @@ class TrainingProgress:
         self._bar.console.print(f"warning: {sentence}", style="yellow", markup=False)
 
     def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
-        """One batch is done."""
+        """Note a finished batch."""
         done = (epoch - 1) * steps + step
         self._bar.update(self._task, total=self._epochs * steps, completed=done, epoch=epoch, loss=loss)
 

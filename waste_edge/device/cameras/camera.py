@@ -106,7 +106,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Source:
-    """Something that can be opened as a camera, again and again.
+    """Source that can be opened as a camera, again and again.
 
     Attributes:
         title: what the user asked for, in words.

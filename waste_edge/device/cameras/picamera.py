@@ -143,7 +143,7 @@ def _is_pi_5() -> bool:
 
 
 def import_picamera2() -> Any:
-    """The library.
+    """Import picamera2.
 
     Raises:
         CameraError: it is missing, or does not load.
@@ -176,7 +176,7 @@ def _model(library: Any, index: int) -> str:
 
 
 def _is_usb(camera: dict[str, Any]) -> bool:
-    """As picamera2 itself tells them apart; a USB camera cannot give our format."""
+    """Return whether picamera2 lists it as a USB camera, which cannot give our format."""
     return "/usb" in str(camera["Id"])
 
 

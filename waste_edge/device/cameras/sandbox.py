@@ -175,7 +175,7 @@ def _visible(path: Path, hidden: set[Path], above: set[Path]) -> Iterator[Path]:
 
 
 def _allow(library: ctypes.CDLL, ruleset: int, path: Path, rights: int) -> None:
-    """Let the process do this with a file, or below a folder; what cannot be opened needs no rule."""
+    """Allow the process an access to a file, or below a folder; what cannot be opened needs no rule."""
     with contextlib.suppress(OSError):
         handle = os.open(path, os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:

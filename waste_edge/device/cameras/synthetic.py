@@ -52,7 +52,7 @@ class SyntheticCamera:
         return packed(pixels, "rgb", due_ns)
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: no device is held."""
 
 
 class _Scenes:

@@ -101,7 +101,7 @@ class ChildProcess:
     """A capture process that was started just now."""
 
     def __init__(self, candidate: Candidate) -> None:
-        """Start it.
+        """Start the process.
 
         Raises:
             OSError: the interpreter is missing or cannot be run.
@@ -236,7 +236,7 @@ def _one_line(text: str) -> str:
 
 
 def _environment(candidate: Candidate, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """This process's, with one thread for libraries that would start one a core to convert a picture.
+    """Copy this process's environment, limited to one thread for libraries that would start one a core.
 
     Without secrets, and without what is between systemd and this process: the child parses what strangers send.
     """

@@ -24,7 +24,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Absent:
-    """There is no camera, or no longer; another attempt follows after `retry_s`."""
+    """News that there is no camera, or no longer; another attempt follows after `retry_s`."""
 
     reason: str
     retry_s: float

@@ -231,7 +231,7 @@ class ProcessCapture:
         self._lost(f"{self._source.title}: the capture process wrote garbage ({error}) and was killed")
 
     def _dismiss(self, link: ChildLink, kill: bool = True) -> None:
-        """Have nothing to do with a process any more but to see it end."""
+        """Detach from a process, but for waiting for its end."""
         self._dropped += link.dropped_frames
         self._link, self._frame_waits = None, False
         link.hang_up()
@@ -240,7 +240,7 @@ class ProcessCapture:
         self._leaving.append(_Leaving(link, self._clock.now_ns(), kill))
 
     def _lost(self, reason: str, waited: bool = False) -> None:
-        """There is no camera: try the next candidate at once, or all of them again after a while.
+        """Handle a lost camera: try the next candidate at once, or all of them again after a while.
 
         Args:
             reason: why, for people.

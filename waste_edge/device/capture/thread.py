@@ -59,7 +59,7 @@ class Slot:
             return message
 
     def close(self) -> None:
-        """Let go of whoever waits in `hand_over`."""
+        """Wake whoever waits in `hand_over`."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -26,7 +26,7 @@ MIN_SECONDS = 0.5  # and the time they span, at least
 
 @dataclass(frozen=True)
 class Event:
-    """One item, decided.
+    """Decided item.
 
     Attributes:
         id: unique, 32 hexadecimal digits.
@@ -60,7 +60,7 @@ class Event:
 
 
 def new_id() -> str:
-    """A fresh event id."""
+    """Make a new event id."""
     return uuid.uuid4().hex
 
 
@@ -159,7 +159,7 @@ class CameraItemTracker:
         return self.presence.remember()
 
     def learn_anew(self) -> None:
-        """Another camera looks: nothing that is known of the scene holds."""
+        """Forget everything learned of the scene, since another camera is looking."""
         self._health.learn_anew()
         self.presence.learn_anew()
         self._visit = None

@@ -90,7 +90,7 @@ class Routing:
 
 
 def routing_of(site: Site, labels: Sequence[str], tree: Mapping[str, str], min_confidence: float) -> Routing:
-    """A site as arrays.
+    """Convert a site to arrays.
 
     Args:
         site: must cover the labels.
@@ -116,7 +116,7 @@ def routing_of(site: Site, labels: Sequence[str], tree: Mapping[str, str], min_c
 
 @dataclass(frozen=True)
 class Part:
-    """In a mixture of two streams: what is chosen where the first one's share lies between `low` and `high`."""
+    """Part of a mixture of two streams: the choice where the first one's share lies between `low` and `high`."""
 
     low: float
     high: float

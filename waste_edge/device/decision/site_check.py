@@ -24,7 +24,7 @@ _MIXTURES = 2000  # random ones that are tried besides the regular ones
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is wrong with a site, or worth a word.
+    """Error or remark about a site.
 
     Attributes:
         condition: `bad` if the site cannot be used as it is, else `warn`; the part is the key's first word.
@@ -50,7 +50,7 @@ class Mixture:
 
 @dataclass(frozen=True)
 class SiteReport:
-    """A site explained.
+    """Explanation of a site.
 
     Attributes:
         site: its name.

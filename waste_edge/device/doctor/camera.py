@@ -1,4 +1,4 @@
-"""Is there a camera, and does it give a frame?"""
+"""Checks of the camera: is there one, and does it give a frame?"""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class Service:
 
     @property
     def main_pid(self) -> int:
-        """0 if it does not run."""
+        """Process id of the service; 0 if it does not run."""
         return self._number("MainPID")
 
     @property

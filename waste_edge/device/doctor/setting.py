@@ -26,7 +26,7 @@ STATE = Path("var/lib/waste-edge")  # under the root
 
 @dataclass(frozen=True)
 class User:
-    """Somebody who must reach the devices.
+    """User who must be able to open the devices.
 
     Attributes:
         name: as in /etc/passwd.
@@ -47,7 +47,7 @@ def present_user() -> User:
 
 
 def user_of_groups(name: str, groups: frozenset[str]) -> User:
-    """Somebody of whom only the groups are known: may open what belongs to one of them."""
+    """Make a user of whom only the groups are known: may open what belongs to one of them."""
     return User(name, lambda node: name == "root" or group_of(node) in groups)
 
 

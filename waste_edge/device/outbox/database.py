@@ -225,7 +225,7 @@ class Database:
         return replace(record, sequence=cursor.lastrowid or 0)
 
     def prune(self, sinks: Sequence[str], oldest_ns: int, max_bytes: int) -> int:
-        """Let events go that are older than `oldest_ns` of lived time, and the oldest while the file is too large.
+        """Delete events older than `oldest_ns` of run time, and the oldest while the file is too large.
 
         Sinks are told in order, so the oldest events are those that every sink had; then come the others.
 

@@ -96,7 +96,7 @@ class Outbox:
         self._begun = True
 
     def told(self, outbox_id: str, sequence: int) -> None:
-        """Somebody has had the event `sequence` of the outbox `outbox_id`.
+        """Note that a sink has had the event `sequence` of the outbox `outbox_id`.
 
         If that is more than is kept here, the card lost events that had been told: then another outbox id is begun, so
         that no receiver takes a new event for one that it has.
@@ -137,7 +137,7 @@ class Outbox:
         return self._database.scene
 
     def tend(self) -> None:
-        """To be called about once a second: tries a failing disk again, prunes, shortens the log. Cheap otherwise."""
+        """Try a failing disk again, prune, shorten the log. Call it about once a second; cheap otherwise."""
         if not self._trouble:
             self._attempt(lambda database: None)  # sees whether the file has its place still
         self._write()
@@ -151,7 +151,7 @@ class Outbox:
             return self._readers[sink]
 
     def on_commit(self, wake: Callable[[], None]) -> None:
-        """Have `wake` called in the loop's thread after every commit; it must not linger."""
+        """Register `wake`, called in the loop's thread after every commit; it must not block."""
         self._listeners.append(wake)
 
     def commit_times(self) -> CommitTimes:
@@ -229,7 +229,7 @@ class Outbox:
         return written
 
     def _attempt(self, work: Callable[[Database], None]) -> bool:
-        """Do something with the database, opened if need be; False if it failed, or it is too early to try again."""
+        """Run an operation on the database, opened if need be; False if it failed, or it is too early to try again."""
         if self._trouble and self._clock.now_ns() < self._retry_ns:
             return False
         self._stay_in_place()
@@ -305,7 +305,7 @@ class Outbox:
         self._remark = f"{self._path} was removed or replaced while the station runs: it was put back{found}"
 
     def _see_what_others_wrote(self, database: Database, place: Place) -> None:
-        """If somebody wrote into the open file, and not all is there still: what is gone is counted and said."""
+        """Check for writes by others into the open file: count and report what is gone."""
         if not place.written_by_others():
             return
         with contextlib.suppress(sqlite3.Error):  # busy: the next look will tell

@@ -82,7 +82,7 @@ def put_back(database: Database, place: Place, path: Path) -> Path | None:
 
 
 def finish_putting_back(path: Path) -> None:
-    """If the power went just before a copy took its place: let it."""
+    """Finish an exchange of files that a power cut interrupted just before its last step."""
     spare = spare_of(path)
     if spare.exists() and not path.exists():
         os.replace(spare, path)

@@ -67,7 +67,7 @@ def to_json_line(record: Record) -> str:
 
 
 def encode_record(record: Record) -> bytes:
-    """For the database."""
+    """Encode a record for the database."""
     return msgspec.json.encode(record)
 
 

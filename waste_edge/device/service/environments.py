@@ -59,7 +59,7 @@ class Source:
 
     @property
     def wheel(self) -> Path | None:
-        """Ours, of the folder.
+        """This package's wheel in the folder.
 
         Raises:
             UserError: there is none, or more than one.
@@ -82,7 +82,7 @@ class Source:
 
     @property
     def pip_arguments(self) -> list[str]:
-        """By its path, so that nothing of that name is ever taken from an index in its place."""
+        """Arguments for pip: the wheel's path, so that nothing of that name is taken from an index in its place."""
         wheel = self.wheel
         if wheel is None:
             ours = f"waste-edge{EXTRAS}=={self.version}"
@@ -113,7 +113,7 @@ def call(command: Sequence[str | Path]) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """This process's, without what would have root's Python import from folders that others write."""
+    """Copy this process's environment, without what would have root's Python import from folders that others write."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return {**kept, "PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": os.environ.get("PYTHONDONTWRITEBYTECODE", "")}
 
@@ -179,7 +179,7 @@ class Environments:
         return folder
 
     def use(self, folder: Path) -> None:
-        """Let the link lead to `folder`, in one step."""
+        """Point the link to `folder`, in one step."""
         beside = self.home / f".{LINK}"
         beside.unlink(missing_ok=True)
         beside.symlink_to(folder.name)
@@ -223,7 +223,7 @@ def _flush(folder: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """For `device/install.sh`: make the first environment and print where its program is."""
+    """Make the first environment and print its program's path; for `device/install.sh`."""
     parser = argparse.ArgumentParser(prog="environments", description=main.__doc__)
     parser.add_argument("--wheels", type=Path, required=True, help="the folder with our wheel")
     parser.add_argument("--online", action="store_true", help="what the folder lacks may be downloaded")

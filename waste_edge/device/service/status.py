@@ -71,7 +71,7 @@ class ServiceStatus:
 
 
 def read_status(now_ns: int) -> ServiceStatus:
-    """Ask systemd.
+    """Read the unit's state from systemd.
 
     Args:
         now_ns: on the system's monotonic clock.

@@ -24,7 +24,7 @@ Start = Callable[[Path], None]
 
 
 def start_service(program: Path) -> None:
-    """Let `program` install its own unit and restart the service; returns once it is ready.
+    """Have `program` install its own unit and restart the service; returns once it is ready.
 
     Its own, since a new version may need another unit, and an old one the old.
 

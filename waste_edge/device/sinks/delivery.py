@@ -32,7 +32,7 @@ class BackOff:
     random: Callable[[], float] = random.random
 
     def wait_s(self, failures: int) -> float:
-        """After so many failures in a row, at least 1."""
+        """Compute the delay after so many failures in a row, at least 1, in seconds."""
         longest_s = min(self.most_s, self.first_s * 2.0 ** min(failures - 1, 30))
         return longest_s * (1.0 - self.random() / 2)
 
@@ -95,7 +95,7 @@ class Delivery:
         return not self._thread.is_alive()
 
     def tell_health(self, conditions: Sequence[Condition]) -> None:
-        """Leave the station's health for the sink, which is told when it changes. Any thread; never blocks."""
+        """Hand the station's health to the sink, which is told when it changes. Any thread; never blocks."""
         self._health = tuple(conditions)
         if _levels(self._health) != _levels(self._told_health):
             self._wake.set()

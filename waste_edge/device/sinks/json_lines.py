@@ -152,7 +152,7 @@ class JsonLines:
         _sync_folder(self._path.parent)
 
     def _all_older(self) -> Iterator[Path]:
-        """Newest first."""
+        """List the older files, newest first."""
         for number in range(1, self._keep + 1):
             if not self._older(number).exists():
                 return

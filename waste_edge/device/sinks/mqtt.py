@@ -175,7 +175,7 @@ class Mqtt:
             self._link = None
 
     def _look_for_others(self, link: MqttConnection) -> None:
-        """Another station of this name is answered, so that it knows, too; its goodbye under our name is corrected."""
+        """Answer another station of this name, so that it knows too, and correct its goodbye under our name."""
         heard = link.heard()
         corrections: list[Message] = []
         owner = heard.get(f"{self._topic}/owner", self._identity)

@@ -15,7 +15,7 @@ class SinkError(UserError, OSError):
 
 
 class Sink(Protocol):
-    """Somebody who is told of events. All methods are called in one thread of the sink's own, and may block there."""
+    """Receiver of events. All methods are called in one thread of the sink's own, and may block there."""
 
     @property
     def name(self) -> str:
@@ -41,7 +41,7 @@ class Sink(Protocol):
         ...
 
     def probe(self) -> str:
-        """For `doctor`, beside a station that may be running: whether events could be taken. Leaves no trace.
+        """Test for `doctor`, beside a station that may be running, whether events could be taken. Leaves no trace.
 
         Returns:
             Where they go, in words.

@@ -46,7 +46,7 @@ class Trouble(IntFlag):
 
     @property
     def words(self) -> str:
-        """For people: `under-voltage and throttled`."""
+        """Flags for people: `under-voltage and throttled`."""
         return " and ".join(_WORDS[bit] for bit in Trouble if bit in self)
 
 

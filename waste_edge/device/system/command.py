@@ -30,12 +30,12 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        """It ended by itself, and well."""
+        """True if it ended by itself with exit code 0."""
         return self.code == 0
 
     @property
     def cut_off(self) -> bool:
-        """It had not ended in time."""
+        """True if it had not ended in time."""
         return self.code is None
 
 

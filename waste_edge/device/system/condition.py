@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """From well to broken."""
+    """Level of a condition, from well to broken."""
 
     OK = "ok"
     WARN = "warn"
@@ -16,7 +16,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Condition:
-    """One part's state.
+    """Condition of one part.
 
     Attributes:
         part: which, e.g. `camera`, `disk`, `temperature`; one word of small letters and dashes.

@@ -166,7 +166,7 @@ def pace_condition(pace_mb: float, limits: DiskLimits) -> Condition:
 
 
 def room_condition(state: Path, room: Room, limits: DiskLimits) -> Condition:
-    """One look, judged."""
+    """Judge one reading of a disk."""
     if room.read_only:
         text = f"{state} is on a read-only disk; nothing is kept. See `dmesg`: a card that fails is set so; replace it"
         return Condition("disk", Level.BAD, text)

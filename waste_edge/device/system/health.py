@@ -40,7 +40,7 @@ class Health:
         self._told.pop(condition.part, None)
 
     def watch(self, look: Callable[[], None]) -> None:
-        """Have `look` called at every `news`, in the thread that asks for them: to see whether a thread lives."""
+        """Register `look`, called at every `news`, in the thread that calls it: to see whether a thread lives."""
         self._watched.append(look)
 
     def forget(self) -> None:

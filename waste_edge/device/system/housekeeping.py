@@ -74,7 +74,7 @@ class Housekeeper:
             self._thread.join(_STOP_S)
 
     def look(self) -> None:
-        """One look around."""
+        """Check disk and board once."""
         readings = self._board.read()
         load = self._shedding.see(readings)
         self._health.least_gap_s = load.min_interval_s

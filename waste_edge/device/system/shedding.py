@@ -81,7 +81,7 @@ class Load:
     reason: str = ""
 
     def condition(self) -> Condition:
-        """For health: well unless load is shed."""
+        """Give the condition for health: well unless load is shed."""
         if self.step is Step.NONE:
             return Condition("load", Level.OK, "looks at as many frames as come")
         rate = 1 / self.min_interval_s

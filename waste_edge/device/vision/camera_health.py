@@ -1,4 +1,4 @@
-"""Is the camera to be believed? A fault is reported as "not classifying, because ...", never as a class.
+"""Camera health: a fault is reported as "not classifying, because ...", never as a class.
 
 Frames are only ever judged a few times a second, and once a second while the empty scene lies there unchanged,
 except for whether they are new at all. A fault must last before it is reported, and is withdrawn as soon as it is gone.

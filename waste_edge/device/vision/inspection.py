@@ -197,7 +197,7 @@ def _turned(picture: Pixels, degrees: float) -> Pixels:
 
 
 def _rounded(box: Region) -> Region:
-    """To a ten-thousandth of the frame, less than a pixel; still at least that large."""
+    """Round to a ten-thousandth of the frame, less than a pixel; still at least that large."""
     left, top = round(box.left, 4), round(box.top, 4)
     right, bottom = max(round(box.right, 4), left + 1e-4), max(round(box.bottom, 4), top + 1e-4)
     return Region(left=left, top=top, right=round(min(1.0, right), 4), bottom=round(min(1.0, bottom), 4))

@@ -50,7 +50,7 @@ def is_other_light(look: Grid, reference: Grid) -> bool:
 
 
 def gain_map(look: Grid, reference: Grid) -> _Floats:
-    """By how much each part of the view is brighter now, by colour, (48, 64, 3): smooth, as light is."""
+    """Compute the gain of each part of the view, by colour, (48, 64, 3): smooth, as light is."""
     return np.asarray(cv2.GaussianBlur((look + 4) / (reference + 4), (0, 0), 3), np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Is something there? From frames alone: learns the empty scene and notices what comes, rests and goes.
+"""Presence of items, from frames alone: learns the empty scene and notices what comes, rests and goes.
 
     learning ──> empty ──> arriving ──> settled ──> decided ──> arriving ──> cleared ──> empty
                    ^           │            │                       │
@@ -117,7 +117,7 @@ class Presence:
         return self.state
 
     def keep_ground(self, watched: Pixels) -> None:
-        """Have the top layer's ground at hand and up to date; call it with each frame's pixels after `see`."""
+        """Keep the top layer's ground up to date; call it with each frame's pixels after `see`."""
         if not self._calm or self._scene_model is None:
             return
         top, elapsed_s = self._scene_model.layers[-1], (self._last_ns - self._ground_ns) / NS_PER_S
@@ -219,7 +219,7 @@ class Presence:
         return State.EMPTY
 
     def _watch(self, scene_model: SceneModel, look: Grid, now_ns: int, elapsed_s: float) -> State:
-        """Nothing new so far: look out for a change, else follow the light."""
+        """Watch for a change, else follow the light."""
         change = area(scene_model.changed(look, scene_model.layers[-1]))
         if change >= self._sense.item_area:
             self.arrived_ns = now_ns
@@ -235,7 +235,7 @@ class Presence:
         return self._resting(scene_model)
 
     def _judge(self, scene_model: SceneModel, look: Grid, now_ns: int) -> State:
-        """Something moves or lies there: once it is still, say what became of the scene."""
+        """Wait until what moves is still, then classify the change of the scene."""
         if (now_ns - self._still_since_ns) / NS_PER_S < self._sense.settle_s:
             return State.ARRIVING
         doubtful, self._doubtful = self._doubtful, False

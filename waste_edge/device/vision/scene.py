@@ -110,7 +110,7 @@ _NOWHERE.flags.writeable = False  # it is handed out
 
 @dataclass
 class Layer:
-    """A look of the scene.
+    """Layer of the scene.
 
     Attributes:
         look: the scene when this item lay on top.
@@ -236,7 +236,7 @@ class SceneModel:
         self._restack()
 
     def follow(self, look: Grid, elapsed_s: float) -> None:
-        """Let the top layer and the noise drift towards what is seen, and carry the lower layers along."""
+        """Adapt the top layer and the noise to the present view, and carry the lower layers along."""
         share = np.float32(min(1.0, min(elapsed_s, 1.0) / self._sense.adapt_s))
         top = self.layers[-1]
         self._set_noise(self._noise + share * (difference(look, top.look) - self._noise))
@@ -270,7 +270,7 @@ class SceneModel:
         return _FORMAT + hashlib.sha256(payload).digest() + payload
 
     def _gain(self, look: Grid, layer: Layer) -> NDArray[np.float32]:
-        """As `gain_of`; a look is compared with the top layer twice in a row, so the last answer is kept."""
+        """Compute the gain as `gain_of`, with a cache: a look is compared with the top layer twice in a row."""
         known = self._known_gain
         if known is None or known[0] is not look or known[1] is not layer:
             known = self._known_gain = look, layer, gain_of(look, layer.look, self._sense.light_gain)

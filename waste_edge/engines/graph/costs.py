@@ -24,7 +24,7 @@ _PASSING = {"Clip", "Relu", "QuantizeLinear", "DequantizeLinear"}
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer.
+    """Cost of one layer.
 
     Attributes:
         place: what it computes, as the file names it.
@@ -47,7 +47,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Costs:
-    """A whole network's.
+    """Cost of a whole network.
 
     Attributes:
         layers: in the order they run.
@@ -86,7 +86,7 @@ class _Counter:
         return all(self._source(key).constant for key in operator.inputs)
 
     def layer(self, operator: Operator) -> Layer | None:
-        """None where a shape is missing that the count needs."""
+        """Compute a layer's cost; None where a shape is missing that the count needs."""
         inputs = [self._source(key) for key in operator.inputs]
         output = self._written(operator)
         read = [tensor for tensor in inputs if not tensor.constant]

@@ -45,7 +45,7 @@ class FlatBuffer:
             raise ValueError("its tables refer to each other without end")
 
     def numbers(self, start: int, count: int, form: str) -> tuple[int, ...]:
-        """So many numbers in a row; `form` is one letter of `struct`."""
+        """Read an array of numbers; `form` is one letter of `struct`."""
         self._spend(count)
         return struct.unpack_from(f"<{count}{form}", self.content, start)
 
@@ -73,7 +73,7 @@ class Table:
         return self._buffer.number(f"<{form}", place) if place else default
 
     def table(self, index: int) -> Table | None:
-        """A table, or nothing."""
+        """Read a table; None if it is absent."""
         place = self._field(index)
         return Table(self._buffer, place + self._buffer.number("<I", place)) if place else None
 

@@ -181,7 +181,7 @@ def _varint(content: bytes, position: int) -> tuple[int, int]:
 
 
 def varints(content: bytes) -> list[int]:
-    """Packed whole numbers."""
+    """Read packed whole numbers."""
     values: list[int] = []
     position = 0
     while position < len(content):

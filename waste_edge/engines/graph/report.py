@@ -16,7 +16,7 @@ from waste_edge.files.strict import Strict
 
 
 class GraphReport(Strict, frozen=True):
-    """One artifact's graph.
+    """Report on one artifact's graph.
 
     Attributes:
         artifact: its name in the manifest.

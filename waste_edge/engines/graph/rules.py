@@ -39,7 +39,7 @@ class Finding(Strict, frozen=True):
 
 
 def check_graph(graph: Graph, artifact: ArtifactName, target: Target, float_layers: bool = False) -> list[Finding]:
-    """Everything in a graph that its target or our rules do not allow, in the graph's order a rule.
+    """Check a graph against its target and our rules; findings come rule by rule in the graph's order.
 
     Args:
         graph: an artifact's.

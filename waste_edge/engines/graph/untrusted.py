@@ -37,5 +37,5 @@ def check_network(network: NetworkFile, artifact: ArtifactName, manifest: Manife
 
 
 def most_bytes(manifest: Manifest) -> int:
-    """Of one tensor that a layer makes."""
+    """Size limit, in bytes, of one tensor that a layer makes."""
     return max(MAX_LAYER_BYTES, MAX_LAYER_INPUTS * 4 * 3 * manifest.input.width_px * manifest.input.height_px)

@@ -96,7 +96,7 @@ def _check_buffer(buffer: Table, file_bytes: int) -> int:
 
 
 def _check_tensor(tensor: Table, buffers: Sequence[int], most_bytes: int) -> tuple[int, ...]:
-    """Its shape."""
+    """Check a tensor's shape."""
     shape = tensor.numbers(_TENSOR_SHAPE, "i")
     kind, buffer = tensor.number(_TENSOR_TYPE, "b"), tensor.number(_TENSOR_BUFFER, "I")
     tensor.length(_TENSOR_NAME)

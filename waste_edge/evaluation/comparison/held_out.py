@@ -86,7 +86,7 @@ def pictures_for_all(models: Sequence[Model], dataset: Dataset) -> Pictures:
 
 
 def _own_parts(models: Sequence[Model], dataset: Dataset) -> dict[str, Keys]:
-    """By name, the parts of those models that were made from these very data."""
+    """Get, by name, the parts of those models that were made from these very data."""
     fingerprint = dataset.fingerprint()
     return {model.name: model.parts_of(dataset) for model in models if model.fingerprint == fingerprint}
 

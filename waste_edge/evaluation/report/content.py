@@ -47,7 +47,7 @@ class Epoch(Strict, frozen=True):
 
 
 class CalibrationReport(Strict, frozen=True):
-    """Is 80 % right four times in five?
+    """Calibration of one model: is 80 % confidence right four times in five?
 
     Attributes:
         temperature: what the model divides its logits by as it is: 1 for a run, the bundle's own for a bundle.

@@ -128,7 +128,7 @@ def _name(line: Cell) -> str:
 
 
 def _in(interval: Interval | None, words: Words) -> str:
-    """Nothing for what could not be measured."""
+    """Format a value; empty for what could not be measured."""
     return words(interval) if interval else ""
 
 

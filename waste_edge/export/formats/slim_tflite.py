@@ -72,7 +72,7 @@ def _candidates(name: bytes | None) -> Iterator[str]:
 
 
 def _drop_ranges(tensor: Any) -> None:
-    """Leave scales and zero points; calibration's minimum and maximum are inside them already."""
+    """Keep scales and zero points only; calibration's minimum and maximum are inside them already."""
     quantization = tensor.quantization
     if quantization is None:
         return

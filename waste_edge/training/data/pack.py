@@ -1,4 +1,4 @@
-"""Everything that a training reads, in one folder that is small enough to be carried to another machine."""
+"""Packing of everything that a training reads into one folder, small enough to be carried to another machine."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 class BadArchiveError(DataError):
-    """It is damaged or hostile: nothing in it is worth keeping."""
+    """Archive that is damaged or hostile: nothing in it is worth keeping."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ _RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
 
 
 class FetchFailedError(Exception):
-    """This address will not give the file, however often one asks."""
+    """Address that will not give the file, however often one asks."""
 
 
 class FetchBrokenError(Exception):

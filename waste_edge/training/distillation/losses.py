@@ -29,7 +29,7 @@ class Objective(nn.Module):
         tree: Tensor | None = None,
         tree_weight: float = 0.0,
     ) -> None:
-        """Say what counts.
+        """Choose the terms of the loss.
 
         Args:
             smoothing: label smoothing of the cross entropy with the truth.
@@ -50,7 +50,7 @@ class Objective(nn.Module):
             self.projection = nn.Linear(*features)
 
     def forward(self, student: Outputs, truth: Tensor, teacher: Outputs | None) -> Tensor:
-        """A number.
+        """Compute the loss, a scalar tensor.
 
         Args:
             student: its logits and features.

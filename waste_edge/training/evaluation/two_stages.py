@@ -95,7 +95,7 @@ def _checked(tree_run: Run, cascade_run: Run) -> tuple[TreeSpec, Cascade]:
 
 
 def _parent_indices(tree: TreeSpec, labels: Sequence[str]) -> NDArray[np.int64]:
-    """Of each label (C,), the index of its parent."""
+    """Get the index of each label's parent: (C,)."""
     parent_of = {label: index for index, children in enumerate(tree.parents.values()) for label in children}
     return np.array([parent_of[label] for label in labels], np.int64)
 

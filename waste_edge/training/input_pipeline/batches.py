@@ -21,7 +21,7 @@ from waste_edge.training.recipe import AugmentSpec, FitSpec
 
 
 class Shuffle(DistributedSampler[Any]):
-    """This process's views of an epoch, in the epoch's own order, each as (epoch, number): see `TrainingViews`."""
+    """Sampler of this process's views of an epoch in its order, each as (epoch, number): see `TrainingViews`."""
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         for number in super().__iter__():

@@ -65,7 +65,7 @@ class LearningRate:
         self._set()
 
     def step(self) -> None:
-        """A batch is done."""
+        """Advance by a batch."""
         self._steps += 1
         self._set()
 
@@ -87,7 +87,7 @@ class LearningRate:
         return RateState(steps=self._steps, reduction=self._reduction, least_loss=least, waited=self._waited)
 
     def restore(self, state: RateState) -> None:
-        """Go on from `state()`."""
+        """Continue from `state()`."""
         self._steps, self._reduction, self._waited = state.steps, state.reduction, state.waited
         self._least_loss = math.inf if state.least_loss is None else state.least_loss
         self._set()

@@ -222,7 +222,7 @@ class TrainingLoop:
         return logits.masked_fill(strange[:, None], 0.0), features
 
     def _known(self, batch: Batch, epoch: int) -> list[tuple[int, int]]:
-        """By what a teacher knows these views again; nothing if they never come again."""
+        """Get the keys by which a teacher knows these views again; empty if they never come again."""
         views = self._job.views
         if isinstance(views, StockBatches) or not self._views_come_again:
             return []
@@ -233,7 +233,7 @@ class TrainingLoop:
         return bool(self._job.views.sets and not self._mixing)
 
     def _recall(self) -> None:
-        """After a stop, hear again what the teachers said of views that come again, in the batches of that time.
+        """Recompute, after a stop, the teachers' outputs of views that come again, in the batches of that time.
 
         In other batches the last bits of an answer are others, and so would the training be.
         """
@@ -310,7 +310,7 @@ class TrainingLoop:
         save_checkpoint(self._out, progress, self._modules(), self._optimizer)
 
     def _restore(self) -> None:
-        """Go on after the last epoch that was finished."""
+        """Continue after the last finished epoch."""
         done = load_checkpoint(self._out, self._job.fingerprint, self._modules(), self._optimizer)
         self._rate.restore(done.schedule)
         least = math.inf if done.least_loss is None else done.least_loss

@@ -27,7 +27,7 @@ class Cascade(nn.Module):
         seconds: Mapping[int, nn.Module],
         leaves: Sequence[Sequence[int]],
     ) -> None:
-        """Put it together.
+        """Assemble the cascade.
 
         Args:
             first: network of the parents.

@@ -81,7 +81,7 @@ class StockBatches:
         return self._index.names[subject]
 
     def subjects(self) -> int:
-        """Of how many pictures, drawn ones among them, there are views."""
+        """Count the pictures, drawn ones among them, of which there are views."""
         return len(self._labels)
 
     def _drawn(self, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -101,7 +101,7 @@ class StockBatches:
 def _weighted(
     subjects: NDArray[np.int64], weights: NDArray[np.float64], count: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """So many subjects by weight, each about as often as its share: whole times first, the rest by chance."""
+    """Draw `count` subjects by weight, each about as often as its share: whole times first, the rest at random."""
     if not count:
         return subjects[:0]
     wanted = weights / weights.sum() * count

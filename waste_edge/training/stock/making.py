@@ -60,7 +60,7 @@ class Maker:
         return self.spec.strange if subject.label < 0 else self.spec.whole + self.spec.station
 
     def views(self, subject: Subject) -> Iterator[Pixels]:
-        """Its views, uint8 (side_px, side_px, 3) each, the same ones whoever makes them."""
+        """Make a subject's views, uint8 (side_px, side_px, 3) each, the same ones whoever makes them."""
         cv2.setNumThreads(0)  # as many processes as cores make them
         side = self.spec.side_px
         rng = np.random.default_rng([self.spec.seed, 4, subject.number])

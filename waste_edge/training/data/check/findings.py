@@ -54,7 +54,7 @@ class Spread(Strict, frozen=True):
 
 
 class DataReport(Strict, frozen=True):
-    """All that was found.
+    """Result of a check of a folder.
 
     Attributes:
         folder: what was checked.

@@ -152,7 +152,7 @@ def _missing_in_parts(scan: Scan, labels: Sequence[str], filled: set[tuple[Part 
 
 
 def samples(pictures: Sequence[Seen], labels: Sequence[str]) -> list[Suspect]:
-    """Some pictures of each label, evenly spaced, for a sheet with a row a label."""
+    """Choose pictures of each label, evenly spaced, for a sheet with a row a label."""
     suspects = []
     for number, label in enumerate(labels):
         mine = [one for one in pictures if one.label == label]
