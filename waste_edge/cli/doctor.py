@@ -61,9 +61,9 @@ def command(
     allow_older: AllowOlderOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Examine this board: is it fit to be a station, and if not, what is to be done?
+    """Check whether this board can run a station, and name the remedy for each fault.
 
-    A line each for camera and picamera2, permissions, Python and its libraries,
+    Prints one line each for camera and picamera2, permissions, Python and its libraries,
     64 bits, INT8 instructions, power, temperature, memory, disk, clock, service,
     each sink, the bundle, and each engine, in a process of its own: its version, its
     speed on the bundle and whether its answers are right. A line is

@@ -46,7 +46,7 @@ def command_line(words: Sequence[str]) -> typer.Typer:
     app = typer.Typer(
         name="waste-edge",
         cls=Verbs,
-        help="Put a waste classifier that deserves trust on a small board at a real bin.\n\n"
+        help="Train waste classifiers on a workstation and run them on an edge board at a bin.\n\n"
         "At a bin: [bold]run[/], [bold]doctor[/], [bold]classify[/], [bold]bench[/], [bold]verify[/], "
         "[bold]inspect[/], [bold]evaluate[/], [bold]rehearse[/], [bold]site[/], [bold]service[/].\n\n"
         "On a workstation (pip install 'waste-edge\\[host]'): [bold]data[/], [bold]train[/], [bold]distill[/], "

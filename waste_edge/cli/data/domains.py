@@ -15,10 +15,10 @@ def command(
         list[Path],
         typer.Argument(metavar="FOLDER...", help="Folders of data fetch, or with one folder of pictures a label."),
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="CSV", help="The file to write.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", metavar="CSV", help="File to write.", show_default=False)],
     taxonomy: Annotated[
         str | None,
-        typer.Option("--taxonomy", help="Call labels as the cards' maps to it do, e.g. six_materials."),
+        typer.Option("--taxonomy", help="Rename labels by the cards' maps to this taxonomy, e.g. six_materials."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -23,12 +23,13 @@ DomainsOption = Annotated[
     typer.Option(
         "--domains",
         metavar="CSV",
-        help="Score source by source, and tell what is unknown: a file of pictures from elsewhere (docs/domains.md).",
+        help="Score by source, with rejection of unknown things: a file of pictures of other sources "
+        "(docs/domains.md).",
     ),
 ]
 AllowLeakOption = Annotated[
     bool,
-    typer.Option("--allow-leak", help="Go on although pictures that judge are near-copies of pictures that teach."),
+    typer.Option("--allow-leak", help="Continue although test pictures are near-copies of training pictures."),
 ]
 
 

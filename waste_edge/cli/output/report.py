@@ -29,12 +29,14 @@ UnknownOption = Annotated[
     typer.Option(
         "--unknown",
         metavar="DIR|rendered",
-        help="Pictures that show none of the labels, to measure rejection with; rendered: stand-ins that we draw.",
+        help="Pictures of unknown things, to measure rejection; rendered: stand-ins drawn by this program.",
     ),
 ]
 ElsewhereOption = Annotated[
     bool,
-    typer.Option("--elsewhere", help="Also put the pictures' items on surfaces that training never paints."),
+    typer.Option(
+        "--elsewhere", help="Score the pictures' items on rendered backgrounds too, of kinds not used in training."
+    ),
 ]
 
 
