@@ -94,19 +94,20 @@ def command(
         Path | None, typer.Option("--fake-board", hidden=True, help="A folder in place of / for /proc, /sys, vcgencmd.")
     ] = None,
 ) -> None:
-    """Measure latency, memory and accuracy of FP32 and INT8 on ONNX Runtime and LiteRT.
+    """Measure latency, memory and accuracy of FP32 and INT8 on each engine.
 
     The networks take turns on the same rendered pictures once they are warm:
     percentiles of the engine's call through our interface and in a plain loop
-    ("bare"), the stages from frame to decision, the time from process start to the
-    first decision, memory, energy where the board measures it, and each network's
-    accuracy. Engines that are not installed are listed.
+    ("bare"), the stages from frame to decision, the time from process start to
+    the first decision, memory, energy where the board measures it, and each
+    network's accuracy. Engines that are not installed are listed.
 
-    Without --rigorous this is a quick run of seconds, for a first look. The
-    board is monitored; if it throttles, swaps, changes its clock or does other
-    work, the run is marked invalid with the reason and exits with 3.
+    Without --rigorous this is a quick run of seconds, for a first look. The board
+    is monitored; if it throttles, swaps, changes its clock or does other work,
+    the run is marked invalid with the reason and exits with 3.
 
-    With --recorded a report that --out wrote is printed, plotted or compared again.
+    With --recorded a report that --out wrote is printed, plotted or compared
+    again.
 
     With --soak the station's loop runs for some minutes, and a trend test checks
     for slowdown and memory growth.

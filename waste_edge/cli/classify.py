@@ -50,16 +50,18 @@ def command(
     logits: Annotated[bool, typer.Option("--logits", help="Print a run's logits too.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Classify pictures: one line each, with the confidence and every label's
-    probability.
+    """Classify pictures, one line each.
+
+    A line has the label, the confidence and every label's probability.
 
     Folders are searched recursively, without hidden files. A picture that
     resembles none of the labels is "unknown"; the known score is larger the more
     it resembles them. A file that cannot be read is reported on stderr, the rest
     go on, and the exit code is 2. With --json there is one JSON object a line.
 
-    With --run a training run predicts: one for pictures, one for text (which needs
-    no PATH), or one for both, which then also prints each model's own prediction.
+    With --run a training run predicts: one for pictures, one for text (which
+    needs no PATH), or one for both, which then also prints each model's own
+    prediction.
 
     Example: [bold]waste-edge classify bottle.jpg photos/ --json[/]
 

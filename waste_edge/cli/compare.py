@@ -58,17 +58,17 @@ def command(
 ) -> None:
     """Compare models on the same pictures, which none of them was trained on.
 
-    Reports size, parameters, multiply-accumulates, accuracy and F1 with intervals,
-    calibration and latency of each; all pairwise differences with interval and
-    p-value; seeds and folds of one recipe as one row; a label tree beside a
-    cascade of the same tree. Models trained on these data are compared on their common
-    test part, else on what all of them held out. A bundle without an artifact
-    means its INT8 network.
+    Reports size, parameters, multiply-accumulates, accuracy and F1 with
+    intervals, calibration and latency of each; all pairwise differences with
+    interval and p-value; seeds and folds of one recipe as one row; a label tree
+    beside a cascade of the same tree. Models trained on these data are compared
+    on their common test part, else on what all of them held out. A bundle without
+    an artifact means its INT8 network.
 
-    --unknown adds the rejection of unknown things, --elsewhere the accuracy on other
-    backgrounds. With --robustness the report is on corruptions (blur, noise,
-    darkness and more) instead; with --domains on other sources, one row each, and
-    on unknown things.
+    --unknown adds the rejection of unknown things, --elsewhere the accuracy on
+    other backgrounds. With --robustness the report is on corruptions (blur,
+    noise, darkness and more) instead; with --domains on other sources, one row
+    each, and on unknown things.
 
     Example: [bold]waste-edge compare runs/teacher runs/student small:tflite-int8 --data photos --out report.html[/]
     """

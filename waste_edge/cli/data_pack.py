@@ -29,7 +29,8 @@ def command(
     """Pack a training's data into one folder, to copy it to another machine.
 
     Photographs of --data are copied as they are; pictures of other sources are
-    reduced and compressed again. Pictures that may not be used for training are left out.
+    reduced and compressed again. Pictures that may not be used for training are
+    left out.
 
     \b
     Example:

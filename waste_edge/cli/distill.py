@@ -56,7 +56,8 @@ def command(
 
     A teacher may also read texts that the student does not get. Distillation
     sometimes lowers the accuracy: --control trains the same recipe on the labels
-    alone. With --folds, a teacher trained with the same --folds is used fold by fold.
+    alone. With --folds, a teacher trained with the same --folds is used fold by
+    fold.
 
     [dim]waste-edge distill student_mobilenet_v1_025 --teacher runs/teacher --data photos --out runs/student[/]
     """

@@ -61,12 +61,13 @@ def command(
     allow_older: AllowOlderOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Check whether this board can run a station, and name the remedy for each fault.
+    """Check whether this board can run a station; name the remedy for each fault.
 
-    Prints one line each for camera and picamera2, permissions, Python and its libraries,
-    64 bits, INT8 instructions, power, temperature, memory, disk, clock, service,
-    each sink, the bundle, and each engine, in a process of its own: its version, its
-    speed on the bundle and whether its answers are right. A line is
+    Prints one line each for camera and picamera2, permissions, Python and its
+    libraries, 64 bits, INT8 instructions, power, temperature, memory, disk,
+    clock, service, each sink, the bundle, and each engine, in a process of its
+    own: its version, its speed on the bundle and whether its answers are right. A
+    line is
 
     \b
       ok    well, or the machine does not tell

@@ -91,18 +91,20 @@ def command(
     allow_leak: AllowLeakOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Score a model on labelled pictures: accuracy with a 95 % interval, per-class
-    table, confusion matrix.
+    """Score a model on labelled pictures.
+
+    Prints accuracy with a 95 % interval, the per-class table and the confusion
+    matrix.
 
     Of the data that the model was trained on, only the validation part is scored,
     by the split that the model records. Any other data are scored whole. The
-    output says which it was. A run and --report need the training packages; a bundle
-    only the runtime.
+    output says which it was. A run and --report need the training packages; a
+    bundle only the runtime.
 
     With --unknown the output has the rejection of unknown things: AUROC of the
     bundle's own known score and of several others, and the rates at the bundle's
-    threshold. With --elsewhere it has the accuracy on the pictures' items on other
-    backgrounds, and how well unknown things are told from these. Rendered
+    threshold. With --elsewhere it has the accuracy on the pictures' items on
+    other backgrounds, and how well unknown things are told from these. Rendered
     pictures stand in for photographs and are no substitute for them.
 
     With --robustness the pictures are blurred, darkened, rotated, covered and
@@ -110,15 +112,15 @@ def command(
     output has the loss of accuracy by each. compare --robustness does so with
     several models.
 
-    With --through-the-station the pictures' items are cut out and placed at random
-    on a background, under a camera whose exposure may have changed; the bundle
-    gets the same input as in a station's loop: the item's crop, or the whole view
-    if it was trained on whole pictures. rehearse does so with videos and
-    decisions.
+    With --through-the-station the pictures' items are cut out and placed at
+    random on a background, under a camera whose exposure may have changed; the
+    bundle gets the same input as in a station's loop: the item's crop, or the
+    whole view if it was trained on whole pictures. rehearse does so with videos
+    and decisions.
 
-    With --domains the report is by source: accuracy and confidence for each, their
-    mean and the worst, and the rejection of each kind of unknown thing, beside
-    the model's own held-out pictures.
+    With --domains the report is by source: accuracy and confidence for each,
+    their mean and the worst, and the rejection of each kind of unknown thing,
+    beside the model's own held-out pictures.
 
     Example: [bold]waste-edge evaluate small --data photos --split all[/]
     Example: [bold]waste-edge evaluate small --data photos --through-the-station[/]

@@ -37,7 +37,7 @@ def command(
     recipe: Annotated[
         str | None,
         typer.Option(
-            "--recipe", help=f"Quantization recipe: a .toml file, or the name of one in export/ [{_DEFAULT}]."
+            "--recipe", help=f"Quantization recipe: a .toml file, or the name of one in export/; default: {_DEFAULT}."
         ),
     ] = None,
     best: Annotated[
@@ -50,7 +50,7 @@ def command(
     known_score: Annotated[
         str | None,
         typer.Option(
-            "--known-score", help="Score for rejecting unknown things (docs/bundle.md), or best [the recipe's]."
+            "--known-score", help="Score for rejecting unknown things (docs/bundle.md), or best; default: the recipe's."
         ),
     ] = None,
     calibration_domains: Annotated[
@@ -78,13 +78,14 @@ def command(
 ) -> None:
     """Export a run as a bundle: ONNX and TFLite, FP32 and INT8, each measured.
 
-    --data takes the photographs the run was trained on: training pictures set the quantization ranges, validation
-    pictures the thresholds and scores. If INT8 loses more accuracy than the recipe allows, no bundle is made.
-    With --calibration-domains the confidence is calibrated on other sources too: held-out groups of sources that may
-    train fit the temperature, and sources for measuring set the least confidence at which at most 5 % of the sorted
-    items are wrong.
-    With --last-look the card has the bundle's results on the test part too, which no choice was based on: use it once,
-    at the end.
+    --data takes the photographs the run was trained on: training pictures set the
+    quantization ranges, validation pictures the thresholds and scores. If INT8
+    loses more accuracy than the recipe allows, no bundle is made. With
+    --calibration-domains the confidence is calibrated on other sources too:
+    held-out groups of sources that may train fit the temperature, and sources for
+    measuring set the least confidence at which at most 5 % of the sorted items
+    are wrong. With --last-look the card has the bundle's results on the test part
+    too, which no choice was based on: use it once, at the end.
 
     [dim]waste-edge export runs/student --data photos --out my-bundle[/]
     """

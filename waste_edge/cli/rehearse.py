@@ -78,15 +78,16 @@ def command(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Run a station's loop on videos of known items, without a camera and as fast
-    as possible, and score its decisions.
+    """Run a station's loop on videos of known items, and score its decisions.
 
-    The videos are composed: items cut out of photographs are placed on backgrounds,
-    at random positions, sizes and rotations, under changing light. Items and
-    backgrounds that are not given are rendered, of kinds not used in training. Or
-    give your own videos with --films. The output counts missed and doubled items,
-    right labels and streams with 95 % intervals by group, wrongly sorted items,
-    and unknown things that were rejected.
+    Needs no camera, and runs as fast as this machine can.
+
+    The videos are composed: items cut out of photographs are placed on
+    backgrounds, at random positions, sizes and rotations, under changing light.
+    Items and backgrounds that are not given are rendered, of kinds not used in
+    training. Or give your own videos with --films. The output counts missed and
+    doubled items, right labels and streams with 95 % intervals by group, wrongly
+    sorted items, and unknown things that were rejected.
 
     \b
     Examples:

@@ -101,7 +101,7 @@ def command(
     as_json: JsonOption = False,
     no_wait: NoWaitOption = False,
 ) -> None:
-    """Run the station: classify each item before the camera and report its stream, with the reason.
+    """Run the station: classify each item before the camera and report its stream.
 
     Each item gets one decision, made once it lies still. Start with nothing in
     view. Ctrl-C ends it with a summary.
@@ -115,8 +115,8 @@ def command(
       waste-edge run --source photos/ --json           one JSON object a line
       waste-edge run --source rtsp://user:password@cam/stream --duration 60
 
-    Exit code 0: ended normally, also by Ctrl-C. 2: no such source, or an unreadable
-    picture. 1: internal error.
+    Exit code 0: ended normally, also by Ctrl-C. 2: no such source, or an
+    unreadable picture. 1: internal error.
     """
     import atexit
     import gc

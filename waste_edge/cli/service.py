@@ -32,7 +32,9 @@ def install(
     ] = None,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Write the unit and, unless there is one, /etc/waste-edge/station.toml; start now and at every boot. Needs root.
+    """Install the service and start it, now and at every boot; needs root.
+
+    Writes the unit and, unless there is one, /etc/waste-edge/station.toml.
 
     Installing again renews the unit and leaves the configuration as it is.
 
@@ -58,7 +60,9 @@ def install(
 
 @app.command()
 def status(as_json: JsonOption = False) -> None:
-    """Show the state of the service and the next step. Exit code 1 if it does not run.
+    """Show the state of the service and the next step.
+
+    Exit code 1 if it does not run.
 
     Example: [bold]waste-edge service status[/]
     """
@@ -116,12 +120,14 @@ def update(
     ] = None,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Update the service to another version; roll back if it is not ready within 120 s. Needs root.
+    """Update the service to another version; needs root.
 
-    The new version is installed beside the old one, which keeps running meanwhile;
-    then the service is started from it. Settings and data stay as they are. The
-    old version is kept until the next update. Wheels are checked against the
-    folder's SHA256SUMS; where the station requires a key, that list must be
+    Rolls back if the new version is not ready within 120 s.
+
+    The new version is installed beside the old one, which keeps running
+    meanwhile; then the service is started from it. Settings and data stay as they
+    are. The old version is kept until the next update. Wheels are checked against
+    the folder's SHA256SUMS; where the station requires a key, that list must be
     signed with it (SHA256SUMS.sig).
 
     Example: [bold]sudo waste-edge service update --wheels /media/stick/wheels[/]

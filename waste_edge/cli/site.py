@@ -45,11 +45,10 @@ def check(
 
     Prints each label's stream, the handling of unsure and unknown items, the cost
     of each mistake, and, between any two streams, the probability from which on
-    each is chosen. Runs no model: the bundle gives labels
-    and thresholds.
+    each is chosen. Runs no model: the bundle gives labels and thresholds.
 
-    "blue or green: green below 40% blue, other from 40%, blue from 60%" means:
-    of an item that is one or the other, 70% for blue is enough, 50% is not.
+    "blue or green: green below 40% blue, other from 40%, blue from 60%" means: of
+    an item that is one or the other, 70% for blue is enough, 50% is not.
 
     \b
     Examples:

@@ -57,7 +57,7 @@ StockOption = Annotated[
     typer.Option(
         "--stock",
         metavar="FOLDER",
-        help="Folder for the views of a recipe with a [stock] table; trainings may share it.",
+        help="Folder for the views of a recipe with a stock table; trainings may share it.",
     ),
 ]
 AllowLeakOption = Annotated[
@@ -95,8 +95,8 @@ def command(
 ) -> None:
     """Train the model of a recipe and write a run folder.
 
-    A stopped or killed training continues with --resume. On several GPUs or machines:
-    torchrun --nproc-per-node 2 -m waste_edge train ...
+    A stopped or killed training continues with --resume. On several GPUs or
+    machines: torchrun --nproc-per-node 2 -m waste_edge train ...
 
     A label without a picture to train on is an error, and so is a picture that
     lies in two parts of the split (--allow-leak permits it).

@@ -18,8 +18,9 @@ def command(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """List the data cards, or show one: licence, labels, and their names in other
-    taxonomies.
+    """List the data cards, or show one.
+
+    A card has the licence, the labels, and their names in other taxonomies.
 
     \b
     Examples:

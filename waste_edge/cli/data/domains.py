@@ -22,9 +22,11 @@ def command(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write one file of pictures from several sources, for --domains: each folder is a
-    source, under its card's name and licence. A folder without a SOURCE.json has no
-    licence, so it measures and teaches nothing. Near-copies share a group.
+    """Write one CSV of pictures from several sources, for --domains.
+
+    Each folder is a source, under its card's name and licence. A folder without a
+    SOURCE.json has no licence, so it serves for measuring and is never trained
+    on. Near-copies share a group.
 
     [dim]waste-edge data domains data/clothing_small data/my_bin --out elsewhere.csv[/]
     """

@@ -56,7 +56,9 @@ def command(
 
 @contextlib.contextmanager
 def _fetch_bar() -> Iterator[tuple[Callable[[int, int | None], None], Callable[[int], None]]]:
-    """Bytes with speed and time left, then the files written, on stderr if that is a terminal."""
+    """Bytes with speed and time left, then the files written, on stderr if that is a
+    terminal.
+    """
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
     screen = console(stderr=True)

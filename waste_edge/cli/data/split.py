@@ -34,9 +34,9 @@ def command(
 ) -> None:
     """Split labelled pictures or texts into train, val and test, and write a CSV.
 
-    Groups (the data's own, or else near-duplicates) stay together, and each
-    label has its share in each part. Parts that the data give are kept. The
-    file is a data set itself: give it to --data, and exactly this split is used.
+    Groups (the data's own, or else near-duplicates) stay together, and each label
+    has its share in each part. Parts that the data give are kept. The file is a
+    data set itself: give it to --data, and exactly this split is used.
 
     \b
     Examples:
