@@ -24,6 +24,7 @@ MAX_DOTTED_KEY = 32  # parts of one key
 MAX_NESTING = 64  # tables and lists in one another
 MAX_NUMBER = 1e15  # beyond it a number in a TOML file is a slip of the pen; so are inf and nan
 MAX_PASSWORD_BYTES = 4096
+MAX_KEY_BYTES = MIB // 16  # a PEM file; ed25519's has 120 bytes
 MAX_WAIT_FOR_TEXT_S = 10.0  # for a pipe that is given in the place of a file
 
 # Labels and label trees (taxonomy.py)

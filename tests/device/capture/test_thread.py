@@ -159,6 +159,16 @@ def test_any_other_error_reaches_the_loop(clock):
     assert isinstance(messages[-1].error, ZeroDivisionError)
 
 
+def test_a_library_that_ends_the_thread_reaches_the_loop(clock):
+    class Exiting(ScriptedCamera):
+        def read(self):
+            raise SystemExit("a decoder")
+
+    (*_, last) = take_all(Capture(source_of(Exiting()), clock, RetryPolicy()))
+    assert isinstance(last, Failed)
+    assert "a decoder" in str(last.error)
+
+
 def test_closing_ends_a_wait_for_the_camera_at_once():
     from waste_edge.device.clock import SystemClock
 
