@@ -221,7 +221,7 @@ def _lasts_ns(kind: FaultKind) -> float:
 
 
 def _are_alike(look: Grid, last: Grid) -> bool:
-    """Whether hardly anything differs; a sixteenth of the rows nearly always says no at once."""
+    """Return whether hardly anything differs; a sixteenth of the rows nearly always says no at once."""
     most = look.size // 2000
     if np.count_nonzero(look[::16] != last[::16]) > most:
         return False
