@@ -94,10 +94,8 @@ class Presence:
         self._calm = False
         if self._last is None or captured_ns - self._last_ns > self._sense.gap_s * NS_PER_S:
             self._begin(captured_ns)
-        elif self._pile is None or self.state in (State.ARRIVING, State.SETTLED):
-            # Else stillness is of no interest: a change of the scene begins it anew.
-            if (self._pile or self._unlearned).moved(look, self._last):
-                self._still_since_ns = captured_ns
+        elif self._awaits_stillness and (self._pile or self._unlearned).moved(look, self._last):
+            self._still_since_ns = captured_ns
         elapsed_s = max(0.0, (captured_ns - self._last_ns) / NS_PER_S)
         self._last, self._last_ns = look, captured_ns
         if self._pile is None:
@@ -186,6 +184,11 @@ class Presence:
         self._last = None
         self.pile_changes += 1
         return True
+
+    @property
+    def _awaits_stillness(self) -> bool:
+        """Whether movement matters: while nothing is new it does not, and a change begins stillness anew."""
+        return self._pile is None or self.state in (State.ARRIVING, State.SETTLED)
 
     def _begin(self, now_ns: int) -> None:
         """The first frame, or the first after a gap: what was known is in doubt, and stillness starts now."""
