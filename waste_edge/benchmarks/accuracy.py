@@ -25,7 +25,7 @@ from waste_edge.metrics.classification import paired_interval, wilson_interval
 
 
 @dataclass
-class Exam:
+class AccuracyTest:
     """Labelled pictures that a bundle's networks are asked about, each network once however many rows it has."""
 
     bundle: Bundle

@@ -14,7 +14,7 @@ import numpy as np
 
 from waste_edge.benchmarks.baseline import SUFFIXES, Array, Plain, inputs_for, open_plain, picture_size
 from waste_edge.benchmarks.scenario import Scenario, make_pictures
-from waste_edge.benchmarks.schema import Kind, Row, Status, Subject
+from waste_edge.benchmarks.schema import Row, RowKind, Status, Subject
 from waste_edge.bundle.bundle import Bundle
 from waste_edge.bundle.manifest import ARTIFACT_NAMES, ArtifactName
 from waste_edge.engines.engine import engine_of, require_engine
@@ -81,12 +81,12 @@ def load_field(given: Sequence[Given], scenario: Scenario, clock: Clock = time.p
     subjects = _subjects(given)
     absent: list[Row] = []
     ours: list[Candidate] = []
-    bare: list[Candidate] = []
+    baseline: list[Candidate] = []
     for one, subject in zip(given, subjects, strict=True):
         if isinstance(one, Path):
             row = _why_not_file(one, subject, scenario)
             absent += [row] if row else []
-            bare += [] if row else [_file(one, subject, scenario, threads, clock) for threads in scenario.threads]
+            baseline += [] if row else [_file(one, subject, scenario, threads, clock) for threads in scenario.threads]
             continue
         pictures = make_pictures(one.manifest.input, scenario.pictures, scenario.seed)
         for name in ARTIFACT_NAMES:
@@ -96,11 +96,11 @@ def load_field(given: Sequence[Given], scenario: Scenario, clock: Clock = time.p
                 continue
             for threads in scenario.threads:
                 ours.append(_ours(one, subject, name, pictures, scenario, threads, clock))
-                bare.append(_bare(one, subject, name, pictures, scenario, threads, clock))
-    if not ours and not bare:
+                baseline.append(_baseline(one, subject, name, pictures, scenario, threads, clock))
+    if not ours and not baseline:
         why = "; ".join(dict.fromkeys(row.reason for row in absent))
         raise MissingPackageError(f"{subjects[0].name}: nothing to measure; {why}")
-    return Field([_with_size(subject, bare) for subject in subjects], absent, [*ours, *bare])
+    return Field([_with_size(subject, baseline) for subject in subjects], absent, [*ours, *baseline])
 
 
 def _subjects(given: Sequence[Given]) -> list[Subject]:
@@ -142,16 +142,16 @@ def _subject_of_file(path: Path, name: str) -> Subject:
     )
 
 
-def _with_size(subject: Subject, bare: Sequence[Candidate]) -> Subject:
+def _with_size(subject: Subject, baseline: Sequence[Candidate]) -> Subject:
     """A file's subject with the size of picture that its network turned out to take."""
     if subject.kind == "bundle":
         return subject
-    plain = next((one.plain for one in bare if one.row.subject == subject.name), None)
+    plain = next((one.plain for one in baseline if one.row.subject == subject.name), None)
     return msgspec.structs.replace(subject, input_px=picture_size(plain) if plain else None)
 
 
 def _row(
-    subject: Subject, artifact: str, engine: str, threads: int, kind: Kind, size_bytes: int | None, **more: Any
+    subject: Subject, artifact: str, engine: str, threads: int, kind: RowKind, size_bytes: int | None, **more: Any
 ) -> Row:
     precision: Literal["fp32", "int8", ""] = ""
     if artifact in ARTIFACT_NAMES:
@@ -224,7 +224,7 @@ def _ours(
     return Candidate(row, engine.infer, list(pictures), bundle, name)
 
 
-def _bare(
+def _baseline(
     bundle: Bundle,
     subject: Subject,
     name: ArtifactName,

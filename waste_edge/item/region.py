@@ -36,8 +36,8 @@ _SURROUNDED = 0.65  # share of a doubtful patch's rim beside what is certain: it
 _LEAST = 0.002  # share of the view: less is dirt
 _SMALL_PART = 0.12  # of the largest part's area: less is a crumb, part of nothing
 _BAY = 0.1  # of the part's narrower side: half the width of bays that are closed
-_BLOCK, _AROUND = 8, 2  # working pixels in which marks are counted, and blocks that are looked at around
-_DENSE = 32  # of 255: a block of fewer marks holds specks
+_BLOCK, _AROUND = 8, 3  # working pixels in which marks are counted, and blocks that are looked at around
+_DENSE = 16  # of 255: a block of fewer marks holds specks
 _REACH = 0.02  # share of the long side across which pieces belong together
 
 

@@ -49,7 +49,7 @@ def _first_v4l2() -> Opener:
     return lambda argument, clock: open_first_v4l2(clock)
 
 
-def _film() -> Opener:
+def _video() -> Opener:
     from waste_edge.device.cameras.video import VideoFile
 
     return lambda argument, clock: VideoFile(Path(argument), clock)
@@ -72,7 +72,7 @@ KINDS: dict[str, Callable[[], Opener]] = {
     "picamera": _picamera,
     "v4l2": _v4l2,
     "first-v4l2": _first_v4l2,
-    "film": _film,
+    "film": _video,
     "stream": _stream,
     "synthetic": _synthetic,
 }

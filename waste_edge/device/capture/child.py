@@ -108,10 +108,10 @@ def die_with_parent(parent: int) -> None:
 def capture(words: Words, memory: int, kind: str, argument: str) -> None:
     """Open a camera of this kind and hand over its frames to the end."""
     from waste_edge.device.cameras.openers import load
-    from waste_edge.device.cameras.shared import Writer
+    from waste_edge.device.cameras.shared import FrameWriter
     from waste_edge.errors import UserError
 
-    writer = Writer(memory)
+    writer = FrameWriter(memory)
     opener = load(kind)
     words.say("loaded")
     camera = opener(argument, BeatingClock(words))

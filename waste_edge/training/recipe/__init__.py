@@ -19,7 +19,7 @@ from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.training.recipe.composites import CascadeSpec, ProbeSpec, TreeSpec, WeightedFusionSpec
 from waste_edge.training.recipe.fitting import DistillSpec, FitSpec, QuantizeAwareSpec
 from waste_edge.training.recipe.models import FusionSpec, ModelSpec, TextSpec
-from waste_edge.training.recipe.views import AugmentSpec, BackgroundSpec, RenderedSpec, StockSpec, StrangerSpec
+from waste_edge.training.recipe.views import AugmentSpec, BackgroundSpec, OutlierSpec, RenderedSpec, StockSpec
 
 __all__ = [
     "AugmentSpec",
@@ -28,14 +28,14 @@ __all__ = [
     "DistillSpec",
     "FitSpec",
     "FusionSpec",
-    "Kind",
     "ModelSpec",
+    "OutlierSpec",
     "ProbeSpec",
     "QuantizeAwareSpec",
     "Recipe",
+    "RecipeKind",
     "RenderedSpec",
     "StockSpec",
-    "StrangerSpec",
     "TextSpec",
     "TreeSpec",
     "WeightedFusionSpec",
@@ -43,7 +43,7 @@ __all__ = [
     "shipped_recipes",
 ]
 
-Kind = Literal["network", "probe", "weighted_fusion", "cascade"]
+RecipeKind = Literal["network", "probe", "weighted_fusion", "cascade"]
 
 
 class Recipe(Strict, frozen=True):
@@ -64,7 +64,7 @@ class Recipe(Strict, frozen=True):
     augment: AugmentSpec = msgspec.field(default_factory=AugmentSpec)
     rendered: RenderedSpec = msgspec.field(default_factory=RenderedSpec)
     backgrounds: BackgroundSpec = msgspec.field(default_factory=BackgroundSpec)
-    strangers: StrangerSpec = msgspec.field(default_factory=StrangerSpec)
+    strangers: OutlierSpec = msgspec.field(default_factory=OutlierSpec)
     stock: StockSpec | None = None
     distill: DistillSpec | None = None
     quantize_aware: QuantizeAwareSpec | None = None
@@ -76,7 +76,7 @@ class Recipe(Strict, frozen=True):
         self._check_stock()
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> RecipeKind:
         """What `train` has to do with it."""
         if self.probe:
             return "probe"
