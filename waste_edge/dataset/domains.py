@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from waste_edge.dataset.folders import open_table
 from waste_edge.dataset.label_map import EVERY_LABEL, LabelMap
 from waste_edge.dataset.splitting import SplitSpec
 from waste_edge.dataset.table import picture_of_row
@@ -185,18 +187,15 @@ def open_domains(path: Path) -> Domains:
             a picture that is not there or stands twice.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            rows = csv.DictReader(stream, strict=True)
-            columns = [name.strip().casefold() for name in rows.fieldnames or ()]
-            _check_columns(path, columns)
-            rows.fieldnames = columns
-            found = [_row(f"{path}: line {rows.line_num}", path.parent, row) for row in rows]
-    except (UnicodeDecodeError, csv.Error) as error:
+        if not os.path.lexists(path):
+            raise DataError(f"{path}: no such file; give a CSV file with the columns {', '.join(COLUMNS)}")
+        rows = csv.DictReader(open_table(path), strict=True)
+        columns = [name.strip().casefold() for name in rows.fieldnames or ()]
+        _check_columns(path, columns)
+        rows.fieldnames = columns
+        found = [_row(f"{path}: line {rows.line_num}", path.parent, row) for row in rows]
+    except csv.Error as error:
         raise DataError(f"{path}: not a readable CSV file ({error}); save it as UTF-8 with commas") from error
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; give a CSV file with the columns {', '.join(COLUMNS)}") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
     if not found:
         raise DataError(f"{path}: no rows; expected one a picture")
     _check_once(path, found)

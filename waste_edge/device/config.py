@@ -36,7 +36,7 @@ class StationConfig(Strict, frozen=True):
         camera, source, camera_python, bundle, engine, precision, threads, require_key, allow_older, site: see
             `waste-edge run`.
         looks: how often an item is shown to the network; `auto` is what measured best and fits the board.
-        state: folder for the outbox and the learnt scene; empty for what systemd gives, or none.
+        state: folder for the outbox and the learnt scene; left out, what systemd gives, or none.
         disk, load, outbox: limits, of the disk, of heat, of what is kept.
         json_lines, mqtt: whom to tell; a sink is there if its table is.
     """
@@ -127,7 +127,13 @@ def with_paths(config: StationConfig) -> StationConfig:
 
 
 def state_folder(config: StationConfig, environment: Mapping[str, str] = os.environ) -> Path | None:
-    """Where the station keeps its events: as configured, else what systemd gives it, else nowhere."""
+    """Where the station keeps its events: as configured, else what systemd gives it, else nowhere.
+
+    Raises:
+        ConfigError: it is configured as empty, and systemd gives none: somebody meant a folder.
+    """
+    if config.state == "" and not environment.get(STATE_VARIABLE):
+        raise ConfigError('state = "": no folder, so nothing would be kept; give its path, or leave the key out')
     given = config.state or environment.get(STATE_VARIABLE)
     return Path(given) if given else None
 

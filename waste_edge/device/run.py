@@ -279,8 +279,8 @@ def _items(
     health = CameraHealth(CameraHealthConfig(watch_frozen=looked_at.live))
     items = CameraItemTracker(policy, inspector_of(classifier, looks), health=health)
     scene = outbox.scene() if outbox is not None and looked_at.live else None
-    if scene:
-        items.presence.recall(scene)
+    if outbox is not None and scene and not items.presence.recall(scene):
+        outbox.say_scene_is_unreadable()
     return items
 
 

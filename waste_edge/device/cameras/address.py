@@ -8,7 +8,7 @@ STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://", "rtmp://", "rtmp
 # A network address, or one with a slash forgotten: its password must not be shown either.
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]{1,9}):(/{0,3})(?=[^/])", re.IGNORECASE)
 _HOST = re.compile(r"(\[[0-9a-f:.%]*\]|[^:@\s]*)(:\d{1,5})?", re.IGNORECASE)
-_SECRET = re.compile(r"(?i)\b(pass\w*?|pwd?|secret|token|auth\w*?|key|psw|user\w*?|login)=[^&/;]*")
+_SECRET = re.compile(r"(?i)\b(\w*?(?:pass|pw|secret|token|auth|key|psw|user|login)\w*?)=[^&/;]*")
 # The names that stay when the numbers of /dev/videoN change.
 _DEVICE = re.compile(r"/dev/v4l/by-(?:id|path)/(?!\.)[\w.:+@,%=-]+")
 

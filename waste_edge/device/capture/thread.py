@@ -110,8 +110,10 @@ class Capture:
                     return
                 except CameraError as error:
                     self._wait_for_camera(error)
-        except Exception as error:  # noqa: BLE001  # the loop raises it, in the thread that can tell the user
-            self._slot.put(Failed(error))
+        except BaseException as error:  # noqa: BLE001  # the loop raises it, in the thread that can tell the user
+            # SystemExit, too: a library that calls sys.exit would end this thread, and leave the loop waiting.
+            failure = error if isinstance(error, Exception) else RuntimeError(f"the reading thread ended: {error!r}")
+            self._slot.put(Failed(failure))
 
     def _read_all(self) -> None:
         """Open the source and hand over its frames to the end; raises CameraError when it is absent or lost."""

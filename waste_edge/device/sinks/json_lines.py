@@ -175,6 +175,8 @@ def build(config: JsonLinesConfig) -> JsonLines:
         if path.is_dir():
             raise ConfigError(f"json_lines.path {path}: is a folder; expected a file's path, e.g. {path}/events.jsonl")
         path.with_name(f"{path.name}.{config.keep}").lstat()  # the longest name it will have
+    except ConfigError:
+        raise
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         pass  # what may change; the sink says it
     except (OSError, ValueError) as error:  # too long, or with a NUL in it

@@ -104,7 +104,7 @@ class Presence:
         self._calm = False
         if self._last is None or captured_ns - self._last_ns > self._sense.gap_s * NS_PER_S:
             self._begin(captured_ns)
-        elif self._awaits_stillness and (self._scene_model or self._unlearned).moved(look, self._last):
+        elif self._stillness_counts() and (self._scene_model or self._unlearned).moved(look, self._last):
             self._still_since_ns = captured_ns
         elapsed_s = max(0.0, (captured_ns - self._last_ns) / NS_PER_S)
         self._last, self._last_ns = look, captured_ns
@@ -115,6 +115,10 @@ class Presence:
         else:
             self.state = self._watch(self._scene_model, look, captured_ns, elapsed_s)
         return self.state
+
+    def _stillness_counts(self) -> bool:
+        """Return whether it matters how long nothing moved: else a change of the scene begins that anew."""
+        return self._scene_model is None or self.state in (State.ARRIVING, State.SETTLED)
 
     def keep_ground(self, watched: Pixels) -> None:
         """Have the top layer's ground at hand and up to date; call it with each frame's pixels after `see`."""
@@ -194,11 +198,6 @@ class Presence:
         self._last = None
         self.pile_changes += 1
         return True
-
-    @property
-    def _awaits_stillness(self) -> bool:
-        """Whether movement matters: while nothing is new it does not, and a change begins stillness anew."""
-        return self._scene_model is None or self.state in (State.ARRIVING, State.SETTLED)
 
     def _begin(self, now_ns: int) -> None:
         """The first frame, or the first after a gap: what was known is in doubt, and stillness starts now."""
