@@ -11,6 +11,7 @@ MIB = 1 << 20
 MAX_PICTURE_FILE_BYTES = 256 * MIB
 MAX_PICTURE_MEGAPIXELS = 64  # as the file says
 MAX_DECODED_BYTES = 192 * MIB  # what a decoder holds at once; a JPEG is decoded smaller instead
+MAX_JPEG_SCANS = 40  # a progressive one has ten; each is decoded over the whole picture
 MAX_KEPT_MEGAPIXELS = 16  # a larger picture is averaged down by a whole number
 MAX_SIDE_PX = 16_384  # of a picture that is kept, and of a camera's frame
 

@@ -36,7 +36,7 @@ class FrozenOutputs:
 
 
 def remembers(recipe: Recipe, network: nn.Module, processes: int) -> bool:
-    """Whether a training can: the same batches come again, and nothing below changes, not even a statistic."""
+    """Return whether a training can: the same batches come again, and nothing below changes, not even a statistic."""
     fit, augment = recipe.trained, recipe.augment
     still = fit.frozen_stages > 0 and fit.freeze_batch_norm and fit.precision == "fp32" and not fit.compile
     again = recipe.stock is not None and augment.view_sets > 0 and not augment.mixup and not augment.cutmix

@@ -1,4 +1,4 @@
-"""What the loop runs over where a stock is trained on: every epoch other views, changed anew."""
+"""Batches from a stock: every epoch other views, changed anew."""
 
 from __future__ import annotations
 
@@ -78,16 +78,16 @@ class StockBatches:
             yield Batch(self._changed(epoch, step, numbers[part]), rows, rows, truth, list(range(len(numbers))[part]))
 
     def turn(self, epoch: int, number: int) -> tuple[int, int]:
-        """Which view is shown: of another epoch, if it has been made for that already."""
+        """Return which view is shown: of another epoch, if it has been made for that already."""
         again = self.sets and epoch < FIRST_PROBE_EPOCH
         return ((epoch - 1) % self.sets + 1 if again else epoch), number
 
     def name(self, number: int) -> str:
-        """What to call what a view of the present epoch was made of."""
+        """Name the picture that a view of the present epoch was made of."""
         return self._index.names[self._shown[number]]
 
     def subjects(self) -> int:
-        """Of how many pictures, drawn ones among them, there are views."""
+        """Count the pictures, drawn ones among them, of which there are views."""
         return len(self._labels)
 
     def _order(self) -> NDArray[np.int64]:
@@ -124,7 +124,7 @@ class StockBatches:
 def _weighted(
     subjects: NDArray[np.int64], weights: NDArray[np.float64], count: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """So many subjects by weight, each about as often as its share: whole times first, the rest by chance."""
+    """Draw `count` subjects by weight, each about as often as its share: whole times first, the rest at random."""
     if not count:
         return subjects[:0]
     wanted = weights / weights.sum() * count
