@@ -10,7 +10,7 @@ import typer
 
 from waste_edge.cli.bench_modes import Form, Wish, measure, replay
 from waste_edge.cli.bench_modes import soak as run_soak
-from waste_edge.cli.common import DEFAULT_BUNDLE, JsonOption
+from waste_edge.cli.common import DEFAULT_BUNDLE, JsonOption, check_engine
 from waste_edge.cli.output.bench_plots import check_plots
 from waste_edge.errors import UserError
 
@@ -44,6 +44,12 @@ def command(
     seconds: Annotated[
         float | None,
         typer.Option("--seconds", min=0.1, max=86_400, help="Of timed calls, all rows together; 6, or 60 if rigorous."),
+    ] = None,
+    engines: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--engine", metavar="PLUG-IN", help="An engine from a plug-in, beside the package's own; may be repeated."
+        ),
     ] = None,
     cpu_time: Annotated[
         bool,
@@ -104,7 +110,7 @@ def command(
     named = [*first, *(subjects or []), *(against or [])]
     of_measuring = {
         "--data": data, "--rigorous": rigorous, "--seconds": seconds, "--cpu-time": cpu_time,
-        "--engine-only": engine_only, "--threads": threads != "1", "--roofline": roofline,
+        "--engine": engines, "--engine-only": engine_only, "--threads": threads != "1", "--roofline": roofline,
     }  # fmt: skip
     if recorded is not None:
         others = {"bundles or files": subjects or bundle or against, **of_measuring, "--soak": soak, "--out": out}
@@ -113,7 +119,10 @@ def command(
         others = {**of_measuring, "--compare": compare, "--markdown": markdown}
         run_soak(named, soak, [name for name, value in others.items() if value], wish)
     else:
-        measure(named, _scenario(rigorous, seconds, threads, cpu_time, engine_only), data, wish)
+        for name in engines or ():
+            check_engine(name)
+        changes = {"threads": _counts(threads), "time": "cpu" if cpu_time else "wall", "engines": engines or []}
+        measure(named, _scenario(rigorous, seconds, engine_only, changes), data, wish)
 
 
 def _check(out: Path | None, plots: Path | None, fake_board: Path | None, two_forms: bool) -> None:
@@ -128,10 +137,9 @@ def _check(out: Path | None, plots: Path | None, fake_board: Path | None, two_fo
         check_plots(plots)
 
 
-def _scenario(rigorous: bool, seconds: float | None, threads: str, cpu_time: bool, engine_only: bool) -> Scenario:
+def _scenario(rigorous: bool, seconds: float | None, engine_only: bool, changes: dict[str, Any]) -> Scenario:
     from waste_edge.benchmarks import scenario
 
-    changes: dict[str, Any] = {"threads": _counts(threads), "time": "cpu" if cpu_time else "wall"}
     if engine_only:
         changes |= {"starts": 0, "frames": 0, "energy_seconds": 0.0}
     if rigorous:

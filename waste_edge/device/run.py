@@ -252,11 +252,12 @@ def _source(plan: Plan, clock: Clock) -> Source:
 
 def _secrets(plan: Plan) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What the capture process has no business with: variables of the environment, and files and folders."""
-    mqtt, state = plan.config.mqtt, _state(plan)
-    variables = [mqtt.password_environment] if mqtt is not None else []
-    paths = [plan.config_path, state, *([mqtt.password_file, mqtt.key_file] if mqtt is not None else [])]
-    absolute = (str(Path(path).absolute()) for path in paths if path)
-    return tuple(filter(None, variables)), tuple(absolute)
+    from waste_edge.device.config import sink_tables
+
+    tables = sink_tables(plan.config).values()
+    variables = [name for table in tables for name in table.secret_variables()]
+    paths = [plan.config_path, _state(plan), *(path for table in tables for path in table.secret_files())]
+    return tuple(variables), tuple(str(Path(path).absolute()) for path in paths if path)
 
 
 def _key(config: StationConfig) -> Path | None:

@@ -200,3 +200,8 @@ def _others(error: BaseException) -> str:
     first = _first(error)
     busy = getattr(first, "errno", None) == errno.EBUSY or "busy" in f"{error} {first}".lower()
     return "; another program uses it" if busy else ""
+
+
+def open_picamera(index: str, clock: Clock) -> PiCamera:
+    """Open the camera of this index; raises CameraError."""
+    return PiCamera(import_picamera2(), int(index), clock)
