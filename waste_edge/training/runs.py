@@ -6,10 +6,11 @@ import csv
 import hashlib
 import importlib.metadata
 import io
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import msgspec
 from safetensors import SafetensorError
@@ -21,6 +22,7 @@ from waste_edge.errors import ConfigError, RunError
 from waste_edge.files.atomic import sha256_of, write_atomically
 from waste_edge.files.strict import Strict, read_json, to_json
 from waste_edge.metrics.classification import Scores
+from waste_edge.plugins import resolve
 from waste_edge.taxonomy import check_labels
 from waste_edge.training.input_pipeline.inputs import Reader, Tokenize
 from waste_edge.training.networks import build_network
@@ -109,6 +111,9 @@ class Run:
         return FakeQuantized(self.network).restore(self.info.ranges).eval() if self.info.ranges else self.network
 
 
+CompositeBuilder = Callable[[Path, RunInfo, dict[str, Run]], tuple[nn.Module, Tokenize | None]]
+
+
 def save_weights(folder: Path, network: nn.Module) -> str:
     """Write the checkpoint in one piece; returns its SHA-256."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
@@ -172,34 +177,19 @@ def open_members(folder: Path, info: RunInfo) -> dict[str, Run]:
     return members
 
 
-def cascade_of(folder: Path, info: RunInfo, members: dict[str, Run]) -> nn.Module:
-    """The network of a cascade's run, put together from its opened members.
-
-    Raises:
-        RunError: they are not those of its tree.
-    """
-    from waste_edge.training.networks.cascade import assemble_cascade
-
-    assert info.recipe.tree is not None  # a recipe with [cascade] has one
-    stages = {name: (run.info.labels, run.as_trained()) for name, run in members.items()}
-    try:
-        return assemble_cascade(info.recipe.tree, info.labels, stages)
-    except ValueError as error:
-        raise RunError(f"{folder / RUN_NAME}: {error}; train again") from error
-
-
 def _put_together(folder: Path, info: RunInfo) -> Run:
     """A run made of others; each kind builds its network above theirs."""
     members = open_members(folder, info)
-    if info.recipe.kind == "cascade":
-        return Run(folder, info, cascade_of(folder, info, members).eval(), members=members)
-    if info.recipe.kind == "weighted_fusion" and info.alpha is not None and set(members) == {"image", "text"}:
-        from waste_edge.training.networks.fusion import WeightedLogits
+    network, tokenize = _composite_of(folder, info, members)
+    return Run(folder, info, network.eval(), tokenize, members)
 
-        image, text = members["image"], members["text"]
-        network = WeightedLogits(image.as_trained(), text.as_trained(), info.alpha)
-        return Run(folder, info, network.eval(), text.tokenize, members)
-    raise RunError(f"{folder}: a run of a kind that this version cannot open")
+
+def _composite_of(folder: Path, info: RunInfo, members: dict[str, Run]) -> tuple[nn.Module, Tokenize | None]:
+    """The network of a run that its recipe's kind builds, and what tokenizes for it."""
+    composite = info.recipe.composite
+    if composite is None:
+        raise RunError(f"{folder}: a run of a kind that this version cannot open")
+    return cast(CompositeBuilder, resolve(composite.builder))(folder, info, members)
 
 
 def rebuilt(folder: Path, info: RunInfo) -> Run:
@@ -222,10 +212,8 @@ def _network_of(folder: Path, info: RunInfo) -> tuple[nn.Module, Tokenize | None
     """The run's network before its weights are read, and what tokenizes for it."""
     model, text, fusion = info.recipe.model, info.recipe.text, info.recipe.fusion
     classes = len(info.labels)
-    if info.recipe.kind == "probe":
-        from waste_edge.training.networks.clip import rebuild_probe
-
-        return rebuild_probe(folder, classes), None
+    if info.recipe.composite is not None:
+        return _composite_of(folder, info, {})
     if text is None:
         if model is None:
             raise RunError(f"{folder}: a run of a kind that this version cannot open")

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import cast
+
 from waste_edge.errors import ConfigError
+from waste_edge.plugins import resolve
 from waste_edge.training.distributed import crew
 from waste_edge.training.loop.fit import fit
 from waste_edge.training.runs import RunInfo
 from waste_edge.training.train_request import Order
+
+Trainer = Callable[[Order], RunInfo]
 
 
 def train(order: Order) -> RunInfo:
@@ -17,15 +23,18 @@ def train(order: Order) -> RunInfo:
         UserError: see `fit`.
     """
     with crew() as together:
-        if together.size > 1 and order.recipe.kind != "network":
+        composite = order.recipe.composite
+        if composite is None:
+            return _fit_network(order)
+        if together.size > 1:
             raise ConfigError(
                 f"recipe {order.recipe.name!r} is a {order.recipe.kind}, put together from others; with torchrun "
                 "train these on their own"
             )
-        return _TRAINERS[order.recipe.kind](order)
+        return cast(Trainer, resolve(composite.trainer))(order)
 
 
-def _network(order: Order) -> RunInfo:
+def _fit_network(order: Order) -> RunInfo:
     order.check_members(())
     with order.watch(order.recipe) as watcher:
         return fit(
@@ -39,24 +48,3 @@ def _network(order: Order) -> RunInfo:
             order.resume,
             order.extra,
         )
-
-
-def _probe(order: Order) -> RunInfo:
-    from waste_edge.training.composites.probe import fit_probe
-
-    return fit_probe(order)
-
-
-def _weighted_fusion(order: Order) -> RunInfo:
-    from waste_edge.training.composites.weighted_fusion import fit_weighted_fusion
-
-    return fit_weighted_fusion(order)
-
-
-def _cascade(order: Order) -> RunInfo:
-    from waste_edge.training.composites.cascade import fit_cascade
-
-    return fit_cascade(order)
-
-
-_TRAINERS = {"network": _network, "probe": _probe, "weighted_fusion": _weighted_fusion, "cascade": _cascade}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from torch import nn
 
 from waste_edge.dataset import (
     Dataset,
@@ -28,12 +29,12 @@ from waste_edge.training.distillation.losses import check_tree
 from waste_edge.training.evaluation.evaluate import validate
 from waste_edge.training.loop.checkpoint import CHECKPOINT_NAME
 from waste_edge.training.loop.fit import fit
-from waste_edge.training.networks.cascade import FIRST, parents_of_several, second_name
+from waste_edge.training.networks.cascade import FIRST, assemble_cascade, parents_of_several, second_name
 from waste_edge.training.recipe import Recipe, TreeSpec
 from waste_edge.training.runs import (
     RUN_NAME,
+    Run,
     RunInfo,
-    cascade_of,
     open_members,
     open_run,
     reader_of,
@@ -94,6 +95,20 @@ def fit_cascade(order: Order) -> RunInfo:
     info = msgspec.structs.replace(info, scores=scores.get("val"), test_scores=scores.get("test"))
     save_info(order.out, info)
     return info
+
+
+def build_cascade(folder: Path, info: RunInfo, members: dict[str, Run]) -> tuple[nn.Module, None]:
+    """Build the network of a cascade's run from its opened members; see `CompositeSpec.builder`.
+
+    Raises:
+        RunError: they are not those of its tree.
+    """
+    assert info.recipe.tree is not None  # a recipe with [cascade] has one
+    stages = {name: (run.info.labels, run.as_trained()) for name, run in members.items()}
+    try:
+        return assemble_cascade(info.recipe.tree, info.labels, stages), None
+    except ValueError as error:
+        raise RunError(f"{folder / RUN_NAME}: {error}; train again") from error
 
 
 def _check_order(order: Order) -> None:
@@ -191,7 +206,7 @@ def _check_finished(stage: _Stage, order: Order, data: Path, info: RunInfo) -> N
 
 
 def _score(out: Path, info: RunInfo, dataset: Dataset, parts: dict[Part, list[Photo]]) -> dict[Part, Scores]:
-    network, reader = cascade_of(out, info, open_members(out, info)).eval(), reader_of(info.recipe, None)
+    network, reader = build_cascade(out, info, open_members(out, info))[0].eval(), reader_of(info.recipe, None)
     held_out: tuple[Part, ...] = ("val", "test")
     return {part: validate(network, reader, dataset, parts[part])[0] for part in held_out if parts[part]}
 

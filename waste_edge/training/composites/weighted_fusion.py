@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open_dataset, split_to_train
-from waste_edge.errors import ConfigError
+from waste_edge.errors import ConfigError, RunError
 from waste_edge.evaluation.evaluate import truth_of
 from waste_edge.files.atomic import write_atomically
 from waste_edge.files.strict import Strict, to_json
@@ -18,7 +20,9 @@ from waste_edge.metrics.classification import Scores, score, softmax
 from waste_edge.training.composites.common import OF_VIEWS, alone, check_pictures, info_of, refuse_parts
 from waste_edge.training.composites.members import check_out, member
 from waste_edge.training.evaluation.evaluate import predict
+from waste_edge.training.input_pipeline.inputs import Tokenize
 from waste_edge.training.loop.plots import plot_confusions, plot_sweep
+from waste_edge.training.networks.fusion import WeightedLogits
 from waste_edge.training.recipe import WeightedFusionSpec
 from waste_edge.training.runs import Run, RunInfo, save_info, save_split, sum_of_members
 from waste_edge.training.train_request import Order
@@ -91,6 +95,18 @@ def fit_weighted_fusion(order: Order) -> RunInfo:
     info = msgspec.structs.replace(info, alpha=sweep.alpha)
     save_info(order.out, info)
     return info
+
+
+def build_weighted_fusion(folder: Path, info: RunInfo, members: dict[str, Run]) -> tuple[nn.Module, Tokenize | None]:
+    """Build the network of a weighted fusion's run from its opened members; see `CompositeSpec.builder`.
+
+    Raises:
+        RunError: they are not the two that it weighs.
+    """
+    if info.alpha is None or set(members) != {"image", "text"}:
+        raise RunError(f"{folder}: a run of a kind that this version cannot open")
+    image, text = members["image"], members["text"]
+    return WeightedLogits(image.as_trained(), text.as_trained(), info.alpha), text.tokenize
 
 
 def best_point(points: Sequence[SweepPoint]) -> SweepPoint:
