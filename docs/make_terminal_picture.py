@@ -16,14 +16,14 @@ from waste_edge.bundle.bundle import find_bundle, open_bundle
 from waste_edge.device.cameras import media_source
 from waste_edge.device.capture import Opened, start_capture
 from waste_edge.device.clock import SystemClock
-from waste_edge.device.decision.item_tracker import Event, PassingItems
-from waste_edge.device.decision.policy import Judge
+from waste_edge.device.decision.item_tracker import CameraItemTracker, Event
+from waste_edge.device.decision.policy import DecisionPolicy
 from waste_edge.device.loop import Loop
 from waste_edge.device.run import DEMO_SITE
 from waste_edge.device.signals import Stop
 from waste_edge.device.views.display import About
 from waste_edge.device.views.panel import PanelView, decision_line
-from waste_edge.device.vision.camera_health import CameraHealth, Patience
+from waste_edge.device.vision.camera_health import CameraHealth, CameraHealthConfig
 from waste_edge.device.vision.inspection import USUAL_LOOKS, inspector_of
 from waste_edge.engines.classifier import load_classifier
 from waste_edge.files.atomic import write_atomically
@@ -71,7 +71,11 @@ def main() -> None:
         classifier = load_classifier(bundle)
         view.started(About.of("the demo clip (rendered)", classifier, site))
         inspector = inspector_of(classifier, USUAL_LOOKS)
-        items = PassingItems(Judge(bundle.manifest, site), inspector, health=CameraHealth(Patience(watch_frozen=False)))
+        items = CameraItemTracker(
+            DecisionPolicy(bundle.manifest, site),
+            inspector,
+            health=CameraHealth(CameraHealthConfig(watch_frozen=False)),
+        )
         messages = start_capture(media_source(str(DEMO_CLIP), clock), clock, None)
         Loop(messages, items, [view], clock, stop=stop).run()
     picture = console.export_svg(title="waste-edge run --demo")

@@ -88,10 +88,10 @@ def train_miniature(recipe: Path, data: Path, out: Path, *changes: str, **more: 
     """Train by a recipe's file as the command line does; returns the run's facts."""
     from waste_edge.training.recipe import read_recipe
     from waste_edge.training.train import train
-    from waste_edge.training.train_request import Order
+    from waste_edge.training.train_request import TrainRequest
 
     return train(
-        Order(
+        TrainRequest(
             recipe=read_recipe(str(recipe), changes),
             data=data,
             out=out,

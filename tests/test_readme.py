@@ -8,7 +8,7 @@ import pytest
 from waste_edge.bundle.bundle import open_bundle
 from waste_edge.bundle.manifest import ARTIFACT_NAMES
 from waste_edge.cli.main import command_line
-from waste_edge.evaluation.report.content import Report
+from waste_edge.evaluation.report.content import ComparisonReport
 from waste_edge.evaluation.report.tables import accuracy_of, share_in
 from waste_edge.export.model_card import CARD_NAME
 from waste_edge.files.resources import BUNDLES
@@ -41,7 +41,7 @@ def test_a_shipped_bundle_is_as_small_and_as_good_as_promised(name: str, most_by
 @pytest.mark.parametrize("name", ["small", "accurate"])
 def test_the_measured_bundle_is_the_shipped_one(name: str) -> None:
     """What its card says of the test part, written at its export, is what the headline's comparison found."""
-    report = read_json(ROOT / "training" / "results" / "model.json", Report)
+    report = read_json(ROOT / "training" / "results" / "model.json", ComparisonReport)
     card = (BUNDLES / name / CARD_NAME).read_text(encoding="utf-8")
     for artifact in ("tflite-fp32", "tflite-int8"):
         model = next(one for one in report.models if one.name == f"{name}:{artifact}")

@@ -44,7 +44,7 @@ def answers_of(
         if region is None:
             continue
         seen = inspector.see(scene.frames[0], region)
-        answers = [inspector.ask(scene.frames[0], seen, number) for number in range(len(LOOKS))]
+        answers = [inspector.predict(scene.frames[0], seen, number) for number in range(len(LOOKS))]
         probabilities.append([answer.probabilities for answer in answers])
         taken_ms.append([answer.latency_ms for answer in answers])
         truth.append(label)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from waste_edge.errors import ConfigError, UserError
-from waste_edge.evaluation.report.content import ModelReport, Report
+from waste_edge.evaluation.report.content import ComparisonReport, ModelReport
 from waste_edge.evaluation.report.tables import accuracy_of, elsewhere_of, number, points_in, share_in
 from waste_edge.files.atomic import write_atomically
 from waste_edge.files.resources import shipped
@@ -32,10 +32,10 @@ class _Line(NamedTuple):
 
     name: str
     theirs: str
-    ours: Callable[[Report, ModelReport], str]
+    ours: Callable[[ComparisonReport, ModelReport], str]
 
 
-def headline(report: Report) -> str:
+def headline(report: ComparisonReport) -> str:
     """The table in Markdown, and how it was measured.
 
     Raises:
@@ -58,22 +58,22 @@ two cannot be compared.*
 """
 
 
-def _named(report: Report, name: str) -> ModelReport:
+def _named(report: ComparisonReport, name: str) -> ModelReport:
     for model in report.models:
         if model.name == name:
             return model
     raise ConfigError(f"{RESULT}: has no {name} (only {', '.join(m.name for m in report.models)}); make model-results")
 
 
-def _size(_: Report, model: ModelReport) -> str:
+def _size(_: ComparisonReport, model: ModelReport) -> str:
     return f"{model.facts.size_bytes:,}"
 
 
-def _accuracy(report: Report, model: ModelReport) -> str:
+def _accuracy(report: ComparisonReport, model: ModelReport) -> str:
     return share_in(accuracy_of(report, model))
 
 
-def _lost(report: Report, model: ModelReport) -> str:
+def _lost(report: ComparisonReport, model: ModelReport) -> str:
     bundle, _, artifact = model.name.partition(":")
     if artifact != "tflite-int8":
         return ""
@@ -89,24 +89,24 @@ def _turned(points: Interval) -> Interval:
     return Interval(value=0.0 - points.value, low=0.0 - points.high, high=0.0 - points.low)
 
 
-def _ece(_: Report, model: ModelReport) -> str:
+def _ece(_: ComparisonReport, model: ModelReport) -> str:
     calibration = model.calibration
     return f"{calibration.ece if ':' in model.name else calibration.fitted_ece:.1%}"
 
 
-def _time(_: Report, model: ModelReport) -> str:
+def _time(_: ComparisonReport, model: ModelReport) -> str:
     return f"{model.facts.latency_ms:.2f}" if model.facts.latency_ms is not None else ""
 
 
-def _elsewhere(report: Report, model: ModelReport) -> str:
+def _elsewhere(report: ComparisonReport, model: ModelReport) -> str:
     return share_in(elsewhere_of(report, model)) if model.elsewhere else ""
 
 
-def _auroc(_: Report, model: ModelReport) -> str:
+def _auroc(_: ComparisonReport, model: ModelReport) -> str:
     return number(model.rejection.results[0].auroc)
 
 
-def _auroc_elsewhere(_: Report, model: ModelReport) -> str:
+def _auroc_elsewhere(_: ComparisonReport, model: ModelReport) -> str:
     return number(model.rejection.results[0].auroc_elsewhere)
 
 
@@ -122,7 +122,7 @@ _LINES = (
 )
 
 
-def refreshed(text: str, report: Report) -> str:
+def refreshed(text: str, report: ComparisonReport) -> str:
     """A page's text with its table made anew; raises ConfigError where there is no place for it."""
     made, count = _BLOCK.subn(lambda found: f"{found[1]}\n{headline(report)}\n{found[2]}", text)
     if count != 1:
@@ -136,7 +136,7 @@ def main(arguments: Sequence[str]) -> int:
     page = result.parents[2] / PAGE
     try:
         text = read_text(page)
-        made = refreshed(text, read_json(result, Report))
+        made = refreshed(text, read_json(result, ComparisonReport))
         if made == text:
             return 0
         if "--check" in arguments:

@@ -31,7 +31,7 @@ from waste_edge.device.config import StationConfig, read_config
 from waste_edge.device.decision.item_tracker import Event
 from waste_edge.device.decision.policy import Decision
 from waste_edge.device.loop import Listener
-from waste_edge.device.run import Plan, watch
+from waste_edge.device.run import RunPlan, run_station
 from waste_edge.device.signals import Stop
 from waste_edge.device.statistics import Summary
 from waste_edge.engines import classifier as engines
@@ -246,8 +246,8 @@ class Station:
         """
         stop = self._stop = Stop()
         listeners = () if on_event is None else (_EventListener(on_event),)
-        plan = Plan(self.config, False, False, not wait, frames, duration_s, listeners, silent=True)
-        return watch(plan, lambda: plan, stop)
+        plan = RunPlan(self.config, False, False, not wait, frames, duration_s, listeners, silent=True)
+        return run_station(plan, lambda: plan, stop)
 
     def stop(self) -> None:
         """End a run after the frame in hand; may be called from another thread or from `on_event`."""
@@ -426,15 +426,15 @@ class _Options:
 
 def _train(recipe: PathLike, data: PathLike, out: PathLike, teachers: Sequence[PathLike], options: _Options) -> RunInfo:
     with extra_required("train"):
-        from waste_edge.training.distributed import crew
+        from waste_edge.training.distributed import process_group
         from waste_edge.training.loop.training_loop import LoggingWatcher
         from waste_edge.training.recipe import read_recipe
         from waste_edge.training.runs import open_run
         from waste_edge.training.train import train as train_request
-        from waste_edge.training.train_request import Order
+        from waste_edge.training.train_request import TrainRequest
     given = os.fspath(recipe)
-    with crew():
-        order = Order(
+    with process_group():
+        order = TrainRequest(
             recipe=read_recipe(given, options.changes),
             data=Path(data),
             out=Path(out),

@@ -19,8 +19,8 @@ from tests.cli.conftest import GREEN, RED
 from waste_edge.cli.main import with_camera_value
 from waste_edge.device.cameras import Source, media_source
 from waste_edge.device.capture.convert import frame_of
-from waste_edge.device.decision.item_tracker import PassingItems
-from waste_edge.device.decision.policy import Judge
+from waste_edge.device.decision.item_tracker import CameraItemTracker
+from waste_edge.device.decision.policy import DecisionPolicy
 from waste_edge.device.vision.inspection import USUAL_LOOKS, inspector_of
 from waste_edge.errors import CameraError
 from waste_edge.files.resources import DEMO_CLIP, DEMO_SCRIPT, find, shipped
@@ -417,7 +417,7 @@ def test_the_demo_decides_ten_items_and_names_at_least_nine_rightly(name):
     with open_bundle(find_bundle(name)) as bundle:
         classifier = load_classifier(bundle)
         site = read_toml(find("six_materials", "device/sites"), Site)
-        items = PassingItems(Judge(bundle.manifest, site), inspector_of(classifier, USUAL_LOOKS))
+        items = CameraItemTracker(DecisionPolicy(bundle.manifest, site), inspector_of(classifier, USUAL_LOOKS))
         camera = media_source(str(DEMO_CLIP), DemoClock()).open()
         labels = []
         while (raw := camera.read()) is not None:

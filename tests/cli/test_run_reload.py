@@ -96,8 +96,8 @@ def trials(monkeypatch):
     return tried, entries
 
 
-def plan(name: str) -> room.Plan:
-    return room.Plan(StationConfig(name=name), False, True, False, None, None)
+def plan(name: str) -> room.RunPlan:
+    return room.RunPlan(StationConfig(name=name), False, True, False, None, None)
 
 
 def reads_again(trial, health, reload):
@@ -118,7 +118,7 @@ def ends(trial, health, reload):
 def test_a_plan_that_fails_at_its_start_gives_way_to_the_one_before(trials):
     tried, entries = trials
     entries += [reads_again, fails_at_the_start, ends]
-    assert room.watch(plan("old"), lambda: plan("new"), Stop()) == "the end"
+    assert room.run_station(plan("old"), lambda: plan("new"), Stop()) == "the end"
     assert [trial.plan.config.name for trial in tried] == ["old", "new", "old"]
     assert tried[2].failure == "the folder is gone; the configuration from before goes on"
 
@@ -127,7 +127,7 @@ def test_a_first_plan_that_fails_ends_it_and_so_does_a_failure_under_way(trials)
     _, entries = trials
     entries += [fails_at_the_start]
     with pytest.raises(CameraError):
-        room.watch(plan("old"), lambda: plan("new"), Stop())
+        room.run_station(plan("old"), lambda: plan("new"), Stop())
 
     def breaks(trial, health, reload):
         trial.looking = True
@@ -135,14 +135,14 @@ def test_a_first_plan_that_fails_ends_it_and_so_does_a_failure_under_way(trials)
 
     entries += [reads_again, breaks]
     with pytest.raises(CameraError, match="lost"):
-        room.watch(plan("old"), lambda: plan("new"), Stop())
+        room.run_station(plan("old"), lambda: plan("new"), Stop())
     entries += [reads_again, fails_at_the_start, fails_at_the_start]
     with pytest.raises(CameraError, match="the folder is gone"):
-        room.watch(plan("old"), lambda: plan("new"), Stop())
+        room.run_station(plan("old"), lambda: plan("new"), Stop())
 
 
 def test_an_error_that_nobody_expected_is_said_in_one_line():
-    def breaks() -> room.Plan:
+    def breaks() -> room.RunPlan:
         raise RecursionError("maximum recursion\ndepth exceeded")
 
     health = Health()

@@ -241,7 +241,7 @@ def test_systemd_hears_of_each_reload_and_of_the_end(story):
 class Tray:
     """A camera over a tray; an item lies there from `comes_s` after `watched` on, or already if that is None."""
 
-    title, stills = "a tray", False
+    title, still_images = "a tray", False
 
     def __init__(self, watched: threading.Event, comes_s: float | None) -> None:
         self._watched, self._comes_s = watched, comes_s

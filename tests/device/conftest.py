@@ -15,7 +15,7 @@ import pytest
 from waste_edge.bundle.manifest import Calibration
 from waste_edge.device.cameras import v4l2
 from waste_edge.device.vision.inspection import USUAL_LOOKS, Inspector
-from waste_edge.engines.classifier import Prediction, judge
+from waste_edge.engines.classifier import Prediction, apply_thresholds
 from waste_edge.imaging.frames import Frame, Pixels
 from waste_edge.site import Site, site_of_labels
 
@@ -97,7 +97,7 @@ def make_prediction(
     values = np.asarray(probabilities, np.float64)
     best = LABELS[int(values.argmax())]
     confidence = float(values.max())
-    label = judge(best, confidence, known_score, calibration)
+    label = apply_thresholds(best, confidence, known_score, calibration)
     return Prediction(label, best, confidence, values, known_score, np.zeros(4, np.float32), latency_ms)
 
 

@@ -16,10 +16,10 @@ import numpy as np
 from tests.device.conftest import COLOURS, LABELS, FakeClock
 from tests.device.telling import FakeWall
 from waste_edge.device.capture import Absent, Ended, Message, Opened
-from waste_edge.device.decision.item_tracker import Event, PassingItems
-from waste_edge.device.decision.policy import Judge
+from waste_edge.device.decision.item_tracker import CameraItemTracker, Event
+from waste_edge.device.decision.policy import DecisionPolicy
 from waste_edge.device.loop import Listener, Loop, Seen
-from waste_edge.device.outbox.event_store import SceneKeeper
+from waste_edge.device.outbox.event_store import EventRecorder
 from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.outbox.record import Record
 from waste_edge.device.sinks.delivery import BackOff, Delivery
@@ -175,10 +175,10 @@ class Ticket:
         """Nothing to give back."""
 
 
-class MortalKeeper(SceneKeeper):
+class MortalKeeper(EventRecorder):
     """A station may die just before an event is on the disk, or just after."""
 
-    def __init__(self, outbox: Outbox, items: PassingItems, clock: FakeClock, bin_: Bin) -> None:
+    def __init__(self, outbox: Outbox, items: CameraItemTracker, clock: FakeClock, bin_: Bin) -> None:
         super().__init__(outbox, items, clock)
         self._bin = bin_
 
@@ -220,12 +220,14 @@ class Carrier(Listener):
 class Replay:
     """Plays a day to stations over one folder, one after the other."""
 
-    def __init__(self, folder: Path, judge: Judge, classify: Classify, make_sinks: Callable[[], list[Sink]]) -> None:
-        self.clock, self.wall = FakeClock(), FakeWall()
+    def __init__(
+        self, folder: Path, policy: DecisionPolicy, classify: Classify, make_sinks: Callable[[], list[Sink]]
+    ) -> None:
+        self.clock, self.wall_clock = FakeClock(), FakeWall()
         self.conditions: set[str] = set()  # what the outbox and the sinks said of themselves, in level words
         self.lives = 0
         self._path = folder / "outbox.sqlite"
-        self._judge, self._classify, self._make_sinks = judge, classify, make_sinks
+        self._policy, self._classify, self._make_sinks = policy, classify, make_sinks
         self._dead: list[object] = []  # kept, so that nothing is closed in passing
 
     def play(self, day: Day) -> Bin:
@@ -239,18 +241,18 @@ class Replay:
     def _live(self, bin_: Bin, play: Iterator[Message | str]) -> bool:
         """One life of a station; whether another follows."""
         self.lives += 1
-        outbox = Outbox(self._path, "bin", self.clock, self.wall)
+        outbox = Outbox(self._path, "bin", self.clock, self.wall_clock)
         deliveries = [
-            Delivery(outbox, MortalSink(sink, bin_), self.clock, self.wall, BackOff(most_s=8.0))
+            Delivery(outbox, MortalSink(sink, bin_), self.clock, self.wall_clock, BackOff(most_s=8.0))
             for sink in self._make_sinks()
         ]
-        items = PassingItems(self._judge, Inspector(self._classify))
+        items = CameraItemTracker(self._policy, Inspector(self._classify))
         items.presence.recall(outbox.scene() or b"")
         ticket = Ticket(bin_, play)
-        keeper = MortalKeeper(outbox, items, self.clock, bin_)
+        recorder = MortalKeeper(outbox, items, self.clock, bin_)
         watch = _Watch(outbox, deliveries, self.conditions)
         try:
-            Loop(ticket, items, [Carrier(deliveries), watch], self.clock, keeper=keeper).run()
+            Loop(ticket, items, [Carrier(deliveries), watch], self.clock, recorder=recorder).run()
             self._deliver_all(outbox, deliveries)
         except Killed:
             self._dead.append((outbox, deliveries))

@@ -8,7 +8,7 @@ import resource
 import pytest
 
 from tests.device.day import MOMENTS, Replay, make_day
-from waste_edge.device.decision.policy import Judge
+from waste_edge.device.decision.policy import DecisionPolicy
 from waste_edge.device.sinks.json_lines import JsonLines, JsonLinesConfig
 from waste_edge.device.sinks.sink import SinkError
 
@@ -47,15 +47,15 @@ def full_disk():
 def test_the_ledger_of_a_day_equals_the_script(tmp_path, manifest, site, classify, full_disk, monkeypatch):
     path = tmp_path / "events.jsonl"
     config = JsonLinesConfig(path=str(path), max_mb=100)
-    replay = Replay(tmp_path, Judge(manifest, site), classify, lambda: [Receiver(JsonLines(config))])
+    replay = Replay(tmp_path, DecisionPolicy(manifest, site), classify, lambda: [Receiver(JsonLines(config))])
     monkeypatch.setattr(Receiver, "away", False)
     acts = {
         AWAY.start: lambda: setattr(Receiver, "away", True),
         AWAY.stop: lambda: setattr(Receiver, "away", False),
         FULL.start: lambda: full_disk(True),
         FULL.stop: lambda: full_disk(False),
-        165: lambda: replay.wall.jump(1),
-        180: lambda: replay.wall.jump(-2),
+        165: lambda: replay.wall_clock.jump(1),
+        180: lambda: replay.wall_clock.jump(-2),
     }
     day = make_day(ITEMS, AWAY, SAFE, acts)
     played = replay.play(day)

@@ -15,8 +15,8 @@ import pytest
 from tests.device.conftest import Stage
 from tests.device.telling import make_event
 from waste_edge.device.capture import Absent, BadPicture, Ended, Failed, Message, Opened
-from waste_edge.device.decision.item_tracker import Event, Observation, PassingItems, SingleItems
-from waste_edge.device.decision.policy import Judge
+from waste_edge.device.decision.item_tracker import CameraItemTracker, Event, Observation, PictureItemTracker
+from waste_edge.device.decision.policy import DecisionPolicy
 from waste_edge.device.loop import Limits, Listener, Loop, Seen
 from waste_edge.device.signals import Stop, stopped_by_signals
 from waste_edge.device.statistics import Summary
@@ -81,10 +81,10 @@ def diary() -> Diary:
 
 @pytest.fixture
 def make_loop(clock, manifest, site, classify, diary):
-    def make(*script: Message, stills: bool = False, dropped_frames: int = 0, **options) -> Loop:
-        judge = Judge(manifest, site)
+    def make(*script: Message, still_images: bool = False, dropped_frames: int = 0, **options) -> Loop:
+        policy = DecisionPolicy(manifest, site)
         ask = options.pop("classify", classify)
-        items = SingleItems(judge, ask) if stills else PassingItems(judge, Inspector(ask, looks=4))
+        items = PictureItemTracker(policy, ask) if still_images else CameraItemTracker(policy, Inspector(ask, looks=4))
         messages = ScriptedMessages(clock, *script, dropped_frames=dropped_frames)
         return Loop(messages, items, [diary], clock, **options)
 
@@ -113,14 +113,14 @@ def test_an_item_is_seen_decided_and_counted(make_loop, make_stage, diary):
 
 def test_pictures_are_decided_one_by_one_and_bad_ones_counted(make_loop, diary):
     script = [picture("a.jpg"), BadPicture("b.jpg: damaged"), picture("c.jpg"), Ended()]
-    summary = make_loop(Opened("photos"), *script, stills=True).run()
+    summary = make_loop(Opened("photos"), *script, still_images=True).run()
     assert [event.picture for event in diary.only(Event)] == ["a.jpg", "c.jpg"]
     assert diary.only(BadPicture) == [BadPicture("b.jpg: damaged")]
     assert (summary.items, summary.bad_pictures) == (2, 1)
 
 
 def test_it_ends_after_so_many_frames(make_loop):
-    summary = make_loop(*(picture() for _ in range(9)), stills=True, limits=Limits(frames=4)).run()
+    summary = make_loop(*(picture() for _ in range(9)), still_images=True, limits=Limits(frames=4)).run()
     assert (summary.frames, summary.ended) == (4, "4 frames, as asked")
 
 
@@ -138,14 +138,14 @@ def test_it_ends_when_asked_after_the_frame_in_hand(make_loop, classify, diary):
         stop.request("enough")
         return classify(pixels)
 
-    summary = make_loop(picture(), picture(), stills=True, stop=stop, classify=classify_and_stop).run()
+    summary = make_loop(picture(), picture(), still_images=True, stop=stop, classify=classify_and_stop).run()
     assert (summary.frames, summary.items, summary.ended) == (1, 1, "enough")
 
 
 @pytest.mark.parametrize("error", [CameraError("the camera is gone"), EngineError("the engine broke")])
 def test_an_error_comes_after_the_summary(make_loop, diary, error):
     with pytest.raises(type(error), match=str(error)):
-        make_loop(picture(), Failed(error), stills=True).run()
+        make_loop(picture(), Failed(error), still_images=True).run()
     (summary,) = diary.only(Summary)
     assert (summary.frames, summary.ended) == (1, "an error")
 
@@ -157,7 +157,7 @@ def test_the_camera_is_given_back_even_if_a_listener_breaks(clock, manifest, sit
 
     messages = ScriptedMessages(clock, picture())
     with pytest.raises(BrokenPipeError):
-        Loop(messages, SingleItems(Judge(manifest, site), classify), [Broken()], clock).run()
+        Loop(messages, PictureItemTracker(DecisionPolicy(manifest, site), classify), [Broken()], clock).run()
     assert messages.closed
 
 
@@ -284,7 +284,7 @@ def test_a_fault_is_told_with_each_frame_and_a_camera_with_one_decides_nothing(c
     stage = Stage()
     tray = list(stage.hold(1.0))
     covered = [replace(black[i % 2], captured_ns=stage.frame().captured_ns) for i in range(90)]
-    items = PassingItems(Judge(manifest, site), Inspector(classify))
+    items = CameraItemTracker(DecisionPolicy(manifest, site), Inspector(classify))
     script = [*tray, *covered, *stage.hold(3.0), *stage.visit("paper"), *stage.hold(1.0)]
     summary = Loop(ScriptedMessages(clock, *script, Ended()), items, [Watcher()], clock).run()
     faulty = [index for index, seen in enumerate(told) if seen.fault is not None]
@@ -310,17 +310,17 @@ def test_a_board_that_suffers_is_given_fewer_frames(clock, diary, gap_s, classif
 def test_of_pictures_none_is_passed_over_however_hot_it_is(make_loop, diary):
     health = Health()
     health.least_gap_s = 0.5
-    summary = make_loop(*(picture(f"{n}.jpg") for n in range(4)), Ended(), stills=True, health=health).run()
+    summary = make_loop(*(picture(f"{n}.jpg") for n in range(4)), Ended(), still_images=True, health=health).run()
     assert (summary.items, summary.shed_frames) == (4, 0)
 
 
 def test_the_keeper_is_asked_before_anyone_is_told(clock, diary):
-    keeper = NotingKeeper(diary)
+    recorder = NotingKeeper(diary)
     messages = ScriptedMessages(clock, *frames_at(0, 1), Ended())
-    Loop(messages, ScriptedItems(decides={1}), [diary], clock, keeper=keeper).run()
+    Loop(messages, ScriptedItems(decides={1}), [diary], clock, recorder=recorder).run()
     event = make_event(1)
     assert diary.entries[:-1] == [("kept", None), State.EMPTY, ("kept", event.id), State.EMPTY, event]
-    assert keeper.tended == 3, "after each message"
+    assert recorder.tended == 3, "after each message"
 
 
 def test_an_event_that_cannot_be_kept_is_told_to_nobody(clock, diary):
@@ -330,7 +330,7 @@ def test_an_event_that_cannot_be_kept_is_told_to_nobody(clock, diary):
 
     messages = ScriptedMessages(clock, *frames_at(0))
     with pytest.raises(ZeroDivisionError):
-        Loop(messages, ScriptedItems(decides={0}), [diary], clock, keeper=Broken(diary)).run()
+        Loop(messages, ScriptedItems(decides={0}), [diary], clock, recorder=Broken(diary)).run()
     assert diary.only(Event) == []
 
 
@@ -367,7 +367,7 @@ def test_to_end_goes_before_to_reload(make_loop):
     stop = Stop()
     stop.request("SIGTERM")
     stop.reload = True
-    assert make_loop(picture(), stop=stop, stills=True, reload=lambda: "a better one").run().ended == "SIGTERM"
+    assert make_loop(picture(), stop=stop, still_images=True, reload=lambda: "a better one").run().ended == "SIGTERM"
 
 
 def test_a_hangup_asks_to_reload_where_there_is_something_to_read_and_else_to_end():

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from waste_edge.device.capture import Absent, Opened
-from waste_edge.device.decision.item_tracker import PassingItems
-from waste_edge.device.decision.policy import Judge
+from waste_edge.device.decision.item_tracker import CameraItemTracker
+from waste_edge.device.decision.policy import DecisionPolicy
 from waste_edge.device.same_camera import SameCamera
 from waste_edge.device.system.condition import Level
 from waste_edge.device.system.health import Health
@@ -72,7 +72,7 @@ def test_a_folder_that_cannot_be_written_is_said(learned, tmp_path):
 
 
 def test_items_forget_the_scene(manifest, site, inspector, make_stage):
-    items, stage = PassingItems(Judge(manifest, site), inspector), make_stage()
+    items, stage = CameraItemTracker(DecisionPolicy(manifest, site), inspector), make_stage()
     for frame in stage.hold(3.0):
         items.see(frame)
     assert items.presence.state is State.EMPTY

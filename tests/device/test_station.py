@@ -15,7 +15,7 @@ from waste_edge.device.clock import SystemClock
 from waste_edge.device.config import StationConfig
 from waste_edge.device.sinks.json_lines import JsonLines, JsonLinesConfig
 from waste_edge.device.sinks.mqtt import Mqtt, MqttConfig
-from waste_edge.device.station import beside_the_loop, build_sinks
+from waste_edge.device.station import build_sinks, station_services
 from waste_edge.device.system.condition import Level
 from waste_edge.device.system.health import Health
 from waste_edge.errors import ConfigError, UserError
@@ -49,7 +49,7 @@ def test_sinks_without_a_state_are_refused_with_the_remedy(table):
     config = msgspec.structs.replace(StationConfig(), **{table: getattr(BOTH, table)})
     with (
         pytest.raises(ConfigError, match=r"need a folder .*: give --state DIR, or the key `state`"),
-        beside_the_loop(config, None, Health(), CLOCK),
+        station_services(config, None, Health(), CLOCK),
     ):
         pass
     assert own_threads() == set()
@@ -57,7 +57,7 @@ def test_sinks_without_a_state_are_refused_with_the_remedy(table):
 
 def test_a_sink_that_cannot_be_built_leaves_nothing_open(tmp_path):
     config = StationConfig(mqtt=MqttConfig(host="b", username="u", password_file=str(tmp_path / "nothing")))
-    with pytest.raises(ConfigError, match=r"mqtt\.password_file"), beside_the_loop(config, tmp_path, Health(), CLOCK):
+    with pytest.raises(ConfigError, match=r"mqtt\.password_file"), station_services(config, tmp_path, Health(), CLOCK):
         pass
     assert own_threads() == set()
     assert list(tmp_path.iterdir()) == []
@@ -65,7 +65,7 @@ def test_a_sink_that_cannot_be_built_leaves_nothing_open(tmp_path):
 
 def test_without_a_state_there_is_no_outbox_but_an_eye_on_the_board():
     health = Health()
-    with beside_the_loop(StationConfig(), None, health, CLOCK) as outbox:
+    with station_services(StationConfig(), None, health, CLOCK) as outbox:
         assert outbox is None
         wait_until(health.now)
         assert {"load", "temperature", "power"} <= {condition.part for condition in health.now()}
@@ -74,7 +74,7 @@ def test_without_a_state_there_is_no_outbox_but_an_eye_on_the_board():
 
 def test_an_event_reaches_the_file_before_everything_is_closed(tmp_path):
     config = StationConfig(name="bin 1", json_lines=JsonLinesConfig())
-    with beside_the_loop(config, tmp_path / "state", Health(), CLOCK) as outbox:
+    with station_services(config, tmp_path / "state", Health(), CLOCK) as outbox:
         assert outbox is not None
         for number in range(5):
             outbox.commit(make_event(number), b"scene")
@@ -89,7 +89,7 @@ def test_an_event_reaches_the_file_before_everything_is_closed(tmp_path):
 def test_health_knows_of_every_part(tmp_path):
     health = Health()
     config = msgspec.structs.replace(BOTH, mqtt=None)
-    with beside_the_loop(config, tmp_path, health, CLOCK):
+    with station_services(config, tmp_path, health, CLOCK):
         wait_until(lambda: len(health.now()) >= 6)
         parts = {condition.part: condition.level for condition in health.now()}
     assert {"disk", "json-lines", "load", "outbox", "power", "temperature"} <= set(parts)
@@ -113,7 +113,7 @@ def test_it_ends_within_a_second_even_if_two_sinks_linger(tmp_path, monkeypatch)
     sinks = [Lingering("one"), Lingering("two")]
     monkeypatch.setattr(station, "build_sinks", lambda config, state: sinks)
     try:
-        with beside_the_loop(StationConfig(), tmp_path, Health(), CLOCK) as outbox:
+        with station_services(StationConfig(), tmp_path, Health(), CLOCK) as outbox:
             assert outbox is not None
             assert all(sink.busy.wait(20.0) for sink in sinks)
             outbox.commit(make_event(1), b"")
@@ -126,17 +126,17 @@ def test_it_ends_within_a_second_even_if_two_sinks_linger(tmp_path, monkeypatch)
     wait_until(lambda: own_threads() == set())
     assert all(sink.closed for sink in sinks)
     monkeypatch.undo()
-    with beside_the_loop(StationConfig(json_lines=JsonLinesConfig()), tmp_path, Health(), CLOCK):
+    with station_services(StationConfig(json_lines=JsonLinesConfig()), tmp_path, Health(), CLOCK):
         wait_until((tmp_path / "events.jsonl").exists)
     assert [line["id"] for line in lines_of(tmp_path / "events.jsonl") if line["kind"] == "event"] == [make_event(1).id]
 
 
 def test_a_state_folder_is_one_stations_alone(tmp_path):
-    with beside_the_loop(StationConfig(), tmp_path / "state", Health(), CLOCK):
-        second = beside_the_loop(StationConfig(), tmp_path / "state", Health(), CLOCK)
+    with station_services(StationConfig(), tmp_path / "state", Health(), CLOCK):
+        second = station_services(StationConfig(), tmp_path / "state", Health(), CLOCK)
         with pytest.raises(ConfigError, match="another station keeps its events there"):
             second.__enter__()
-    with beside_the_loop(StationConfig(), tmp_path / "state", Health(), CLOCK) as outbox:
+    with station_services(StationConfig(), tmp_path / "state", Health(), CLOCK) as outbox:
         assert outbox is not None, "free again"
 
 
@@ -144,14 +144,14 @@ def test_a_state_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "state").write_text("a file")
     with (
         pytest.raises(ConfigError, match="is no folder"),
-        beside_the_loop(StationConfig(), tmp_path / "state", Health(), CLOCK),
+        station_services(StationConfig(), tmp_path / "state", Health(), CLOCK),
     ):
         pass
 
 
 def test_events_that_never_reached_the_disk_are_said_at_the_end():
     def lose_one() -> None:
-        with beside_the_loop(StationConfig(), Path("/proc/nowhere"), Health(), CLOCK) as outbox:
+        with station_services(StationConfig(), Path("/proc/nowhere"), Health(), CLOCK) as outbox:
             assert outbox is not None
             outbox.commit(make_event(1), b"")
 

@@ -9,7 +9,7 @@ import pytest
 
 from waste_edge.bundle.bundle import Bundle, open_bundle
 from waste_edge.bundle.manifest import Calibration
-from waste_edge.engines.classifier import judge, load_classifier
+from waste_edge.engines.classifier import apply_thresholds, load_classifier
 from waste_edge.engines.verify import verify_bundle
 from waste_edge.errors import BundleError
 from waste_edge.imaging.frames import Pixels
@@ -33,7 +33,7 @@ def calibration(min_confidence: float, min_known_score: float) -> Calibration:
     ids=["on both thresholds", "unsure", "unlike"],
 )
 def test_what_a_threshold_rejects(confidence: float, known_score: float, label: str) -> None:
-    assert judge("glass", confidence, known_score, calibration(0.5, 1.0)) == label
+    assert apply_thresholds("glass", confidence, known_score, calibration(0.5, 1.0)) == label
 
 
 def test_a_prediction(opened_tiny: Bundle, colour_photos: Path) -> None:

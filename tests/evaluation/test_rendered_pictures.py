@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from waste_edge.dataset import Photo
-from waste_edge.evaluation.rendered_pictures import HEIGHT_PX, WIDTH_PX, elsewhere, strangers
+from waste_edge.evaluation.rendered_pictures import HEIGHT_PX, WIDTH_PX, on_shifted_backgrounds, outlier_pictures
 from waste_edge.rendering.canvas import Bytes, Rng
 
 
@@ -32,7 +32,7 @@ def photos(tmp_path: Path) -> list[Photo]:
 
 
 def test_strangers_are_drawn_alike_each_time_and_are_of_no_label() -> None:
-    first, again = strangers(blue_floor, 3), strangers(blue_floor, 3)
+    first, again = outlier_pictures(blue_floor, 3), outlier_pictures(blue_floor, 3)
     assert [photo.key for photo in first] == ["unknown:0", "unknown:1", "unknown:2"]
     assert {photo.label for photo in first} == {"unknown"}
     pictures = [photo.pixels() for photo in first]
@@ -44,13 +44,13 @@ def test_strangers_are_drawn_alike_each_time_and_are_of_no_label() -> None:
 
 def test_an_item_elsewhere_is_on_another_floor_and_still_its_photographs(photos: list[Photo]) -> None:
     calls: list[tuple[int, int]] = []
-    (moved,) = elsewhere(photos, blue_floor, lambda done, total: calls.append((done, total)))
+    (moved,) = on_shifted_backgrounds(photos, blue_floor, lambda done, total: calls.append((done, total)))
     assert calls == [(1, 2), (2, 2)]
     named = [(one.key, one.label, one.group, one.text, one.part) for one in (moved, photos[0])]
     assert named[0] == named[1]
     pixels = moved.pixels()
     assert pixels.shape == (HEIGHT_PX, WIDTH_PX, 3)
-    assert np.array_equal(pixels, elsewhere(photos, blue_floor)[0].pixels())
+    assert np.array_equal(pixels, on_shifted_backgrounds(photos, blue_floor)[0].pixels())
     red = (pixels[..., 0] > 120) & (pixels[..., 2] < 90)
     blue = (pixels[..., 2] > 150) & (pixels[..., 0] < 30)
     assert red.mean() > 0.05

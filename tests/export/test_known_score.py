@@ -16,7 +16,7 @@ from waste_edge.engines.classifier import load_classifier
 from waste_edge.engines.engine import Engine
 from waste_edge.errors import ConfigError, DataError
 from waste_edge.evaluation.evaluate import Outputs, predict_photos, without_progress
-from waste_edge.evaluation.rendered_pictures import strangers
+from waste_edge.evaluation.rendered_pictures import outlier_pictures
 from waste_edge.evaluation.unknowns import area_between
 from waste_edge.export import known_score
 from waste_edge.export.known_score import CANDIDATES, EXPOSED, PARAMETERS_NAME, choose_known, write_parameters
@@ -24,7 +24,7 @@ from waste_edge.export.recipe import read_export_recipe
 from waste_edge.export.work import Work, open_work
 from waste_edge.files.strict import read_json, to_json
 from waste_edge.rejection import KNOWN_SCORES, SCORES_OF_FEATURES, KnownScore, Scorer
-from waste_edge.rendering.outliers import render_stranger
+from waste_edge.rendering.outliers import render_outlier
 from waste_edge.training.runs import open_run
 
 
@@ -50,8 +50,8 @@ def asked(chain: Chain, work: Work) -> tuple[Engine, Outputs]:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(known_score, "_PHOTOGRAPHS", 60)
-    monkeypatch.setattr(known_score, "_STRANGERS_TO_FIT", 60)
-    monkeypatch.setattr(known_score, "_STRANGERS_TO_CHOOSE", 20)
+    monkeypatch.setattr(known_score, "_OUTLIERS_TO_FIT", 60)
+    monkeypatch.setattr(known_score, "_OUTLIERS_TO_CHOOSE", 20)
 
 
 @pytest.mark.usefixtures("few")
@@ -82,7 +82,7 @@ def known_arrays(path: Path):  # type: ignore[no-untyped-def]
 def test_a_direction_tells_strangers_it_has_not_seen(work: Work, asked: tuple[Engine, Outputs]) -> None:
     engine, answers = asked
     found = choose_known(work, engine, answers, 1.0, "linear")
-    fresh = [engine.infer(pixels) for pixels in work.prepared(strangers(render_stranger, 100)[60:])]
+    fresh = [engine.infer(pixels) for pixels in work.prepared(outlier_pictures(render_outlier, 100)[60:])]
     outputs = Outputs(np.stack([one.logits for one in fresh]), np.stack([one.features for one in fresh]))
     assert area_between(found.scorer(*answers), found.scorer(*outputs)) > 0.7, "one epoch of a tiny network"
     assert "60 training pictures, 0 of them on other backgrounds too, and 60 rendered strangers" in found.fitted_on
@@ -136,7 +136,7 @@ def test_a_bundle_with_a_direction_is_made_and_heeded(chain: Chain, tmp_path: Pa
         assert json.loads(done.stdout)["scores"]["rejected"] == rejected[artifact]
     with open_bundle(bundle_path) as bundle:
         classifier = load_classifier(bundle)
-        said = [classifier.classify(photo.pixels()) for photo in strangers(render_stranger, 40)]
+        said = [classifier.classify(photo.pixels()) for photo in outlier_pictures(render_outlier, 40)]
     assert 0 < sum(one.label == "unknown" for one in said) < 40
     assert all((one.label == "unknown") == (one.known_score < calibration.min_known_score) for one in said)
 

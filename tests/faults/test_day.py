@@ -9,7 +9,7 @@ import pytest
 from tests.device import conftest as device
 from tests.device.day import MOMENTS, Replay, make_day
 from tests.faults.conftest import wait_until
-from waste_edge.device.decision.policy import Judge
+from waste_edge.device.decision.policy import DecisionPolicy
 from waste_edge.device.sinks.json_lines import JsonLines, JsonLinesConfig
 from waste_edge.device.sinks.mqtt import MqttConfig, build
 
@@ -52,14 +52,14 @@ def test_the_ledger_of_a_day_at_a_broker_equals_the_script(disk, make_broker, re
         broker.start()
         receivers.append(receive(broker))  # back before the station
 
-    replay = Replay(disk.path, Judge(manifest, site), classify, make_sinks)
+    replay = Replay(disk.path, DecisionPolicy(manifest, site), classify, make_sinks)
     acts = {
         AWAY.start: take_broker_away,
         AWAY.stop: return_broker,
         **dict.fromkeys(FULL, disk.fill),  # again and again: SQLite gives back what it can
         FULL.stop: disk.make_room,
-        220: lambda: replay.wall.jump(1),
-        240: lambda: replay.wall.jump(-2),
+        220: lambda: replay.wall_clock.jump(1),
+        240: lambda: replay.wall_clock.jump(-2),
     }
     day = make_day(ITEMS, AWAY, SAFE, acts)
     played = replay.play(day)

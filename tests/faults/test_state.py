@@ -225,7 +225,7 @@ int gettimeofday(struct timeval *restrict now, void *restrict zone) {
 
 
 @pytest.fixture
-def wall(tmp_path):
+def wall_clock(tmp_path):
     """Sets the wall clock of processes that are started with its environment, and of no others."""
     (tmp_path / "wall.c").write_text(SHIM)
     library, offset = tmp_path / "wall.so", tmp_path / "offset"
@@ -243,14 +243,14 @@ def wall(tmp_path):
 
 
 def test_a_clock_that_jumps_a_day_forward_and_two_back_moves_nothing_but_the_time_of_day(
-    make_station, make_broker, receive, wall
+    make_station, make_broker, receive, wall_clock
 ):
     broker = make_broker()
     station = make_station(f'[json_lines]\n[mqtt]\nhost = "127.0.0.1"\nport = {broker.port}\n')
-    begin(station, **wall.environment)
+    begin(station, **wall_clock.environment)
     station.wait_for_health("mqtt", "warn", "connection refused")
     for days in (1, -1):
-        wall(days)
+        wall_clock(days)
         jumped_ns = time.monotonic_ns()
         count = len(decided(station))
         wait_for_items(station, 3)  # a busy machine may leave one out
@@ -269,12 +269,12 @@ def test_a_clock_that_jumps_a_day_forward_and_two_back_moves_nothing_but_the_tim
     assert time.monotonic() - ended_s < 5
 
 
-def test_the_shim_leaves_the_monotonic_clock_alone(wall):
+def test_the_shim_leaves_the_monotonic_clock_alone(wall_clock):
     code = "import time, json; print(json.dumps([time.time(), time.monotonic()]))"
     python = require_tool("python3", "python3")
     before = time.time(), time.monotonic()
-    wall(1)
-    ran = subprocess.run([python, "-c", code], env=wall.environment, check=True, capture_output=True, text=True)
+    wall_clock(1)
+    ran = subprocess.run([python, "-c", code], env=wall_clock.environment, check=True, capture_output=True, text=True)
     wall_s, monotonic_s = json.loads(ran.stdout)
     assert 86_000 < wall_s - before[0] < 87_000
     assert 0 <= monotonic_s - before[1] < 60

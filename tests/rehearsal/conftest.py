@@ -60,7 +60,7 @@ def programme(tmp_path: Path) -> Programme:
         grounds=grounds_of(folder),
         items=6,
         unknown_items=2,
-        items_a_film=4,
+        items_per_video=4,
         seed=3,
         scenery=SMALL,
     )

@@ -10,9 +10,9 @@ import pytest
 
 from tests.rehearsal.conftest import COLOURS, SMALL, coloured, grey_ground
 from waste_edge.errors import CameraError, DataError
-from waste_edge.rehearsal.film import FPS, ComposedFilm
-from waste_edge.rehearsal.play import FilmClock
-from waste_edge.rehearsal.recorded import read_films
+from waste_edge.rehearsal.film import FPS, ComposedVideo
+from waste_edge.rehearsal.play import VideoClock
+from waste_edge.rehearsal.recorded import read_videos
 from waste_edge.rehearsal.rehearse import Cast, rehearse_recorded
 from waste_edge.rehearsal.things import choose
 
@@ -24,7 +24,7 @@ def film(tmp_path: Path) -> Path:
     """A video file of two items, with its table."""
     rng = np.random.default_rng(0)
     things, _ = choose([*coloured("red", COLOURS["red"], 1), *coloured("blue", COLOURS["blue"], 1)], 2, rng)
-    composed = ComposedFilm("film", grey_ground(), things, [0], SMALL)
+    composed = ComposedVideo("film", grey_ground(), things, [0], SMALL)
     path = tmp_path / "film.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), FPS, (320, 240))
     for frame in composed.frames():
@@ -37,7 +37,7 @@ def film(tmp_path: Path) -> Path:
 
 
 def test_a_film_is_played_at_once_and_scored(cast: Cast, film: Path) -> None:
-    films = read_films(film, LABELS, FilmClock())
+    films = read_videos(film, LABELS, VideoClock())
     report = rehearse_recorded(cast, films, "table").report
     assert (report.missed, report.doubled, report.extra) == (0, 0, 0)
     assert report.known is not None
@@ -63,10 +63,10 @@ def test_a_film_is_played_at_once_and_scored(cast: Cast, film: Path) -> None:
 def test_a_table_that_cannot_be_used_is_refused_with_its_line(film: Path, text: str, complaint: str) -> None:
     film.write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=complaint):
-        read_films(film, LABELS, FilmClock())
+        read_videos(film, LABELS, VideoClock())
 
 
 def test_a_file_that_is_no_film_is_refused(cast: Cast, film: Path) -> None:
     (film.parent / "film.avi").write_bytes(b"no film")
     with pytest.raises(CameraError):
-        rehearse_recorded(cast, read_films(film, LABELS, FilmClock()), "table")
+        rehearse_recorded(cast, read_videos(film, LABELS, VideoClock()), "table")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from waste_edge.device.clock import NS_PER_S
 from waste_edge.device.decision.item_tracker import Event
-from waste_edge.device.decision.policy import Decision, Judge
+from waste_edge.device.decision.policy import Decision, DecisionPolicy
 from waste_edge.imaging.preprocess import Region
 from waste_edge.rehearsal.film import Visit
 from waste_edge.rehearsal.play import PlayedEvent
@@ -22,8 +22,8 @@ def event(time_s: float, stream: str, label: str, action: str = "sort") -> Playe
 
 
 def scored(cast: Cast, visits: list[Visit], events: list[PlayedEvent], site: Site | None = None) -> list[Outcome]:
-    judge = Judge(cast.classifier.manifest, site or cast.site)
-    return Scorer(judge, cast.classifier.manifest.tree).outcomes("film", visits, events)
+    policy = DecisionPolicy(cast.classifier.manifest, site or cast.site)
+    return Scorer(policy, cast.classifier.manifest.tree).outcomes("film", visits, events)
 
 
 def visit(label: str, start_s: float, end_s: float, box: Region | None = None) -> Visit:

@@ -8,18 +8,18 @@ import pytest
 from waste_edge.rendering import outliers, textures
 from waste_edge.rendering.canvas import Bytes, Rng
 from waste_edge.rendering.held_out import CHOOSING, JUDGING, Family, Painter
-from waste_edge.rendering.outliers import render_held_out_stranger, render_stranger
+from waste_edge.rendering.outliers import render_held_out_outlier, render_outlier
 from waste_edge.rendering.textures import paint_texture
 
 Paint = Callable[[Rng, int, int], Bytes]
 
 
 FAMILIES = {"choosing": CHOOSING, "judging": JUDGING}
-PAINTERS = [painter for family in FAMILIES.values() for painter in (*family.surfaces, *family.stuffs)]
+PAINTERS = [painter for family in FAMILIES.values() for painter in (*family.surfaces, *family.materials)]
 
 
 def strange(rng: Rng, width_px: int, height_px: int) -> Bytes:
-    return render_held_out_stranger(rng, width_px, height_px, JUDGING)
+    return render_held_out_outlier(rng, width_px, height_px, JUDGING)
 
 
 def test_no_kind_is_of_both_families() -> None:
@@ -50,7 +50,7 @@ def refuse(*arguments: object) -> Bytes:
 def test_training_draws_no_held_out_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Family, "paint", refuse)
     monkeypatch.setattr(Family, "fill", refuse)
-    drawn = [render_stranger(np.random.default_rng(seed), 32, 32) for seed in range(60)]
+    drawn = [render_outlier(np.random.default_rng(seed), 32, 32) for seed in range(60)]
     assert all(picture.shape == (32, 32, 3) for picture in drawn), "and nothing of the other side was asked for"
 
 
@@ -68,7 +68,7 @@ def test_judging_draws_no_kind_of_training_but_the_boards_that_known_items_lie_o
     ("paint", "next_numbers"),
     [
         (paint_texture, [0.430628, 0.311796, 0.631094, 0.535644, 0.138576, 0.10903, 0.022851, 0.456368]),
-        (render_stranger, [0.732425, 0.467096, 0.340431, 0.217349, 0.817594, 0.425245, 0.148928, 0.525489]),
+        (render_outlier, [0.732425, 0.467096, 0.340431, 0.217349, 0.817594, 0.425245, 0.148928, 0.525489]),
     ],
 )
 def test_what_training_draws_takes_the_same_chances_as_ever(paint: Paint, next_numbers: list[float]) -> None:

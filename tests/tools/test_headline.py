@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tools import headline
 from waste_edge.errors import ConfigError
-from waste_edge.evaluation.report.content import Report
+from waste_edge.evaluation.report.content import ComparisonReport
 from waste_edge.files.resources import shipped
 from waste_edge.files.strict import read_json, to_json
 
@@ -17,15 +17,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def report() -> Report:
-    return read_json(shipped("training") / "results" / "model.json", Report)
+def report() -> ComparisonReport:
+    return read_json(shipped("training") / "results" / "model.json", ComparisonReport)
 
 
 def test_the_table_has_not_drifted() -> None:
     assert headline.main(["--check"]) == 0
 
 
-def test_every_number_comes_from_the_comparison(report: Report) -> None:
+def test_every_number_comes_from_the_comparison(report: ComparisonReport) -> None:
     text = headline.headline(report)
     small = next(model for model in report.models if model.name == "small:tflite-int8")
     assert f"{small.facts.size_bytes:,}" in text
@@ -35,7 +35,7 @@ def test_every_number_comes_from_the_comparison(report: Report) -> None:
     assert "123,456,789" in headline.headline(changed)
 
 
-def test_int8_minus_fp32_has_one_sign_whichever_was_named_first(report: Report) -> None:
+def test_int8_minus_fp32_has_one_sign_whichever_was_named_first(report: ComparisonReport) -> None:
     turned = [
         replace(pair, first=pair.second, second=pair.first, grouped=headline._turned(pair.grouped))
         for pair in report.pairs
@@ -51,13 +51,13 @@ def test_int8_minus_fp32_has_one_sign_whichever_was_named_first(report: Report) 
         ({"pairs": []}, "small:tflite-fp32"),
     ],
 )
-def test_what_is_missing_is_named(report: Report, change: dict[str, object], said: str) -> None:
+def test_what_is_missing_is_named(report: ComparisonReport, change: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         headline.headline(replace(report, **change))
 
 
 def test_a_page_without_its_place_is_refused_and_one_that_drifted_is_written(
-    report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    report: ComparisonReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "training" / "results").mkdir(parents=True)
     (tmp_path / headline.RESULT).write_text(to_json(report), encoding="utf-8")

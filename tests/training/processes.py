@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 
 from waste_edge.errors import WasteEdgeError
-from waste_edge.training.distributed import crew
+from waste_edge.training.distributed import process_group
 from waste_edge.training.loop.fit import fit
 from waste_edge.training.recipe import Recipe
 from waste_edge.training.runs import open_run
@@ -70,7 +70,7 @@ def _member(rank: int, size: int, port: int, target: Callable[..., None], argume
     torch.set_num_threads(1)
     told = arguments[0]
     try:
-        with crew():
+        with process_group():
             target(rank, *arguments)
     except WasteEdgeError as error:
         with (told / "errors.txt").open("a") as stream:

@@ -17,7 +17,7 @@ from waste_edge.training.networks import build_network, count_macs, count_parame
 from waste_edge.training.recipe import read_recipe, shipped_recipes
 from waste_edge.training.runs import open_run
 from waste_edge.training.train import train
-from waste_edge.training.train_request import Order
+from waste_edge.training.train_request import TrainRequest
 
 # What makes a recipe small enough for a test, and nothing else about it other.
 QUICK = ["fit.epochs=1", "fit.batch_size=4", "fit.precision=fp32", "model.pretrained=none"]
@@ -66,7 +66,7 @@ def materials(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def order(name: str, size_px: int, data: Path, out: Path) -> Order:
+def request(name: str, size_px: int, data: Path, out: Path) -> TrainRequest:
     changes = [*QUICK, f"input.width_px={size_px}", f"input.height_px={size_px}"]
     raw = shipped(f"training/{name}.toml").read_text(encoding="utf-8")
     if name in ("zoo_vgg16", "zoo_inception_v3"):  # torchvision's own initialization of these takes most of a minute
@@ -82,12 +82,12 @@ def order(name: str, size_px: int, data: Path, out: Path) -> Order:
     if "[strangers]" in raw:
         changes += ["strangers.views=3", "backgrounds.surfaces=2"]
     recipe = read_recipe(name, [one for one in changes if "pretrained" not in one or 'pretrained = "' in raw])
-    return Order(recipe, data, out, watch=lambda _: nullcontext(Silent()))
+    return TrainRequest(recipe, data, out, watch=lambda _: nullcontext(Silent()))
 
 
 @pytest.mark.parametrize(("name", "size_px"), BINARY.items())
 def test_the_zoo_learns_biodegradable_or_not(materials: Path, tmp_path: Path, name: str, size_px: int) -> None:
-    info = train(order(name, size_px, materials, tmp_path / "run"))
+    info = train(request(name, size_px, materials, tmp_path / "run"))
     assert info.labels == ["biodegradable", "non_biodegradable"]
     assert info.scores is not None
     assert sum(row.support for row in info.scores.labels) == info.pictures["val"] > 0
@@ -96,7 +96,7 @@ def test_the_zoo_learns_biodegradable_or_not(materials: Path, tmp_path: Path, na
 
 @pytest.mark.parametrize(("name", "size_px"), SIX_LABELS.items())
 def test_a_shipped_recipe_trains(materials: Path, tmp_path: Path, name: str, size_px: int) -> None:
-    info = train(order(name, size_px, materials, tmp_path / "run"))
+    info = train(request(name, size_px, materials, tmp_path / "run"))
     assert tuple(info.labels) == LABELS
     assert info.scores is not None
     assert open_run(tmp_path / "run").info == info

@@ -15,7 +15,7 @@ from tests.training.test_teaching import LABELS, STOCK, with_stock
 from waste_edge.dataset import Dataset, open_dataset
 from waste_edge.errors import RunError
 from waste_edge.imaging.preprocess import InputSpec
-from waste_edge.training.distributed import Crew
+from waste_edge.training.distributed import ProcessGroup
 from waste_edge.training.loop.fit import fit
 from waste_edge.training.recipe import AugmentSpec, StockSpec
 from waste_edge.training.runs import open_run
@@ -39,7 +39,7 @@ def teaching(dataset: Dataset, tmp_path: Path) -> Teaching:
 
 
 def made(dataset: Dataset, teaching: Teaching, folder: Path, spec: StockSpec = STOCK) -> Stock:
-    return gather_stock(spec, dataset, dataset.photos, teaching, folder, Crew())
+    return gather_stock(spec, dataset, dataset.photos, teaching, folder, ProcessGroup())
 
 
 def batches(stock: Stock, spec: StockSpec = STOCK, shard: tuple[int, int] = (0, 1)) -> StockBatches:

@@ -28,7 +28,7 @@ Network = tuple[ArtifactName, EngineName]  # an artifact on an engine
 
 
 @dataclass
-class Exam:
+class AccuracyTest:
     """Labelled pictures that a bundle's networks are asked about, each network once however many rows it has."""
 
     bundle: Bundle

@@ -14,7 +14,7 @@ import numpy as np
 
 from waste_edge.benchmarks.baseline import PLAIN, SUFFIXES, Array, Plain, inputs_for, open_plain, picture_size
 from waste_edge.benchmarks.scenario import Scenario, make_pictures
-from waste_edge.benchmarks.schema import Kind, Row, Status, Subject
+from waste_edge.benchmarks.schema import Row, RowKind, Status, Subject
 from waste_edge.bundle.bundle import Bundle
 from waste_edge.bundle.manifest import ARTIFACT_NAMES, ArtifactName
 from waste_edge.engines.classifier import Classifier, load_classifier
@@ -95,19 +95,19 @@ def load_field(given: Sequence[Given], scenario: Scenario, clock: Clock = time.p
     subjects = _subjects(given)
     absent: list[Row] = []
     ours: list[Candidate] = []
-    bare: list[Candidate] = []
+    baseline: list[Candidate] = []
     for one, subject in zip(given, subjects, strict=True):
         if isinstance(one, Path):
             row = _why_not_file(one, subject, scenario)
             absent += [row] if row else []
-            bare += [] if row else [_file(one, subject, scenario, threads, clock) for threads in scenario.threads]
+            baseline += [] if row else [_file(one, subject, scenario, threads, clock) for threads in scenario.threads]
             continue
         rows, with_ours, with_bare = _bundle(one, subject, scenario, clock)
-        absent, ours, bare = absent + rows, ours + with_ours, bare + with_bare
-    if not ours and not bare:
+        absent, ours, baseline = absent + rows, ours + with_ours, baseline + with_bare
+    if not ours and not baseline:
         why = "; ".join(dict.fromkeys(row.reason for row in absent))
         raise MissingPackageError(f"{subjects[0].name}: nothing to measure; {why}")
-    return Field([_with_size(subject, bare) for subject in subjects], absent, [*ours, *bare])
+    return Field([_with_size(subject, baseline) for subject in subjects], absent, [*ours, *baseline])
 
 
 def _bundle(
@@ -116,7 +116,7 @@ def _bundle(
     """A bundle's rows that cannot be measured, and its candidates through our interface and in plain loops."""
     absent: list[Row] = []
     ours: list[Candidate] = []
-    bare: list[Candidate] = []
+    baseline: list[Candidate] = []
     loading = _Loading(subject, make_pictures(bundle.manifest.input, scenario.pictures, scenario.seed), scenario, clock)
     for name in ARTIFACT_NAMES:
         for engine in (spec.name for spec in _engines(scenario) if spec.format == format_of(name)):
@@ -128,8 +128,8 @@ def _bundle(
             for threads in scenario.threads:
                 ours.append(loading.ours(network, threads))
                 if engine in PLAIN:
-                    bare.append(loading.bare(network, threads))
-    return absent, ours, bare
+                    baseline.append(loading.baseline(network, threads))
+    return absent, ours, baseline
 
 
 def _engines(scenario: Scenario) -> list[EngineSpec]:
@@ -175,15 +175,15 @@ def _subject_of_file(path: Path, name: str) -> Subject:
     )
 
 
-def _with_size(subject: Subject, bare: Sequence[Candidate]) -> Subject:
+def _with_size(subject: Subject, baseline: Sequence[Candidate]) -> Subject:
     """A file's subject with the size of picture that its network turned out to take."""
     if subject.kind == "bundle":
         return subject
-    plain = next((one.plain for one in bare if one.row.subject == subject.name), None)
+    plain = next((one.plain for one in baseline if one.row.subject == subject.name), None)
     return msgspec.structs.replace(subject, input_px=picture_size(plain) if plain else None)
 
 
-def _row(subject: Subject, artifact: str, name: EngineName, threads: int, kind: Kind, **more: Any) -> Row:
+def _row(subject: Subject, artifact: str, name: EngineName, threads: int, kind: RowKind, **more: Any) -> Row:
     """A row of a network on the engine of this name; `more` is what is known beyond that."""
     precision: Literal["fp32", "int8", ""] = ""
     if artifact in ARTIFACT_NAMES:
@@ -255,7 +255,7 @@ class _Loading:
             self._row(network, threads, "ours", engine.name, load_ms), engine.infer, list(self.pictures), network
         )
 
-    def bare(self, network: Network, threads: int) -> Candidate:
+    def baseline(self, network: Network, threads: int) -> Candidate:
         """The same file in a plain loop against the engine."""
         ensure_tried(network.bundle, [network.artifact])
         load = partial(_open_plain, network, threads)
@@ -263,7 +263,7 @@ class _Loading:
         values = inputs_for(plain, self.scenario.pictures, self.scenario.seed, self.pictures)
         return Candidate(self._row(network, threads, "bare", plain.name, load_ms), plain.infer, values, network)
 
-    def _row(self, network: Network, threads: int, kind: Kind, title: str, load_ms: float) -> Row:
+    def _row(self, network: Network, threads: int, kind: RowKind, title: str, load_ms: float) -> Row:
         size = network.bundle.manifest.artifacts[network.artifact].size_bytes
         more = {"engine": title, "size_bytes": size, "load_ms": load_ms}
         return _row(self.subject, network.artifact, network.engine, threads, kind, **more)

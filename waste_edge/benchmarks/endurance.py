@@ -15,8 +15,8 @@ from waste_edge import __version__
 from waste_edge.benchmarks.candidates import subject_of
 from waste_edge.benchmarks.facts import ROOT, read_machine
 from waste_edge.benchmarks.machine.memory import memory_of
-from waste_edge.benchmarks.machine.monitor import Watch
-from waste_edge.benchmarks.measure import Progress
+from waste_edge.benchmarks.machine.monitor import BoardMonitor
+from waste_edge.benchmarks.measure import StepProgress
 from waste_edge.benchmarks.report import standing_of
 from waste_edge.benchmarks.schema import SCHEMA, SoakReport, Trend, Window
 from waste_edge.benchmarks.show import describe_machine, print_verdict
@@ -42,8 +42,8 @@ class _Windows(Listener):
     """Keeps one median and one look at memory and board for each window of time."""
 
     window_s: float
-    watch: Watch
-    progress: Progress
+    watch: BoardMonitor
+    progress: StepProgress
     began_s: float = field(default_factory=time.monotonic)
     windows: list[Window] = field(default_factory=list)
     _now: list[float] = field(default_factory=list)
@@ -69,21 +69,21 @@ class _Windows(Listener):
         self.progress("soaking", len(self.windows), WINDOWS)
 
 
-def endure(bundle: Bundle, minutes: float, progress: Progress, board: Board) -> SoakReport:
+def endure(bundle: Bundle, minutes: float, progress: StepProgress, board: Board) -> SoakReport:
     """Run the loop for so long, INT8 on the preferred engine, and judge what became of latency and memory.
 
     Raises:
         BundleError, MissingPackageError, EngineError: see `load_classifier`.
     """
     classifier = load_classifier(bundle)
-    watch = Watch(board)
+    watch = BoardMonitor(board)
     watch.before()
     seconds = minutes * 60
     listener = _Windows(seconds / WINDOWS, watch, progress)
     with tempfile.TemporaryDirectory(prefix="waste-edge-soak-") as folder:
         summary = run_station(classifier, Path(folder), lambda: len(listener.windows) < WINDOWS, listener)
     watch.look(working=True)
-    latency, memory = judge(listener.windows)
+    latency, memory = assess(listener.windows)
     machine = read_machine(board.root)
     disturbances = [*standing_of(machine), *watch.disturbances("wall")]
     return SoakReport(
@@ -111,7 +111,7 @@ def endure(bundle: Bundle, minutes: float, progress: Progress, board: Board) -> 
     )
 
 
-def judge(windows: list[Window]) -> tuple[Trend, Trend]:
+def assess(windows: list[Window]) -> tuple[Trend, Trend]:
     """The trends of latency and memory, without the windows of the warm-up."""
     tested = windows[WARM_UP_WINDOWS:]
     times = [window.at_s for window in tested]

@@ -13,7 +13,7 @@ from waste_edge.benchmarks.candidates import Candidate, Clock
 from waste_edge.benchmarks.scenario import Scenario
 from waste_edge.benchmarks.schema import Block, Latency, WarmUp
 
-Progress = Callable[[str, int, int], None]  # called with what is being done, how much of it, and of how much
+StepProgress = Callable[[str, int, int], None]  # called with what is being done, how much of it, and of how much
 
 WINDOW_ROUNDS = 8
 STEADY = 0.05  # how far two windows' medians may lie apart
@@ -45,7 +45,7 @@ def take_turns(
     candidates: Sequence[Candidate],
     scenario: Scenario,
     look: Callable[[], None],
-    progress: Progress,
+    progress: StepProgress,
     clock: Clock = time.perf_counter_ns,
 ) -> dict[str, Latency]:
     """A B C D A B C D … until time and least samples are reached; each row's latency by key.

@@ -11,12 +11,12 @@ from pathlib import Path
 import msgspec
 
 from waste_edge import __version__
-from waste_edge.benchmarks.accuracy import Exam, Network, agreement
+from waste_edge.benchmarks.accuracy import AccuracyTest, Network, agreement
 from waste_edge.benchmarks.candidates import Candidate, Clock, Field, Given, load_field
 from waste_edge.benchmarks.facts import ROOT, Machine, read_machine
 from waste_edge.benchmarks.machine.energy import NOTHING_TOLD, find_meter, measure_energy, measure_idle
-from waste_edge.benchmarks.machine.monitor import Watch
-from waste_edge.benchmarks.measure import Progress, stopwatch_of, take_turns, warm_up
+from waste_edge.benchmarks.machine.monitor import BoardMonitor
+from waste_edge.benchmarks.measure import StepProgress, stopwatch_of, take_turns, warm_up
 from waste_edge.benchmarks.ratios import ratios_of
 from waste_edge.benchmarks.scenario import Scenario
 from waste_edge.benchmarks.schema import (
@@ -61,13 +61,15 @@ class Benchmark:
         scenario: Scenario,
         board: Board,
         data: Path | None,
-        progress: Progress,
+        progress: StepProgress,
         clock: Clock = time.perf_counter_ns,
     ) -> None:
         self._scenario, self._board, self._progress, self._clock = scenario, board, progress, clock
-        exams = [(one, Exam(one, data)) for one in given if data and isinstance(one, Bundle)]  # its faults come first
+        exams = [
+            (one, AccuracyTest(one, data)) for one in given if data and isinstance(one, Bundle)
+        ]  # its faults come first
         self._exams = {id(bundle): exam for bundle, exam in exams}
-        self._watch = Watch(board)
+        self._watch = BoardMonitor(board)
         self._watch.before()
         progress("loading", 0, 1)
         self._field: Field = load_field(given, scenario, clock)
@@ -140,10 +142,10 @@ class Benchmark:
         self._accuracies: dict[tuple[int, Network], Accuracy] = {}
         judged = []
         for row, one in zip(rows, self._field.candidates, strict=True):
-            judged.append(msgspec.structs.replace(row, **self._rightness(one)))
+            judged.append(msgspec.structs.replace(row, **self._accuracy(one)))
         return judged
 
-    def _rightness(self, one: Candidate) -> dict[str, object]:
+    def _accuracy(self, one: Candidate) -> dict[str, object]:
         if one.network is None:
             return {}
         bundle, network = one.network.bundle, (one.network.artifact, one.network.engine)
@@ -224,7 +226,11 @@ def standing_of(machine: Machine) -> list[Disturbance]:
 
 
 def benchmark(
-    given: Sequence[Given], scenario: Scenario, progress: Progress, board: Board | None = None, data: Path | None = None
+    given: Sequence[Given],
+    scenario: Scenario,
+    progress: StepProgress,
+    board: Board | None = None,
+    data: Path | None = None,
 ) -> BenchReport:
     """Measure bundles and files here; see `Benchmark`."""
     return Benchmark(given, scenario, board or Board(), data, progress).run()

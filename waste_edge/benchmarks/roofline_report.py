@@ -10,14 +10,14 @@ import msgspec
 
 from waste_edge.benchmarks.baseline import SUFFIXES
 from waste_edge.benchmarks.candidates import Given
-from waste_edge.benchmarks.measure import Progress
+from waste_edge.benchmarks.measure import StepProgress
 from waste_edge.benchmarks.roofline.model import Measured, roofline
 from waste_edge.benchmarks.schema import BenchReport, Row
 from waste_edge.bundle.manifest import ArtifactName
 from waste_edge.engines.names import ENGINES
 
 
-def with_roofline(report: BenchReport, given: Sequence[Given], progress: Progress) -> BenchReport:
+def with_roofline(report: BenchReport, given: Sequence[Given], progress: StepProgress) -> BenchReport:
     """The same report with the roofs of its rows: those through our interface, and lone files of a known precision.
 
     Args:

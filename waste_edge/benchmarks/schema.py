@@ -18,7 +18,7 @@ from waste_edge.files.strict import Strict
 SCHEMA: Literal[2] = 2
 
 Status = Literal["measured", "not installed", "not in bundle"]
-Kind = Literal["ours", "bare"]
+RowKind = Literal["ours", "bare"]
 Stage = Literal["capture", "convert", "gate", "crop", "resize", "infer", "decide"]
 Trouble = Literal["throttled", "frequency", "temperature", "governor", "load", "swap", "steal", "warm-up", "emulated"]
 
@@ -160,7 +160,7 @@ class Row(Strict, frozen=True):
     precision: Literal["fp32", "int8", ""]
     engine: str
     threads: int
-    kind: Kind
+    kind: RowKind
     status: Status
     reason: str
     size_bytes: int | None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from waste_edge.device.system.board import Board
 
 INVALID = 3  # the exit code of a run that was disturbed
-Progress = Callable[[str, int, int], None]
+StepProgress = Callable[[str, int, int], None]
 Form = Literal["table", "json", "markdown"]
 
 
@@ -155,7 +155,7 @@ def _opened(named: Sequence[str]) -> Iterator[list[Given]]:
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Progress]:
+def _progress() -> Iterator[StepProgress]:
     """A bar on stderr that says what is being done, if stderr is a terminal."""
     from rich.progress import Progress as Bar
 

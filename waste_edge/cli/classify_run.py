@@ -16,9 +16,9 @@ from waste_edge.errors import PictureError, UserError
 from waste_edge.files.text import as_line, as_utf8, visible
 
 if TYPE_CHECKING:
-    from waste_edge.training.evaluation.predict import Opinion, Oracle
+    from waste_edge.training.evaluation.predict import Prediction, RunPredictor
 
-_Answer = tuple["Opinion", dict[str, "Opinion"]]
+_Answer = tuple["Prediction", dict[str, "Prediction"]]
 
 
 @dataclass(frozen=True)
@@ -45,39 +45,39 @@ def classify_run(run: Path, question: Question, with_logits: bool, as_json: bool
         UserError: the question is not one that this run can be asked.
     """
     with host_only("train"):
-        from waste_edge.training.evaluation.predict import Oracle
+        from waste_edge.training.evaluation.predict import RunPredictor
         from waste_edge.training.runs import open_run
 
-        oracle = Oracle(open_run(run))
-    _check(run, question, oracle)
+        predictor = RunPredictor(open_run(run))
+    _check(run, question, predictor)
     write = _write_json if as_json else _write_line
     failures = 0
     if not question.paths:
         text = question.text or ""
-        write(None, text, oracle.ask(None, text), with_logits)
+        write(None, text, predictor.predict(None, text), with_logits)
     for given in question.paths:
         for path in _found(given):
             try:
                 if isinstance(path, PictureError):
                     raise path
-                write(path, *_ask(oracle, path, question), with_logits)
+                write(path, *_predict(predictor, path, question), with_logits)
             except PictureError as error:
                 failures += report(error)
     return 2 if failures else 0
 
 
-def _check(run: Path, question: Question, oracle: Oracle) -> None:
+def _check(run: Path, question: Question, predictor: RunPredictor) -> None:
     """Raise UserError unless this run can be asked this question."""
     if question.text is not None and question.from_name:
         raise UserError("--text and --text-from-name both say what to read; give one of them")
     has_text = question.text is not None or question.from_name
-    if has_text and not oracle.reads_text:
+    if has_text and not predictor.reads_text:
         raise UserError(f"{run}: looks at pictures alone; leave out --text and --text-from-name")
-    if oracle.reads_text and not has_text:
+    if predictor.reads_text and not has_text:
         raise UserError(f"{run}: reads text; give it with --text, or --text-from-name for the file's name")
-    if oracle.looks and not question.paths:
+    if predictor.looks and not question.paths:
         raise UserError(f"{run}: looks at pictures; give their paths")
-    if not oracle.looks and question.paths and question.text is not None:
+    if not predictor.looks and question.paths and question.text is not None:
         raise UserError(f"{run}: reads text alone; leave out either the paths or --text")
     if question.from_name and not question.paths:
         raise UserError("--text-from-name needs the paths of files; give them, or --text")
@@ -90,16 +90,16 @@ def _found(given: Path) -> Iterator[Path | PictureError]:
         yield error
 
 
-def _ask(oracle: Oracle, path: Path, question: Question) -> tuple[str | None, _Answer]:
+def _predict(predictor: RunPredictor, path: Path, question: Question) -> tuple[str | None, _Answer]:
     """The text that went with a picture, if any, and the answer."""
     from waste_edge.dataset import text_of_name
     from waste_edge.imaging.image_files import read_picture
 
-    if not oracle.looks and not path.is_file():
+    if not predictor.looks and not path.is_file():
         raise PictureError(f"{path}: no such file; check the path")
     text = text_of_name(path) if question.from_name else question.text
-    pixels = read_picture(path) if oracle.looks else None
-    return text, oracle.ask(pixels, text or "")
+    pixels = read_picture(path) if predictor.looks else None
+    return text, predictor.predict(pixels, text or "")
 
 
 def _write_json(path: Path | None, text: str | None, answer: _Answer, with_logits: bool) -> None:
@@ -110,7 +110,7 @@ def _write_json(path: Path | None, text: str | None, answer: _Answer, with_logit
     say_json(as_utf8(json.dumps(fields, ensure_ascii=False)))
 
 
-def _as_fields(one: Opinion, with_logits: bool) -> dict[str, Any]:
+def _as_fields(one: Prediction, with_logits: bool) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "label": one.label,
         "confidence": one.confidence,
@@ -135,6 +135,6 @@ def _write_line(path: Path | None, text: str | None, answer: _Answer, with_logit
     typer.echo(f"{visible(subject)}: {'; '.join(told)}")
 
 
-def _ranked(one: Opinion, values: list[float]) -> str:
+def _ranked(one: Prediction, values: list[float]) -> str:
     ranked = sorted(zip(one.labels, values, strict=True), key=lambda pair: -pair[1])
     return ", ".join(f"{visible(label)} {value:.3f}" for label, value in ranked)

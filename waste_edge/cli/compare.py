@@ -29,7 +29,7 @@ from waste_edge.cli.output.robustness import PlotOption, RobustnessOption, check
 from waste_edge.errors import UserError
 
 if TYPE_CHECKING:
-    from waste_edge.evaluation.report.content import Report
+    from waste_edge.evaluation.report.content import ComparisonReport
 
 
 def command(
@@ -107,7 +107,7 @@ def command(
         _print(report, out)
 
 
-def _print(report: Report, out: Path | None) -> None:
+def _print(report: ComparisonReport, out: Path | None) -> None:
     from waste_edge.evaluation.report import tables, unknown_tables
 
     screen = console()

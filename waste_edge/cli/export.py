@@ -58,7 +58,7 @@ def command(
             "by unknown things, the known score on others.",
         ),
     ] = None,
-    last_look: Annotated[
+    test_evaluation: Annotated[
         bool,
         typer.Option(
             "--last-look",
@@ -100,7 +100,10 @@ def command(
 
     signer = None if sign is None else read_signer(sign)
     recipes = [read_export_recipe(one, known_score) for one in (SHIPPED if best else [recipe or _DEFAULT])]
-    extras, naming = Extras(debug, signer, last_look, calibration_domains), Naming(name or out.stem, version, licence)
+    extras, naming = (
+        Extras(debug, signer, test_evaluation, calibration_domains),
+        Naming(name or out.stem, version, licence),
+    )
     room = telling_a_full_disk("free some space, or choose another place by --out and the variable TMPDIR")
     with _told() as (step, progress), room:
         exported = export_bundle(open_run(run), data, out, recipes, naming, step, progress, extras)

@@ -64,7 +64,7 @@ def command(
     unknown_items: Annotated[
         int, typer.Option("--unknown-items", min=0, max=_MOST_ITEMS, help="How many unknown things.")
     ] = 48,
-    items_a_film: Annotated[
+    items_per_video: Annotated[
         int, typer.Option("--items-a-film", min=1, max=1000, help="Things on one ground, one after another.")
     ] = 16,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same films and report.")] = 0,
@@ -112,7 +112,7 @@ def command(
 
         cast = Cast(load_classifier(opened, engine), _site(site, opened.manifest), looks)
         if films is not None:
-            result = _of_films(cast, films, progress)
+            result = _of_videos(cast, films, progress)
         else:
             known, known_in_words = _known(opened.manifest, data, split, items, seed)
             strange, unknown_in_words = _unknown(unknown, unknown_items, seed)
@@ -124,7 +124,7 @@ def command(
                 grounds=grounds_of(grounds),
                 items=items,
                 unknown_items=unknown_items,
-                items_a_film=items_a_film,
+                items_per_video=items_per_video,
                 seed=seed,
             )
             result = rehearse_composed(cast, programme, progress)
@@ -167,17 +167,17 @@ def _unknown(folder: Path | None, count: int, seed: int) -> tuple[Sequence[Candi
     if count == 0:
         return [], "none"
     if folder is None:
-        return rendered_unknown(count, seed), "rendered things of stuffs that training never shows"
+        return rendered_unknown(count, seed), "rendered things of materials that training never shows"
     found = unknown_in(folder)
     return found, f"{len(found)} pictures in {folder.name}"
 
 
-def _of_films(cast: Cast, table: Path, progress: Progress) -> Rehearsal:
-    from waste_edge.rehearsal.play import FilmClock
-    from waste_edge.rehearsal.recorded import read_films
+def _of_videos(cast: Cast, table: Path, progress: Progress) -> Rehearsal:
+    from waste_edge.rehearsal.play import VideoClock
+    from waste_edge.rehearsal.recorded import read_videos
     from waste_edge.rehearsal.rehearse import rehearse_recorded
 
-    found = read_films(table, cast.classifier.labels, FilmClock())
+    found = read_videos(table, cast.classifier.labels, VideoClock())
     return rehearse_recorded(cast, found, f"films of {table.name}", progress)
 
 

@@ -14,7 +14,7 @@ from waste_edge.errors import ConfigError, UserError
 if TYPE_CHECKING:
     from waste_edge.training.recipe import Recipe
     from waste_edge.training.repeat import Summary
-    from waste_edge.training.train_request import Order
+    from waste_edge.training.train_request import TrainRequest
 
 SeedsOption = Annotated[
     str,
@@ -47,7 +47,7 @@ def variations(recipe: Recipe, seeds: str, folds: int) -> dict[str, Recipe]:
 
 
 def train_several(
-    order: Order, recipes: dict[str, Recipe], teachers: Sequence[Path], as_json: bool, leads: bool
+    request: TrainRequest, recipes: dict[str, Recipe], teachers: Sequence[Path], as_json: bool, is_main_process: bool
 ) -> str:
     """Train each of the recipes into a folder of its own below the order's `out`; returns what to print."""
     from waste_edge.files.strict import to_json
@@ -57,9 +57,9 @@ def train_several(
 
     def train_one(name: str, recipe: Recipe, folder: Path, resume: bool) -> RunInfo:
         wise = [open_run(own_or_shared(teacher, name)) for teacher in teachers]
-        return train(replace(order, recipe=recipe, out=folder, teachers=wise, resume=resume))
+        return train(replace(request, recipe=recipe, out=folder, teachers=wise, resume=resume))
 
-    summary = train_each(recipes, order.out, train_one, order.resume, leads)
+    summary = train_each(recipes, request.out, train_one, request.resume, is_main_process)
     return to_json(summary).rstrip("\n") if as_json else summary_table(summary)
 
 

@@ -22,7 +22,7 @@ from waste_edge.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from waste_edge.device.run import Plan
+    from waste_edge.device.run import RunPlan
 
 CameraOption = Annotated[
     str | None,
@@ -125,7 +125,7 @@ def command(
     import atexit
     import gc
 
-    from waste_edge.device.run import watch
+    from waste_edge.device.run import run_station
     from waste_edge.device.signals import stopped_by_signals
     from waste_edge.device.system.thread_limits import ONE_THREAD
 
@@ -135,18 +135,18 @@ def command(
     if duration is not None and not duration > 0:  # written so that nan is caught, too
         raise typer.BadParameter(f"--duration {duration:g}: expected seconds above 0")
     with stopped_by_signals(reloads=config is not None) as stop:
-        plan: Callable[[], Plan] = partial(_plan, context, config)
-        summary = watch(plan(), plan, stop)
+        plan: Callable[[], RunPlan] = partial(_plan, context, config)
+        summary = run_station(plan(), plan, stop)
     if summary.bad_pictures:
         raise typer.Exit(2)
 
 
-def _plan(context: typer.Context, path: Path | None) -> Plan:
+def _plan(context: typer.Context, path: Path | None) -> RunPlan:
     """The configuration, read now, with the options of the command line in the place of its keys."""
     import msgspec
 
     from waste_edge.device.config import StationConfig, read_config, with_paths, without_sinks
-    from waste_edge.device.run import Plan
+    from waste_edge.device.run import RunPlan
     from waste_edge.errors import UserError
 
     options: dict[str, Any] = context.params
@@ -171,7 +171,7 @@ def _plan(context: typer.Context, path: Path | None) -> Plan:
         raise UserError("--state is empty; expected a folder (is a variable of your script unset?)")
     config = with_paths(msgspec.structs.replace(config, **changes))
     limits = (options["frames"], options["duration"])
-    return Plan(config, options["demo"], options["as_json"], options["no_wait"], *limits, config_path=path)
+    return RunPlan(config, options["demo"], options["as_json"], options["no_wait"], *limits, config_path=path)
 
 
 def _was_given(context: typer.Context, name: str) -> bool:

@@ -20,7 +20,7 @@ from waste_edge.cli.common import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from waste_edge.device.decision.site_check import Finding, Mixture, Report
+    from waste_edge.device.decision.site_check import Finding, Mixture, SiteReport
 
 app = typer.Typer(
     help="Look at a site.toml, which says where each label goes and what a mistake costs.",
@@ -92,14 +92,14 @@ def _as_dict(finding: Finding) -> dict[str, object]:
     }
 
 
-def _report_as_dict(report: Report) -> dict[str, object]:
+def _report_as_dict(report: SiteReport) -> dict[str, object]:
     import msgspec
 
     values: dict[str, object] = msgspec.to_builtins(report)
     return values | {"findings": [_as_dict(finding) for finding in report.findings]}
 
 
-def _print(screen: Console, report: Report, path: Path) -> None:
+def _print(screen: Console, report: SiteReport, path: Path) -> None:
     def say(line: str = "") -> None:
         screen.print(line, markup=False, soft_wrap=True)
 
@@ -118,7 +118,7 @@ def _print(screen: Console, report: Report, path: Path) -> None:
     say(f"{verdict}: {bad} contradiction{'' if bad == 1 else 's'}, {warnings} warning{'' if warnings == 1 else 's'}")
 
 
-def _explained(report: Report) -> list[str]:
+def _explained(report: SiteReport) -> list[str]:
     streams: dict[str, list[str]] = {}
     for label, stream in report.labels.items():
         streams.setdefault(stream, []).append(label)
@@ -134,7 +134,7 @@ def _explained(report: Report) -> list[str]:
     ]
 
 
-def _costs_in_words(report: Report) -> list[str]:
+def _costs_in_words(report: SiteReport) -> list[str]:
     """One line a stream; one for all where nothing but the usual is said."""
     rows = {
         stream: [f"{cost:g} in {place}" for place, cost in row.items() if place not in (stream, "ask")]
@@ -145,7 +145,7 @@ def _costs_in_words(report: Report) -> list[str]:
     return [f"what belongs to {stream} costs {', '.join(row)}" for stream, row in rows.items()]
 
 
-def _mixtures_in_words(report: Report) -> list[str]:
+def _mixtures_in_words(report: SiteReport) -> list[str]:
     """One line for each two streams; one for all pairs of which the likelier stream is chosen."""
     odd = [mixture for mixture in report.mixtures if not _is_plain(mixture)]
     plain = "between any other two streams" if odd else "between any two streams"

@@ -143,20 +143,20 @@ def fit_and_report(recipe_name: str, data: Path, said: Said) -> None:
     with host_only("train"):
         from waste_edge.cli.output.training import TrainingProgress
         from waste_edge.files.resources import find
-        from waste_edge.training.distributed import crew
+        from waste_edge.training.distributed import process_group
         from waste_edge.training.recipe import read_recipe
         from waste_edge.training.runs import open_run
         from waste_edge.training.train import train
-        from waste_edge.training.train_request import Order
+        from waste_edge.training.train_request import TrainRequest
 
-        with crew() as together, _told_how_to_go_on(said.out, together.leads):
+        with process_group() as together, _told_how_to_go_on(said.out, together.is_main_process):
             recipe = read_recipe(recipe_name, said.changes)
             several = variations(recipe, said.seeds, said.folds)
-            order = Order(
+            request = TrainRequest(
                 recipe=recipe,
                 data=data,
                 out=said.out,
-                watch=lambda one: TrainingProgress(one.name, one.trained.epochs, quiet=not together.leads),
+                watch=lambda one: TrainingProgress(one.name, one.trained.epochs, quiet=not together.is_main_process),
                 bar=progress_bar,
                 beside=find(recipe_name, "training").parent,
                 weights=said.weights,
@@ -167,22 +167,22 @@ def fit_and_report(recipe_name: str, data: Path, said: Said) -> None:
                 extra=said.extra(),
             )
             if several:
-                told = train_several(order, several, said.teachers, said.as_json, together.leads)
+                told = train_several(request, several, said.teachers, said.as_json, together.is_main_process)
             else:
-                told = in_words(train(order), said.out, said.as_json)
-            if together.leads:
+                told = in_words(train(request), said.out, said.as_json)
+            if together.is_main_process:
                 say(told)
 
 
 @contextlib.contextmanager
-def _told_how_to_go_on(out: Path, leads: bool) -> Iterator[None]:
+def _told_how_to_go_on(out: Path, is_main_process: bool) -> Iterator[None]:
     """Ctrl-C and a service manager's stop leave a training that goes on, and say how."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
         from waste_edge.training.runs import SPLIT_NAME
 
-        if leads and any(out.rglob(SPLIT_NAME)):
+        if is_main_process and any(out.rglob(SPLIT_NAME)):
             say(f"stopped; the same command with --resume goes on from the last whole epoch in {out}", err=True)
         raise
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from waste_edge.device.capture import Absent, BadPicture, Ended, Failed, Message, Messages, Opened
 from waste_edge.device.clock import NS_PER_S, Clock
-from waste_edge.device.decision.item_tracker import Event, Items
+from waste_edge.device.decision.item_tracker import Event, ItemTracker
 from waste_edge.device.signals import Stop
 from waste_edge.device.statistics import Statistics, Summary
 from waste_edge.device.system.condition import Condition
@@ -65,7 +65,7 @@ class Listener:
         """The loop has ended; nothing follows."""
 
 
-class Keeper(Protocol):
+class Recorder(Protocol):
     """Keeps events and the scene, before anyone is told."""
 
     def keep(self, frame: Frame, event: Event | None) -> None:
@@ -96,7 +96,7 @@ class Loop:
         clock: times the run; frames bring their own time.
         limits: when to end at the latest.
         stop: ends the loop from outside.
-        keeper: keeps events and the scene; None keeps nothing.
+        recorder: keeps events and the scene; None keeps nothing.
         health: whose news the listeners are told, and whose pace is kept.
         reload: called between frames when `stop` asks for it; returns why the loop ends, or an empty string.
     """
@@ -104,12 +104,12 @@ class Loop:
     def __init__(
         self,
         messages: Messages,
-        items: Items,
+        items: ItemTracker,
         listeners: Sequence[Listener],
         clock: Clock,
         limits: Limits | None = None,
         stop: Stop | None = None,
-        keeper: Keeper | None = None,
+        recorder: Recorder | None = None,
         health: Health | None = None,
         reload: Callable[[], str] | None = None,
     ) -> None:
@@ -119,7 +119,7 @@ class Loop:
         self._clock = clock
         self._limits = limits or Limits()
         self._stop = stop or Stop()
-        self._keeper = keeper
+        self._recorder = recorder
         self._health = health or Health()
         self._reload = reload or (lambda: "")
         self._looked_ns = -1
@@ -198,8 +198,8 @@ class Loop:
             statistics.count_answer(answer.latency_ms)
         if event is not None:
             statistics.count_item(event)
-        if self._keeper is not None:
-            self._keeper.keep(frame, event)
+        if self._recorder is not None:
+            self._recorder.keep(frame, event)
         prediction = shown.answers[-1] if shown.answers else None
         dropped = self._messages.dropped_frames
         seen = Seen(frame, prediction, shown.state, statistics, dropped, fault, shown.item)
@@ -209,8 +209,8 @@ class Loop:
 
     def _look_around(self) -> None:
         """What is due whether or not a frame came."""
-        if self._keeper is not None:
-            self._keeper.tend()
+        if self._recorder is not None:
+            self._recorder.tend()
         if changed := self._health.news(self._clock.now_ns()):
             self._tell(lambda listener: listener.health(changed))
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from waste_edge.device.cameras import Source
     from waste_edge.device.clock import Clock
     from waste_edge.device.config import StationConfig
-    from waste_edge.device.decision.item_tracker import Items
-    from waste_edge.device.decision.policy import Judge
+    from waste_edge.device.decision.item_tracker import ItemTracker
+    from waste_edge.device.decision.policy import DecisionPolicy
     from waste_edge.device.loop import Listener
     from waste_edge.device.outbox.outbox import Outbox
     from waste_edge.device.service.notify import Notifier
@@ -33,7 +33,7 @@ DEMO_SITE = "six_materials"
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """The settings of one run.
 
     Attributes:
@@ -68,12 +68,12 @@ class Trial:
         looking: all that it names was there, and the loop has begun.
     """
 
-    plan: Plan
+    plan: RunPlan
     failure: str = ""
     looking: bool = False
 
 
-def watch(plan: Plan, plan_anew: Callable[[], Plan], stop: Stop) -> Summary:
+def run_station(plan: RunPlan, plan_anew: Callable[[], RunPlan], stop: Stop) -> Summary:
     """Run as planned; after a SIGHUP with a configuration that can be used, as planned anew, until the end.
 
     What a new plan fails at before its first frame is said, and the plan from before goes on.
@@ -83,7 +83,7 @@ def watch(plan: Plan, plan_anew: Callable[[], Plan], stop: Stop) -> Summary:
 
     clock, health = SystemClock(), Health()
     current, before, failure = plan, None, ""
-    better: list[Plan] = []
+    better: list[RunPlan] = []
 
     def reload() -> str:
         notifier = _notifier()
@@ -119,10 +119,10 @@ def _notifier() -> Notifier:
     return Notifier.of_environment()
 
 
-def _checked(plan_anew: Callable[[], Plan], old: Plan, health: Health, clock: Clock) -> Plan | None:
+def _checked(plan_anew: Callable[[], RunPlan], old: RunPlan, health: Health, clock: Clock) -> RunPlan | None:
     """A new plan, if all that it names can be used; else the old one stays, and health says why."""
     from waste_edge.bundle.opening import open_required
-    from waste_edge.device.decision.policy import Judge
+    from waste_edge.device.decision.policy import DecisionPolicy
     from waste_edge.device.station import build_sinks, check_state
     from waste_edge.device.system.condition import Condition, Level
     from waste_edge.engines.classifier import load_classifier
@@ -132,7 +132,7 @@ def _checked(plan_anew: Callable[[], Plan], old: Plan, health: Health, clock: Cl
         config = plan.config
         _source(plan, clock)
         with open_required(_choice(plan).bundle, _key(config), config.allow_older) as opened:
-            Judge(opened.manifest, _site(plan, opened.manifest))
+            DecisionPolicy(opened.manifest, _site(plan, opened.manifest))
             load_classifier(opened, config.engine, config.precision, config.threads)
         state = _state(plan)
         build_sinks(config, state)
@@ -154,13 +154,13 @@ def _in_one_line(error: Exception) -> str:
 
 
 def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: Callable[[], str]) -> Summary:
-    from waste_edge.device.capture import Patience, start_capture
+    from waste_edge.device.capture import RetryPolicy, start_capture
 
     plan, config = trial.plan, trial.plan.config
     looked_at = _source(plan, clock)
     health.forget()
     with contextlib.ExitStack() as stack:
-        start = partial(start_capture, looked_at, clock, None if plan.no_wait else Patience())
+        start = partial(start_capture, looked_at, clock, None if plan.no_wait else RetryPolicy())
         # A camera's process starts up while numpy, OpenCV and the engine are imported here. A film does not wait for
         # us: it begins when we are ready, or its first frames would be lost, and with them the empty scene.
         early = start() if looked_at.live else None
@@ -169,11 +169,11 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         from waste_edge.bundle.opening import open_required
         from waste_edge.device.camera_condition import CameraCondition
         from waste_edge.device.capture.rotate import turned
-        from waste_edge.device.decision.policy import Judge
+        from waste_edge.device.decision.policy import DecisionPolicy
         from waste_edge.device.loop import Limits, Loop
-        from waste_edge.device.outbox.event_store import SceneKeeper
+        from waste_edge.device.outbox.event_store import EventRecorder
         from waste_edge.device.service.notify import Watchdog, watchdog_ns
-        from waste_edge.device.station import beside_the_loop
+        from waste_edge.device.station import station_services
         from waste_edge.device.system.condition import Condition, Level
         from waste_edge.device.views.display import About
         from waste_edge.device.vision.inspection import look_ms_of, looks_that_fit
@@ -185,18 +185,18 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         site = _site(plan, opened.manifest)
         classifier = load_classifier(opened, config.engine, config.precision, config.threads)
         looks = looks_that_fit(choice.look_ms or look_ms_of(classifier), config.looks)
-        view = _view(plan, looked_at.stills, clock)
+        view = _view(plan, looked_at.still_images, clock)
         source = "the demo clip (rendered)" if plan.demo else looked_at.title
-        warning = _warning(plan, looked_at.stills, opened.manifest, site)
+        warning = _warning(plan, looked_at.still_images, opened.manifest, site)
         about = About.of(source, classifier, site, choice.reason, looks)
         view.started(replace(about, warning=warning))
         if trial.failure:
             health.announce(Condition("config", Level.WARN, trial.failure))
         else:
             health.set(Condition("config", Level.OK, "in use as it was last read"))
-        outbox = stack.enter_context(beside_the_loop(config, state, health, clock))
+        outbox = stack.enter_context(station_services(config, state, health, clock))
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())
-        items = _items(Judge(opened.manifest, site), classifier, looks, looked_at, outbox)
+        items = _items(DecisionPolicy(opened.manifest, site), classifier, looks, looked_at, outbox)
         messages = early or start()
         stack.callback(messages.close)
         camera = CameraCondition(health, lambda: messages.abandoned)
@@ -209,13 +209,13 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
             clock,
             Limits(plan.frames, plan.duration_s),
             stop,
-            keeper=None if outbox is None else SceneKeeper(outbox, items, clock),
+            recorder=None if outbox is None else EventRecorder(outbox, items, clock),
             health=health,
             reload=reload,
         ).run()
 
 
-def _choice(plan: Plan) -> BundleChoice:
+def _choice(plan: RunPlan) -> BundleChoice:
     """Which bundle: the one that was named, or what this board affords."""
     from waste_edge.bundle.opening import open_required
     from waste_edge.device.bundle_choice import EngineWish, choose_bundle
@@ -226,7 +226,7 @@ def _choice(plan: Plan) -> BundleChoice:
     return choose_bundle(config.bundle, opened, wish, _state(plan), remember=not plan.demo)
 
 
-def _state(plan: Plan) -> Path | None:
+def _state(plan: RunPlan) -> Path | None:
     """Where events are kept; a demo keeps nothing."""
     from waste_edge.device.config import state_folder
 
@@ -239,7 +239,7 @@ def _demo_clip() -> str:
     return str(DEMO_CLIP)
 
 
-def _source(plan: Plan, clock: Clock) -> Source:
+def _source(plan: RunPlan, clock: Clock) -> Source:
     from waste_edge.device.cameras import camera_source, media_source
 
     config = plan.config
@@ -250,7 +250,7 @@ def _source(plan: Plan, clock: Clock) -> Source:
     return source.keeping_secret(*_secrets(plan))
 
 
-def _secrets(plan: Plan) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _secrets(plan: RunPlan) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What the capture process has no business with: variables of the environment, and files and folders."""
     from waste_edge.device.config import sink_tables
 
@@ -264,17 +264,19 @@ def _key(config: StationConfig) -> Path | None:
     return None if config.require_key is None else Path(config.require_key)
 
 
-def _items(judge: Judge, classifier: Classifier, looks: int, looked_at: Source, outbox: Outbox | None) -> Items:
+def _items(
+    policy: DecisionPolicy, classifier: Classifier, looks: int, looked_at: Source, outbox: Outbox | None
+) -> ItemTracker:
     """What finds the items: with the scene as it was kept, before a camera that was there when we ended."""
-    from waste_edge.device.decision.item_tracker import PassingItems, SingleItems
-    from waste_edge.device.vision.camera_health import CameraHealth, Patience
+    from waste_edge.device.decision.item_tracker import CameraItemTracker, PictureItemTracker
+    from waste_edge.device.vision.camera_health import CameraHealth, CameraHealthConfig
     from waste_edge.device.vision.inspection import inspector_of
 
-    if looked_at.stills:
-        return SingleItems(judge, classifier.classify)
+    if looked_at.still_images:
+        return PictureItemTracker(policy, classifier.classify)
     # A film may rightly repeat a picture; a camera never does.
-    health = CameraHealth(Patience(watch_frozen=looked_at.live))
-    items = PassingItems(judge, inspector_of(classifier, looks), health=health)
+    health = CameraHealth(CameraHealthConfig(watch_frozen=looked_at.live))
+    items = CameraItemTracker(policy, inspector_of(classifier, looks), health=health)
     scene = outbox.scene() if outbox is not None and looked_at.live else None
     if scene:
         items.presence.recall(scene)
@@ -282,18 +284,18 @@ def _items(judge: Judge, classifier: Classifier, looks: int, looked_at: Source, 
 
 
 def _about_the_camera(
-    items: Items, looked_at: Source, health: Health, state: Path | None, rotate: int
+    items: ItemTracker, looked_at: Source, health: Health, state: Path | None, rotate: int
 ) -> list[Listener]:
     """Whoever must know whether it is the same camera as before: not of a film, which has no scene to be kept."""
-    from waste_edge.device.decision.item_tracker import PassingItems
+    from waste_edge.device.decision.item_tracker import CameraItemTracker
     from waste_edge.device.same_camera import NAME, SameCamera
 
-    if not isinstance(items, PassingItems) or not looked_at.live:
+    if not isinstance(items, CameraItemTracker) or not looked_at.live:
         return []
     return [SameCamera(items.learn_anew, health, None if state is None else state / NAME, rotate)]
 
 
-def _site(plan: Plan, manifest: Manifest) -> Site:
+def _site(plan: RunPlan, manifest: Manifest) -> Site:
     """The site a user meant, checked against the model's labels; without one, a stream for each label."""
     from waste_edge.files.strict import read_toml
     from waste_edge.site import Site, find_site, read_site, site_of_labels
@@ -307,17 +309,17 @@ def _site(plan: Plan, manifest: Manifest) -> Site:
     return site_of_labels(manifest.labels)
 
 
-def _warning(plan: Plan, stills: bool, manifest: Manifest, site: Site) -> str:
+def _warning(plan: RunPlan, still_images: bool, manifest: Manifest, site: Site) -> str:
     """What people should know of the bundle at this source, in one line."""
     from waste_edge.device.vision.inspection import warning_of
 
-    said = [] if stills else [warning_of(manifest)]
+    said = [] if still_images else [warning_of(manifest)]
     if plan.demo and plan.config.site is None and site.name != DEMO_SITE.replace("_", " "):
         said.append(f"the demo's site does not fit the labels of {manifest.name}: each label is a stream of its own")
     return "; ".join(filter(None, said))
 
 
-def _view(plan: Plan, stills: bool, clock: Clock) -> View:
+def _view(plan: RunPlan, still_images: bool, clock: Clock) -> View:
     """Choose the output: JSON if asked for; a live panel where a person watches moving pictures; else lines."""
     from waste_edge.device.views.display import JsonView, LineView, View
 
@@ -328,7 +330,7 @@ def _view(plan: Plan, stills: bool, clock: Clock) -> View:
     from rich.console import Console
 
     terminal = Console(highlight=False)
-    if stills or not terminal.is_terminal or terminal.is_dumb_terminal:
+    if still_images or not terminal.is_terminal or terminal.is_dumb_terminal:
         return LineView(sys.stdout, clock)
     from waste_edge.device.views.panel import PanelView
 

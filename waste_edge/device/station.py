@@ -25,7 +25,9 @@ OUTBOX_NAME = "outbox.sqlite"
 
 
 @contextlib.contextmanager
-def beside_the_loop(config: StationConfig, state: Path | None, health: Health, clock: Clock) -> Iterator[Outbox | None]:
+def station_services(
+    config: StationConfig, state: Path | None, health: Health, clock: Clock
+) -> Iterator[Outbox | None]:
     """Outbox, sinks and housekeeper for as long as the block lasts.
 
     Args:

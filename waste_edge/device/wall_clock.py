@@ -13,7 +13,7 @@ SYNCHRONIZED = Path("/run/systemd/timesync/synchronized")  # made by systemd-tim
 _TIME_ERROR = 5  # adjtimex's answer for a clock that nobody keeps in step
 
 
-class Wall(Protocol):
+class WallClock(Protocol):
     """What people call the time. It may jump by years, either way."""
 
     @property
@@ -30,7 +30,7 @@ class Wall(Protocol):
         ...
 
 
-class SystemWall:
+class SystemWallClock:
     """The machine's own wall clock.
 
     Args:

@@ -75,11 +75,11 @@ class Classifier:
         best = int(probabilities.argmax())
         confidence = float(probabilities[best])
         known_score = float(self.scorer(output.logits[None], output.features[None])[0])
-        label = judge(self.labels[best], confidence, known_score, self.manifest.calibration)
+        label = apply_thresholds(self.labels[best], confidence, known_score, self.manifest.calibration)
         return Prediction(label, self.labels[best], confidence, probabilities, known_score, output.features, latency_ms)
 
 
-def judge(best: str, confidence: float, known_score: float, calibration: Calibration) -> str:
+def apply_thresholds(best: str, confidence: float, known_score: float, calibration: Calibration) -> str:
     """`best`, or "unknown" where the thresholds reject it; `device/decision/policy.py` rejects items at a bin."""
     if confidence < calibration.min_confidence or known_score < calibration.min_known_score:
         return UNKNOWN

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from waste_edge.bundle.bundle import Bundle
 from waste_edge.bundle.manifest import ArtifactName, Calibration
 from waste_edge.dataset import Dataset, Part, Photo, SplitSpec, group_near_duplicates, open_dataset, split
-from waste_edge.engines.classifier import Classifier, judge, load_classifier
+from waste_edge.engines.classifier import Classifier, apply_thresholds, load_classifier
 from waste_edge.errors import DataError
 from waste_edge.evaluation.unknowns import RejectionResult
 from waste_edge.files.strict import Strict
@@ -182,7 +182,7 @@ def rejected_by(calibration: Calibration, logits: NDArray[np.float32], known: ND
     confidences = softmax(logits, calibration.temperature).max(axis=1)
     return np.array(
         [
-            judge("", float(confidence), float(one), calibration) == UNKNOWN
+            apply_thresholds("", float(confidence), float(one), calibration) == UNKNOWN
             for confidence, one in zip(confidences, known, strict=True)
         ]
     )

@@ -22,7 +22,7 @@ from waste_edge.taxonomy import UNKNOWN
 Draw = Callable[[Rng, int, int], Pixels]  # to uint8 (height_px, width_px, 3)
 WIDTH_PX, HEIGHT_PX = 320, 240  # as a small camera's
 # Training's views begin from [its seed, 0 or 1, index]: the second number keeps these apart, whatever that seed is.
-_SEED, _STRANGERS, _PLACES = 20_261_123, 2, 3
+_SEED, _OUTLIERS, _PLACES = 20_261_123, 2, 3
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class Drawn(Photo):
         return self.draw()
 
 
-def strangers(draw: Draw, count: int) -> list[Photo]:
+def outlier_pictures(draw: Draw, count: int) -> list[Photo]:
     """So many pictures of nothing known, seen by a camera that may be dim, warm or soft."""
     keys = [f"{UNKNOWN}:{index}" for index in range(count)]
-    return [Drawn(None, key, UNKNOWN, key, draw=partial(_stranger, draw, index)) for index, key in enumerate(keys)]
+    return [Drawn(None, key, UNKNOWN, key, draw=partial(_outlier, draw, index)) for index, key in enumerate(keys)]
 
 
-def elsewhere(photos: Sequence[Photo], paint: Draw, progress: Progress = without_progress) -> list[Photo]:
+def on_shifted_backgrounds(photos: Sequence[Photo], paint: Draw, progress: Progress = without_progress) -> list[Photo]:
     """The photographs' items on other surfaces, as many as can be cut out of a plain board.
 
     Each has its photograph's key, label and group.
@@ -66,8 +66,8 @@ def elsewhere(photos: Sequence[Photo], paint: Draw, progress: Progress = without
     return moved
 
 
-def _stranger(draw: Draw, index: int) -> Pixels:
-    rng = np.random.default_rng([_SEED, _STRANGERS, index])
+def _outlier(draw: Draw, index: int) -> Pixels:
+    rng = np.random.default_rng([_SEED, _OUTLIERS, index])
     return random_camera(draw(rng, WIDTH_PX, HEIGHT_PX), rng)
 
 

@@ -44,7 +44,7 @@ from waste_edge.export.model_card import CARD_NAME, model_card
 from waste_edge.export.quantization import calibrate, gate
 from waste_edge.export.recipe import ExportRecipe
 from waste_edge.export.scoring import score_artifacts
-from waste_edge.export.test_evaluation import check_test_part, take_last_look
+from waste_edge.export.test_evaluation import check_test_part, evaluate_on_test_part
 from waste_edge.export.work import Work, open_work
 from waste_edge.files.atomic import folder_in_one_piece, write_atomically
 from waste_edge.files.strict import to_json
@@ -73,13 +73,13 @@ class Extras:
     Attributes:
         debug_folder: where to write how far each tensor is from FP32, even if the accuracy gate stays shut.
         signer: signs the manifest; None leaves the bundle unsigned.
-        last_look: score the bundle on the run's test part too, for its card.
+        test_evaluation: score the bundle on the run's test part too, for its card.
         domains: a domains file: other sources' pictures for temperature, thresholds and known score.
     """
 
     debug_folder: Path | None = None
     signer: Signer | None = None
-    last_look: bool = False
+    test_evaluation: bool = False
     domains: Path | None = None
 
 
@@ -133,7 +133,7 @@ def export_bundle(
         raise UserError(f"{out}: exists already; choose another --out or remove it first")
     extras = extras or Extras()
     work = open_work(run, data, step, progress, extras.domains)
-    if extras.last_look:
+    if extras.test_evaluation:
         check_test_part(work)
     if out.suffix != ".zip":
         with folder_in_one_piece(out) as folder:
@@ -161,9 +161,9 @@ def _fill(
     measured = score_artifacts(folder, work, floating, attempt, engines["tflite-int8"])
     manifest = _manifest(work, naming, artifacts, attempt, measured, golden)
     seen = None
-    if extras.last_look:
+    if extras.test_evaluation:
         write_atomically(folder / MANIFEST_NAME, to_json(manifest))  # a bundle is opened by it
-        seen = take_last_look(folder, work)
+        seen = evaluate_on_test_part(folder, work)
     write_atomically(folder / CARD_NAME, model_card(manifest, seen))
     manifest = msgspec.structs.replace(manifest, extra_files=[file_entry(folder / CARD_NAME)])
     write_atomically(folder / MANIFEST_NAME, to_json(manifest))

@@ -22,7 +22,7 @@ from waste_edge.metrics.classification import expected_calibration_error, fit_te
 from waste_edge.training.runs import RunInfo
 
 Use = Literal["temperature", "min_confidence"]
-Ask = Callable[[Sequence[Photo]], Outputs]
+Predict = Callable[[Sequence[Photo]], Outputs]
 HIGHEST_CONFIDENCE = 0.9999  # a threshold must stay below 1
 
 
@@ -87,15 +87,15 @@ def open_export_domains(path: Path, info: RunInfo) -> ExportDomains:
     return ExportDomains(domains, teaching, held_out, domains.apart_from(may_teach))
 
 
-def ask_domains(domains: ExportDomains, info: RunInfo, ask: Ask) -> DomainAnswers:
+def predict_domains(domains: ExportDomains, info: RunInfo, predict: Predict) -> DomainAnswers:
     """A network's answers to all of them."""
 
     def known(rows: Domains) -> Rows | None:
-        return _answered(rows.named(info.labels, info.recipe.labels), tuple(info.labels), ask)
+        return _answered(rows.named(info.labels, info.recipe.labels), tuple(info.labels), predict)
 
     def unknown(rows: Domains) -> Rows | None:
         strange = rows.strange(info.labels, info.recipe.labels)
-        return _answered(strange, tuple(sorted({row.photo.label for row in strange.rows})), ask, kinds=True)
+        return _answered(strange, tuple(sorted({row.photo.label for row in strange.rows})), predict, kinds=True)
 
     return DomainAnswers(
         teaching=known(domains.teaching),
@@ -107,11 +107,11 @@ def ask_domains(domains: ExportDomains, info: RunInfo, ask: Ask) -> DomainAnswer
     )
 
 
-def _answered(rows: Domains, labels: tuple[str, ...], ask: Ask, kinds: bool = False) -> Rows | None:
+def _answered(rows: Domains, labels: tuple[str, ...], predict: Predict, kinds: bool = False) -> Rows | None:
     if not rows.rows:
         return None
     source = np.array([row.source for row in rows.rows])
-    return Rows(ask(rows.photos), truth_of(rows.photos, labels), source, labels if kinds else ())
+    return Rows(predict(rows.photos), truth_of(rows.photos, labels), source, labels if kinds else ())
 
 
 def mixed_weights(home: int, elsewhere: Rows | None, home_weight: float = 1.0) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ from waste_edge.dataset import Photo, stratified
 from waste_edge.engines.engine import Engine
 from waste_edge.errors import DataError
 from waste_edge.evaluation.evaluate import Outputs, truth_of
-from waste_edge.evaluation.rendered_pictures import elsewhere, strangers
+from waste_edge.evaluation.rendered_pictures import on_shifted_backgrounds, outlier_pictures
 from waste_edge.evaluation.unknowns import area_between
 from waste_edge.export.domains import DomainAnswers, Rows
 from waste_edge.export.known_fit import fit_learnt
@@ -30,7 +30,7 @@ from waste_edge.files.atomic import write_atomically
 from waste_edge.imaging.preprocess import prepare
 from waste_edge.rejection import IN_WORDS, SCORES_OF_FEATURES, KnownScore, Learnt, Scorer
 from waste_edge.rendering.held_out import CHOOSING
-from waste_edge.rendering.outliers import render_held_out_stranger, render_stranger
+from waste_edge.rendering.outliers import render_held_out_outlier, render_outlier
 from waste_edge.rendering.textures import paint_texture
 
 PARAMETERS_NAME = "known_score.npz"
@@ -40,7 +40,7 @@ CANDIDATES: tuple[KnownScore, ...] = (
 )  # fmt: skip
 EXPOSED: tuple[KnownScore, ...] = ("linear_unit", "nearest_exposed")  # candidates where photographs of unknowns teach
 _PHOTOGRAPHS = 600  # of the training part; more hardly move a mean or a direction
-_STRANGERS_TO_FIT, _STRANGERS_TO_CHOOSE = 600, 300
+_OUTLIERS_TO_FIT, _OUTLIERS_TO_CHOOSE = 600, 300
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class Known:
     fitted_on: str = ""
 
 
-class _Asker:
+class _Predictor:
     """Asks one engine about pictures, and remembers what it said of the training photographs."""
 
     def __init__(self, work: Work, engine: Engine, domains: DomainAnswers | None) -> None:
@@ -60,7 +60,7 @@ class _Asker:
         self._taught: _Taught | None = None
         self.domains = domains
 
-    def ask(self, photos: Sequence[Photo]) -> Outputs:
+    def predict(self, photos: Sequence[Photo]) -> Outputs:
         """Its answers, the pictures read and prepared as a device would."""
         return ask_engine(self._work, self._engine, photos)
 
@@ -75,8 +75,8 @@ class _Asker:
                     "known score of logits (--known-score max_probability)"
                 )
             work.step("asking about training photographs, and their items on other backgrounds")
-            moved = elsewhere(plain, paint_texture, work.progress)
-            own, truth = self.ask([*plain, *moved]), truth_of([*plain, *moved], labels)
+            moved = on_shifted_backgrounds(plain, paint_texture, work.progress)
+            own, truth = self.predict([*plain, *moved]), truth_of([*plain, *moved], labels)
             other = self.domains.teaching if self.domains else None
             if other is not None:
                 own = Outputs(*(np.concatenate(pair) for pair in zip(own, other.outputs, strict=True)))
@@ -89,7 +89,7 @@ class _Asker:
         given = self.domains.teaching_unknown if self.domains else None
         if given is not None:
             return given.outputs.features, f"{len(given.truth)} photographs of {', '.join(given.kinds)}"
-        features = self.ask(strangers(render_stranger, _STRANGERS_TO_FIT)).features
+        features = self.predict(outlier_pictures(render_outlier, _OUTLIERS_TO_FIT)).features
         return features, f"{len(features)} rendered strangers"
 
 
@@ -149,13 +149,13 @@ def choose_known(
     Raises:
         DataError: a label has no training picture, and the score needs some.
     """
-    asker = _Asker(work, engine, domains)
+    predictor = _Predictor(work, engine, domains)
     if wanted != "best":
-        return _fitted(asker, wanted, temperature)
+        return _fitted(predictor, wanted, temperature)
     strange = None if domains is None else domains.measuring_unknown or domains.held_out_unknown
     if strange is None:
-        return _best_of_drawn(work, asker, validation, temperature)
-    return _best_of_photographs(work, asker, validation, temperature, strange)
+        return _best_of_drawn(work, predictor, validation, temperature)
+    return _best_of_photographs(work, predictor, validation, temperature, strange)
 
 
 def write_parameters(path: Path, learnt: Learnt) -> None:
@@ -167,13 +167,15 @@ def write_parameters(path: Path, learnt: Learnt) -> None:
     write_atomically(path, content.getvalue())
 
 
-def _best_of_drawn(work: Work, asker: _Asker, validation: Outputs, temperature: float) -> Known:
+def _best_of_drawn(work: Work, predictor: _Predictor, validation: Outputs, temperature: float) -> Known:
     """The candidate with the highest AUROC: known pictures, plain and elsewhere, each against strangers; their mean."""
-    candidates = [_fitted(asker, name, temperature) for name in CANDIDATES]
+    candidates = [_fitted(predictor, name, temperature) for name in CANDIDATES]
     work.step("choosing the known score")
-    moved = elsewhere(work.validation, CHOOSING.paint, work.progress)
-    known = [validation, asker.ask(moved)] if moved else [validation]
-    unknown = asker.ask(strangers(partial(render_held_out_stranger, family=CHOOSING), _STRANGERS_TO_CHOOSE))
+    moved = on_shifted_backgrounds(work.validation, CHOOSING.paint, work.progress)
+    known = [validation, predictor.predict(moved)] if moved else [validation]
+    unknown = predictor.predict(
+        outlier_pictures(partial(render_held_out_outlier, family=CHOOSING), _OUTLIERS_TO_CHOOSE)
+    )
     areas = [
         float(np.mean([area_between(one.scorer(*outputs), one.scorer(*unknown)) for outputs in known]))
         for one in candidates
@@ -181,19 +183,21 @@ def _best_of_drawn(work: Work, asker: _Asker, validation: Outputs, temperature: 
     for one, area in zip(candidates, areas, strict=True):
         work.step(f"  {IN_WORDS[one.scorer.name]}: AUROC {area:.3f} against rendered strangers")
     chosen = candidates[int(np.argmax(areas))]
-    return Known(chosen.scorer, f"{chosen.fitted_on}; chosen by {_STRANGERS_TO_CHOOSE} rendered strangers")
+    return Known(chosen.scorer, f"{chosen.fitted_on}; chosen by {_OUTLIERS_TO_CHOOSE} rendered strangers")
 
 
-def _best_of_photographs(work: Work, asker: _Asker, validation: Outputs, temperature: float, strange: Rows) -> Known:
+def _best_of_photographs(
+    work: Work, predictor: _Predictor, validation: Outputs, temperature: float, strange: Rows
+) -> Known:
     """The candidate whose worst kind of unknown picture is told best from the known, at home and at each other source.
 
     A mean would let many shirts hide a battery.
     """
-    assert asker.domains is not None
-    exposed = EXPOSED if asker.domains.teaching_unknown is not None else ()
-    candidates = [_fitted(asker, name, temperature) for name in (*CANDIDATES, *exposed)]
+    assert predictor.domains is not None
+    exposed = EXPOSED if predictor.domains.teaching_unknown is not None else ()
+    candidates = [_fitted(predictor, name, temperature) for name in (*CANDIDATES, *exposed)]
     work.step(f"choosing the known score by its worst kind of {', '.join(strange.kinds)}")
-    known = [validation, *_sources(asker.domains.measuring), *_sources(asker.domains.held_out)]
+    known = [validation, *_sources(predictor.domains.measuring), *_sources(predictor.domains.held_out)]
     ranked = []
     for one in candidates:
         areas = _areas(one.scorer, known, strange)
@@ -222,8 +226,8 @@ def _sources(rows: Rows | None) -> list[Outputs]:
     return [Outputs(rows.outputs.logits[own], rows.outputs.features[own]) for own in parts]
 
 
-def _fitted(asker: _Asker, name: KnownScore, temperature: float) -> Known:
+def _fitted(predictor: _Predictor, name: KnownScore, temperature: float) -> Known:
     if name not in SCORES_OF_FEATURES:
         return Known(Scorer(name, temperature))
-    learnt, words = fit_learnt(name, asker.taught(), asker.strange)
+    learnt, words = fit_learnt(name, predictor.taught(), predictor.strange)
     return Known(Scorer(name, temperature, as_packed(learnt)), f"; {IN_WORDS[name]}: of {words}")

@@ -18,7 +18,7 @@ from waste_edge.evaluation.report.tables import (
 from waste_edge.evaluation.report.unknown_tables import elsewhere_table
 from waste_edge.export.card_sources import of_confidence, of_sources, taught_by
 from waste_edge.export.quantization.gate import describe_drop
-from waste_edge.export.test_evaluation import SHOWN, LastLook
+from waste_edge.export.test_evaluation import SHOWN, FinalEvaluation
 from waste_edge.files.text import in_markdown
 from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.rejection import IN_WORDS
@@ -27,7 +27,7 @@ CARD_NAME = "MODEL_CARD.md"
 _HEADLINE: ArtifactName = "tflite-int8"
 
 
-def model_card(manifest: Manifest, seen: LastLook | None = None) -> str:
+def model_card(manifest: Manifest, seen: FinalEvaluation | None = None) -> str:
     """Markdown, ending in a newline; with what a last look saw, if one was taken."""
     parts = [_head(manifest), _data(manifest), _results(manifest), _labels(manifest)]
     if seen is not None:
@@ -130,7 +130,7 @@ def _labels(manifest: Manifest) -> str:
 {rows}"""
 
 
-def _test(seen: LastLook) -> str:
+def _test(seen: FinalEvaluation) -> str:
     report = seen.report
     rows: list[tuple[str, ...]] = [
         (
@@ -155,7 +155,7 @@ By label (INT8 TFLite):
 {rows_of(by_label)}"""
 
 
-def _elsewhere(seen: LastLook) -> str:
+def _elsewhere(seen: FinalEvaluation) -> str:
     report = seen.report
     assert report.unknown is not None
     rows: list[tuple[str, ...]] = []
@@ -173,7 +173,7 @@ Against {report.unknown.in_words}, by the bundle's own score and thresholds:
 {rows_of(Table("", headings, rows))}{shown}"""
 
 
-def _robustness(seen: LastLook) -> str:
+def _robustness(seen: FinalEvaluation) -> str:
     table = means_table(seen.robustness, points_in)
     return f"""## Robustness
 

@@ -15,11 +15,11 @@ from waste_edge.export.attempts import Attempt, Floating, file_entry
 from waste_edge.export.domains import (
     DomainAnswers,
     Rows,
-    ask_domains,
     by_source,
     choose_confidence,
     mixed_temperature,
     mixed_threshold,
+    predict_domains,
 )
 from waste_edge.export.known_score import PARAMETERS_NAME, ask_engine, choose_known, write_parameters
 from waste_edge.export.recipe import ExportRecipe
@@ -69,7 +69,7 @@ def _calibrate(folder: Path, work: Work, attempt: Attempt, engine: Engine, proto
     domains = None
     if work.domains is not None:
         work.step("asking about other sources' pictures")
-        domains = ask_domains(work.domains, info, partial(ask_engine, work, engine))
+        domains = predict_domains(work.domains, info, partial(ask_engine, work, engine))
     held_out = domains.held_out if domains else None
     temperature = round(mixed_temperature(answers, truth, held_out, recipe.home_weight), 4)
     known = choose_known(work, engine, answers, temperature, recipe.known_score, domains)

@@ -13,10 +13,10 @@ from waste_edge.errors import DataError
 from waste_edge.evaluation.comparison.build import build_report
 from waste_edge.evaluation.comparison.held_out import pictures_for_all
 from waste_edge.evaluation.comparison.models import model_of_bundle
-from waste_edge.evaluation.comparison.outlier_sets import RENDERED, Moved, open_unknown, put_elsewhere
+from waste_edge.evaluation.comparison.outlier_sets import RENDERED, ShiftedPictures, open_unknown, shift_backgrounds
 from waste_edge.evaluation.domains.measure import Home, measure_domains
 from waste_edge.evaluation.domains.report import DomainsReport
-from waste_edge.evaluation.report.content import Report
+from waste_edge.evaluation.report.content import ComparisonReport
 from waste_edge.evaluation.robustness.measure import measure_robustness
 from waste_edge.evaluation.robustness.report import RobustnessReport
 from waste_edge.export.work import Work
@@ -24,10 +24,10 @@ from waste_edge.export.work import Work
 SHOWN: tuple[ArtifactName, ArtifactName] = ("tflite-fp32", "tflite-int8")
 
 
-class LastLook(NamedTuple):
+class FinalEvaluation(NamedTuple):
     """What was seen: of both TFLite files, in the order of `SHOWN`; of the INT8 one also source by source."""
 
-    report: Report
+    report: ComparisonReport
     robustness: RobustnessReport
     domains: DomainsReport | None = None
 
@@ -41,7 +41,7 @@ def check_test_part(work: Work) -> None:
         )
 
 
-def take_last_look(folder: Path, work: Work) -> LastLook:
+def evaluate_on_test_part(folder: Path, work: Work) -> FinalEvaluation:
     """Score a bundle on its run's test part: as it is, spoiled, elsewhere, and against rendered strangers.
 
     Args:
@@ -67,13 +67,13 @@ def take_last_look(folder: Path, work: Work) -> LastLook:
             work.step("the last look: other sources")
             home = Home(dataset.name, pictures.scored, pictures.protocol)
             domains = measure_domains([models[-1]], home, work.domains.everything, lambda _: work.progress)
-    return LastLook(report, robustness, domains)
+    return FinalEvaluation(report, robustness, domains)
 
 
-def _elsewhere(photos: Sequence[Photo], work: Work) -> Moved | None:
+def _elsewhere(photos: Sequence[Photo], work: Work) -> ShiftedPictures | None:
     """None where no item can be told from its background: then nothing is said of elsewhere."""
     try:
-        return put_elsewhere(photos, work.progress)
+        return shift_backgrounds(photos, work.progress)
     except DataError as error:
         work.step(f"  {error}")
         return None

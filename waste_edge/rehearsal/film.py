@@ -58,7 +58,7 @@ class Visit:
     box: Region | None = None
 
 
-class Film(Protocol):
+class Video(Protocol):
     """A film whose items are known."""
 
     @property
@@ -86,7 +86,7 @@ class _Laid:
     outside: tuple[float, float]  # from the place to where it comes from, in shares of the view
 
 
-class ComposedFilm:
+class ComposedVideo:
     """One ground and some things, one after another.
 
     Args:
@@ -114,7 +114,7 @@ class ComposedFilm:
         self._number = 0
 
     def frames(self) -> Iterator[Frame]:
-        """See `Film.frames`; 10 a second."""
+        """See `Video.frames`; 10 a second."""
         self.visits.clear()
         self._number = 0
         yield from self._shots([(self._surface, Camera())] * round(FIRST_EMPTY_S * FPS))

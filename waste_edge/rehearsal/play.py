@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 
 from waste_edge.device.capture.messages import Ended, Message
-from waste_edge.device.decision.item_tracker import Event, PassingItems
-from waste_edge.device.decision.policy import Judge
+from waste_edge.device.decision.item_tracker import CameraItemTracker, Event
+from waste_edge.device.decision.policy import DecisionPolicy
 from waste_edge.device.loop import Listener, Loop, Seen
-from waste_edge.device.vision.camera_health import CameraHealth, Patience
+from waste_edge.device.vision.camera_health import CameraHealth, CameraHealthConfig
 from waste_edge.device.vision.inspection import Inspector
 from waste_edge.imaging.frames import Frame, Pixels
-from waste_edge.rehearsal.film import Film
+from waste_edge.rehearsal.film import Video
 
 THUMBNAIL_PX = 112
 
@@ -51,7 +51,7 @@ class Played:
     last_ns: int
 
 
-class FilmClock:
+class VideoClock:
     """A clock that stands where the film is: what sleeps by it returns at once."""
 
     def __init__(self) -> None:
@@ -74,26 +74,26 @@ class Player:
     """A station without a camera: plays films through its loop.
 
     Attributes:
-        judge: of the bundle and the site.
+        policy: of the bundle and the site.
         inspector: shows items to the network.
     """
 
-    judge: Judge
+    policy: DecisionPolicy
     inspector: Inspector
 
-    def play(self, film: Film) -> Played:
+    def play(self, video: Video) -> Played:
         """Play one film with a loop of its own, from an empty scene on.
 
         Raises:
             CameraError, EngineError: see `Loop.run`.
         """
-        clock = FilmClock()
+        clock = VideoClock()
         # A film may rightly repeat a picture; a camera never does.
-        health = CameraHealth(Patience(watch_frozen=False))
+        health = CameraHealth(CameraHealthConfig(watch_frozen=False))
         numbers = iter(range(1, 1 << 62))
-        items = PassingItems(self.judge, self.inspector, health=health, make_id=lambda: f"{next(numbers):032x}")
+        items = CameraItemTracker(self.policy, self.inspector, health=health, make_id=lambda: f"{next(numbers):032x}")
         audience = _Audience()
-        Loop(_Reel(film.frames(), clock), items, [audience], clock).run()
+        Loop(_Reel(video.frames(), clock), items, [audience], clock).run()
         return Played(audience.events, audience.frames, audience.untrusted, clock.now_ns())
 
 
@@ -103,7 +103,7 @@ class _Reel:
     dropped_frames = 0
     abandoned = 0
 
-    def __init__(self, frames: Iterator[Frame], clock: FilmClock) -> None:
+    def __init__(self, frames: Iterator[Frame], clock: VideoClock) -> None:
         self._frames = frames
         self._clock = clock
 

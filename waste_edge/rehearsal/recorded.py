@@ -22,7 +22,7 @@ COLUMNS = ("file", "start_s", "end_s", "label")
 
 
 @dataclass(frozen=True)
-class RecordedFilm:
+class RecordedVideo:
     """A video file, and what lay there when."""
 
     path: Path
@@ -34,7 +34,7 @@ class RecordedFilm:
         return self.path.name
 
     def frames(self) -> Iterator[Frame]:
-        """See `Film.frames`.
+        """See `Video.frames`.
 
         Raises:
             CameraError: the file is no video that can be read.
@@ -47,7 +47,7 @@ class RecordedFilm:
                 yield Frame(frame.pixels, frame.captured_ns - first_ns)
 
 
-def read_films(path: Path, labels: Sequence[str], clock: Clock) -> list[RecordedFilm]:
+def read_videos(path: Path, labels: Sequence[str], clock: Clock) -> list[RecordedVideo]:
     """The films of a CSV file (UTF-8) with the columns file, start_s, end_s, label, and perhaps group.
 
     `file` is relative to the CSV file's folder. The item is in view from `start_s` to `end_s`, seconds from the film's
@@ -66,7 +66,7 @@ def read_films(path: Path, labels: Sequence[str], clock: Clock) -> list[Recorded
         rows.setdefault(row["file"], []).append(visit)
     if not rows:
         raise DataError(f"{path}: no rows; expected one an item: {','.join(COLUMNS)}")
-    return [RecordedFilm(_film(path, name), _in_order(path, name, visits), clock) for name, visits in rows.items()]
+    return [RecordedVideo(_video(path, name), _in_order(path, name, visits), clock) for name, visits in rows.items()]
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
@@ -113,11 +113,11 @@ def _seconds(where: str, column: str, row: dict[str, str]) -> float:
     return value
 
 
-def _film(table: Path, name: str) -> Path:
-    film = table.parent / name
-    if not name or not film.is_file():
+def _video(table: Path, name: str) -> Path:
+    video = table.parent / name
+    if not name or not video.is_file():
         raise DataError(f"{table}: file {name!r}: there is no such film beside the table")
-    return film
+    return video
 
 
 def _in_order(path: Path, name: str, visits: list[Visit]) -> tuple[Visit, ...]:

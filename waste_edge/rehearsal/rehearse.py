@@ -9,13 +9,13 @@ import msgspec
 import numpy as np
 
 from waste_edge.device.clock import NS_PER_S
-from waste_edge.device.decision.policy import Judge
+from waste_edge.device.decision.policy import DecisionPolicy
 from waste_edge.device.vision.inspection import inspector_of
 from waste_edge.engines.classifier import Classifier
 from waste_edge.evaluation.grounds import Grounds
 from waste_edge.imaging.preprocess import View
 from waste_edge.item.compose import Station as Scenery
-from waste_edge.rehearsal.film import ComposedFilm, Film
+from waste_edge.rehearsal.film import ComposedVideo, Video
 from waste_edge.rehearsal.play import Player
 from waste_edge.rehearsal.report import Material, RehearsalReport, Station, report_of
 from waste_edge.rehearsal.score import Outcome, Scorer
@@ -35,7 +35,7 @@ class Programme:
         grounds: what it is laid on.
         items: how many known things.
         unknown_items: how many unknown ones.
-        items_a_film: how many things come before the ground changes.
+        items_per_video: how many things come before the ground changes.
         seed: of every chance.
         scenery: size of the view, sizes of the things, light and camera.
     """
@@ -47,7 +47,7 @@ class Programme:
     grounds: Grounds
     items: int
     unknown_items: int
-    items_a_film: int = 16
+    items_per_video: int = 16
     seed: int = 0
     scenery: Scenery = field(default_factory=Scenery)
 
@@ -108,14 +108,14 @@ def rehearse_composed(cast: Cast, programme: Programme, progress: Progress | Non
     known, refused = choose(programme.known, programme.items, rng)
     unknown, refused_too = choose(programme.unknown, programme.unknown_items, rng)
     things = list(in_turn(known, unknown, rng))
-    step = programme.items_a_film
+    step = programme.items_per_video
 
-    def films() -> Iterator[Film]:
+    def films() -> Iterator[Video]:
         for number, first in enumerate(range(0, len(things), step)):
             scenery = programme.scenery
             seed = [programme.seed, 21, number]
             name, ground = programme.grounds.ground(np.random.default_rng(seed), scenery.width_px, scenery.height_px)
-            yield ComposedFilm(f"film {number + 1} on {name}", ground, things[first : first + step], seed, scenery)
+            yield ComposedVideo(f"film {number + 1} on {name}", ground, things[first : first + step], seed, scenery)
 
     return _rehearse(
         cast,
@@ -135,7 +135,7 @@ def rehearse_composed(cast: Cast, programme: Programme, progress: Progress | Non
     )
 
 
-def rehearse_recorded(cast: Cast, films: Sequence[Film], table: str, progress: Progress | None = None) -> Rehearsal:
+def rehearse_recorded(cast: Cast, films: Sequence[Video], table: str, progress: Progress | None = None) -> Rehearsal:
     """Play films that a person made.
 
     Raises:
@@ -143,24 +143,24 @@ def rehearse_recorded(cast: Cast, films: Sequence[Film], table: str, progress: P
         EngineError: the engine failed.
     """
     material = Material(known=table, unknown=table, grounds=table, seed=None, films=0, frames=0, seconds=0.0)
-    return _rehearse(cast, iter(films), material, sum(len(film.visits) for film in films), progress)
+    return _rehearse(cast, iter(films), material, sum(len(video.visits) for video in films), progress)
 
 
 def _rehearse(
-    cast: Cast, films: Iterator[Film], material: Material, items: int, progress: Progress | None
+    cast: Cast, films: Iterator[Video], material: Material, items: int, progress: Progress | None
 ) -> Rehearsal:
     manifest = cast.classifier.manifest
-    judge = Judge(manifest, cast.site)
-    player = Player(judge, inspector_of(cast.classifier, cast.looks))
-    scorer = Scorer(judge, manifest.tree)
+    policy = DecisionPolicy(manifest, cast.site)
+    player = Player(policy, inspector_of(cast.classifier, cast.looks))
+    scorer = Scorer(policy, manifest.tree)
     outcomes: list[Outcome] = []
     count, frames, untrusted, seconds, done = 0, 0, 0, 0.0, 0
-    for film in films:
-        played = player.play(film)
-        outcomes += scorer.outcomes(film.title, film.visits, played.events)
+    for video in films:
+        played = player.play(video)
+        outcomes += scorer.outcomes(video.title, video.visits, played.events)
         count, frames, untrusted = count + 1, frames + played.frames, untrusted + played.untrusted
         seconds += played.last_ns / NS_PER_S
-        done += len(film.visits)
+        done += len(video.visits)
         if progress is not None:
             progress(done, items)
     shown = msgspec.structs.replace(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from waste_edge.device.clock import NS_PER_S
-from waste_edge.device.decision.policy import Judge
+from waste_edge.device.decision.policy import DecisionPolicy
 from waste_edge.device.vision.inspection import Visibility
 from waste_edge.files.strict import Strict
 from waste_edge.imaging.preprocess import Region
@@ -87,16 +87,16 @@ class Scorer:
     """Judges the events of films.
 
     Args:
-        judge: of the played station; says what belongs where and what a mistake costs.
+        policy: of the played station; says what belongs where and what a mistake costs.
         tree: the model's label tree.
 
     Attributes:
         thumbnails: JPEG bytes by their number.
     """
 
-    def __init__(self, judge: Judge, tree: dict[str, str]) -> None:
+    def __init__(self, policy: DecisionPolicy, tree: dict[str, str]) -> None:
         self.thumbnails: list[bytes] = []
-        self._judge = judge
+        self._policy = policy
         self._tree = tree
 
     def outcomes(self, film: str, visits: Sequence[Visit], events: Sequence[PlayedEvent]) -> list[Outcome]:
@@ -161,14 +161,14 @@ class Scorer:
         )
 
     def _stream_of(self, label: str) -> str:
-        site = self._judge.site
+        site = self._policy.site
         return site.residual if label == UNKNOWN else site.stream_of(label, self._tree)
 
     def _cost(self, own: str, put: str, asked: bool) -> float:
-        site = self._judge.site
+        site = self._policy.site
         if asked and site.ask is not None:
             return site.ask
-        return site.cost(own, put, self._judge.routing.min_confidence)
+        return site.cost(own, put, self._policy.routing.min_confidence)
 
     def _kept(self, thumbnail: bytes) -> int | None:
         if not thumbnail:

@@ -17,7 +17,7 @@ from waste_edge.item.compose import Sprite
 from waste_edge.rendering.cutouts import credible_sprite
 from waste_edge.rendering.held_out import JUDGING
 from waste_edge.rendering.items.sprites import ITEM_LABELS, render_item
-from waste_edge.rendering.outliers import stranger_sprite
+from waste_edge.rendering.outliers import outlier_sprite
 from waste_edge.taxonomy import UNKNOWN
 
 _SPRITE_PX = 320
@@ -109,10 +109,10 @@ def rendered(labels: Sequence[str], count: int, seed: int) -> list[Candidate]:
 
 
 def rendered_unknown(count: int, seed: int) -> list[Candidate]:
-    """Rendered things of stuffs that training never saw."""
+    """Rendered things of materials that training never saw."""
 
     def drawer(index: int) -> Callable[[], Sprite]:
-        return lambda: stranger_sprite(np.random.default_rng([seed, 13, index]), _SPRITE_PX, JUDGING.fill)
+        return lambda: outlier_sprite(np.random.default_rng([seed, 13, index]), _SPRITE_PX, JUDGING.fill)
 
     return [Candidate(UNKNOWN, f"rendered unknown {i}", f"rendered unknown {i}", drawer(i)) for i in range(count)]
 
@@ -166,7 +166,7 @@ def _outlined(pixels: Pixels, rng: np.random.Generator) -> Sprite:
     def fill(_: np.random.Generator, width_px: int, height_px: int) -> Pixels:
         return np.asarray(cv2.resize(pixels, (width_px, height_px), interpolation=cv2.INTER_AREA), np.uint8)
 
-    return stranger_sprite(rng, _SPRITE_PX, fill)
+    return outlier_sprite(rng, _SPRITE_PX, fill)
 
 
 def in_turn(known: Sequence[Thing], unknown: Sequence[Thing], rng: np.random.Generator) -> Iterator[Thing]:

@@ -1,4 +1,4 @@
-"""Surfaces and stuffs that training never paints: what a network is judged on must not be what it was taught with.
+"""Surfaces and materials that training never paints: what a network is judged on must not be what it was taught with.
 
 There are two families, for the same reason: by one of them an export chooses how a bundle tells the unknown, by the
 other it is judged (`evaluate`). Neither may be used for training, nor for fitting. No surface bears print: a printed
@@ -23,10 +23,10 @@ Painter = Callable[[Rng, int, int], Floats]  # to (height_px, width_px, 3) in 0.
 
 @dataclass(frozen=True)
 class Family:
-    """Surfaces that things lie on, and stuffs that strange things are made of."""
+    """Surfaces that things lie on, and materials that strange things are made of."""
 
     surfaces: tuple[Painter, ...]
-    stuffs: tuple[Painter, ...]
+    materials: tuple[Painter, ...]
 
     def paint(self, rng: Rng, width_px: int, height_px: int) -> Bytes:
         """Draw a surface as (height_px, width_px, 3) RGB bytes; the same generator state, the same surface."""
@@ -36,7 +36,7 @@ class Family:
 
     def fill(self, rng: Rng, width_px: int, height_px: int) -> Bytes:
         """Draw a stuff as (height_px, width_px, 3) RGB bytes; the same generator state, the same stuff."""
-        painter = self.stuffs[int(rng.integers(len(self.stuffs)))]
+        painter = self.materials[int(rng.integers(len(self.materials)))]
         return _as_bytes(painter(rng, width_px, height_px))
 
 
@@ -178,8 +178,8 @@ def bread(rng: Rng, width_px: int, height_px: int) -> Floats:
     return np.asarray((base + (crust - base) * toast) * light[..., None], np.float32)
 
 
-CHOOSING = Family(surfaces=(mosaic, studs), stuffs=(fur, pebbles))
-JUDGING = Family(surfaces=(tiles, bricks, marble), stuffs=(knit, bread, foliage))
+CHOOSING = Family(surfaces=(mosaic, studs), materials=(fur, pebbles))
+JUDGING = Family(surfaces=(tiles, bricks, marble), materials=(knit, bread, foliage))
 
 
 def _turned_grid(rng: Rng, width_px: int, height_px: int, bend: float) -> tuple[Floats, Floats]:

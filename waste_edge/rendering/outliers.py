@@ -23,7 +23,7 @@ _FILLINGS = (weave, grain, crumbs, drape, heap)
 EMPTY_SHARE = 0.25
 
 
-def render_stranger(rng: Rng, width_px: int, height_px: int) -> Bytes:
+def render_outlier(rng: Rng, width_px: int, height_px: int) -> Bytes:
     """Draw a view without waste as (height_px, width_px, 3) RGB bytes; the same generator state, the same view."""
     ground = _ground(rng, width_px, height_px)
     if rng.random() < EMPTY_SHARE:
@@ -33,8 +33,8 @@ def render_stranger(rng: Rng, width_px: int, height_px: int) -> Bytes:
     return _with_things(ground, rng, _filled)
 
 
-def render_held_out_stranger(rng: Rng, width_px: int, height_px: int, family: Family) -> Bytes:
-    """The same of stuffs and empty places that are never trained on."""
+def render_held_out_outlier(rng: Rng, width_px: int, height_px: int, family: Family) -> Bytes:
+    """The same of materials and empty places that are never trained on."""
     if rng.random() < EMPTY_SHARE:
         return family.paint(rng, width_px, height_px)
     if rng.random() < 0.2:
@@ -44,7 +44,7 @@ def render_held_out_stranger(rng: Rng, width_px: int, height_px: int, family: Fa
     return _with_things(paint(rng, width_px, height_px), rng, family.fill)
 
 
-def stranger_sprite(rng: Rng, size_px: int, fill: Fill | None = None) -> Bytes:
+def outlier_sprite(rng: Rng, size_px: int, fill: Fill | None = None) -> Bytes:
     """One thing that is no waste on a transparent square (size_px, size_px, 4), RGBA with straight alpha.
 
     Args:
@@ -63,7 +63,7 @@ def _with_things(ground: Bytes, rng: Rng, fill: Fill) -> Bytes:
     """One thing on the ground, or a few."""
     short = min(ground.shape[:2])
     for _ in range(1 if rng.random() < 0.75 else int(rng.integers(2, 5))):
-        sprite = stranger_sprite(rng, max(48, short), fill)
+        sprite = outlier_sprite(rng, max(48, short), fill)
         centre = (float(rng.uniform(0.3, 0.7)), float(rng.uniform(0.3, 0.7)))
         ground = compose(ground, sprite, centre, float(rng.uniform(0.4, 1.2)), float(rng.uniform(0, 360)), rng)
     return ground

@@ -23,18 +23,18 @@ class OtherProcessError(WasteEdgeError, RuntimeError):
 
 
 @dataclass(frozen=True)
-class Crew:
+class ProcessGroup:
     """This process's place among those that train together."""
 
     rank: int = 0
     size: int = 1
 
     @property
-    def leads(self) -> bool:
+    def is_main_process(self) -> bool:
         """Whether this process writes the run and tells how it goes."""
         return self.rank == 0
 
-    def joined(self, network: nn.Module) -> nn.Module:
+    def wrap_ddp(self, network: nn.Module) -> nn.Module:
         """The network, its gradients averaged over all processes."""
         if self.size == 1 or not any(one.requires_grad for one in network.parameters()):
             return network
@@ -45,7 +45,7 @@ class Crew:
         if self.size > 1:
             distributed.barrier()
 
-    def agreed(self, value: float) -> float:
+    def broadcast(self, value: float) -> float:
         """The leader's number, for all."""
         if self.size == 1:
             return value
@@ -63,7 +63,7 @@ class Crew:
 
 
 @contextmanager
-def crew() -> Iterator[Crew]:
+def process_group() -> Iterator[ProcessGroup]:
     """Join the processes that torchrun started; alone if it did not. Within another one it is that one.
 
     Where processes fail, the first one's error passes and the others end without a word: one trouble, one line.
@@ -72,16 +72,16 @@ def crew() -> Iterator[Crew]:
         OtherProcessError: another process is gone, and it left no message.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield Crew()
+        yield ProcessGroup()
         return
     if distributed.is_initialized():
-        yield Crew(distributed.get_rank(), distributed.get_world_size())
+        yield ProcessGroup(distributed.get_rank(), distributed.get_world_size())
         return
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     try:
-        yield Crew(distributed.get_rank(), distributed.get_world_size())
+        yield ProcessGroup(distributed.get_rank(), distributed.get_world_size())
     except Exception as error:
         _one_speaks(error)
         raise
@@ -89,7 +89,7 @@ def crew() -> Iterator[Crew]:
         distributed.destroy_process_group()
 
 
-def processes_here() -> int:
+def local_world_size() -> int:
     """How many processes of this training share this machine."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 

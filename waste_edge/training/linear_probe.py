@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from waste_edge.training.input_pipeline.inputs import Inputs, ask
+from waste_edge.training.input_pipeline.inputs import Inputs, run_network
 from waste_edge.training.networks import normalize
 from waste_edge.training.stock.batches import StockBatches
 
@@ -60,7 +60,7 @@ def _features(
         for batch in batches:
             inputs = Inputs(normalize(batch.pixels), batch.tokens, batch.mask).to(device)
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-                features.append(ask(network, inputs)[1].float())
+                features.append(run_network(network, inputs)[1].float())
             truths.append(batch.truth.to(device))
             seen += len(batch.truth)
             if seen >= count:

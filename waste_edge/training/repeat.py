@@ -77,7 +77,9 @@ def by_folds(recipe: Recipe, folds: int) -> dict[str, Recipe]:
     return {f"fold-{split.fold}": msgspec.structs.replace(recipe, split=split) for split in splits}
 
 
-def train_each(recipes: dict[str, Recipe], out: Path, train_one: TrainOne, resume: bool, leads: bool = True) -> Summary:
+def train_each(
+    recipes: dict[str, Recipe], out: Path, train_one: TrainOne, resume: bool, is_main_process: bool = True
+) -> Summary:
     """Train each recipe into a folder of its own and write `summary.json`.
 
     Args:
@@ -99,7 +101,7 @@ def train_each(recipes: dict[str, Recipe], out: Path, train_one: TrainOne, resum
         else:
             infos[name] = train_one(name, recipe, folder, folder.exists())
     summary = summarize(infos)
-    if leads:
+    if is_main_process:
         write_atomically(out / SUMMARY_NAME, to_json(summary))
     return summary
 

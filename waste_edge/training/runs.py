@@ -24,7 +24,7 @@ from waste_edge.files.strict import Strict, read_json, to_json
 from waste_edge.metrics.classification import Scores
 from waste_edge.plugins import resolve
 from waste_edge.taxonomy import check_labels
-from waste_edge.training.input_pipeline.inputs import Reader, Tokenize
+from waste_edge.training.input_pipeline.inputs import InputReader, Tokenize
 from waste_edge.training.networks import build_network
 from waste_edge.training.quantization_aware.fake_quantization import FakeQuantized, TrainedRange
 from waste_edge.training.recipe import Recipe
@@ -96,7 +96,7 @@ class Run:
     tokenize: Tokenize | None = None
     members: dict[str, Run] = field(default_factory=dict)
 
-    def reader(self) -> Reader:
+    def reader(self) -> InputReader:
         """Turns photographs into what the network takes."""
         reader = reader_of(self.info.recipe, self.tokenize)
         text = self.members.get("text")
@@ -240,8 +240,8 @@ def library_versions(names: tuple[str, ...] = _LIBRARIES) -> dict[str, str]:
     return versions
 
 
-def reader_of(recipe: Recipe, tokenize: Tokenize | None) -> Reader:
+def reader_of(recipe: Recipe, tokenize: Tokenize | None) -> InputReader:
     """What turns photographs into the inputs of a recipe's model."""
     if recipe.text is None:
-        return Reader(recipe.input, tokenize)
-    return Reader(recipe.input, tokenize, partial(text_of, source=recipe.text.source))
+        return InputReader(recipe.input, tokenize)
+    return InputReader(recipe.input, tokenize, partial(text_of, source=recipe.text.source))

@@ -7,44 +7,44 @@ from typing import cast
 
 from waste_edge.errors import ConfigError
 from waste_edge.plugins import resolve
-from waste_edge.training.distributed import crew
+from waste_edge.training.distributed import process_group
 from waste_edge.training.loop.fit import fit
 from waste_edge.training.runs import RunInfo
-from waste_edge.training.train_request import Order
+from waste_edge.training.train_request import TrainRequest
 
-Trainer = Callable[[Order], RunInfo]
+Trainer = Callable[[TrainRequest], RunInfo]
 
 
-def train(order: Order) -> RunInfo:
+def train(request: TrainRequest) -> RunInfo:
     """Train what the order's recipe describes and leave a run in its `out`.
 
     Raises:
         ConfigError, DataError, RunError, PictureError: one line naming what is wrong.
         UserError: see `fit`.
     """
-    with crew() as together:
-        composite = order.recipe.composite
+    with process_group() as together:
+        composite = request.recipe.composite
         if composite is None:
-            return _fit_network(order)
+            return _fit_network(request)
         if together.size > 1:
             raise ConfigError(
-                f"recipe {order.recipe.name!r} is a {order.recipe.kind}, put together from others; with torchrun "
+                f"recipe {request.recipe.name!r} is a {request.recipe.kind}, put together from others; with torchrun "
                 "train these on their own"
             )
-        return cast(Trainer, resolve(composite.trainer))(order)
+        return cast(Trainer, resolve(composite.trainer))(request)
 
 
-def _fit_network(order: Order) -> RunInfo:
-    order.check_members(())
-    with order.watch(order.recipe) as watcher:
+def _fit_network(request: TrainRequest) -> RunInfo:
+    request.check_members(())
+    with request.watch(request.recipe) as watcher:
         return fit(
-            order.recipe,
-            order.data,
-            order.out,
+            request.recipe,
+            request.data,
+            request.out,
             watcher,
-            order.weights,
-            order.teachers,
-            order.start,
-            order.resume,
-            order.extra,
+            request.weights,
+            request.teachers,
+            request.start,
+            request.resume,
+            request.extra,
         )

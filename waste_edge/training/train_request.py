@@ -9,17 +9,19 @@ from pathlib import Path
 
 from waste_edge.errors import ConfigError
 from waste_edge.evaluation.evaluate import Progress, without_progress
-from waste_edge.training.loop.training_loop import Watcher
+from waste_edge.training.loop.training_loop import TrainingListener
 from waste_edge.training.recipe import Recipe, read_recipe
 from waste_edge.training.runs import Run
 from waste_edge.training.teaching import Extra
 
-Bar = Callable[[str], AbstractContextManager[Progress]]  # a progress bar of this title
-Watch = Callable[[Recipe], AbstractContextManager[Watcher]]  # who is told, of each network, how its training goes
+ProgressBarFactory = Callable[[str], AbstractContextManager[Progress]]  # a progress bar of this title
+ListenerFactory = Callable[
+    [Recipe], AbstractContextManager[TrainingListener]
+]  # who is told, of each network, how its training goes
 
 
 @dataclass(frozen=True, eq=False)
-class Order:
+class TrainRequest:
     """A recipe, and all that the command line says beside it; see `fit` for what a network does with it.
 
     Attributes:
@@ -33,8 +35,8 @@ class Order:
     recipe: Recipe
     data: Path
     out: Path
-    watch: Watch
-    bar: Bar = lambda title: nullcontext(without_progress)
+    watch: ListenerFactory
+    bar: ProgressBarFactory = lambda title: nullcontext(without_progress)
     beside: Path = Path()
     weights: Path | None = None
     teachers: Sequence[Run] = ()

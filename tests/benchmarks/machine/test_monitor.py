@@ -12,7 +12,7 @@ import pytest
 
 from tests.benchmarks.reports import made_up_report
 from tests.device.boards import CPUFREQ, HEALTHY_PI5, HOT_ZERO2W, MISSING_GOVERNOR, OLD_CPU, THROTTLED_PI4, write
-from waste_edge.benchmarks.machine.monitor import Watch, judge, notes, unwatched
+from waste_edge.benchmarks.machine.monitor import BoardMonitor, judge, notes, unwatched
 from waste_edge.benchmarks.report import benchmark
 from waste_edge.benchmarks.scenario import quick
 from waste_edge.benchmarks.schema import Look
@@ -106,8 +106,8 @@ class Machine:
         write(self.root, "proc/stat", f"cpu  {self._ticks} 0 0 999 5 0 0 {self._stolen} 0 0\ncpu0 1 1 1\n")
         write(self.root, "proc/vmstat", f"nr_free_pages 7\npswpin {self._pages}\npswpout 3\n")
 
-    def watch(self) -> Watch:
-        return Watch(Board(self.root), lambda: self.now_ns, lambda: self.own_s)
+    def watch(self) -> BoardMonitor:
+        return BoardMonitor(Board(self.root), lambda: self.now_ns, lambda: self.own_s)
 
 
 def test_a_watch_takes_our_own_work_from_the_machines(tmp_path: Path) -> None:

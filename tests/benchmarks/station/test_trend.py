@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from waste_edge.benchmarks.endurance import WARM_UP_WINDOWS, WINDOWS, in_words, judge
+from waste_edge.benchmarks.endurance import WARM_UP_WINDOWS, WINDOWS, assess, in_words
 from waste_edge.benchmarks.schema import Window
 from waste_edge.benchmarks.station.trend import trend
 
@@ -50,7 +50,7 @@ def test_a_soaks_warm_up_is_not_held_against_it() -> None:
             for index in range(WINDOWS)
         ]
 
-    assert [one.drifts for one in judge(windows(0.0, 0.0))] == [False, False]
-    assert [one.drifts for one in judge(windows(0.01, 0.0))] == [True, False]
-    assert [one.drifts for one in judge(windows(0.0, 0.1))] == [False, True]
-    assert "memory drifts: +3.500 MB over the soak (limit 2.000)" in in_words(*judge(windows(0.0, 0.1)))
+    assert [one.drifts for one in assess(windows(0.0, 0.0))] == [False, False]
+    assert [one.drifts for one in assess(windows(0.01, 0.0))] == [True, False]
+    assert [one.drifts for one in assess(windows(0.0, 0.1))] == [False, True]
+    assert "memory drifts: +3.500 MB over the soak (limit 2.000)" in in_words(*assess(windows(0.0, 0.1)))

@@ -41,7 +41,7 @@ def test_what_leads_elsewhere_is_no_device(clock, given):
 @pytest.mark.parametrize(("given", "title"), [("2", "/dev/video2"), ("/dev/video10", "/dev/video10")])
 def test_an_index_is_a_device(clock, given, title):
     source = camera_source(given, clock)
-    assert (source.title, source.live, source.stills) == (title, True, False)
+    assert (source.title, source.live, source.still_images) == (title, True, False)
 
 
 def test_without_any_camera_auto_says_what_was_tried(clock, no_devices):

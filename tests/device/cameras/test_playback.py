@@ -62,7 +62,7 @@ def test_a_folder_is_walked_in_order_and_one_bad_picture_is_passed_over(clock, t
     (tmp_path / "a.jpg").write_text("no picture")
     (tmp_path / ".DS_Store").touch()
     source = media_source(str(tmp_path), clock)
-    assert (source.live, source.stills) == (False, True)
+    assert (source.live, source.still_images) == (False, True)
     camera = source.open()
     with pytest.raises(PictureError, match=r"a\.jpg: not a picture"):
         camera.read()

@@ -16,7 +16,7 @@ import pytest
 
 from waste_edge.device.cameras.camera import RawFrame, packed
 from waste_edge.device.cameras.memory import SLOT_BYTES, create_memory
-from waste_edge.device.cameras.shared import Reader, Writer
+from waste_edge.device.cameras.shared import FrameReader, FrameWriter
 from waste_edge.device.capture.convert import frame_of
 
 
@@ -37,7 +37,7 @@ def number_of(frame: RawFrame) -> int:
 
 
 def test_the_newest_frame_is_taken_once_and_the_older_are_counted(memory):
-    writer, reader = Writer(memory), Reader(memory)
+    writer, reader = FrameWriter(memory), FrameReader(memory)
     assert reader.take(number_of) is None
     for number in (1, 2, 3):
         writer.write(raw(number))
@@ -50,7 +50,7 @@ def test_the_newest_frame_is_taken_once_and_the_older_are_counted(memory):
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (641, 479), (3840, 2160), (2, 16384)])
 def test_any_size_passes_and_sizes_may_change(memory, width, height):
-    writer, reader = Writer(memory), Reader(memory)
+    writer, reader = FrameWriter(memory), FrameReader(memory)
     writer.write(raw(1))
     writer.write(raw(7, width, height))
     taken = reader.take(frame_of)
@@ -60,14 +60,14 @@ def test_any_size_passes_and_sizes_may_change(memory, width, height):
 
 def test_rows_with_padding_lose_it_on_the_way_and_odd_strides_pass(memory):
     pixels = np.arange(5 * 24, dtype=np.uint8).reshape(5, 24)  # 7 pixels of 3 bytes, 3 bytes of padding
-    writer, reader = Writer(memory), Reader(memory)
+    writer, reader = FrameWriter(memory), FrameReader(memory)
     writer.write(RawFrame(pixels, "bgr", 7, 5, 1))
     assert np.array_equal(reader.take(frame_of).pixels, pixels[:, :21].reshape(5, 7, 3)[..., ::-1])
 
 
 def test_a_frame_beyond_the_maximum_is_refused_with_both_sizes(memory):
     with pytest.raises(ValueError, match=f"16384x700 takes 34406400 bytes; at most {SLOT_BYTES} are possible"):
-        Writer(memory).write(raw(1, 16384, 700))
+        FrameWriter(memory).write(raw(1, 16384, 700))
 
 
 def test_nobody_can_cut_the_memory_short(memory):
@@ -77,7 +77,7 @@ def test_nobody_can_cut_the_memory_short(memory):
 
 def written(memory: int, **changes: int) -> None:
     """Write a frame, then spoil its header."""
-    Writer(memory).write(raw(1))
+    FrameWriter(memory).write(raw(1))
     view = mmap.mmap(memory, 0)
     start = 4096 + SLOT_BYTES  # the first frame goes into the second slot
     names = ("sequence", "captured_ns", "layout", "width", "height", "stride", "length")
@@ -97,12 +97,12 @@ def written(memory: int, **changes: int) -> None:
 def test_a_header_that_is_garbage_is_refused(memory, changes):
     written(memory, **changes)
     with pytest.raises(ValueError, match=r"expected|needs"):
-        Reader(memory).take(frame_of)
+        FrameReader(memory).take(frame_of)
 
 
 def test_half_a_frame_is_no_frame(memory):
     written(memory, sequence=0)  # as it is until the last byte of the picture is written
-    assert Reader(memory).take(frame_of) is None
+    assert FrameReader(memory).take(frame_of) is None
 
 
 LOCKER = """
@@ -114,7 +114,7 @@ time.sleep(60)
 
 
 def test_a_slot_that_is_held_is_passed_over_and_comes_free_with_its_holders_death(memory):
-    writer, reader = Writer(memory), Reader(memory)
+    writer, reader = FrameWriter(memory), FrameReader(memory)
     writer.write(raw(1))
     writer.write(raw(2))  # in the first slot
     command = [sys.executable, "-c", LOCKER, str(memory), "0"]
@@ -148,7 +148,7 @@ print(number)
 
 
 def test_a_hammered_buffer_gives_no_torn_frame(memory):
-    reader = Reader(memory)
+    reader = FrameReader(memory)
     command = [sys.executable, "-c", HAMMER, str(memory), "2.0"]
     taken: list[int] = []
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}

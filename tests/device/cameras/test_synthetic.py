@@ -11,8 +11,8 @@ import pytest
 from waste_edge.device.cameras import camera_source
 from waste_edge.device.cameras.synthetic import ARRIVE_S, FIRST_EMPTY_S, VISIT_S, label_of
 from waste_edge.device.capture.convert import frame_of
-from waste_edge.device.decision.item_tracker import PassingItems
-from waste_edge.device.decision.policy import Judge
+from waste_edge.device.decision.item_tracker import CameraItemTracker
+from waste_edge.device.decision.policy import DecisionPolicy
 from waste_edge.device.vision.inspection import Inspector
 from waste_edge.errors import CameraError
 from waste_edge.rendering.items.sprites import ITEM_LABELS
@@ -48,7 +48,7 @@ def test_each_visit_is_one_item_for_the_station(clock, answer, manifest, site):
     """The presence logic, which knows nothing of the script, finds every item that it says."""
     visits = 8
     camera = camera_source("synthetic:10", clock).open()
-    items = PassingItems(Judge(manifest, site), Inspector(lambda pixels: answer([0.8, 0.1, 0.1])))
+    items = CameraItemTracker(DecisionPolicy(manifest, site), Inspector(lambda pixels: answer([0.8, 0.1, 0.1])))
     events = []
     for _ in range(round((FIRST_EMPTY_S + visits * VISIT_S) * 10)):
         event = items.see(frame_of(camera.read())).event

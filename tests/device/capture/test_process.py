@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from waste_edge.device.cameras import camera_source, media_source
-from waste_edge.device.capture import Absent, Ended, Failed, Message, Opened, Patience, ProcessCapture, Silence
+from waste_edge.device.capture import Absent, Ended, Failed, Message, Opened, ProcessCapture, RetryPolicy, Timeouts
 from waste_edge.device.capture.process import start_capture
 from waste_edge.device.clock import SystemClock
 from waste_edge.imaging.frames import Frame
@@ -26,7 +26,7 @@ FAKES = Path(__file__).parents[1] / "fakes"
 RED = (220, 30, 30)
 # Generous: these tests share two cores with others. What a test waits for being silent has its own limit.
 LONG_S = 60.0
-QUICK = Patience(0.05, 0.05)
+QUICK = RetryPolicy(0.05, 0.05)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def begin():
     """Starts captures, and closes them and sees that nothing is left."""
     captures: list[ProcessCapture] = []
 
-    def start(given: str = "picamera:0", silence: Silence | None = None, python: str = sys.executable, **more):
+    def start(given: str = "picamera:0", silence: Timeouts | None = None, python: str = sys.executable, **more):
         clock = SystemClock()
         source = media_source(given, clock) if "." in given or "/" in given else camera_source(given, clock, python)
         captures.append(ProcessCapture(source, clock, more.get("patience", QUICK), silence))
@@ -146,7 +146,7 @@ def test_an_interpreter_without_numpy_is_named(do, begin, monkeypatch, tmp_path)
 
 @pytest.mark.parametrize(("what", "limit"), [("hang", "read_s"), ("hang-open", "open_s")])
 def test_a_camera_call_that_never_returns_costs_seconds(do, begin, what, limit):
-    silence = Silence(**{"start_s": LONG_S, "open_s": LONG_S, "read_s": LONG_S, limit: 0.5})
+    silence = Timeouts(**{"start_s": LONG_S, "open_s": LONG_S, "read_s": LONG_S, limit: 0.5})
     if what == "hang-open":
         do(what)
         capture = begin(silence=silence)
@@ -165,7 +165,7 @@ def test_a_camera_call_that_never_returns_costs_seconds(do, begin, what, limit):
 
 
 def test_by_the_limits_a_hung_read_is_over_within_ten_seconds(do, begin):
-    capture = begin(patience=Patience())
+    capture = begin(patience=RetryPolicy())
     until(capture, Frame)
     do("hang")
     time.sleep(0.1)
@@ -261,7 +261,7 @@ def test_bells_without_frames_are_no_signs_of_life(begin, tmp_path):
     body = "import os, sys, time\nwhile True:\n    os.write(int(sys.argv[2]), b'\\n')\n    time.sleep(0.01)\n"
     liar.write_text(f"#!{sys.executable}\n{body}")
     liar.chmod(0o755)
-    capture = begin(python=str(liar), silence=Silence(0.5, 0.5, 0.5))
+    capture = begin(python=str(liar), silence=Timeouts(0.5, 0.5, 0.5))
     assert "gave nothing for 0.5 s" in until(capture, Absent).reason
 
 
@@ -296,7 +296,7 @@ def test_a_film_so_slow_that_it_seems_to_hang_is_waited_for(begin, tmp_path):
     for _ in range(2):
         writer.write(np.zeros((48, 64, 3), np.uint8))
     writer.release()
-    capture = begin(str(path), silence=Silence(LONG_S, LONG_S, 1.8))  # less than the 2.5 s between two frames
+    capture = begin(str(path), silence=Timeouts(LONG_S, LONG_S, 1.8))  # less than the 2.5 s between two frames
     first, second = until(capture, Frame), until(capture, Frame)
     assert second.captured_ns - first.captured_ns > 2e9
 
@@ -419,7 +419,7 @@ def test_addresses_with_passwords_are_not_on_the_command_line(begin):
 
 def test_nothing_is_left_open_after_many_replacements(do, begin):
     do("absent")
-    capture = begin(patience=Patience(0.01, 0.01))
+    capture = begin(patience=RetryPolicy(0.01, 0.01))
     until(capture, Absent)
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(10):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from waste_edge.device.cameras import Candidate, Source
-from waste_edge.device.capture import Absent, Ended, Failed, Message, Opened, Patience, ProcessCapture, Silence
-from waste_edge.device.capture.link import Garbage, News
+from waste_edge.device.capture import Absent, Ended, Failed, Message, Opened, ProcessCapture, RetryPolicy, Timeouts
+from waste_edge.device.capture.link import InvalidNewsError, News
 from waste_edge.device.capture.process import MAX_ABANDONED
 
-SILENCE = Silence(start_s=20, open_s=8, read_s=4)
+SILENCE = Timeouts(start_s=20, open_s=8, read_s=4)
 
 
 class FakeLink:
@@ -35,7 +35,7 @@ class FakeLink:
     def frame(self) -> None:
         return None
 
-    def epitaph(self) -> str:
+    def exit_reason(self) -> str:
         return "was ended by signal 11: oh"
 
     def hang_up(self) -> None:
@@ -53,7 +53,7 @@ class FakeLink:
 class Bench:
     """A ProcessCapture over fake processes."""
 
-    def __init__(self, clock, kinds=("v4l2",), live=True, patience: Patience | None = None, killable=True) -> None:
+    def __init__(self, clock, kinds=("v4l2",), live=True, patience: RetryPolicy | None = None, killable=True) -> None:
         self.clock, self.links, self.killable = clock, [], killable
         candidates = tuple(Candidate(kind, "x", "/python") for kind in kinds)
 
@@ -62,7 +62,7 @@ class Bench:
             return self.links[-1]
 
         source = Source("cam", lambda: None, live, candidates=candidates)
-        self.capture = ProcessCapture(source, clock, patience or Patience(), SILENCE, start)
+        self.capture = ProcessCapture(source, clock, patience or RetryPolicy(), SILENCE, start)
 
     def say(self, *kinds: str, text: str = "") -> None:
         self.links[-1].news += [News(kind=kind, text=text) for kind in kinds]
@@ -136,7 +136,10 @@ def test_the_next_candidate_is_tried_at_once_and_the_reasons_are_told_together(c
     [
         (News(kind="gone"), "cam: the capture process was ended by signal 11: oh"),
         (News(kind="failed", text="ZeroDivisionError: oh"), "cam: ZeroDivisionError: oh"),
-        (Garbage("an unreadable line"), "cam: the capture process wrote garbage (an unreadable line) and was killed"),
+        (
+            InvalidNewsError("an unreadable line"),
+            "cam: the capture process wrote garbage (an unreadable line) and was killed",
+        ),
     ],
 )
 def test_whatever_becomes_of_it_is_named(clock, news, reason):
@@ -182,7 +185,7 @@ def test_an_interpreter_that_is_not_there_is_named(clock):
         raise FileNotFoundError(2, "No such file or directory")
 
     source = Source("cam", lambda: None, True, candidates=(Candidate("picamera", "0", "/opt/python"),))
-    capture = ProcessCapture(source, clock, Patience(), SILENCE, refuse)
+    capture = ProcessCapture(source, clock, RetryPolicy(), SILENCE, refuse)
     assert capture.take(0) == Absent(
         "/opt/python: cannot be started (No such file or directory); check --camera-python", 1.0
     )

@@ -10,7 +10,7 @@ import pytest
 
 from waste_edge.device.cameras import RawFrame, Source
 from waste_edge.device.cameras.camera import packed
-from waste_edge.device.capture import Absent, BadPicture, Ended, Failed, Message, Opened, Patience
+from waste_edge.device.capture import Absent, BadPicture, Ended, Failed, Message, Opened, RetryPolicy
 from waste_edge.device.capture.thread import Capture, Slot
 from waste_edge.errors import CameraError, PictureError
 from waste_edge.imaging.frames import Frame
@@ -31,8 +31,8 @@ class ScriptedCamera:
 
     title = "scripted"
 
-    def __init__(self, *script: RawFrame | Exception | None, stills: bool = False) -> None:
-        self.stills = stills
+    def __init__(self, *script: RawFrame | Exception | None, still_images: bool = False) -> None:
+        self.still_images = still_images
         self.closed = False
         self._script = iter(script)
 
@@ -108,7 +108,7 @@ def test_frames_of_a_camera_are_dropped_while_nobody_takes_them(clock):
 
 
 def test_pictures_wait_until_they_are_taken(clock):
-    camera = ScriptedCamera(*(raw(number) for number in range(20)), stills=True)
+    camera = ScriptedCamera(*(raw(number) for number in range(20)), still_images=True)
     capture = Capture(source_of(camera), clock, None)
     time.sleep(0.05)
     messages = take_all(capture)
@@ -117,15 +117,15 @@ def test_pictures_wait_until_they_are_taken(clock):
 
 
 def test_one_bad_picture_is_told_and_the_rest_follow(clock):
-    camera = ScriptedCamera(raw(1), PictureError("b.jpg: damaged"), raw(3), stills=True)
-    messages = take_all(Capture(source_of(camera, live=False), clock, Patience()))
+    camera = ScriptedCamera(raw(1), PictureError("b.jpg: damaged"), raw(3), still_images=True)
+    messages = take_all(Capture(source_of(camera, live=False), clock, RetryPolicy()))
     assert numbers(messages) == [1, 3]
     assert BadPicture("b.jpg: damaged") in messages
 
 
 def test_an_absent_camera_is_waited_for_ever_more_patiently(clock):
     absences = [CameraError("no camera here")] * 6
-    messages = take_all(Capture(source_of(*absences, ScriptedCamera(raw(1))), clock, Patience(1.0, 8.0)))
+    messages = take_all(Capture(source_of(*absences, ScriptedCamera(raw(1))), clock, RetryPolicy(1.0, 8.0)))
     assert [message.retry_s for message in messages if isinstance(message, Absent)] == [1, 2, 4, 8, 8, 8]
     assert clock.slept == [1, 2, 4, 8, 8, 8]
     assert messages[-3] == Opened("scripted")
@@ -134,7 +134,9 @@ def test_an_absent_camera_is_waited_for_ever_more_patiently(clock):
 
 def test_a_camera_that_vanishes_is_opened_again(clock):
     lost = ScriptedCamera(raw(1), CameraError("unplugged"))
-    messages = take_all(Capture(source_of(lost, CameraError("still gone"), ScriptedCamera(raw(2))), clock, Patience()))
+    messages = take_all(
+        Capture(source_of(lost, CameraError("still gone"), ScriptedCamera(raw(2))), clock, RetryPolicy())
+    )
     assert numbers(messages) == [1, 2]
     reasons = [message.reason for message in messages if isinstance(message, Absent)]
     assert reasons == ["unplugged", "still gone"]
@@ -144,7 +146,7 @@ def test_a_camera_that_vanishes_is_opened_again(clock):
 
 @pytest.mark.parametrize("live", [True, False])
 def test_without_patience_an_absence_ends_it(clock, live):
-    patience = None if live else Patience()  # a missing file is never waited for
+    patience = None if live else RetryPolicy()  # a missing file is never waited for
     messages = take_all(Capture(source_of(CameraError("nothing there"), live=live), clock, patience))
     assert isinstance(messages[-1], Failed)
     assert str(messages[-1].error) == "nothing there"
@@ -152,7 +154,7 @@ def test_without_patience_an_absence_ends_it(clock, live):
 
 
 def test_any_other_error_reaches_the_loop(clock):
-    messages = take_all(Capture(source_of(ScriptedCamera(raw(1), ZeroDivisionError("oh"))), clock, Patience()))
+    messages = take_all(Capture(source_of(ScriptedCamera(raw(1), ZeroDivisionError("oh"))), clock, RetryPolicy()))
     assert isinstance(messages[-1], Failed)
     assert isinstance(messages[-1].error, ZeroDivisionError)
 
@@ -160,7 +162,7 @@ def test_any_other_error_reaches_the_loop(clock):
 def test_closing_ends_a_wait_for_the_camera_at_once():
     from waste_edge.device.clock import SystemClock
 
-    capture = Capture(source_of(CameraError("no camera")), SystemClock(), Patience(60.0, 60.0))
+    capture = Capture(source_of(CameraError("no camera")), SystemClock(), RetryPolicy(60.0, 60.0))
     assert isinstance(capture.take(5), Absent)
     started = time.monotonic()
     capture.close()
@@ -169,7 +171,7 @@ def test_closing_ends_a_wait_for_the_camera_at_once():
 
 
 def test_closing_ends_a_handover_that_nobody_takes(clock):
-    camera = ScriptedCamera(*(raw(number) for number in range(5)), stills=True)
+    camera = ScriptedCamera(*(raw(number) for number in range(5)), still_images=True)
     capture = Capture(source_of(camera), clock, None)
     time.sleep(0.02)
     capture.close()
@@ -193,4 +195,4 @@ def test_a_camera_that_never_returns_does_not_hold_up_the_end(clock, monkeypatch
 
 
 def test_patience_stays_bounded_after_weeks():
-    assert Patience(1.0, 8.0).after(1_000_000) == 8.0
+    assert RetryPolicy(1.0, 8.0).after(1_000_000) == 8.0

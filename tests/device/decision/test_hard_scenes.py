@@ -15,9 +15,9 @@ from waste_edge.device.cameras.camera import RawFrame
 from waste_edge.device.capture.convert import frame_of
 from waste_edge.device.capture.messages import Ended
 from waste_edge.device.capture.rotate import turned
-from waste_edge.device.decision.item_tracker import Event, PassingItems
-from waste_edge.device.decision.policy import Judge
-from waste_edge.device.vision.camera_health import CameraHealth, FaultKind, Patience
+from waste_edge.device.decision.item_tracker import CameraItemTracker, Event
+from waste_edge.device.decision.policy import DecisionPolicy
+from waste_edge.device.vision.camera_health import CameraHealth, CameraHealthConfig, FaultKind
 from waste_edge.device.vision.inspection import Inspector, Visibility
 from waste_edge.device.vision.presence import State
 from waste_edge.imaging.frames import Frame, Pixels
@@ -72,14 +72,16 @@ class Bin:
         self._region = region
         self.items = self.start()
 
-    def start(self, kept: bytes = b"") -> PassingItems:
+    def start(self, kept: bytes = b"") -> CameraItemTracker:
         """A station that was just started."""
         site = self._site
         if self._region is not None:
             site = msgspec.structs.replace(site, region=self._region)
         manifest = type("Manifest", (), {"labels": list(LABELS), "tree": {}, "calibration": self._calibration})()
         inspector = Inspector(self._answer, View(kind="item", margin=0.1), looks=4)
-        self.items = PassingItems(Judge(manifest, site), inspector, health=CameraHealth(Patience(watch_frozen=False)))
+        self.items = CameraItemTracker(
+            DecisionPolicy(manifest, site), inspector, health=CameraHealth(CameraHealthConfig(watch_frozen=False))
+        )
         if kept:
             assert self.items.presence.recall(kept)
         return self.items

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from waste_edge.device.decision.item_tracker import MIN_FRAMES, Event, PassingItems, SingleItems
-from waste_edge.device.decision.policy import Decision, Judge
+from waste_edge.device.decision.item_tracker import MIN_FRAMES, CameraItemTracker, Event, PictureItemTracker
+from waste_edge.device.decision.policy import Decision, DecisionPolicy
 from waste_edge.device.vision.presence import State
 from waste_edge.device.vision.scene import small
 from waste_edge.imaging.frames import Frame
@@ -25,7 +25,7 @@ def events_of(manifest, site, inspector):
     """The events of a scene."""
 
     def see_all(frames) -> list[Event]:
-        items = PassingItems(Judge(manifest, site), inspector)
+        items = CameraItemTracker(DecisionPolicy(manifest, site), inspector)
         seen = (items.see(frame).event for frame in frames)
         return [event for event in seen if event is not None]
 
@@ -82,19 +82,19 @@ def test_nothing_comes_of_an_empty_scene(make_stage, events_of):
 def test_only_the_sites_region_is_watched(manifest, make_stage, inspector):
     stage = make_stage()
     left_half = site_with(streams={name: name for name in STREAMS}, region=Region(right=0.5))
-    items = PassingItems(Judge(manifest, left_half), inspector)
+    items = CameraItemTracker(DecisionPolicy(manifest, left_half), inspector)
     states = {items.see(frame).state for frame in [*stage.hold(1.0), *stage.hold(2.0, ("glass", 100, 35, 50))]}
     assert states == {State.LEARNING, State.EMPTY}
 
 
 def test_the_events_id_is_the_items_and_survives_a_restart(manifest, site, make_stage, inspector):
     stage = make_stage()
-    items = PassingItems(Judge(manifest, site), inspector)
+    items = CameraItemTracker(DecisionPolicy(manifest, site), inspector)
     item = ("metal", 55, 35, 50)
     seen = [items.see(frame).event for frame in [*stage.hold(1.0), *stage.hold(2.0, item)]]
     (event,) = [event for event in seen if event is not None]
     assert items.presence.item_id == event.id
-    after = PassingItems(Judge(manifest, site), inspector)
+    after = CameraItemTracker(DecisionPolicy(manifest, site), inspector)
     assert after.presence.recall(items.presence.remember())
     assert not any(after.see(frame).event for frame in stage.hold(3.0, item))
     assert after.presence.item_id == event.id
@@ -105,17 +105,19 @@ def test_a_frame_is_made_small_once(manifest, site, make_stage, monkeypatch, ins
     monkeypatch.setattr(
         "waste_edge.device.decision.item_tracker.small", lambda pixels: made.append(pixels) or small(pixels)
     )
-    items = PassingItems(Judge(manifest, site), inspector)
+    items = CameraItemTracker(DecisionPolicy(manifest, site), inspector)
     for frame in make_stage().hold(1.0):
         items.see(frame)
     assert len(made) == 15
 
 
 def test_each_picture_is_an_item(manifest, site, answer):
-    items = SingleItems(Judge(manifest, site), lambda pixels: answer([0.1, 0.1, 0.8]), make_id=lambda: "an id")
+    items = PictureItemTracker(
+        DecisionPolicy(manifest, site), lambda pixels: answer([0.1, 0.1, 0.8]), make_id=lambda: "an id"
+    )
     frame = Frame(np.zeros((2, 2, 3), np.uint8), 5, "bottle.jpg")
     seen = items.see(frame)
-    decision = Judge(manifest, site).decide([answer([0.1, 0.1, 0.8])])
+    decision = DecisionPolicy(manifest, site).decide([answer([0.1, 0.1, 0.8])])
     assert decision.label == "metal"
     assert seen.state is State.DECIDED
     assert seen.event == Event("an id", 5, 5, decision, 1, "bottle.jpg", frame=1, looks=1)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from waste_edge.device.decision.policy import Decision, Judge
+from waste_edge.device.decision.policy import Decision, DecisionPolicy
 from waste_edge.errors import ConfigError
 from waste_edge.site import Site
 
@@ -24,14 +24,14 @@ def decide(manifest, answer):
     """Decide one item from its probabilities in the order glass, paper, metal."""
 
     def from_probabilities(probabilities, known_score: float = 5.0, **changes) -> Decision:
-        return Judge(manifest, site_with(**changes)).decide([answer(probabilities, known_score)])
+        return DecisionPolicy(manifest, site_with(**changes)).decide([answer(probabilities, known_score)])
 
     return from_probabilities
 
 
 def test_the_mean_decides_not_the_last_frame(manifest, answer):
     seen = [answer([0.9, 0.05, 0.05]), answer([0.9, 0.05, 0.05]), answer([0.2, 0.8, 0.0])]
-    decision = Judge(manifest, site_with()).decide(seen)
+    decision = DecisionPolicy(manifest, site_with()).decide(seen)
     assert (decision.stream, decision.label, decision.action) == ("green", "glass", "sort")
     assert decision.reason == "mean of 3 looks; next best paper 30%"
     assert decision.confidence == pytest.approx(2 / 3)
@@ -133,8 +133,8 @@ def test_one_stream_for_everything_needs_no_second_one(decide):
 
 def test_a_parent_in_the_label_tree_can_name_the_stream(manifest, answer):
     manifest.tree = {"glass": "container", "metal": "container"}
-    judge = Judge(manifest, site_with(streams={"container": "yellow", "paper": "blue"}))
-    assert judge.decide([answer([1.0, 0.0, 0.0])]).stream == "yellow"
+    policy = DecisionPolicy(manifest, site_with(streams={"container": "yellow", "paper": "blue"}))
+    assert policy.decide([answer([1.0, 0.0, 0.0])]).stream == "yellow"
 
 
 def test_a_site_changes_the_taxonomy_of_a_model_by_groups(decide):
@@ -152,15 +152,15 @@ def test_a_site_changes_the_taxonomy_of_a_model_by_groups(decide):
 )
 def test_a_site_that_does_not_fit_the_model_is_refused(manifest, streams, message):
     with pytest.raises(ConfigError, match=message):
-        Judge(manifest, site_with(streams=streams))
+        DecisionPolicy(manifest, site_with(streams=streams))
 
 
 def test_without_costs_the_likeliest_stream_wins_or_the_residual_below_the_threshold(manifest, answer):
-    judge = Judge(manifest, site_with(streams=APART))
+    policy = DecisionPolicy(manifest, site_with(streams=APART))
     for probabilities in np.random.default_rng(1).dirichlet([1, 1, 1], 300):
         best = int(probabilities.argmax())
         expected = list(APART.values())[best] if probabilities[best] >= 0.5 else "black"
-        assert judge.decide([answer(probabilities)]).stream == expected, probabilities
+        assert policy.decide([answer(probabilities)]).stream == expected, probabilities
 
 
 @pytest.mark.parametrize(
@@ -179,5 +179,5 @@ def test_impossible_decisions_are_refused(changes, message):
 
 
 def test_a_manifest_is_not_changed_by_a_site(manifest: SimpleNamespace):
-    assert Judge(manifest, site_with(min_confidence=0.9)).routing.min_confidence == 0.9
+    assert DecisionPolicy(manifest, site_with(min_confidence=0.9)).routing.min_confidence == 0.9
     assert manifest.calibration.min_confidence == 0.5

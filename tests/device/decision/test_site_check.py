@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from waste_edge.device.decision.site_check import Report, check_site, line_of
+from waste_edge.device.decision.site_check import SiteReport, check_site, line_of
 from waste_edge.device.system.condition import Level
 from waste_edge.files.resources import shipped
 from waste_edge.files.strict import read_toml
@@ -27,7 +27,7 @@ def check(manifest, tmp_path):
     """Check a site for a model of glass, paper and metal with a threshold of 0.5."""
     manifest.name, manifest.version = "colours", "1"
 
-    def from_text(text: str, streams: str = STREAMS) -> Report:
+    def from_text(text: str, streams: str = STREAMS) -> SiteReport:
         path = tmp_path / "site.toml"
         path.write_text(f'name = "here"\nresidual = "rest"\n{text.replace("|", streams)}\n')
         return check_site(read_toml(path, Site), manifest, path)

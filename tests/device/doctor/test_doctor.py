@@ -20,7 +20,7 @@ from waste_edge.device.doctor.engines import check_engines
 from waste_edge.device.doctor.programs import check_permissions, check_python
 from waste_edge.device.doctor.service import Service, check_clock, check_service, read_service
 from waste_edge.device.doctor.setting import User
-from waste_edge.device.system.command import Answer, ask
+from waste_edge.device.system.command import Answer, run_program
 from waste_edge.device.system.condition import Condition, Level
 from waste_edge.engines import engine
 from waste_edge.errors import BundleError
@@ -73,7 +73,7 @@ def setting(root: Path, programs: Programs | None = None, **changes: object) -> 
     told = Setting(
         bundle=nobody_opens,
         root=root,
-        ask=programs or Programs(),
+        run_program=programs or Programs(),
         pythons=("/venv/python", "/usr/bin/python3"),
         user=User("pi", lambda node: True),
         clock=Uptime(),
@@ -102,7 +102,7 @@ def levels(conditions: Sequence[Condition]) -> dict[str, str]:
     ],
 )
 def test_what_is_not_well_with_a_board(name: str, not_ok: dict[str, str], tmp_path: Path) -> None:
-    found = levels(check_board(setting(BOARDS[name].make(tmp_path), ask=ask)))
+    found = levels(check_board(setting(BOARDS[name].make(tmp_path), run_program=run_program)))
     assert set(found) == {"system", "int8", "power", "temperature", "memory"}
     assert {part: level for part, level in found.items() if level != "ok"} == not_ok
 
@@ -220,10 +220,10 @@ def test_a_camera_process_that_hangs_costs_seconds(tmp_path: Path) -> None:
     sleeper.chmod(0o755)
 
     def soon(command: Sequence[str], timeout_s: float) -> Answer | None:
-        return ask([str(sleeper), *command[1:]], timeout_s / 20)
+        return run_program([str(sleeper), *command[1:]], timeout_s / 20)
 
     started = time.monotonic()
-    conditions = check_camera(setting(HEALTHY_PI5.make(tmp_path), ask=soon, camera="0"), NO_SERVICE)
+    conditions = check_camera(setting(HEALTHY_PI5.make(tmp_path), run_program=soon, camera="0"), NO_SERVICE)
     assert levels(conditions) == {"picamera": "warn", "camera": "bad"}
     assert time.monotonic() - started < 20
 
@@ -438,7 +438,7 @@ def test_a_check_that_fails_itself_hides_nothing(tmp_path: Path) -> None:
 
 
 def test_the_camera_s_own_process_tells_why_there_is_no_frame() -> None:
-    answer = ask([sys.executable, "-m", "waste_edge.device.doctor.grab_frame", "/dev/video987"], 60)
+    answer = run_program([sys.executable, "-m", "waste_edge.device.doctor.grab_frame", "/dev/video987"], 60)
     assert answer is not None
     assert answer.code == 2
     assert "there is no such device" in answer.complaint

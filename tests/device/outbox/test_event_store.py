@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.device.telling import make_event
-from waste_edge.device.decision.item_tracker import Event, PassingItems
-from waste_edge.device.decision.policy import Judge
-from waste_edge.device.outbox.event_store import DRIFT_NS, SceneKeeper
+from waste_edge.device.decision.item_tracker import CameraItemTracker, Event
+from waste_edge.device.decision.policy import DecisionPolicy
+from waste_edge.device.outbox.event_store import DRIFT_NS, EventRecorder
 from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.vision.inspection import Inspector
 from waste_edge.device.vision.presence import Presence
@@ -43,14 +43,14 @@ class FakeItems:
 
 class Bench:
     def __init__(self, clock) -> None:
-        self.clock, self.items, self.ledger = clock, FakeItems(), FakeLedger()
-        self.keeper = SceneKeeper(self.ledger, self.items, clock)
+        self.clock, self.items, self.store = clock, FakeItems(), FakeLedger()
+        self.recorder = EventRecorder(self.store, self.items, clock)
 
     def see(self, event: Event | None = None, after_ns: int = 0) -> list[tuple[str, bytes]]:
         """A frame, and all that was ever kept."""
         self.clock.time_ns += after_ns
-        self.keeper.keep(Frame(np.zeros((2, 2, 3), np.uint8), self.clock.time_ns), event)
-        return self.ledger.kept
+        self.recorder.keep(Frame(np.zeros((2, 2, 3), np.uint8), self.clock.time_ns), event)
+        return self.store.kept
 
 
 @pytest.fixture
@@ -79,14 +79,14 @@ def test_an_item_that_goes_is_kept_at_once(bench):
 def test_a_scene_that_drifts_with_the_light_is_kept_every_ten_minutes(bench):
     for _ in range(60 * 60):
         bench.see(after_ns=1_000_000_000)
-    assert bench.ledger.kept == [("", b"scene 1")] * 6
+    assert bench.store.kept == [("", b"scene 1")] * 6
 
 
 def test_the_ledger_is_tended_once_a_second(bench):
     for _ in range(100):
         bench.clock.time_ns += 50_000_000
-        bench.keeper.tend()
-    assert bench.ledger.tended == 5
+        bench.recorder.tend()
+    assert bench.store.tended == 5
 
 
 def test_an_item_that_lies_there_over_a_restart_is_one_item_and_keeps_its_id(
@@ -97,14 +97,14 @@ def test_an_item_that_lies_there_over_a_restart_is_one_item_and_keeps_its_id(
     def live(*frames: Frame) -> tuple[list[Event], str]:
         """One life of a station: its events, and the id of what lies on top at its end."""
         outbox = Outbox(tmp_path / "outbox.sqlite", "bin", clock)
-        items = PassingItems(Judge(manifest, site), Inspector(classify), Presence())
+        items = CameraItemTracker(DecisionPolicy(manifest, site), Inspector(classify), Presence())
         if scene := outbox.scene():
             assert items.presence.recall(scene)
-        keeper = SceneKeeper(outbox, items, clock)
+        recorder = EventRecorder(outbox, items, clock)
         events = []
         for frame in frames:
             event = items.see(frame).event
-            keeper.keep(frame, event)
+            recorder.keep(frame, event)
             events += [event] if event else []
         outbox.close()
         return events, items.presence.item_id

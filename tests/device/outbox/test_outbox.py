@@ -17,26 +17,26 @@ from waste_edge.device.outbox.config import OutboxConfig
 from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.outbox.record import event_fields, to_json_line
 from waste_edge.device.system.condition import Level
-from waste_edge.device.wall_clock import SystemWall
+from waste_edge.device.wall_clock import SystemWallClock
 from waste_edge.errors import ConfigError
 
 DAY_NS = 86_400_000_000_000
 
 
 @pytest.fixture
-def wall() -> FakeWall:
+def wall_clock() -> FakeWall:
     return FakeWall()
 
 
 @pytest.fixture
-def open_outbox(tmp_path, clock, wall):
+def open_outbox(tmp_path, clock, wall_clock):
     """Opens the same outbox again and again; closes the one before."""
     opened: list[Outbox] = []
 
     def open_(**config) -> Outbox:
         if opened:
             opened.pop().close()
-        opened.append(Outbox(tmp_path / "outbox.sqlite", "bin-3", clock, wall, OutboxConfig(**config)))
+        opened.append(Outbox(tmp_path / "outbox.sqlite", "bin-3", clock, wall_clock, OutboxConfig(**config)))
         return opened[0]
 
     yield open_
@@ -114,8 +114,8 @@ def test_a_new_outbox_has_no_scene(open_outbox):
     assert open_outbox().scene() is None
 
 
-def test_a_record_says_when_and_whether_to_believe_it(open_outbox, wall):
-    wall.in_step = False
+def test_a_record_says_when_and_whether_to_believe_it(open_outbox, wall_clock):
+    wall_clock.in_step = False
     record = open_outbox().commit(make_event(1), b"")
     line = json.loads(to_json_line(record))
     assert line["time_utc"] == "2026-03-01T14:02:00.000Z"
@@ -137,10 +137,10 @@ def test_numbers_of_numpy_become_plain_ones():
 
 
 @pytest.mark.parametrize("days", [1, -1, 20_000, -20_000])
-def test_a_wall_clock_that_jumps_changes_neither_order_nor_age(open_outbox, clock, wall, days):
+def test_a_wall_clock_that_jumps_changes_neither_order_nor_age(open_outbox, clock, wall_clock, days):
     outbox = open_outbox(max_age_days=30)
     outbox.commit(make_event(1), b"")
-    wall.jump(days)
+    wall_clock.jump(days)
     outbox.commit(make_event(2), b"")
     clock.time_ns += DAY_NS
     outbox.tend()
@@ -149,12 +149,12 @@ def test_a_wall_clock_that_jumps_changes_neither_order_nor_age(open_outbox, cloc
     assert ids(outbox) == [id_of(1), id_of(2)]
 
 
-def test_age_is_the_time_the_station_ran_across_boots(open_outbox, clock, wall):
+def test_age_is_the_time_the_station_ran_across_boots(open_outbox, clock, wall_clock):
     outbox = open_outbox(max_age_days=3)
     outbox.commit(make_event(1), b"")
     clock.time_ns += 2 * DAY_NS
     outbox.commit(make_event(2), b"")
-    wall.boot_id, clock.time_ns = "boot-2", 5_000_000_000  # the monotonic clock starts again
+    wall_clock.boot_id, clock.time_ns = "boot-2", 5_000_000_000  # the monotonic clock starts again
     outbox = open_outbox(max_age_days=3)
     clock.time_ns += DAY_NS // 2
     outbox.tend()
@@ -299,8 +299,8 @@ def blocked(tmp_path) -> Path:
     return path
 
 
-def test_a_disk_that_cannot_be_written_stops_nothing(blocked, clock, wall):
-    outbox = Outbox(blocked / "outbox.sqlite", "bin-3", clock, wall)
+def test_a_disk_that_cannot_be_written_stops_nothing(blocked, clock, wall_clock):
+    outbox = Outbox(blocked / "outbox.sqlite", "bin-3", clock, wall_clock)
     for number in range(3):
         assert outbox.commit(make_event(number), b"pile").sequence == 0
     assert outbox.scene() == b"pile"
@@ -316,21 +316,21 @@ def test_a_disk_that_cannot_be_written_stops_nothing(blocked, clock, wall):
     outbox.close()
 
 
-def test_memory_is_bounded_and_what_it_loses_is_counted(blocked, clock, wall):
-    outbox = Outbox(blocked / "outbox.sqlite", "bin-3", clock, wall, OutboxConfig(max_events_in_memory=10))
+def test_memory_is_bounded_and_what_it_loses_is_counted(blocked, clock, wall_clock):
+    outbox = Outbox(blocked / "outbox.sqlite", "bin-3", clock, wall_clock, OutboxConfig(max_events_in_memory=10))
     for number in range(25):
         outbox.commit(make_event(number), b"")
     assert "10 events are in memory only" in outbox.condition().text
     assert "15 events were lost" in outbox.condition().text
     blocked.unlink()
     outbox.close()  # the last chance to write
-    again = Outbox(blocked / "outbox.sqlite", "bin-3", clock, wall)
+    again = Outbox(blocked / "outbox.sqlite", "bin-3", clock, wall_clock)
     assert ids(again) == [id_of(number) for number in range(15, 25)]
     again.close()
 
 
-def test_a_failing_disk_is_tried_seldom(blocked, clock, wall):
-    outbox = Outbox(blocked / "outbox.sqlite", "bin-3", clock, wall)
+def test_a_failing_disk_is_tried_seldom(blocked, clock, wall_clock):
+    outbox = Outbox(blocked / "outbox.sqlite", "bin-3", clock, wall_clock)
     blocked.unlink()
     assert outbox.commit(make_event(1), b"").sequence == 0  # too early to try again
     clock.time_ns += 1_100_000_000
@@ -338,14 +338,14 @@ def test_a_failing_disk_is_tried_seldom(blocked, clock, wall):
     outbox.close()
 
 
-def test_a_scene_from_before_survives_a_start_without_the_disk(tmp_path, clock, wall):
+def test_a_scene_from_before_survives_a_start_without_the_disk(tmp_path, clock, wall_clock):
     path = tmp_path / "folder" / "outbox.sqlite"
-    outbox = Outbox(path, "bin-3", clock, wall)
+    outbox = Outbox(path, "bin-3", clock, wall_clock)
     outbox.commit(make_event(1), b"pile")
     outbox.close()
     path.parent.rename(tmp_path / "away")
     path.parent.write_text("in the way")
-    outbox = Outbox(path, "bin-3", clock, wall)
+    outbox = Outbox(path, "bin-3", clock, wall_clock)
     path.parent.unlink()
     (tmp_path / "away").rename(path.parent)
     clock.time_ns += 61_000_000_000
@@ -369,16 +369,19 @@ def test_bounds_that_keep_nothing_are_refused(values):
 
 
 def test_the_systems_clock_knows_its_boot(tmp_path):
-    assert len(SystemWall().boot_id) == 36
-    assert SystemWall(boot_id_path=tmp_path / "none").boot_id != SystemWall(boot_id_path=tmp_path / "none").boot_id
+    assert len(SystemWallClock().boot_id) == 36
+    assert (
+        SystemWallClock(boot_id_path=tmp_path / "none").boot_id
+        != SystemWallClock(boot_id_path=tmp_path / "none").boot_id
+    )
 
 
 def test_timesyncd_vouches_for_the_clock(tmp_path):
     (tmp_path / "synchronized").touch()
-    assert SystemWall(synchronized_path=tmp_path / "synchronized").synchronized()
-    assert isinstance(SystemWall(synchronized_path=tmp_path / "none").synchronized(), bool)
-    assert isinstance(SystemWall().now_utc(), datetime)
-    assert SystemWall().now_utc() > START.replace(year=2020)
+    assert SystemWallClock(synchronized_path=tmp_path / "synchronized").synchronized()
+    assert isinstance(SystemWallClock(synchronized_path=tmp_path / "none").synchronized(), bool)
+    assert isinstance(SystemWallClock().now_utc(), datetime)
+    assert SystemWallClock().now_utc() > START.replace(year=2020)
 
 
 @pytest.mark.parametrize(

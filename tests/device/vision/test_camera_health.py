@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from waste_edge.device.vision.camera_health import CameraHealth, Fault, FaultKind, Patience
+from waste_edge.device.vision.camera_health import CameraHealth, CameraHealthConfig, Fault, FaultKind
 from waste_edge.device.vision.presence import Presence, State, small
 from waste_edge.files.resources import DEMO_CLIP
 from waste_edge.imaging.frames import Pixels
@@ -26,7 +26,7 @@ class Bin:
         self.rng = np.random.default_rng([seed, 1])
         self.empty = paint_background(background, self.rng, WIDTH, HEIGHT)
         self.presence = Presence()
-        self.health = CameraHealth(Patience(watch_frozen=watch_frozen))
+        self.health = CameraHealth(CameraHealthConfig(watch_frozen=watch_frozen))
         self.time_ns = 0
         self.suspected = 0
         self.settled = 0

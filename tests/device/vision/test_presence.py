@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from waste_edge.device.vision.presence import Presence, Sense, State, small
+from waste_edge.device.vision.presence import Presence, PresenceConfig, State, small
 from waste_edge.imaging.frames import Frame
 
 ITEM = ("glass", 55, 35, 50)
@@ -178,7 +178,7 @@ def test_a_visitor_during_learning_is_not_learned(make_stage):
 
 def test_the_pile_is_bounded_and_keeps_the_empty_scene(make_stage):
     stage = make_stage()
-    presence = Presence(Sense(pile=3))
+    presence = Presence(PresenceConfig(max_layers=3))
     watch(presence, stage.hold(1.0))
     for left in range(0, 140, 25):
         assert watch(presence, stage.hold(1.5, ("glass", left, 10, 20)))[-1] is State.DECIDED

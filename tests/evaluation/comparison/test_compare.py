@@ -22,7 +22,7 @@ from waste_edge.dataset import SplitSpec, open_dataset
 from waste_edge.evaluation.comparison.build import build_report
 from waste_edge.evaluation.comparison.held_out import pictures_for_one
 from waste_edge.evaluation.evaluate import without_progress
-from waste_edge.evaluation.report.content import Report
+from waste_edge.evaluation.report.content import ComparisonReport
 from waste_edge.evaluation.report.markdown import to_markdown
 from waste_edge.evaluation.report.page import thumbnails_for, to_html
 from waste_edge.evaluation.report.tables import models_table
@@ -84,7 +84,7 @@ def test_two_runs_and_a_bundle_make_one_report(
         *("--out", page, "--markdown", tables, "--json"),
     )
     assert (outcome.exit_code, outcome.stderr) == (0, "")
-    report = read_json(page.with_suffix(".json"), Report)
+    report = read_json(page.with_suffix(".json"), ComparisonReport)
     assert outcome.stdout == to_json(report) == page.with_suffix(".json").read_text(), "one content, three places"
     assert [(model.name, model.role) for model in report.models] == [
         ("teacher", "teacher"),
@@ -147,7 +147,7 @@ def test_one_models_page_has_every_section(
     sections = check_self_contained(text).ids
     for name in ("table", "confusion", "curves", "calibration", "rejection", "training", "mistakes", "right"):
         assert name in sections
-    report = read_json(page.with_suffix(".json"), Report)
+    report = read_json(page.with_suffix(".json"), ComparisonReport)
     (model,) = report.models
     right = sum(model.scores.confusion[index][index] for index in range(3))
     assert text.count("<img ") == len(model.mistakes) + len(model.right) == 6

@@ -15,7 +15,7 @@ from waste_edge.evaluation.comparison.folds import gather_folds
 from waste_edge.evaluation.comparison.held_out import pictures_for_all, pictures_for_one
 from waste_edge.evaluation.comparison.models import Model
 from waste_edge.evaluation.evaluate import Outputs, Progress, without_progress
-from waste_edge.evaluation.report.content import Facts, Report
+from waste_edge.evaluation.report.content import ComparisonReport, Facts
 
 FACTS = Facts(size_bytes=1, parameters=1, macs=1, input="1x1", latency_ms=None)
 NONE: frozenset[str] = frozenset()
@@ -34,7 +34,7 @@ def told(
     parts: dict[Part, frozenset[str]] = {"train": every, "val": NONE, "test": NONE, **held}
     parts["train"] = every - parts["val"] - parts["test"]
 
-    def ask(photos: Sequence[Photo], progress: Progress) -> Outputs:
+    def predict(photos: Sequence[Photo], progress: Progress) -> Outputs:
         assert photos
         truth = np.array([dataset.labels.index(p.label) if p.label in dataset.labels else 0 for p in photos])
         said = np.where([photo.key in wrong for photo in photos], (truth + 1) % 3, truth)
@@ -57,7 +57,7 @@ def told(
         artifact=None,
         calibration=None,
         training=(),
-        ask=ask,
+        predict=predict,
         timed=lambda photo: lambda: None,
         parts_of=lambda dataset: parts,
     )
@@ -67,7 +67,7 @@ def keys(dataset: Dataset, *numbers: int) -> frozenset[str]:
     return frozenset(photo.key for photo in dataset.photos if int(Path(photo.key).stem) in numbers)
 
 
-def report_on(models: list[Model], dataset: Dataset) -> Report:
+def report_on(models: list[Model], dataset: Dataset) -> ComparisonReport:
     return build_report(models, dataset, pictures_for_all(models, dataset), lambda name: without_progress)
 
 

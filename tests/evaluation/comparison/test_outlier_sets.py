@@ -14,9 +14,9 @@ from PIL import Image
 from tests.conftest import COLOURS
 from waste_edge.errors import DataError
 from waste_edge.evaluation.comparison import outlier_sets
-from waste_edge.evaluation.comparison.outlier_sets import open_unknown, put_elsewhere
+from waste_edge.evaluation.comparison.outlier_sets import open_unknown, shift_backgrounds
 from waste_edge.evaluation.evaluate import Evaluation, without_progress
-from waste_edge.evaluation.report.content import Report
+from waste_edge.evaluation.report.content import ComparisonReport
 from waste_edge.files.strict import read_json
 
 WasteEdge = Callable[..., Any]
@@ -40,12 +40,12 @@ def board_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outlier_sets, "STRANGERS", 9)
+    monkeypatch.setattr(outlier_sets, "OUTLIERS", 9)
 
 
 def test_the_stand_ins_are_named_as_such() -> None:
     found = open_unknown("rendered")
-    assert len(found.photos) == found.said.pictures == outlier_sets.STRANGERS
+    assert len(found.photos) == found.said.pictures == outlier_sets.OUTLIERS
     assert "rendered stand-ins for the unknown (no photographs)" in found.said.in_words
 
 
@@ -62,7 +62,7 @@ def test_items_that_cannot_be_cut_out_are_an_error(colour_photos: Path) -> None:
     from waste_edge.dataset import open_dataset
 
     with pytest.raises(DataError, match="none of 30 items can be cut out of its background"):
-        put_elsewhere(open_dataset(colour_photos).photos, without_progress)
+        shift_backgrounds(open_dataset(colour_photos).photos, without_progress)
 
 
 @pytest.mark.usefixtures("few")
@@ -119,7 +119,7 @@ def test_the_page_and_the_comparison_have_it_too(
         *("--out", page, "--markdown", tables, "--json"),
     )
     assert (outcome.exit_code, outcome.stderr) == (0, "")
-    report = read_json(page.with_suffix(".json"), Report)
+    report = read_json(page.with_suffix(".json"), ComparisonReport)
     assert report.elsewhere is not None
     assert (report.elsewhere.pictures, report.elsewhere.of) == (9, 12)
     assert [model.elsewhere.pictures for model in report.models if model.elsewhere] == [9, 9]

@@ -39,7 +39,7 @@ class Said:
     asked: list[str] = field(default_factory=list)
 
     @property
-    def ask(self) -> Callable[[Sequence[Photo], Progress], Outputs]:
+    def predict(self) -> Callable[[Sequence[Photo], Progress], Outputs]:
         def answer(photos: Sequence[Photo], progress: Progress) -> Outputs:
             logits = np.zeros((len(photos), 2), np.float32)
             for row, photo in enumerate(photos):

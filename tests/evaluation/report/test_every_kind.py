@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import Outcome
 from tests.reading import train_miniature
-from waste_edge.evaluation.report.content import Report
+from waste_edge.evaluation.report.content import ComparisonReport
 from waste_edge.files.strict import read_json
 
 WasteEdge = Callable[..., Outcome]
@@ -22,7 +22,7 @@ def test_a_fusion_and_its_members_have_reports(
     page = tmp_path / "page.html"
     done = waste_edge("evaluate", fused_run / member, "--data", talking_photos, "--report", page)
     assert done.exit_code == 0, done.stderr
-    (model,) = read_json(page.with_suffix(".json"), Report).models
+    (model,) = read_json(page.with_suffix(".json"), ComparisonReport).models
     assert model.facts.size_bytes > 0
     assert (model.facts.macs > 0) == (member == "image")
 
@@ -45,4 +45,4 @@ def test_a_concatenated_network_has_a_report(
     page = tmp_path / "page.html"
     done = waste_edge("evaluate", tmp_path / "run", "--data", talking_photos, "--report", page)
     assert done.exit_code == 0, done.stderr
-    assert [model.recipe for model in read_json(page.with_suffix(".json"), Report).models] == ["both"]
+    assert [model.recipe for model in read_json(page.with_suffix(".json"), ComparisonReport).models] == ["both"]

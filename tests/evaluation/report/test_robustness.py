@@ -61,13 +61,13 @@ def test_what_looks_and_reads_keeps_its_text(
     from waste_edge.training.input_pipeline import inputs
 
     texts: set[str] = set()
-    asked = inputs.Reader.inputs
+    asked = inputs.InputReader.inputs
 
-    def spy(self: inputs.Reader, pictures: Any, given: Any) -> inputs.Inputs:
+    def spy(self: inputs.InputReader, pictures: Any, given: Any) -> inputs.Inputs:
         texts.update(given)
         return asked(self, pictures, given)
 
-    monkeypatch.setattr(inputs.Reader, "inputs", spy)
+    monkeypatch.setattr(inputs.InputReader, "inputs", spy)
     outcome = waste_edge("evaluate", fused_run, "--data", talking_photos, "--robustness", "--split", "test")
     assert (outcome.exit_code, outcome.stderr) == (0, "")
     assert texts

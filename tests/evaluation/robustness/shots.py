@@ -51,7 +51,7 @@ class Said:
     seen: list[tuple[str, Pixels]] = field(default_factory=list)
     asked: list[int] = field(default_factory=list)
 
-    def ask(self, photos: Sequence[Photo], progress: Progress) -> Outputs:
+    def predict(self, photos: Sequence[Photo], progress: Progress) -> Outputs:
         self.asked.append(len(photos))
         logits = np.zeros((len(photos), len(self.labels)), np.float32)
         for row, photo in enumerate(photos):

@@ -21,7 +21,7 @@ from tests.training.loop.test_fit import Silent
 from waste_edge.dataset import LabelMap, SplitSpec, group_near_duplicates, open_dataset, split
 from waste_edge.errors import ConfigError, DataError, RunError
 from waste_edge.evaluation.evaluate import truth_of
-from waste_edge.evaluation.report.content import Report
+from waste_edge.evaluation.report.content import ComparisonReport
 from waste_edge.evaluation.report.tables import stages_tables
 from waste_edge.export.work import open_work
 from waste_edge.files.strict import read_json
@@ -33,7 +33,7 @@ from waste_edge.training.networks.cascade import Cascade
 from waste_edge.training.recipe import DistillSpec, Recipe, TreeSpec, read_recipe
 from waste_edge.training.runs import Run, open_run
 from waste_edge.training.train import train
-from waste_edge.training.train_request import Order
+from waste_edge.training.train_request import TrainRequest
 
 COLOURS = {
     "navy": (20, 20, 140),
@@ -101,16 +101,16 @@ def recipes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def order(recipes: Path, name: str, data: Path, out: Path, *changes: str) -> Order:
+def request(recipes: Path, name: str, data: Path, out: Path, *changes: str) -> TrainRequest:
     recipe = read_recipe(str(recipes / f"{name}.toml"), changes)
-    return Order(recipe, data, out, watch=lambda _: nullcontext(Silent()), beside=recipes)
+    return TrainRequest(recipe, data, out, watch=lambda _: nullcontext(Silent()), beside=recipes)
 
 
 @pytest.fixture(scope="module")
 def runs(recipes: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     folder = tmp_path_factory.mktemp("runs")
     for name in ("tree", "cascade"):
-        train(order(recipes, name, photos, folder / name))
+        train(request(recipes, name, photos, folder / name))
     return {name: open_run(folder / name) for name in ("tree", "cascade")}
 
 
@@ -195,7 +195,7 @@ def test_resume_keeps_what_is_finished_and_goes_on(
         watched.append(recipe.name)
         return nullcontext(Silent())
 
-    task = replace(order(recipes, "cascade", photos, out), resume=True, watch=watch)
+    task = replace(request(recipes, "cascade", photos, out), resume=True, watch=watch)
     with pytest.raises(RunError, match=r"nothing to resume \(no data.csv\)"):
         train(task)
     shutil.copy(runs["cascade"].folder / "data.csv", out)
@@ -251,7 +251,7 @@ def test_what_a_cascade_cannot_do_is_one_line(
 ) -> None:
     more = ["input.height_px=64"] if change.startswith("input") else []
     with pytest.raises(ConfigError, match=names) as caught:
-        train(order(recipes, "cascade", photos, tmp_path / "run", change, *more))
+        train(request(recipes, "cascade", photos, tmp_path / "run", change, *more))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
 
@@ -259,7 +259,7 @@ def test_what_a_cascade_cannot_do_is_one_line(
 def test_a_cascade_takes_weights_but_no_teacher(
     runs: dict[str, Run], recipes: Path, photos: Path, tmp_path: Path
 ) -> None:
-    task = order(recipes, "cascade", photos, tmp_path / "run")
+    task = request(recipes, "cascade", photos, tmp_path / "run")
     with pytest.raises(ConfigError, match="no --teacher"):
         train(replace(task, teachers=[runs["tree"]]))
     with pytest.raises(ConfigError, match="--member first"):
@@ -353,7 +353,7 @@ def test_compare_shows_the_two_stages(
     done = waste_edge("compare", *both, "--data", photos, "--out", page, "--markdown", markdown)
     assert done.exit_code == 0, done.stderr
     assert "lost at" in done.stdout
-    (stages,) = read_json(page.with_suffix(".json"), Report).stages
+    (stages,) = read_json(page.with_suffix(".json"), ComparisonReport).stages
     assert (stages.one.name, stages.cascade.name) == ("tree", "cascade")
     for text in (page.read_text(), markdown.read_text()):
         assert "lost at the second" in text
@@ -390,7 +390,7 @@ def test_texts_without_pictures_are_refused(recipes: Path, tmp_path: Path) -> No
     rows = "".join(f"{label} thing {n},{label}\n" for label in COLOURS for n in range(4))
     (tmp_path / "texts.csv").write_text("text,label\n" + rows)
     with pytest.raises(DataError, match="texts without pictures"):
-        train(order(recipes, "cascade", tmp_path / "texts.csv", tmp_path / "run"))
+        train(request(recipes, "cascade", tmp_path / "texts.csv", tmp_path / "run"))
 
 
 def test_a_cascade_is_not_exported_but_may_teach(runs: dict[str, Run], photos: Path, tmp_path: Path) -> None:
@@ -400,5 +400,5 @@ def test_a_cascade_is_not_exported_but_may_teach(runs: dict[str, Run], photos: P
     tree = runs["tree"].info.recipe
     assert tree.fit is not None
     student = msgspec.structs.replace(tree, distill=DistillSpec(), fit=msgspec.structs.replace(tree.fit, epochs=1))
-    task = Order(student, photos, tmp_path / "run", watch=lambda _: nullcontext(Silent()), teachers=[run])
+    task = TrainRequest(student, photos, tmp_path / "run", watch=lambda _: nullcontext(Silent()), teachers=[run])
     assert train(task).teacher == f"cascade sha256:{run.info.weights_sha256}"

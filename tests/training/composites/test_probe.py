@@ -23,13 +23,13 @@ from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.training.composites.embeddings import EmbeddingCache, cache_folder, embed_photos
 from waste_edge.training.composites.probe import fit_probe, linear_layer_of
 from waste_edge.training.evaluation.evaluate import evaluate_run, predict
-from waste_edge.training.input_pipeline.inputs import Reader
+from waste_edge.training.input_pipeline.inputs import InputReader
 from waste_edge.training.networks.clip import ClipProbe, identity, load_encoder
 from waste_edge.training.networks.hub import quiet_transformers
-from waste_edge.training.recipe import BackgroundSpec, FitSpec, ProbeSpec, Recipe, StrangerSpec, read_recipe
+from waste_edge.training.recipe import BackgroundSpec, FitSpec, OutlierSpec, ProbeSpec, Recipe, read_recipe
 from waste_edge.training.runs import open_run
 from waste_edge.training.train import train
-from waste_edge.training.train_request import Order
+from waste_edge.training.train_request import TrainRequest
 
 VISION = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
           "image_size": 32, "patch_size": 16, "projection_dim": 16}  # fmt: skip
@@ -56,16 +56,16 @@ def recipe(encoder: Path | str, **probe: object) -> Recipe:
     return Recipe(name="tiny_probe", probe=ProbeSpec(encoder=str(encoder), c=100.0, **probe), input=SEES)  # type: ignore[arg-type]
 
 
-def order(recipe: Recipe, data: Path, out: Path) -> Order:
+def request(recipe: Recipe, data: Path, out: Path) -> TrainRequest:
     def never(_recipe: Recipe) -> object:
         raise AssertionError("no network is trained")
 
-    return Order(recipe, data, out, watch=never)  # type: ignore[arg-type]
+    return TrainRequest(recipe, data, out, watch=never)  # type: ignore[arg-type]
 
 
 def test_a_probe_learns_colours_and_is_a_run_like_any_other(colour_photos: Path, encoder: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(encoder, tmp_path / "encoder"))
-    info = train(order(recipe(copy), colour_photos, tmp_path / "run"))
+    info = train(request(recipe(copy), colour_photos, tmp_path / "run"))
     assert info.scores is not None
     assert info.scores.accuracy > 0.8, "chance is a third"
     assert info.pictures == {"train": 24, "val": 6, "test": 0}
@@ -130,22 +130,22 @@ def test_embeddings_are_computed_once(colour_photos: Path, encoder: Path, cache:
     network = ClipProbe(load_encoder(ProbeSpec(encoder=str(encoder))), 3)
     photos = open_dataset(colour_photos).photos[:5]
     told: list[tuple[int, int]] = []
-    first = embed_photos(network, Reader(SEES), photos, 2, lambda done, total: told.append((done, total)))
+    first = embed_photos(network, InputReader(SEES), photos, 2, lambda done, total: told.append((done, total)))
     assert told == [(2, 5), (4, 5), (5, 5)]
     assert len(list(cache.rglob("*.safetensors"))) == 5
     told.clear()
-    second = embed_photos(network, Reader(SEES), photos, 2, lambda done, total: told.append((done, total)))
+    second = embed_photos(network, InputReader(SEES), photos, 2, lambda done, total: told.append((done, total)))
     assert told == []
     np.testing.assert_array_equal(first, second)
     blurred = InputSpec(width_px=32, height_px=32, blur_sigma_px=1.0)
-    assert not np.array_equal(embed_photos(network, Reader(blurred), photos, 2, lambda d, t: None), first)
+    assert not np.array_equal(embed_photos(network, InputReader(blurred), photos, 2, lambda d, t: None), first)
 
 
 @pytest.mark.parametrize("damage", ["cut", "another's", "flipped", "empty", "no number", "longer"])
 def test_a_bad_entry_is_computed_again(colour_photos: Path, encoder: Path, cache: Path, damage: str) -> None:
     network = ClipProbe(load_encoder(ProbeSpec(encoder=str(encoder))), 3)
     photos = [*open_dataset(colour_photos).photos[:1], *open_dataset(colour_photos).photos[-1:]]
-    before = embed_photos(network, Reader(SEES), photos, 2, lambda done, total: None)
+    before = embed_photos(network, InputReader(SEES), photos, 2, lambda done, total: None)
     paths = sorted(cache.rglob("*.safetensors"))
     content = paths[0].read_bytes()
     bad = {
@@ -158,7 +158,7 @@ def test_a_bad_entry_is_computed_again(colour_photos: Path, encoder: Path, cache
     }[damage]
     paths[0].write_bytes(bad)
     computed: list[int] = []
-    after = embed_photos(network, Reader(SEES), photos, 2, lambda done, total: computed.append(total))
+    after = embed_photos(network, InputReader(SEES), photos, 2, lambda done, total: computed.append(total))
     assert computed == [1]
     np.testing.assert_allclose(after, before, atol=1e-6)
     assert paths[0].read_bytes() != bad
@@ -183,7 +183,7 @@ def test_a_cache_that_cannot_be_made_says_what_to_set(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with pytest.raises(UserError, match="XDG_CACHE_HOME"):
-        fit_probe(order(recipe(encoder), colour_photos, tmp_path / "run"))
+        fit_probe(request(recipe(encoder), colour_photos, tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
 
@@ -232,24 +232,24 @@ def test_offline_a_name_is_one_line_within_seconds(monkeypatch: pytest.MonkeyPat
 def test_what_a_probe_would_ignore_is_refused(colour_photos: Path, encoder: Path, tmp_path: Path) -> None:
     fitted = msgspec.structs.replace(recipe(encoder), fit=FitSpec(epochs=1))
     with pytest.raises(ConfigError, match=r"\[fit\]"):
-        train(order(fitted, colour_photos, tmp_path / "run"))
-    for part, given in (("backgrounds", BackgroundSpec(share=0.5)), ("strangers", StrangerSpec(views=2))):
+        train(request(fitted, colour_photos, tmp_path / "run"))
+    for part, given in (("backgrounds", BackgroundSpec(share=0.5)), ("strangers", OutlierSpec(views=2))):
         with pytest.raises(ConfigError, match=rf"\[{part}\] means nothing to a probe"):
-            train(order(msgspec.structs.replace(recipe(encoder), **{part: given}), colour_photos, tmp_path / "run"))
+            train(request(msgspec.structs.replace(recipe(encoder), **{part: given}), colour_photos, tmp_path / "run"))
     with pytest.raises(ConfigError, match="--weights"):
-        train(replace(order(recipe(encoder), colour_photos, tmp_path / "run"), weights=tmp_path / "w.safetensors"))
+        train(replace(request(recipe(encoder), colour_photos, tmp_path / "run"), weights=tmp_path / "w.safetensors"))
     wide = msgspec.structs.replace(recipe(encoder), input=InputSpec(width_px=64, height_px=32))
     with pytest.raises(ConfigError, match=r"must be 32.*got 64 and 32"):
-        train(order(wide, colour_photos, tmp_path / "run"))
+        train(request(wide, colour_photos, tmp_path / "run"))
     hasty = recipe(encoder, max_iter=1)
     with pytest.raises(UserError, match=r"raise probe\.max_iter"):
-        train(order(hasty, colour_photos, tmp_path / "run"))
+        train(request(hasty, colour_photos, tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
 
 def test_a_run_with_a_damaged_encoder_is_refused(colour_photos: Path, encoder: Path, tmp_path: Path) -> None:
     test_part = msgspec.structs.replace(recipe(encoder), split=SplitSpec(val_fraction=0.2, test_fraction=0.2))
-    info = train(order(test_part, colour_photos, tmp_path / "run"))
+    info = train(request(test_part, colour_photos, tmp_path / "run"))
     assert info.test_scores is not None
     (tmp_path / "run" / "encoder" / "config.json").write_text("{}")
     with pytest.raises(RunError, match="encoder cannot be built"):
@@ -261,7 +261,7 @@ def test_the_shipped_recipe_has_the_published_settings(colour_photos: Path, enco
     assert shipped.probe is not None
     assert (shipped.probe.c, shipped.probe.max_iter) == (0.316, 1000)
     small = read_recipe("clip_probe", [f"probe.encoder={encoder}", "input.width_px=32", "input.height_px=32"])
-    info = train(order(small, colour_photos, tmp_path / "run"))
+    info = train(request(small, colour_photos, tmp_path / "run"))
     assert info.recipe == small
 
 

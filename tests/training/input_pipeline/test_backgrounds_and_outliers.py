@@ -12,12 +12,12 @@ from waste_edge.dataset import Dataset, open_dataset
 from waste_edge.imaging.frames import Pixels
 from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.rendering.scene import Background, compose, paint_background
-from waste_edge.training.distributed import Crew
+from waste_edge.training.distributed import ProcessGroup
 from waste_edge.training.input_pipeline.augmentation import BadCamera, augmentation
 from waste_edge.training.input_pipeline.batches import make_batches, mixed, mixing
-from waste_edge.training.input_pipeline.inputs import Reader
-from waste_edge.training.input_pipeline.views import Grounds, TrainingViews, render_strangers
-from waste_edge.training.recipe import AugmentSpec, BackgroundSpec, FitSpec, StrangerSpec
+from waste_edge.training.input_pipeline.inputs import InputReader
+from waste_edge.training.input_pipeline.views import Backgrounds, TrainingViews, render_outliers
+from waste_edge.training.recipe import AugmentSpec, BackgroundSpec, FitSpec, OutlierSpec
 from waste_edge.training.seeding import mixed_seed
 
 TARGET = InputSpec(width_px=40, height_px=40)
@@ -45,9 +45,9 @@ def boards(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def views_of(
     dataset: Dataset, grounds: BackgroundSpec | None, spec: AugmentSpec = PLAIN, strangers: int = 0
 ) -> TrainingViews:
-    painted = Grounds(grounds, 64) if grounds else None
-    drawn = render_strangers(StrangerSpec(views=strangers), 64)
-    return TrainingViews(dataset, dataset.photos, drawn, augmentation(spec, TARGET), Reader(TARGET), 5, painted)
+    painted = Backgrounds(grounds, 64) if grounds else None
+    drawn = render_outliers(OutlierSpec(views=strangers), 64)
+    return TrainingViews(dataset, dataset.photos, drawn, augmentation(spec, TARGET), InputReader(TARGET), 5, painted)
 
 
 def test_all_backgrounds_change_where_there_is_an_item_to_cut_out(boards: Dataset) -> None:
@@ -86,7 +86,7 @@ def test_workers_see_the_same_elsewhere(boards: Dataset) -> None:
     told = []
     for workers in (0, 1):
         views = views_of(boards, BackgroundSpec(share=0.6, surfaces=4), AugmentSpec(bad_camera=0.5), strangers=3)
-        loader, shuffle = make_batches(views, FitSpec(epochs=1, batch_size=4, workers=workers), Crew())
+        loader, shuffle = make_batches(views, FitSpec(epochs=1, batch_size=4, workers=workers), ProcessGroup())
         shuffle.set_epoch(2)
         told.append([(batch.numbers, batch.truth, batch.pixels) for batch in loader])
     for (numbers, truth, pixels), (others, again, seen) in zip(*told, strict=True):
@@ -136,14 +136,14 @@ def test_strangers_have_no_label_and_come_last(boards: Dataset) -> None:
 
 
 def test_strangers_are_the_same_for_the_same_seed_and_none_twice() -> None:
-    first, again, other = (render_strangers(StrangerSpec(views=5, seed=seed), 48) for seed in (2, 2, 3))
+    first, again, other = (render_outliers(OutlierSpec(views=5, seed=seed), 48) for seed in (2, 2, 3))
     assert [label for _, label in first] == [-1] * 5
     for (a, _), (b, _) in zip(first, again, strict=True):
         np.testing.assert_array_equal(a, b)
     pictures = [pixels.tobytes() for pixels, _ in (*first, *other)]
     assert len(set(pictures)) == 10
-    assert render_strangers(StrangerSpec(), 48) == []
-    more = render_strangers(StrangerSpec(views=7, seed=2), 48)
+    assert render_outliers(OutlierSpec(), 48) == []
+    more = render_outliers(OutlierSpec(views=7, seed=2), 48)
     np.testing.assert_array_equal(more[4][0], first[4][0])
 
 

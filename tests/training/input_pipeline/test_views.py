@@ -9,10 +9,10 @@ import torch
 from waste_edge.dataset import open_dataset
 from waste_edge.errors import ConfigError
 from waste_edge.imaging.preprocess import InputSpec, blur, prepare
-from waste_edge.training.distributed import Crew
+from waste_edge.training.distributed import ProcessGroup
 from waste_edge.training.input_pipeline.augmentation import augmentation, no_augmentation
 from waste_edge.training.input_pipeline.batches import make_batches, mixing
-from waste_edge.training.input_pipeline.inputs import Reader
+from waste_edge.training.input_pipeline.inputs import InputReader
 from waste_edge.training.input_pipeline.views import TrainingViews, render_views
 from waste_edge.training.networks import normalize
 from waste_edge.training.recipe import AugmentSpec, FitSpec, RenderedSpec
@@ -31,7 +31,7 @@ def gradient(height: int, width: int) -> torch.Tensor:
 
 def views_of(colour_photos: Path, spec: AugmentSpec = WILD, seed: int = 0) -> TrainingViews:
     dataset = open_dataset(colour_photos)
-    return TrainingViews(dataset, dataset.photos, [], augmentation(spec, TARGET), Reader(TARGET), seed)
+    return TrainingViews(dataset, dataset.photos, [], augmentation(spec, TARGET), InputReader(TARGET), seed)
 
 
 @pytest.mark.parametrize("spec", [PLAIN, WILD], ids=["plain", "everything"])
@@ -100,7 +100,7 @@ def test_blur_is_the_devices_own() -> None:
 @pytest.mark.parametrize("resize", ["crop", "letterbox"])
 def test_unaugmented_views_are_exactly_what_a_device_sees(resize: str, colour_photos: Path) -> None:
     target = InputSpec(width_px=20, height_px=28, resize=resize, blur_sigma_px=0.8)  # type: ignore[arg-type]
-    dataset, reader = open_dataset(colour_photos), Reader(target)
+    dataset, reader = open_dataset(colour_photos), InputReader(target)
     views = TrainingViews(dataset, dataset.photos, [], no_augmentation(target), reader)
     seen = normalize(views.collate([views[1, number] for number in range(4)]).pixels)
     assert torch.equal(seen, reader.read(dataset.photos[:4]).pixels)
@@ -126,7 +126,7 @@ def test_sets_of_views_come_in_turn_and_are_made_once(colour_photos: Path) -> No
         view: torch.Tensor = augment(pixels)
         return view
 
-    kept = TrainingViews(dataset, dataset.photos, [], counted, Reader(TARGET), sets=2)
+    kept = TrainingViews(dataset, dataset.photos, [], counted, InputReader(TARGET), sets=2)
     shown = [kept[epoch, 3].pixels for epoch in (1, 2, 3, 4, 5)]
     assert len(made) == 2
     assert torch.equal(shown[0], shown[2])
@@ -142,7 +142,7 @@ def test_workers_give_the_very_same_batches(colour_photos: Path) -> None:
     batches = []
     for workers in (0, 2):
         loader, shuffle = make_batches(
-            views_of(colour_photos), FitSpec(epochs=2, batch_size=8, workers=workers), Crew()
+            views_of(colour_photos), FitSpec(epochs=2, batch_size=8, workers=workers), ProcessGroup()
         )
         told = []
         for epoch in (1, 2):
@@ -157,9 +157,9 @@ def test_workers_give_the_very_same_batches(colour_photos: Path) -> None:
 def test_workers_are_no_more_than_the_cores(colour_photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = FitSpec(epochs=1, workers=64)
     monkeypatch.setattr("waste_edge.training.input_pipeline.batches.cores", lambda: 2)
-    assert make_batches(views_of(colour_photos), spec, Crew())[0].num_workers == 2
+    assert make_batches(views_of(colour_photos), spec, ProcessGroup())[0].num_workers == 2
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
-    assert make_batches(views_of(colour_photos), spec, Crew())[0].num_workers == 1
+    assert make_batches(views_of(colour_photos), spec, ProcessGroup())[0].num_workers == 1
 
 
 def test_pictures_are_decoded_once_while_there_is_room(colour_photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +170,9 @@ def test_pictures_are_decoded_once_while_there_is_room(colour_photos: Path, monk
     monkeypatch.setattr(Photo, "pixels", lambda self: read.append(self.key) or pixels(self))
     dataset = open_dataset(colour_photos)
     size = 24 * 24 * 3
-    views = TrainingViews(dataset, dataset.photos, [], no_augmentation(TARGET), Reader(TARGET), cache_bytes=4 * size)
+    views = TrainingViews(
+        dataset, dataset.photos, [], no_augmentation(TARGET), InputReader(TARGET), cache_bytes=4 * size
+    )
     views.share_room(2)
     for epoch in (1, 2):
         _ = [views[epoch, number] for number in range(5)]
@@ -195,7 +197,7 @@ def test_mixing_makes_shares_of_labels(kind: str) -> None:
 def test_photographs_come_first_and_rendered_views_after(colour_photos: Path) -> None:
     dataset = open_dataset(colour_photos)
     drawn = [(np.full((40, 40, 3), 200, np.uint8), 2)]
-    views = TrainingViews(dataset, dataset.photos, drawn, augmentation(PLAIN, TARGET), Reader(TARGET))
+    views = TrainingViews(dataset, dataset.photos, drawn, augmentation(PLAIN, TARGET), InputReader(TARGET))
     assert len(views) == len(dataset.photos) + 1
     first, last = views[1, 0], views[1, len(views) - 1]
     assert (tuple(first.pixels.shape), first.label) == ((3, 24, 32), dataset.label_index(dataset.photos[0]))

@@ -105,7 +105,7 @@ def test_a_loss_that_is_no_number_stops_with_the_batch_named(
     colour_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nan = torch.tensor(float("nan"), requires_grad=True)
-    monkeypatch.setattr("waste_edge.training.loop.training_loop.Loop._loss", lambda *_: nan)
+    monkeypatch.setattr("waste_edge.training.loop.training_loop.TrainingLoop._loss", lambda *_: nan)
     with pytest.raises(UserError, match="epoch 1, batch 1"):
         fit(RECIPE, colour_photos, tmp_path / "run", Silent())
     with pytest.raises(RunError, match="no run"):

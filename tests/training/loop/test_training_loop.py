@@ -19,10 +19,10 @@ from waste_edge.errors import PictureError, UserError
 from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.training.distillation.teachers import Teachers
 from waste_edge.training.input_pipeline.inputs import Inputs, nothing
-from waste_edge.training.loop.failures import troubles_in_words
+from waste_edge.training.loop.failures import failures_in_words
 from waste_edge.training.loop.fit import fit
 from waste_edge.training.loop.schedule import LearningRate, make_optimizer
-from waste_edge.training.loop.training_loop import Loop
+from waste_edge.training.loop.training_loop import TrainingLoop
 from waste_edge.training.networks import build_network
 from waste_edge.training.recipe import DistillSpec, FitSpec, Recipe
 from waste_edge.training.runs import open_run
@@ -194,7 +194,7 @@ def test_the_best_epochs_weights_are_kept_and_patience_ends(
     ],
 )  # fmt: skip
 def test_troubles_come_in_one_line_with_the_option_to_lower(error: Exception, says: str) -> None:
-    with pytest.raises(UserError) as caught, troubles_in_words(TINY):
+    with pytest.raises(UserError) as caught, failures_in_words(TINY):
         raise error
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -202,12 +202,13 @@ def test_troubles_come_in_one_line_with_the_option_to_lower(error: Exception, sa
 
 
 def test_other_errors_stay_as_they_are() -> None:
-    with pytest.raises(RuntimeError, match=r"^ours$"), troubles_in_words(TINY):
+    with pytest.raises(RuntimeError, match=r"^ours$"), failures_in_words(TINY):
         raise RuntimeError("ours")
 
 
 @pytest.mark.parametrize(
-    "where", ["waste_edge.training.loop.training_loop.Loop._loss", "waste_edge.training.loop.training_loop.validate"]
+    "where",
+    ["waste_edge.training.loop.training_loop.TrainingLoop._loss", "waste_edge.training.loop.training_loop.validate"],
 )
 def test_out_of_memory_in_an_epoch_or_after_it_is_told(
     where: str, colour_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -300,7 +301,7 @@ def test_of_strangers_a_teacher_knows_no_more_than_chance() -> None:
     training_loop = SimpleNamespace(_job=SimpleNamespace(teachers=sure), _known=lambda batch, epoch: [])
     truth = torch.tensor([0, -1, 2])
     inputs = Inputs(torch.rand(3, 3, 16, 16), nothing(3), nothing(3))
-    said = Loop._wisdom(training_loop, inputs, SimpleNamespace(truth=truth), 1)  # type: ignore[arg-type]
+    said = TrainingLoop._teacher_outputs(training_loop, inputs, SimpleNamespace(truth=truth), 1)  # type: ignore[arg-type]
     assert said is not None
     assert said[0].tolist() == [[9.0, 0.0, 0.0], [0.0, 0.0, 0.0], [9.0, 0.0, 0.0]]
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from waste_edge.benchmarks.schema import Energy
 from waste_edge.device.system.board import VCGENCMD, read_small
-from waste_edge.device.system.command import Ask, ask
+from waste_edge.device.system.command import RunProgram, run_program
 
 NOTHING_TOLD = (
     "no energy: this machine tells none (RAPL's energy_uj is readable by root only, pmic_read_adc is a Pi 5's; "
@@ -65,7 +65,7 @@ class Pmic:
 
     vcgencmd: Path
     clock: Callable[[], int] = time.perf_counter_ns
-    ask_program: Ask = ask
+    ask_program: RunProgram = run_program
 
     def __post_init__(self) -> None:
         self.source = "PMIC, the rails of a Pi 5; not what hangs on its USB and 5 V pins"

@@ -58,7 +58,7 @@ class _Counters:
         return max(0.0, foreign / seconds), max(0.0, (self.used[1] - last.used[1]) / seconds)
 
 
-class Watch:
+class BoardMonitor:
     """Looks at a board again and again.
 
     Args:

@@ -23,7 +23,7 @@ from waste_edge.errors import MissingPackageError
 from waste_edge.files.strict import Strict
 
 Bound = Literal["compute", "memory"]
-Progress = Callable[[int, int], None]  # called with networks done and in all
+NetworkProgress = Callable[[int, int], None]  # called with networks done and in all
 FLOAT_INSTRUCTION = "FMLA"
 
 
@@ -130,7 +130,7 @@ class Roofline(Strict, frozen=True):
     floors: list[Floor]
 
 
-def roofline(networks: Sequence[Measured], progress: Progress = lambda done, total: None) -> Roofline:
+def roofline(networks: Sequence[Measured], progress: NetworkProgress = lambda done, total: None) -> Roofline:
     """Hold timed networks against this machine's peaks, and compute what known boards could do with them.
 
     Raises:

@@ -29,17 +29,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.benchmarks.station.simulated_clock import DrawnTime
+from waste_edge.benchmarks.station.simulated_clock import SimulatedClock
 from waste_edge.bundle.bundle import Bundle
 from waste_edge.device.camera_condition import CameraCondition
 from waste_edge.device.cameras.camera import Layout, RawFrame
 from waste_edge.device.cameras.memory import create_memory
-from waste_edge.device.cameras.shared import Reader, Writer
+from waste_edge.device.cameras.shared import FrameReader, FrameWriter
 from waste_edge.device.cameras.synthetic import SyntheticCamera
 from waste_edge.device.capture import Ended, Message
 from waste_edge.device.capture.convert import take_frame
-from waste_edge.device.decision.item_tracker import Observation, PassingItems
-from waste_edge.device.decision.policy import Judge
+from waste_edge.device.decision.item_tracker import CameraItemTracker, Observation
+from waste_edge.device.decision.policy import DecisionPolicy
 from waste_edge.device.loop import Limits, Loop
 from waste_edge.device.system.health import Health
 from waste_edge.device.views.display import About, JsonView
@@ -58,7 +58,7 @@ WARM_UP_FRAMES = 60
 _TO_RAW: dict[Layout, int | None] = {"rgb": None, "bgr": cv2.COLOR_RGB2BGR, "yuv420": cv2.COLOR_RGB2YUV_I420}
 _TO_RGB: dict[Layout, int] = {"bgr": cv2.COLOR_BGR2RGB, "yuv420": cv2.COLOR_YUV2RGB_I420}
 
-Kind = Literal["wall", "cpu"]
+TimeKind = Literal["wall", "cpu"]
 
 
 class Figures(Strict, frozen=True):
@@ -73,7 +73,7 @@ class Figures(Strict, frozen=True):
         look_ms, closer_look_ms, empty_ms, decision_ms: see the module.
     """
 
-    time: Kind
+    time: TimeKind
     frames: int
     items: int
     convert_ms: float
@@ -88,14 +88,14 @@ class Figures(Strict, frozen=True):
     decision_ms: float
 
     @property
-    def bare_ms(self) -> float:
+    def baseline_ms(self) -> float:
         """The bare calls together."""
         return self.convert_ms + self.resize_ms + self.engine_ms
 
     @property
     def overhead(self) -> float:
         """Frame to prediction over the bare calls."""
-        return self.p50_ms / self.bare_ms
+        return self.p50_ms / self.baseline_ms
 
     @property
     def tail(self) -> float:
@@ -111,7 +111,7 @@ class Figures(Strict, frozen=True):
 class _Times:
     """A stopwatch, and what it said: durations in ns by stage, one a frame."""
 
-    kind: Kind
+    kind: TimeKind
     rows: dict[str, list[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -128,7 +128,7 @@ class _Times:
 
 
 def measure_pipeline(
-    bundle: Bundle, frames: int, nowhere: TextIO, kind: Kind = "wall", layout: Layout = "yuv420"
+    bundle: Bundle, frames: int, nowhere: TextIO, kind: TimeKind = "wall", layout: Layout = "yuv420"
 ) -> Figures:
     """Run the loop over so many frames, on LiteRT with one thread, and time its stages.
 
@@ -139,16 +139,16 @@ def measure_pipeline(
         kind: `wall` on an idle machine; `cpu` hardly changes when other programs want the same cores.
         layout: how the camera lays its pixels out.
     """
-    times, clock, health = _Times(kind), DrawnTime(), Health()
+    times, clock, health = _Times(kind), SimulatedClock(), Health()
     classifier = load_classifier(bundle, "litert", "int8", threads=1)
     site = site_of_labels(bundle.manifest.labels)
     camera = SyntheticCamera(FPS, 0, clock)
-    messages = _Frames(camera, frames + WARM_UP_FRAMES, layout, _Bare(bundle, classifier, layout), times)
+    messages = _Frames(camera, frames + WARM_UP_FRAMES, layout, _Baseline(bundle, classifier, layout), times)
     usual = inspector_of(classifier, USUAL_LOOKS)
     inspector = _TimedInspector(usual.classify, usual.view, usual.looks, usual.least_px, times)
     presence = _TimedPresence()
     presence.times = times
-    items = PassingItems(Judge(bundle.manifest, site), inspector, presence, CameraHealth())
+    items = CameraItemTracker(DecisionPolicy(bundle.manifest, site), inspector, presence, CameraHealth())
     gc.freeze()  # what else this process holds is no burden of the station's
     summary = Loop(
         messages,
@@ -213,10 +213,10 @@ class _TimedInspector(Inspector):
         self.times.add("crop", since_ns)
         return seen
 
-    def ask(self, watched: Pixels, seen: ItemView, number: int) -> Prediction:
+    def predict(self, watched: Pixels, seen: ItemView, number: int) -> Prediction:
         assert self.times is not None
         since_ns = self.times.now()
-        answer = super().ask(watched, seen, number)
+        answer = super().predict(watched, seen, number)
         self.times.add("answer", since_ns)
         return answer
 
@@ -224,7 +224,7 @@ class _TimedInspector(Inspector):
 class _TimedItems:
     """`Items` with a stopwatch; tells the source what the frame turned out to be."""
 
-    def __init__(self, items: PassingItems, messages: _Frames, times: _Times) -> None:
+    def __init__(self, items: CameraItemTracker, messages: _Frames, times: _Times) -> None:
         self._items = items
         self._messages = messages
         self._times = times
@@ -249,7 +249,7 @@ class _TimedItems:
         return seen
 
 
-class _Bare:
+class _Baseline:
     """The calls that nothing can do without, on buffers of their own."""
 
     def __init__(self, bundle: Bundle, classifier: Classifier, layout: Layout) -> None:
@@ -290,15 +290,15 @@ class _Frames:
     dropped_frames = 0
     abandoned = 0
 
-    def __init__(self, camera: SyntheticCamera, count: int, layout: Layout, bare: _Bare, times: _Times) -> None:
+    def __init__(self, camera: SyntheticCamera, count: int, layout: Layout, baseline: _Baseline, times: _Times) -> None:
         self.turned_out = ""  # what the frame in hand was, in the words of the stopwatch
         self._taken_ns = self._had_ns = 0
         self._draw: Callable[[], RawFrame] = partial(drawn, camera, layout)
         self._left = count
-        self._bare = bare
+        self._baseline = baseline
         self._times = times
         memory = create_memory()
-        self._writer, self._reader = Writer(memory), Reader(memory)
+        self._writer, self._reader = FrameWriter(memory), FrameReader(memory)
 
     def take(self, timeout_s: float) -> Message | None:
         if self.turned_out:
@@ -308,7 +308,7 @@ class _Frames:
             return Ended()
         self._left -= 1
         raw = self._draw()
-        self._bare.time(raw, self._times)
+        self._baseline.time(raw, self._times)
         self._writer.write(raw)
         self._taken_ns = self._times.now()
         taken = take_frame(self._reader)

@@ -7,7 +7,7 @@ import threading
 from waste_edge.device.clock import NS_PER_S
 
 
-class DrawnTime:
+class SimulatedClock:
     """A `Clock` that only moves when it is slept by."""
 
     def __init__(self) -> None:

@@ -16,18 +16,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from waste_edge.benchmarks.machine.memory import memory_of
-from waste_edge.benchmarks.station.simulated_clock import DrawnTime
+from waste_edge.benchmarks.station.simulated_clock import SimulatedClock
 from waste_edge.bundle.bundle import Bundle, find_bundle, open_bundle
 from waste_edge.device.cameras.memory import create_memory
-from waste_edge.device.cameras.shared import Reader, Writer
+from waste_edge.device.cameras.shared import FrameReader, FrameWriter
 from waste_edge.device.cameras.synthetic import SyntheticCamera
 from waste_edge.device.capture import Ended, Message
 from waste_edge.device.capture.convert import take_frame
 from waste_edge.device.clock import SystemClock
-from waste_edge.device.decision.item_tracker import PassingItems
-from waste_edge.device.decision.policy import Judge
+from waste_edge.device.decision.item_tracker import CameraItemTracker
+from waste_edge.device.decision.policy import DecisionPolicy
 from waste_edge.device.loop import Listener, Loop, Seen
-from waste_edge.device.outbox.event_store import SceneKeeper
+from waste_edge.device.outbox.event_store import EventRecorder
 from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.sinks.delivery import Delivery
 from waste_edge.device.sinks.json_lines import JsonLinesConfig, build
@@ -67,7 +67,7 @@ class Soak(Strict, frozen=True):
 
 
 @dataclass
-class Watch(Listener):
+class SoakObserver(Listener):
     """A `Listener` that keeps one median and one look at the memory for each block of frames."""
 
     block: int
@@ -99,7 +99,7 @@ class _Drawn:
         self._camera = camera
         self._go_on = go_on
         memory = create_memory()
-        self._writer, self._reader = Writer(memory), Reader(memory)
+        self._writer, self._reader = FrameWriter(memory), FrameReader(memory)
 
     def take(self, timeout_s: float) -> Message | None:
         if not self._go_on():
@@ -120,7 +120,7 @@ def soak(bundle: Bundle, folder: Path, frames: int, progress: Callable[[int], No
         frames: how many.
         progress: is called after each block with the frames done.
     """
-    watch = Watch(max(100, frames // BLOCKS), progress)
+    watch = SoakObserver(max(100, frames // BLOCKS), progress)
     left = iter(range(frames))
     started_s = time.monotonic()
     classifier = load_classifier(bundle, "auto", "int8", threads=1)
@@ -132,14 +132,14 @@ def run_station(classifier: Classifier, folder: Path, go_on: Callable[[], bool],
     """Run a station's loop with outbox and sink over drawn frames, as fast as they go, for as long as `go_on` says."""
     clock, manifest = SystemClock(), classifier.manifest
     site = site_of_labels(manifest.labels)
-    items = PassingItems(Judge(manifest, site), inspector_of(classifier, looks=USUAL_LOOKS))
+    items = CameraItemTracker(DecisionPolicy(manifest, site), inspector_of(classifier, looks=USUAL_LOOKS))
     outbox = Outbox(folder / "outbox.sqlite", "soak", clock)
     delivery = Delivery(outbox, build(JsonLinesConfig(path=str(folder / "events.jsonl"))), clock)
     delivery.start()
     try:
-        messages = _Drawn(SyntheticCamera(FPS, 0, DrawnTime()), go_on)
-        keeper = SceneKeeper(outbox, items, clock)
-        return Loop(messages, items, [listener], clock, keeper=keeper).run()
+        messages = _Drawn(SyntheticCamera(FPS, 0, SimulatedClock()), go_on)
+        recorder = EventRecorder(outbox, items, clock)
+        return Loop(messages, items, [listener], clock, recorder=recorder).run()
     finally:
         delivery.stop()
         outbox.close()

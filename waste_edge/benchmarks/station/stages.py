@@ -24,14 +24,14 @@ import numpy as np
 
 from waste_edge.benchmarks.schema import Pipeline, Situation, Stage, StageTime
 from waste_edge.benchmarks.station.pipeline import drawn
-from waste_edge.benchmarks.station.simulated_clock import DrawnTime
+from waste_edge.benchmarks.station.simulated_clock import SimulatedClock
 from waste_edge.device.cameras.camera import RawFrame
 from waste_edge.device.cameras.memory import create_memory
-from waste_edge.device.cameras.shared import Reader, Writer
+from waste_edge.device.cameras.shared import FrameReader, FrameWriter
 from waste_edge.device.cameras.synthetic import SyntheticCamera
 from waste_edge.device.capture.convert import take_frame
-from waste_edge.device.decision.item_tracker import PassingItems
-from waste_edge.device.decision.policy import Decision, Judge
+from waste_edge.device.decision.item_tracker import CameraItemTracker
+from waste_edge.device.decision.policy import Decision, DecisionPolicy
 from waste_edge.device.vision.camera_health import CameraHealth
 from waste_edge.device.vision.inspection import USUAL_LOOKS, Inspector, ItemView, Visibility, inspector_of
 from waste_edge.device.vision.presence import Presence, State
@@ -84,7 +84,7 @@ class _Inspector(Inspector):
         return self.watch.time("crop", lambda: super(_Inspector, self).see(watched, region, within, largest))
 
 
-class _Judge(Judge):
+class _Judge(DecisionPolicy):
     """With a stopwatch."""
 
     watch: _Stopwatch
@@ -111,9 +111,9 @@ class Way:
         presence.watch = judge.watch = self._watch
         usual = inspector_of(classifier, USUAL_LOOKS)
         inspector = _Inspector(self._classify, usual.view, usual.looks, usual.least_px, self._watch)
-        self._items = PassingItems(judge, inspector, presence, CameraHealth())
+        self._items = CameraItemTracker(judge, inspector, presence, CameraHealth())
         memory = create_memory()
-        self._writer, self._reader = Writer(memory), Reader(memory)
+        self._writer, self._reader = FrameWriter(memory), FrameReader(memory)
 
     def go(self, raw: RawFrame) -> None:
         """Take one frame all the way."""
@@ -201,7 +201,7 @@ def measure_stages(
         now: nanoseconds.
     """
     ways = [Way(key, classifier, now) for key, classifier in wanted]
-    camera = SyntheticCamera(FPS, 0, DrawnTime())
+    camera = SyntheticCamera(FPS, 0, SimulatedClock())
     try:
         for index in range(frames + WARM_UP_FRAMES):
             raw = drawn(camera, "yuv420")

@@ -14,7 +14,7 @@ from waste_edge.cli.common import JsonOption, console, host_only, say_json
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from waste_edge.training.data.check.findings import Report
+    from waste_edge.training.data.check.findings import DataReport
 
 _WHOLE = {"classes", "leak"}  # what is true of all pictures: naming three says nothing
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
@@ -90,7 +90,7 @@ def _bars() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
         yield watch
 
 
-def _print(report: Report, out: Path | None) -> None:
+def _print(report: DataReport, out: Path | None) -> None:
     from rich.markup import escape
 
     screen = console()
@@ -114,7 +114,7 @@ def _print(report: Report, out: Path | None) -> None:
     screen.print(f"[{colour}]{verdict}[/] (kinds of error: {errors}, of warning: {warnings})", soft_wrap=True)
 
 
-def _labels_table(report: Report) -> Table:
+def _labels_table(report: DataReport) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
@@ -128,7 +128,7 @@ def _labels_table(report: Report) -> Table:
     return table
 
 
-def _spreads_table(report: Report) -> Table:
+def _spreads_table(report: DataReport) -> Table:
     from rich.table import Table
 
     table = Table(title="measures", title_justify="left", title_style="bold")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from waste_edge.evaluation.comparison.build import Leak
     from waste_edge.evaluation.comparison.held_out import Pictures
     from waste_edge.evaluation.comparison.models import Model
-    from waste_edge.evaluation.report.content import Report
+    from waste_edge.evaluation.report.content import ComparisonReport
     from waste_edge.evaluation.report.stages import TwoStages
     from waste_edge.evaluation.report.tables import Table
 
@@ -106,7 +106,7 @@ def report_on(
     unknown: str | None,
     elsewhere: bool,
     full: bool,
-) -> Report:
+) -> ComparisonReport:
     """Build the report under a progress bar for each model.
 
     Args:
@@ -117,7 +117,7 @@ def report_on(
         MissingPackageError: a full report needs the packages of a workstation.
     """
     from waste_edge.evaluation.comparison.build import build_report
-    from waste_edge.evaluation.comparison.outlier_sets import open_unknown, put_elsewhere
+    from waste_edge.evaluation.comparison.outlier_sets import open_unknown, shift_backgrounds
 
     leaks: Sequence[Leak] = ()
     if full:
@@ -133,7 +133,7 @@ def report_on(
         def asking(name: str) -> Callable[[int, int], None]:
             return stack.enter_context(progress_bar(name))
 
-        moved = put_elsewhere(pictures.scored, asking("cutting items out")) if elsewhere else None
+        moved = shift_backgrounds(pictures.scored, asking("cutting items out")) if elsewhere else None
         machine = _machine() if full else ""
         report = build_report(models, dataset, pictures, asking, strange, moved, leaks, machine)
     if full and any(model.run and model.run.info.recipe.cascade for model in models):
@@ -174,7 +174,7 @@ def check_outputs(page: Path | None, markdown: Path | None = None) -> None:
         importlib.import_module("jinja2")
 
 
-def write_page(report: Report, photos: Sequence[Photo], path: Path) -> None:
+def write_page(report: ComparisonReport, photos: Sequence[Photo], path: Path) -> None:
     """Write the page, and beside it the same content as JSON under the same name.
 
     Raises:

@@ -65,11 +65,11 @@ class Camera(Protocol):
 
     Attributes:
         title: for people, e.g. `picamera:0 (imx708)`.
-        stills: each frame is a picture by itself and none may be dropped, as in a folder of photographs.
+        still_images: each frame is a picture by itself and none may be dropped, as in a folder of photographs.
     """
 
     title: str
-    stills: bool
+    still_images: bool
 
     def read(self) -> RawFrame | None:
         """Wait for the next frame and return it; None when there will be no more.
@@ -143,14 +143,14 @@ class Source:
         title: what the user asked for, in words.
         open: gives a `Camera` in this process or raises CameraError; slow, since it waits for a first frame.
         live: it may come and go, and is worth waiting for; a file that is missing stays missing.
-        stills: see `Camera`.
+        still_images: see `Camera`.
         candidates: how a process of its own opens it, tried in this order; none: it is read in this process.
     """
 
     title: str
     open: Callable[[], Camera]
     live: bool
-    stills: bool = False
+    still_images: bool = False
     candidates: tuple[Candidate, ...] = ()
 
     def keeping_secret(self, withheld: tuple[str, ...], hidden: tuple[str, ...]) -> Source:

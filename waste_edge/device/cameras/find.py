@@ -100,7 +100,7 @@ def media_source(given: str, clock: Clock) -> Source:
     if (fault := fault_of_name(given)) and not (path.is_dir() or is_picture(path)):  # OpenCV takes no such name
         raise CameraError(f"--source {given}: {fault}; rename the file")
     if paths := pictures_of(path):
-        return Source(given, lambda: Pictures(given, paths, clock), live=False, stills=True)
+        return Source(given, lambda: Pictures(given, paths, clock), live=False, still_images=True)
     film = (Candidate("film", given, sys.executable),)
     return Source(given, lambda: _open_here(film, clock), live=False, candidates=film)
 

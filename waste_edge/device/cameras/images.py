@@ -16,7 +16,7 @@ from waste_edge.imaging.image_files import PICTURE_SUFFIXES, look_for_pictures, 
 class Pictures:
     """Picture files, one after the other, as fast as they are taken."""
 
-    stills = True
+    still_images = True
 
     def __init__(self, title: str, paths: Sequence[Path], clock: Clock) -> None:
         self.title = title

@@ -39,7 +39,7 @@ STALL_S = 3  # a camera that gives nothing for so long is taken for lost
 class PiCamera:
     """One camera on the ribbon connector, running."""
 
-    stills = False
+    still_images = False
 
     def __init__(self, library: Any, index: int, clock: Clock) -> None:
         """Open the camera number `index`, counted as `rpicam-hello --list-cameras` does, and start it.

@@ -29,7 +29,7 @@ _SLOTS: tuple[Literal[0], Literal[1]] = (0, 1)
 T = TypeVar("T")
 
 
-class Writer:
+class FrameWriter:
     """The capture process's side; takes `memory` over."""
 
     def __init__(self, memory: int) -> None:
@@ -68,7 +68,7 @@ class Writer:
         _HEADER.pack_into(self._map, start, *header)
 
 
-class Reader:
+class FrameReader:
     """The program's side; takes `memory` over. What it finds is not trusted: the writer may have gone mad.
 
     Attributes:

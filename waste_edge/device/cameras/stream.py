@@ -34,7 +34,7 @@ _HEARD_BYTES = 64 << 10
 class NetworkStream:
     """A camera on the network: rtsp://, http:// and what else FFmpeg opens. It may break off, but it never ends."""
 
-    stills = False
+    still_images = False
 
     def __init__(self, url: str, clock: Clock) -> None:
         """Open a stream.

@@ -30,7 +30,7 @@ _NOISE_ROOM_PX = 32  # the noise is shifted by up to so much from frame to frame
 class SyntheticCamera:
     """Frames of rendered items at a given rate."""
 
-    stills = False
+    still_images = False
 
     def __init__(self, fps: float, seed: int, clock: Clock) -> None:
         """Draw the empty tray; each item is drawn when it first comes."""

@@ -34,7 +34,7 @@ NOT_CAMERAS = ("bcm2835-", "unicam", "rp1-cfe", "pispbe", "rpivid", "rpi-hevc")
 class V4l2Camera:
     """One /dev/videoN, already known to give frames."""
 
-    stills = False
+    still_images = False
 
     def __init__(self, device: str, clock: Clock) -> None:
         """Open `device` and wait for its first frame.

@@ -19,7 +19,7 @@ FALLBACK_FPS = 25.0  # for files that do not say, or say nonsense
 class VideoFile:
     """A video at its own pace. Frames carry the film's own time, however late they were read."""
 
-    stills = False
+    still_images = False
 
     def __init__(self, path: Path, clock: Clock) -> None:
         """Open a video file.

@@ -14,11 +14,20 @@ from waste_edge.device.capture.messages import (
     Message,
     Messages,
     Opened,
-    Patience,
+    RetryPolicy,
 )
-from waste_edge.device.capture.process import ProcessCapture, Silence, start_capture
+from waste_edge.device.capture.process import ProcessCapture, Timeouts, start_capture
 
 __all__ = [
-    "Absent", "BadPicture", "Ended", "Failed", "Message", "Messages", "Opened", "Patience", "ProcessCapture", "Silence",
+    "Absent",
+    "BadPicture",
+    "Ended",
+    "Failed",
+    "Message",
+    "Messages",
+    "Opened",
+    "ProcessCapture",
+    "RetryPolicy",
+    "Timeouts",
     "start_capture",
 ]  # fmt: skip

@@ -119,10 +119,10 @@ def capture(words: Words, memory: int, request: CaptureRequest) -> None:
     """Open a camera of this kind and hand over its frames to the end."""
     from waste_edge.device.cameras.camera import CameraKind
     from waste_edge.device.cameras.openers import load
-    from waste_edge.device.cameras.shared import Writer
+    from waste_edge.device.cameras.shared import FrameWriter
     from waste_edge.errors import UserError
 
-    writer = Writer(memory)
+    writer = FrameWriter(memory)
     opener = load(request.name, CameraKind(**request.kind))
     words.say("loaded")
     camera = opener(request.argument, BeatingClock(words))

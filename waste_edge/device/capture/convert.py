@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from waste_edge.device.cameras.camera import RawFrame
-from waste_edge.device.cameras.shared import Reader
+from waste_edge.device.cameras.shared import FrameReader
 from waste_edge.imaging.frames import Frame, Pixels, rgb_from_yuv420
 
 
@@ -28,7 +28,7 @@ def frame_of(raw: RawFrame, share: bool = False) -> Frame:
     return Frame(pixels, raw.captured_ns, raw.name)
 
 
-def take_frame(reader: Reader) -> Frame | None:
+def take_frame(reader: FrameReader) -> Frame | None:
     """The newest frame in a shared memory, in RGB; None if it was taken already.
 
     Raises:

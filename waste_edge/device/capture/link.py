@@ -25,7 +25,7 @@ from waste_edge.files.strict import Strict
 if TYPE_CHECKING:
     from waste_edge.imaging.frames import Frame
 
-Kind = Literal["loaded", "alive", "opened", "absent", "bad-picture", "ended", "failed", "frame", "gone"]
+NewsKind = Literal["loaded", "alive", "opened", "absent", "bad-picture", "ended", "failed", "frame", "gone"]
 
 # Run by its path, and never imported here.
 _CHILD = Path(__file__).with_name("child.py")
@@ -49,7 +49,7 @@ class News(Strict, frozen=True):
         again: the kind and argument by which this very camera is opened again; None: as it was opened.
     """
 
-    kind: Kind
+    kind: NewsKind
     text: str = ""
     identity: str = ""
     again: tuple[str, str] | None = None
@@ -59,12 +59,12 @@ _RING = News(kind="frame")
 _GONE = News(kind="gone")
 
 
-class Garbage(Exception):  # noqa: N818  # not an error of ours: what the other side sent
+class InvalidNewsError(Exception):  # not an error of ours: what the other side sent
     """A capture process wrote what no capture process writes."""
 
 
-class Link(Protocol):
-    """What `ProcessCapture` needs of a capture process; `Child` is the real one."""
+class ChildLink(Protocol):
+    """What `ProcessCapture` needs of a capture process; `ChildProcess` is the real one."""
 
     pid: int
     dropped_frames: int
@@ -81,7 +81,7 @@ class Link(Protocol):
         """The newest frame, or None if it was taken already; raises Garbage."""
         ...
 
-    def epitaph(self) -> str:
+    def exit_reason(self) -> str:
         """How it ended, with its last words, for people."""
         ...
 
@@ -98,7 +98,7 @@ class Link(Protocol):
         ...
 
 
-class Child:
+class ChildProcess:
     """A capture process that was started just now."""
 
     def __init__(self, candidate: Candidate) -> None:
@@ -131,9 +131,9 @@ class Child:
         finally:
             theirs.close()
         # Only now: it starts up while the libraries that its frames need are imported here.
-        from waste_edge.device.cameras.shared import Reader
+        from waste_edge.device.cameras.shared import FrameReader
 
-        self._reader = Reader(memory)
+        self._reader = FrameReader(memory)
         assert self._process.stdout is not None
         self._stderr = self._process.stdout.fileno()
         self.pid = self._process.pid
@@ -146,13 +146,13 @@ class Child:
             self._poll.register(descriptor, select.POLLIN)
 
     def wait(self, timeout_s: float) -> None:
-        """See `Link.wait`."""
+        """See `ChildLink.wait`."""
         for descriptor, _ in self._poll.poll(timeout_s * 1000):
             if descriptor == self._stderr:
                 self._listen_to_complaints()
 
     def hear(self) -> list[News]:
-        """See `Link.hear`."""
+        """See `ChildLink.hear`."""
         try:
             heard = self._socket.recv(65536)
         except BlockingIOError:
@@ -165,22 +165,22 @@ class Child:
             return [_RING]
         *lines, self._heard = (self._heard + heard).split(b"\n")
         if len(self._heard) > _LINE_BYTES:
-            raise Garbage(f"a line of more than {_LINE_BYTES} bytes")
+            raise InvalidNewsError(f"a line of more than {_LINE_BYTES} bytes")
         return [_news(line) for line in lines]
 
     def frame(self) -> Frame | None:
-        """See `Link.frame`."""
+        """See `ChildLink.frame`."""
         from waste_edge.device.capture.convert import take_frame  # see __init__
 
         try:
             taken = take_frame(self._reader)
         except ValueError as error:
-            raise Garbage(str(error).splitlines()[0]) from error
+            raise InvalidNewsError(str(error).splitlines()[0]) from error
         self.dropped_frames = self._reader.dropped_frames
         return taken
 
-    def epitaph(self) -> str:
-        """See `Link.epitaph`."""
+    def exit_reason(self) -> str:
+        """See `ChildLink.exit_reason`."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_EXIT_S)
         self._listen_to_complaints()
@@ -192,15 +192,15 @@ class Child:
         )
 
     def hang_up(self) -> None:
-        """See `Link.hang_up`."""
+        """See `ChildLink.hang_up`."""
         self._socket.close()
 
     def kill(self) -> None:
-        """See `Link.kill`."""
+        """See `ChildLink.kill`."""
         self._process.kill()
 
     def left(self, timeout_s: float = 0) -> bool:
-        """See `Link.left`."""
+        """See `ChildLink.left`."""
         try:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -228,7 +228,7 @@ def _news(line: bytes) -> News:
     try:
         news = msgspec.json.decode(line, type=News)
     except (msgspec.DecodeError, ValueError) as error:
-        raise Garbage(f"an unreadable line ({line[:40]!r})") from error
+        raise InvalidNewsError(f"an unreadable line ({line[:40]!r})") from error
     return News(kind=news.kind, text=_one_line(news.text), identity=_one_line(news.identity), again=news.again)
 
 
@@ -248,6 +248,6 @@ def _environment(candidate: Candidate, environment: Mapping[str, str] = os.envir
     return ONE_THREAD | kept
 
 
-def start_child(candidate: Candidate) -> Link:
+def start_child(candidate: Candidate) -> ChildLink:
     """Start a capture process; raises OSError if its interpreter cannot be run."""
-    return Child(candidate)
+    return ChildProcess(candidate)

@@ -76,7 +76,7 @@ class Messages(Protocol):
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long to wait before the next attempt to open a camera: doubling from `first_s` to `longest_s`.
 
     With the longest wait a camera that comes back is in use within 10 s: 4 s, and what starting and opening take.

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from waste_edge.device.cameras.camera import Candidate, Source
 from waste_edge.device.cameras.openers import KINDS
-from waste_edge.device.capture.link import Garbage, Link, News, start_child
-from waste_edge.device.capture.messages import Absent, BadPicture, Ended, Failed, Message, Messages, Opened, Patience
+from waste_edge.device.capture.link import ChildLink, InvalidNewsError, News, start_child
+from waste_edge.device.capture.messages import Absent, BadPicture, Ended, Failed, Message, Messages, Opened, RetryPolicy
 from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.errors import CameraError
 
@@ -29,7 +29,7 @@ _TICK_S = 0.05  # how often a killed process is looked after
 
 
 @dataclass(frozen=True)
-class Silence:
+class Timeouts:
     """How long a capture process may say nothing before it is taken for hung and killed, in seconds.
 
     Attributes:
@@ -48,7 +48,7 @@ class Silence:
 class _Leaving:
     """A process that was told to end, and since when."""
 
-    link: Link
+    link: ChildLink
     since_ns: int
     killed: bool
     told: bool = False  # that it cannot be killed
@@ -74,18 +74,18 @@ class ProcessCapture:
         self,
         source: Source,
         clock: Clock,
-        patience: Patience | None,
-        silence: Silence | None = None,
-        start: Callable[[Candidate], Link] = start_child,
+        patience: RetryPolicy | None,
+        silence: Timeouts | None = None,
+        start: Callable[[Candidate], ChildLink] = start_child,
     ) -> None:
         self._source = source
         self._clock = clock
         self._patience = patience if source.live else None
-        self._silence = silence or Silence()
+        self._silence = silence or Timeouts()
         self._start = start
         self._messages: deque[Message] = deque()
         self._leaving: list[_Leaving] = []
-        self._link: Link | None = None
+        self._link: ChildLink | None = None
         self._over = False
         self._frame_waits = False
         self._failures = 0
@@ -157,12 +157,12 @@ class ProcessCapture:
     def _candidate(self) -> Candidate:
         return self._chosen or self._source.candidates[len(self._absent)]
 
-    def _hear(self, link: Link) -> None:
+    def _hear(self, link: ChildLink) -> None:
         """Act on all that was said, then on what should have been said by now."""
         try:
             for news in link.hear():
                 self._act(link, news)
-        except Garbage as error:
+        except InvalidNewsError as error:
             self._mad(link, error)
         silent_s = (self._clock.now_ns() - self._heard_ns) / NS_PER_S
         if self._link is link and not self._frame_waits and silent_s > self._limit_s:
@@ -171,7 +171,7 @@ class ProcessCapture:
             text = f"{self._source.title}: gave nothing for {self._limit_s:g} s; its process was killed"
             self._lost(text, waited=True)
 
-    def _act(self, link: Link, news: News) -> None:
+    def _act(self, link: ChildLink, news: News) -> None:
         if self._link is not link:
             return  # after its last words
         if news.kind == "frame":
@@ -200,7 +200,7 @@ class ProcessCapture:
                 internal = "" if news.kind == "absent" else f"{self._source.title}: "
                 self._lost(internal + news.text + _named(news.text))
             case "gone":
-                reason = f"{self._source.title}: the capture process {link.epitaph()}"
+                reason = f"{self._source.title}: the capture process {link.exit_reason()}"
                 self._dismiss(link)
                 self._lost(reason)
 
@@ -220,18 +220,18 @@ class ProcessCapture:
             return None
         try:
             frame = link.frame()
-        except Garbage as error:
+        except InvalidNewsError as error:
             self._mad(link, error)
             return None
         if frame is not None:
             self._heard_ns, self._failures = self._clock.now_ns(), 0
         return frame
 
-    def _mad(self, link: Link, error: Garbage) -> None:
+    def _mad(self, link: ChildLink, error: InvalidNewsError) -> None:
         self._dismiss(link)
         self._lost(f"{self._source.title}: the capture process wrote garbage ({error}) and was killed")
 
-    def _dismiss(self, link: Link, kill: bool = True) -> None:
+    def _dismiss(self, link: ChildLink, kill: bool = True) -> None:
         """Have nothing to do with a process any more but to see it end."""
         self._dropped += link.dropped_frames
         self._link, self._frame_waits = None, False
@@ -277,7 +277,7 @@ class ProcessCapture:
                 leaving.link.kill()
                 leaving.killed, leaving.since_ns = True, now_ns
 
-    def _unkillable(self, link: Link) -> Absent:
+    def _unkillable(self, link: ChildLink) -> Absent:
         retry_s = max(0.0, (self._next_ns - self._clock.now_ns()) / NS_PER_S)
         reason = f"{self._source.title}: capture process {link.pid} hangs in the kernel and cannot be ended; abandoned"
         return Absent(reason, retry_s)
@@ -304,7 +304,7 @@ def _named(reason: str) -> str:
     return f": {', '.join(others)}" if others else ""
 
 
-def start_capture(source: Source, clock: Clock, patience: Patience | None) -> Messages:
+def start_capture(source: Source, clock: Clock, patience: RetryPolicy | None) -> Messages:
     """Begin to read a source: cameras, films and streams in a process of their own, pictures in a thread."""
     if source.candidates:
         return ProcessCapture(source, clock, patience)

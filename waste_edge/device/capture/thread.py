@@ -16,7 +16,7 @@ from contextlib import closing
 
 from waste_edge.device.cameras.camera import Camera, Source
 from waste_edge.device.capture.convert import frame_of
-from waste_edge.device.capture.messages import Absent, BadPicture, Ended, Failed, Message, Opened, Patience
+from waste_edge.device.capture.messages import Absent, BadPicture, Ended, Failed, Message, Opened, RetryPolicy
 from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError, PictureError
 from waste_edge.imaging.frames import Frame
@@ -76,7 +76,7 @@ class Capture:
 
     abandoned = 0  # there is no process
 
-    def __init__(self, source: Source, clock: Clock, patience: Patience | None) -> None:
+    def __init__(self, source: Source, clock: Clock, patience: RetryPolicy | None) -> None:
         self._source = source
         self._clock = clock
         self._patience = patience if source.live else None
@@ -116,7 +116,7 @@ class Capture:
     def _read_all(self) -> None:
         """Open the source and hand over its frames to the end; raises CameraError when it is absent or lost."""
         with closing(self._source.open()) as camera:
-            put = self._slot.hand_over if camera.stills else self._slot.put
+            put = self._slot.hand_over if camera.still_images else self._slot.put
             put(Opened(camera.title))
             while not self._stopping.is_set():
                 message = _next_message(camera)

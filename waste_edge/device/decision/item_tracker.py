@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from waste_edge.device.clock import NS_PER_S
-from waste_edge.device.decision.policy import Decision, Judge
+from waste_edge.device.decision.policy import Decision, DecisionPolicy
 from waste_edge.device.vision.camera_health import CameraHealth, Fault
 from waste_edge.device.vision.inspection import Classify, Inspector, ItemView, Visibility
 from waste_edge.device.vision.presence import Presence, State
@@ -81,7 +81,7 @@ class Observation:
     item: ItemView | None = None
 
 
-class Items(Protocol):
+class ItemTracker(Protocol):
     """Finds the items among the frames.
 
     Attributes:
@@ -121,7 +121,7 @@ class _Visit:
         return min(looks, 1 + int((looks - 1) * min(1.0, share)))
 
 
-class PassingItems:
+class CameraItemTracker:
     """Items before a camera: they come, rest, are decided once, and go.
 
     Attributes:
@@ -130,14 +130,14 @@ class PassingItems:
 
     def __init__(
         self,
-        judge: Judge,
+        policy: DecisionPolicy,
         inspector: Inspector,
         presence: Presence | None = None,
         health: CameraHealth | None = None,
         make_id: Callable[[], str] = new_id,
     ) -> None:
         self.presence = presence or Presence()
-        self._judge = judge
+        self._policy = policy
         self._inspector = inspector
         self._health = health or CameraHealth()
         self._make_id = make_id
@@ -146,16 +146,16 @@ class PassingItems:
 
     @property
     def fault(self) -> Fault | None:
-        """See `Items`."""
+        """See `ItemTracker`."""
         return self._health.fault
 
     @property
     def scene_changes(self) -> int:
-        """See `Items`."""
+        """See `ItemTracker`."""
         return self.presence.pile_changes
 
     def remember(self) -> bytes:
-        """See `Items.remember`."""
+        """See `ItemTracker.remember`."""
         return self.presence.remember()
 
     def learn_anew(self) -> None:
@@ -165,13 +165,13 @@ class PassingItems:
         self._visit = None
 
     def see(self, frame: Frame, spare: bool = False) -> Observation:
-        """See `Items.see`. A decision needs MIN_FRAMES settled frames in a row that span MIN_SECONDS.
+        """See `ItemTracker.see`. A decision needs MIN_FRAMES settled frames in a row that span MIN_SECONDS.
 
         The event's id is also the item's in the pile, so that `presence.item_id` names it as long as it lies there.
         A frame that the camera's health suspects goes no further.
         """
         self._number += 1
-        watched = cut(frame.pixels, self._judge.site.region)
+        watched = cut(frame.pixels, self._policy.site.region)
         look = small(watched)  # once a frame, for health and presence
         if self._is_unfit(watched, look, frame.captured_ns):
             self._visit = None
@@ -210,18 +210,18 @@ class PassingItems:
         if visit.frames == 1 and self.presence.forget_ghost(watched, region):
             self._visit = None
             return Observation(self.presence.state)
-        site = self._judge.site
+        site = self._policy.site
         item = self._inspector.see(watched, region, site.region, largest=site.on_several == "largest")
         answers: tuple[Prediction, ...] = ()
-        if self._judge.needs_answers(item.visibility):
-            answers = tuple(self._inspector.ask(watched, item, number) for number in due)
+        if self._policy.needs_answers(item.visibility):
+            answers = tuple(self._inspector.predict(watched, item, number) for number in due)
         visit.answers += answers
         if not complete:
             return Observation(State.SETTLED, None, answers, item)
         return Observation(State.DECIDED, self._decide(visit, item, now_ns), answers, item)
 
     def _decide(self, visit: _Visit, item: ItemView, now_ns: int) -> Event:
-        decision = self._judge.decide_seen(visit.answers, item.visibility, item.parts)
+        decision = self._policy.decide_seen(visit.answers, item.visibility, item.parts)
         event = Event(
             id=self._make_id(),
             opened_ns=self.presence.arrived_ns,
@@ -229,7 +229,7 @@ class PassingItems:
             decision=decision,
             frames=visit.frames,
             frame=self._number,
-            looks=len(visit.answers) if self._judge.needs_answers(item.visibility) else 0,
+            looks=len(visit.answers) if self._policy.needs_answers(item.visibility) else 0,
             item_box=item.box,
             visibility=item.visibility,
             crop=item.crop,
@@ -239,33 +239,33 @@ class PassingItems:
         return event
 
 
-class SingleItems:
+class PictureItemTracker:
     """Pictures: each one is an item by itself, and there is no scene."""
 
     fault: Fault | None = None
     scene_changes = 0
 
-    def __init__(self, judge: Judge, classify: Classify, make_id: Callable[[], str] = new_id) -> None:
-        self._judge = judge
+    def __init__(self, policy: DecisionPolicy, classify: Classify, make_id: Callable[[], str] = new_id) -> None:
+        self._policy = policy
         self._classify = classify
         self._make_id = make_id
         self._number = 0
 
     def remember(self) -> bytes:
-        """See `Items.remember`."""
+        """See `ItemTracker.remember`."""
         return b""
 
     def see(self, frame: Frame, spare: bool = False) -> Observation:
-        """See `Items.see`: each picture completes an event."""
+        """See `ItemTracker.see`: each picture completes an event."""
         self._number += 1
-        watched = cut(frame.pixels, self._judge.site.region)
+        watched = cut(frame.pixels, self._policy.site.region)
         prediction = self._classify(watched)
         time_ns = frame.captured_ns
         event = Event(
             id=self._make_id(),
             opened_ns=time_ns,
             decided_ns=time_ns,
-            decision=self._judge.decide([prediction]),
+            decision=self._policy.decide([prediction]),
             frames=1,
             picture=frame.name,
             frame=self._number,

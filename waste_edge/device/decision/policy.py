@@ -74,7 +74,7 @@ class _Seen:
     looks: int
 
 
-class Judge:
+class DecisionPolicy:
     """Decides by a bundle's calibration and a site's streams and costs.
 
     First what is like none of the labels is sent to the residual stream: its probabilities mean nothing. Then,

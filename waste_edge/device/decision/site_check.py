@@ -49,7 +49,7 @@ class Mixture:
 
 
 @dataclass(frozen=True)
-class Report:
+class SiteReport:
     """A site explained.
 
     Attributes:
@@ -80,7 +80,7 @@ class Report:
         return all(finding.condition.level is not Level.BAD for finding in self.findings)
 
 
-def check_site(site: Site, manifest: Manifest, path: Path) -> Report:
+def check_site(site: Site, manifest: Manifest, path: Path) -> SiteReport:
     """Explain a site and find its contradictions; `path` is where it was read, for the lines' numbers.
 
     A site that does not fit the model gets its misfits as findings and no costs and mixtures.
@@ -92,7 +92,7 @@ def check_site(site: Site, manifest: Manifest, path: Path) -> Report:
         found = [*_of_entries(site, labels, tree), *_of_region(site), *_of_costs(site, routing)]
     found.sort(key=lambda finding: finding.condition.level is not Level.BAD)
     text = read_text(path)
-    return Report(
+    return SiteReport(
         site=site.name,
         bundle=f"{manifest.name} {manifest.version}",
         labels={} if routing is None else {label: site.stream_of(label, tree) for label in labels},

@@ -33,7 +33,7 @@ def check_picamera(setting: Setting) -> tuple[int, Condition]:
     """The cameras on the board's own connectors, and whether picamera2 imports under one of the interpreters."""
     complaints = []
     for python in dict.fromkeys(setting.pythons):
-        answer = setting.ask([python, "-c", _COUNT], _IMPORT_LIMIT_S)
+        answer = setting.run_program([python, "-c", _COUNT], _IMPORT_LIMIT_S)
         if answer is not None and answer.ok and (count := answer.text.strip()).isdecimal():
             found = "no camera" if count == "0" else f"{count} camera{'s' * (count != '1')}"
             return int(count), Condition("picamera", Level.OK, f"picamera2 imports under {python} and finds {found}")
@@ -53,7 +53,7 @@ def _check_frame(setting: Setting, service: Service, devices: list[str], ribbons
     if service.active and setting.camera is None:
         return Condition("camera", Level.OK, f"not tried, since {UNIT} runs and holds it; see its line")
     command = [sys.executable, "-m", "waste_edge.device.doctor.grab_frame", setting.camera or "auto"]
-    answer = setting.ask(command, _FRAME_LIMIT_S)
+    answer = setting.run_program(command, _FRAME_LIMIT_S)
     if answer is not None and answer.ok:
         return Condition("camera", Level.OK, f"{answer.text.strip()} gives frames")
     why = "its process did not start" if answer is None else _why(answer, _FRAME_LIMIT_S)

@@ -67,7 +67,7 @@ class Service:
 
 def read_service(setting: Setting) -> Service:
     """Ask systemd; says why where it does not answer."""
-    answer = setting.ask(["systemctl", "show", UNIT, f"--property={','.join(_PROPERTIES)}"], _LIMIT_S)
+    answer = setting.run_program(["systemctl", "show", UNIT, f"--property={','.join(_PROPERTIES)}"], _LIMIT_S)
     if answer is None:
         return Service("there is no systemd here")
     if answer.cut_off:
@@ -119,7 +119,7 @@ def check_clock(setting: Setting) -> list[Condition]:
 
 
 def _synchronized(setting: Setting) -> bool | None:
-    answer = setting.ask(["timedatectl", "show", "--property=NTPSynchronized", "--value"], _LIMIT_S)
+    answer = setting.run_program(["timedatectl", "show", "--property=NTPSynchronized", "--value"], _LIMIT_S)
     if answer is not None and answer.ok and (said := answer.text.strip()) in ("yes", "no"):
         return said == "yes"
     return True if (setting.root / "run/systemd/timesync/synchronized").exists() else None

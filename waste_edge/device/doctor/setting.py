@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from waste_edge.device.clock import Clock, SystemClock
-from waste_edge.device.system.command import Ask, ask
+from waste_edge.device.system.command import RunProgram, run_program
 from waste_edge.device.system.disk import DiskLimits
 from waste_edge.device.system.shedding import Thresholds
 
@@ -68,7 +68,7 @@ class Setting:
     camera: the camera's ID as in `run --camera`; None is any, and then none is needed.
     state: the station's folder; None is where the service keeps it.
     root: where /proc, /sys, /dev and /etc are looked for.
-    ask: runs systemctl, timedatectl, vcgencmd and the camera's process.
+    run_program: runs systemctl, timedatectl, vcgencmd and the camera's process.
     pythons: interpreters that picamera2 is looked for in.
     user: who must reach the devices.
     clock, utc_now: durations, and the date.
@@ -79,7 +79,7 @@ class Setting:
     camera: str | None = None
     state: Path | None = None
     root: Path = Path("/")
-    ask: Ask = ask
+    run_program: RunProgram = run_program
     pythons: tuple[str, ...] = (sys.executable, "/usr/bin/python3")
     user: User = field(default_factory=present_user)
     clock: Clock = field(default_factory=SystemClock)

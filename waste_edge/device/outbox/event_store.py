@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Protocol
 
 from waste_edge.device.clock import NS_PER_S, Clock
-from waste_edge.device.decision.item_tracker import Event, Items
+from waste_edge.device.decision.item_tracker import Event, ItemTracker
 from waste_edge.imaging.frames import Frame
 
 DRIFT_NS = 600 * NS_PER_S  # how long the kept scene may lag behind the light
 _TEND_NS = NS_PER_S
 
 
-class Ledger(Protocol):
+class EventStore(Protocol):
     """Where events are kept; in a station, the outbox. A full disk is no error."""
 
     def commit(self, event: Event, scene: bytes) -> object:
@@ -28,34 +28,34 @@ class Ledger(Protocol):
         ...
 
 
-class SceneKeeper:
+class EventRecorder:
     """Keeps what `items` found in a ledger.
 
     The scene is kept whenever it gained or lost an item: an item that looks like the last one, put in its place just
     before the power goes, must not be taken for it afterwards.
     """
 
-    def __init__(self, ledger: Ledger, items: Items, clock: Clock) -> None:
-        self._ledger = ledger
+    def __init__(self, store: EventStore, items: ItemTracker, clock: Clock) -> None:
+        self._store = store
         self._items = items
         self._clock = clock
         self._changes = items.scene_changes
         self._kept_ns = self._tended_ns = clock.now_ns()
 
     def keep(self, frame: Frame, event: Event | None) -> None:
-        """See `loop.Keeper`."""
+        """See `loop.Recorder`."""
         changed = self._items.scene_changes != self._changes
         if event is not None:
-            self._ledger.commit(event, self._items.remember())
+            self._store.commit(event, self._items.remember())
         elif changed or frame.captured_ns - self._kept_ns >= DRIFT_NS:
-            self._ledger.keep_scene(self._items.remember())
+            self._store.keep_scene(self._items.remember())
         else:
             return
         self._changes, self._kept_ns = self._items.scene_changes, frame.captured_ns
 
     def tend(self) -> None:
-        """See `loop.Keeper`."""
+        """See `loop.Recorder`."""
         now_ns = self._clock.now_ns()
         if now_ns - self._tended_ns >= _TEND_NS:
             self._tended_ns = now_ns
-            self._ledger.tend()
+            self._store.tend()

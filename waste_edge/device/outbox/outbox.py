@@ -19,10 +19,10 @@ from waste_edge.device.decision.item_tracker import Event
 from waste_edge.device.outbox.config import OutboxConfig
 from waste_edge.device.outbox.database import WAL_BYTES, Database, in_words, is_corrupt, set_aside
 from waste_edge.device.outbox.place import Place, finish_putting_back, put_back
-from waste_edge.device.outbox.reader import Reader
+from waste_edge.device.outbox.reader import OutboxReader
 from waste_edge.device.outbox.record import Record, event_fields
 from waste_edge.device.system.condition import Condition, Level
-from waste_edge.device.wall_clock import SystemWall, Wall
+from waste_edge.device.wall_clock import SystemWallClock, WallClock
 from waste_edge.errors import ConfigError
 
 _RETRY_S = (1.0, 60.0)  # after a failure the disk is tried again after the first, doubling up to the second
@@ -49,7 +49,7 @@ class Outbox:
         path: the database; made, with its folder, if it is missing.
         station: the name that receivers know this station by.
         clock: ages events, times commits and retries.
-        wall: what time people would say it is.
+        wall_clock: what time people would say it is.
         config: how much is kept.
 
     Raises:
@@ -58,16 +58,21 @@ class Outbox:
     """
 
     def __init__(
-        self, path: Path, station: str, clock: Clock, wall: Wall | None = None, config: OutboxConfig | None = None
+        self,
+        path: Path,
+        station: str,
+        clock: Clock,
+        wall_clock: WallClock | None = None,
+        config: OutboxConfig | None = None,
     ) -> None:
         self._path = path
         self._station = station
         self._clock = clock
-        self._wall = wall or SystemWall()
+        self._wall_clock = wall_clock or SystemWallClock()
         self._config = config or OutboxConfig()
         self._begun = False
         self._gate = threading.Lock()
-        self._readers: dict[str, Reader] = {}
+        self._readers: dict[str, OutboxReader] = {}
         self._listeners: list[Callable[[], None]] = []
         self._database: Database | None = None
         self._waiting: deque[Record] = deque()
@@ -138,11 +143,11 @@ class Outbox:
         self._write()
         self._tend()
 
-    def reader(self, sink: str) -> Reader:
+    def reader(self, sink: str) -> OutboxReader:
         """A sink's cursor. From now on events wait for that sink; a new one begins with the oldest event kept."""
         with self._gate:
             if sink not in self._readers:
-                self._readers[sink] = Reader(self._path, sink, self._gate, self._note)
+                self._readers[sink] = OutboxReader(self._path, sink, self._gate, self._note)
             return self._readers[sink]
 
     def on_commit(self, wake: Callable[[], None]) -> None:
@@ -188,15 +193,15 @@ class Outbox:
             reader.close()
 
     def _draft(self, event: Event) -> Record:
-        now = self._wall.now_utc()
+        now = self._wall_clock.now_utc()
         return Record(
             id=event.id,
             sequence=0,
             outbox_id="",
             station=self._station,
-            boot_id=self._wall.boot_id,
+            boot_id=self._wall_clock.boot_id,
             time_utc=now.strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1000:03d}Z",
-            clock_synchronized=self._wall.synchronized(),
+            clock_synchronized=self._wall_clock.synchronized(),
             committed_ns=self._clock.now_ns(),
             stream_items=0,
             event=event_fields(event),
@@ -255,7 +260,7 @@ class Outbox:
         if self._database is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             finish_putting_back(self._path)
-            self._database = Database(self._path, self._clock.now_ns(), self._wall.boot_id)
+            self._database = Database(self._path, self._clock.now_ns(), self._wall_clock.boot_id)
             self._place = Place(self._path)
             if self._database.lost_its_log and not self._opened_before:
                 self._count_anew(self._database, "its log was gone")
@@ -325,7 +330,7 @@ class Outbox:
     def _fail(self, error: Exception) -> None:
         self._drop()  # whatever state the connection is in: a fresh one is opened next time
         if not self._trouble:
-            self._since = self._wall.now_utc().strftime("%H:%M")
+            self._since = self._wall_clock.now_utc().strftime("%H:%M")
         self._trouble = in_words(error, self._path)
         self._retry_ns = self._clock.now_ns() + round(self._retry_s * NS_PER_S)
         self._retry_s = min(self._retry_s * 2, _RETRY_S[1])

@@ -16,7 +16,7 @@ from waste_edge.device.outbox.record import Record, decode_record
 from waste_edge.device.outbox.values import MOST_SEQUENCE, corrupt
 
 
-class Reader:
+class OutboxReader:
     """One sink's cursor over the events, with a connection of its own; used in that sink's thread.
 
     Args:

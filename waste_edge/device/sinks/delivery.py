@@ -13,7 +13,7 @@ from waste_edge.device.clock import NS_PER_S, Clock, SystemClock
 from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.sinks.sink import Sink
 from waste_edge.device.system.condition import Condition, Level
-from waste_edge.device.wall_clock import SystemWall, Wall
+from waste_edge.device.wall_clock import SystemWallClock, WallClock
 
 BATCH = 100  # events handed over at once
 STOP_S = 0.9  # how long a sink that lingers is waited for at the end
@@ -44,7 +44,7 @@ class Delivery:
         outbox: where events wait.
         sink: whom to tell; used in the delivery's thread only, closed there at the end.
         clock: times the back-off.
-        wall: for "since 14:02".
+        wall_clock: for "since 14:02".
         back_off: how long to wait after failures.
     """
 
@@ -53,12 +53,12 @@ class Delivery:
         outbox: Outbox,
         sink: Sink,
         clock: Clock | None = None,
-        wall: Wall | None = None,
+        wall_clock: WallClock | None = None,
         back_off: BackOff | None = None,
     ) -> None:
         self._sink = sink
         self._clock = clock or SystemClock()
-        self._wall = wall or SystemWall()
+        self._wall_clock = wall_clock or SystemWallClock()
         self._back_off = back_off or BackOff()
         self._reader = outbox.reader(sink.name)
         self._wake = threading.Event()
@@ -160,7 +160,7 @@ class Delivery:
     def _failed(self, error: Exception) -> float:
         self._failures += 1
         if self._failures == 1:
-            self._since = self._wall.now_utc().strftime("%H:%M")
+            self._since = self._wall_clock.now_utc().strftime("%H:%M")
         wait_s = self._back_off.wait_s(self._failures)
         self._retry_ns = self._clock.now_ns() + round(wait_s * NS_PER_S)
         try:

@@ -21,7 +21,7 @@ from waste_edge.device.config_paths import as_path
 from waste_edge.device.outbox.record import Record, to_json_line
 from waste_edge.device.sinks.sink import SinkConfig, SinkContext, SinkError, worst
 from waste_edge.device.system.condition import Condition
-from waste_edge.device.wall_clock import SystemWall, Wall
+from waste_edge.device.wall_clock import SystemWallClock, WallClock
 from waste_edge.errors import ConfigError
 from waste_edge.files.limits import MAX_JSON_LINES_FILES, MAX_JSON_LINES_MB, MAX_READ_BACK_BYTES, MAX_READ_BACK_IDS
 
@@ -73,11 +73,11 @@ class JsonLines:
 
     name = "json-lines"
 
-    def __init__(self, config: JsonLinesConfig, wall: Wall | None = None) -> None:
+    def __init__(self, config: JsonLinesConfig, wall_clock: WallClock | None = None) -> None:
         self._path = Path(config.path)
         self._max_bytes = round(config.max_mb * 1e6)
         self._keep = config.keep
-        self._wall = wall or SystemWall()
+        self._wall_clock = wall_clock or SystemWallClock()
         self._place: _Place | None = None  # None until the file was looked at, and after a failure
         self._ids: dict[bytes, None] = {}  # of the newest events in the files, in their order
 
@@ -99,7 +99,7 @@ class JsonLines:
             "kind": "health",
             "outbox_id": place.outbox_id,
             "sequence": place.sequence,
-            "time_utc": self._wall.now_utc().strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "time_utc": self._wall_clock.now_utc().strftime("%Y-%m-%dT%H:%M:%SZ"),
             "level": worst(conditions),
             "conditions": conditions,
         }

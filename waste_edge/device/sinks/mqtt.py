@@ -18,7 +18,7 @@ from waste_edge.device.clock import NS_PER_S, Clock, SystemClock
 from waste_edge.device.config_paths import as_path
 from waste_edge.device.outbox.record import Record, to_json_line
 from waste_edge.device.sinks.home_assistant import discovery, stream_discovery, topic_part
-from waste_edge.device.sinks.mqtt_link import Link, Message
+from waste_edge.device.sinks.mqtt_link import Message, MqttConnection
 from waste_edge.device.sinks.sink import SinkConfig, SinkContext, SinkError, worst
 from waste_edge.device.system.condition import Condition
 from waste_edge.device.system.identity import station_identity
@@ -146,7 +146,7 @@ class Mqtt:
         self._identity = identity or secrets.token_hex(6)
         self._clock = clock or SystemClock()
         self._topic = config.topic or f"waste-edge/{topic_part(station)}"
-        self._link: Link | None = None
+        self._link: MqttConnection | None = None
         self._linked_ns = 0
         self._announced: set[str] = set()  # streams that Home Assistant knows, on this link
         self._rival_ns: int | None = None  # when another station of this name was heard last
@@ -196,7 +196,7 @@ class Mqtt:
             self._link.leave()
             self._link = None
 
-    def _look_for_others(self, link: Link) -> None:
+    def _look_for_others(self, link: MqttConnection) -> None:
         """Another station of this name is answered, so that it knows, too; its goodbye under our name is corrected."""
         heard = link.heard()
         corrections: list[Message] = []
@@ -221,11 +221,11 @@ class Mqtt:
         self._open(self._client("", will=False)).leave()
         return f"{self._config.host}:{_port(self._config)}, topics {self._topic}/…"
 
-    def _open(self, client: Client) -> Link:
+    def _open(self, client: Client) -> MqttConnection:
         config = self._config
-        return Link(client, config.host, _port(config), config.keepalive_s, config.timeout_s)
+        return MqttConnection(client, config.host, _port(config), config.keepalive_s, config.timeout_s)
 
-    def _linked(self) -> Link:
+    def _linked(self) -> MqttConnection:
         if self._link is not None and self._link.lost:
             self._short_lives += self._since_s(self._linked_ns) < _SHORT_S
             self._drop()
@@ -240,7 +240,7 @@ class Mqtt:
             self._publish(link, messages)
         return self._link
 
-    def _publish(self, link: Link, messages: Sequence[Message]) -> None:
+    def _publish(self, link: MqttConnection, messages: Sequence[Message]) -> None:
         try:
             link.publish(messages, self._config.timeout_s)
         except SinkError:

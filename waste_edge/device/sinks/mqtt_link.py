@@ -21,7 +21,7 @@ Message = tuple[str, str, bool]  # topic, payload, whether the broker retains it
 _REMEDY = "check username, password and the broker's access list"
 
 
-class Link:
+class MqttConnection:
     """One connection, from CONNACK to its loss.
 
     Raises:

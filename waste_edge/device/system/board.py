@@ -14,7 +14,7 @@ from enum import IntFlag
 from pathlib import Path
 
 from waste_edge.device.clock import NS_PER_S, Clock, SystemClock
-from waste_edge.device.system.command import Ask, ask
+from waste_edge.device.system.command import RunProgram, run_program
 
 VCGENCMD = Path("usr/bin/vcgencmd")
 _VCGENCMD_TIMEOUT_S = 1.0
@@ -120,12 +120,16 @@ class Board:
     """
 
     def __init__(
-        self, root: Path = Path("/"), vcgencmd: Path | None = None, clock: Clock | None = None, ask_program: Ask = ask
+        self,
+        root: Path = Path("/"),
+        vcgencmd: Path | None = None,
+        clock: Clock | None = None,
+        ask_program: RunProgram = run_program,
     ) -> None:
         self.root = root
         self.vcgencmd = vcgencmd or root / VCGENCMD
         self._clock = clock or SystemClock()
-        self._ask = ask_program
+        self._run_program = ask_program
         self._asked_again_ns = 0
 
     def read(self) -> Readings:
@@ -156,7 +160,7 @@ class Board:
                     return Throttled.from_bits(bits)
         if not os.access(self.vcgencmd, os.X_OK) or self._clock.now_ns() < self._asked_again_ns:
             return None
-        answer = self._ask([str(self.vcgencmd), "get_throttled"], _VCGENCMD_TIMEOUT_S)
+        answer = self._run_program([str(self.vcgencmd), "get_throttled"], _VCGENCMD_TIMEOUT_S)
         if answer is not None and answer.cut_off:
             self._asked_again_ns = self._clock.now_ns() + _VCGENCMD_PAUSE_S * NS_PER_S
         if answer is None or not answer.ok or not answer.text.startswith("throttled="):

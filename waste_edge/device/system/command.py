@@ -40,10 +40,10 @@ class Answer:
 
 
 # A command and seconds to its answer; None where there is no such program. `ask` is the real one.
-Ask = Callable[[Sequence[str], float], Answer | None]
+RunProgram = Callable[[Sequence[str], float], Answer | None]
 
 
-def ask(command: Sequence[str], timeout_s: float) -> Answer | None:
+def run_program(command: Sequence[str], timeout_s: float) -> Answer | None:
     """Run a program and hear it out, for `timeout_s` at most.
 
     It gets a session of its own, so that what it started is ended with it: a child that held the pipe would

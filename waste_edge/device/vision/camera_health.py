@@ -64,7 +64,7 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Patience:
+class CameraHealthConfig:
     """How often and how long camera health looks.
 
     Attributes:
@@ -92,8 +92,8 @@ class CameraHealth:
         suspects: a fault was seen at the last check, whether or not it has lasted long enough to be reported.
     """
 
-    def __init__(self, patience: Patience | None = None) -> None:
-        self._patience = patience or Patience()
+    def __init__(self, patience: CameraHealthConfig | None = None) -> None:
+        self._patience = patience or CameraHealthConfig()
         self.learn_anew()
 
     def learn_anew(self) -> None:

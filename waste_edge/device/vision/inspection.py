@@ -115,7 +115,7 @@ class Inspector:
         box = _rounded(in_frame(shown.box, within))
         return ItemView(shown, box, visibility, crop_item(watched, shown, self.view), parts)
 
-    def ask(self, watched: Pixels, seen: ItemView, number: int) -> Prediction:
+    def predict(self, watched: Pixels, seen: ItemView, number: int) -> Prediction:
         """The network's answer to look number `number`, from 0; after the last of `LOOKS` they begin anew.
 
         Args:

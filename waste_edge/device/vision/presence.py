@@ -25,13 +25,23 @@ import numpy as np
 
 from waste_edge.device.clock import NS_PER_S
 from waste_edge.device.vision.not_items import gain_map, is_left_behind, is_other_light
-from waste_edge.device.vision.scene import GRID_HEIGHT, GRID_WIDTH, Grid, Pile, Sense, area, difference, small, unpack
+from waste_edge.device.vision.scene import (
+    GRID_HEIGHT,
+    GRID_WIDTH,
+    Grid,
+    PresenceConfig,
+    SceneModel,
+    area,
+    difference,
+    small,
+    unpack,
+)
 from waste_edge.device.vision.scene_ground import region_of_cells
 from waste_edge.imaging.frames import Pixels
 from waste_edge.item import Ground, ItemRegion, find_item
 from waste_edge.item.ground import shrink, working_size
 
-__all__ = ["Grid", "Presence", "Sense", "State", "small"]
+__all__ = ["Grid", "Presence", "PresenceConfig", "State", "small"]
 
 
 _GROUND_S = 1.0  # nor is its fine picture more often than this
@@ -60,13 +70,13 @@ class Presence:
         relit_ns: capture time of the frame in which the whole scene was last found in another light; None before.
     """
 
-    def __init__(self, sense: Sense | None = None) -> None:
+    def __init__(self, sense: PresenceConfig | None = None) -> None:
         self.state = State.LEARNING
         self.arrived_ns = 0
         self.pile_changes = 0
         self.relit_ns: int | None = None
-        self._sense = sense or Sense()
-        self._pile: Pile | None = None  # None while the empty scene is being learned
+        self._sense = sense or PresenceConfig()
+        self._scene_model: SceneModel | None = None  # None while the empty scene is being learned
         self._doubtful = False  # the pile is older than what is seen
         self._last: Grid | None = None
         self._last_ns = 0
@@ -77,40 +87,40 @@ class Presence:
         self._first_ns = 0
         self._lesson: list[tuple[int, Grid]] = []  # capture times and looks
         no_noise = np.zeros((GRID_HEIGHT, GRID_WIDTH), np.float32)
-        self._unlearned = Pile(self._sense, np.zeros((GRID_HEIGHT, GRID_WIDTH, 3), np.float32), no_noise)
+        self._unlearned = SceneModel(self._sense, np.zeros((GRID_HEIGHT, GRID_WIDTH, 3), np.float32), no_noise)
 
     @property
     def item_id(self) -> str:
         """The id of the item on top of the pile; empty if the scene is empty or not yet learned."""
-        return self._pile.layers[-1].item_id if self._pile else ""
+        return self._scene_model.layers[-1].item_id if self._scene_model else ""
 
     @property
     def empty_look(self) -> Grid | None:
         """The empty scene as it would look now, which is not to be changed; None while it is being learned."""
-        return self._pile.layers[0].look if self._pile else None
+        return self._scene_model.layers[0].look if self._scene_model else None
 
     def see(self, look: Grid, captured_ns: int) -> State:
         """Take in one frame as `small` made it and return the new state."""
         self._calm = False
         if self._last is None or captured_ns - self._last_ns > self._sense.gap_s * NS_PER_S:
             self._begin(captured_ns)
-        elif (self._pile or self._unlearned).moved(look, self._last):
+        elif (self._scene_model or self._unlearned).moved(look, self._last):
             self._still_since_ns = captured_ns
         elapsed_s = max(0.0, (captured_ns - self._last_ns) / NS_PER_S)
         self._last, self._last_ns = look, captured_ns
-        if self._pile is None:
+        if self._scene_model is None:
             self.state = self._learn(look, captured_ns)
         elif self.state in (State.ARRIVING, State.SETTLED):
-            self.state = self._judge(self._pile, look, captured_ns)
+            self.state = self._judge(self._scene_model, look, captured_ns)
         else:
-            self.state = self._watch(self._pile, look, captured_ns, elapsed_s)
+            self.state = self._watch(self._scene_model, look, captured_ns, elapsed_s)
         return self.state
 
     def keep_ground(self, watched: Pixels) -> None:
         """Have the top layer's ground at hand and up to date; call it with each frame's pixels after `see`."""
-        if not self._calm or self._pile is None:
+        if not self._calm or self._scene_model is None:
             return
-        top, elapsed_s = self._pile.layers[-1], (self._last_ns - self._ground_ns) / NS_PER_S
+        top, elapsed_s = self._scene_model.layers[-1], (self._last_ns - self._ground_ns) / NS_PER_S
         if top.ground is None or working_size(watched.shape[1], watched.shape[0]) != top.ground.size:
             top.ground = Ground(watched)
         elif elapsed_s >= _GROUND_S:
@@ -124,44 +134,44 @@ class Presence:
 
         Found coarsely, in the cells of the grid, where the scene below was not seen in full, or looks much like it.
         """
-        if self._pile is None or self._last is None:
+        if self._scene_model is None or self._last is None:
             return None
-        below = self._pile.lies_on(self._last)
+        below = self._scene_model.lies_on(self._last)
         found = None
         if below.ground is not None and working_size(watched.shape[1], watched.shape[0]) == below.ground.size:
             found = find_item(watched, below.ground)
-        return found or region_of_cells(self._pile.changed(self._last, below))
+        return found or region_of_cells(self._scene_model.changed(self._last, below))
 
     def forget_ghost(self, watched: Pixels, region: ItemRegion) -> bool:
         """Whether what has settled is no item but the hole of a thing that was learned with the scene.
 
         If so, the scene is corrected, and nothing is there (`State.CLEARED`).
         """
-        if self._pile is None or self._last is None:
+        if self._scene_model is None or self._last is None:
             return False
-        below = self._pile.lies_on(self._last)
+        below = self._scene_model.lies_on(self._last)
         if below.ground is None or region.mask.shape != below.ground.look.shape[:2]:
             return False
         seen = shrink(watched, below.ground.size)
         mask = np.asarray(region.mask, np.bool_)
         if not is_left_behind(seen, below.ground.look, mask):
             return False
-        self._pile.patch(self._last, self._pile.changed(self._last, below), seen, mask)
+        self._scene_model.patch(self._last, self._scene_model.changed(self._last, below), seen, mask)
         self.pile_changes += 1
         self.state = State.CLEARED
         return True
 
     def decided(self, item_id: str) -> None:
         """Say that the settled item has been decided under an id: its look becomes the top of the pile."""
-        if self.state is not State.SETTLED or self._pile is None or self._last is None:
+        if self.state is not State.SETTLED or self._scene_model is None or self._last is None:
             raise ValueError(f"only a settled item can be decided, the scene is {self.state.value}")
-        self._pile.put(self._last, item_id)
+        self._scene_model.put(self._last, item_id)
         self.pile_changes += 1
         self.state = State.DECIDED
 
     def learn_anew(self) -> None:
         """Forget the scene and take what is seen from now on for the empty one: the camera was moved."""
-        self._pile = None
+        self._scene_model = None
         self._last = None
         self._doubtful = False
         self.state = State.LEARNING
@@ -169,7 +179,7 @@ class Presence:
 
     def remember(self) -> bytes:
         """The pile, for `recall` after a restart: some tens of kB at most; nothing while learning."""
-        return self._pile.pack() if self._pile else b""
+        return self._scene_model.pack() if self._scene_model else b""
 
     def recall(self, kept: bytes) -> bool:
         """Take up what `remember` gave, before the first frame.
@@ -177,10 +187,10 @@ class Presence:
         Returns:
             False if it cannot be read; then nothing has changed and the scene will be learned.
         """
-        pile = unpack(kept, self._sense)
-        if pile is None:
+        scene_model = unpack(kept, self._sense)
+        if scene_model is None:
             return False
-        self._pile = pile
+        self._scene_model = scene_model
         self._last = None
         self.pile_changes += 1
         return True
@@ -189,7 +199,7 @@ class Presence:
         """The first frame, or the first after a gap: what was known is in doubt, and stillness starts now."""
         self._first_ns = self._still_since_ns = self._last_ns = now_ns
         self._lesson.clear()
-        if self._pile is not None:
+        if self._scene_model is not None:
             self.state, self._doubtful, self.arrived_ns = State.ARRIVING, True, now_ns
 
     def _learn(self, look: Grid, now_ns: int) -> State:
@@ -203,14 +213,14 @@ class Presence:
         seen = [look for time_ns, look in self._lesson if time_ns >= since_ns]
         mean = np.asarray(np.mean(seen, axis=0), np.float32)
         noise = np.asarray(np.mean([difference(look, mean) for look in seen], axis=0), np.float32)
-        self._pile = Pile(self._sense, mean, noise)
+        self._scene_model = SceneModel(self._sense, mean, noise)
         self.pile_changes += 1
         self._lesson.clear()
         return State.EMPTY
 
-    def _watch(self, pile: Pile, look: Grid, now_ns: int, elapsed_s: float) -> State:
+    def _watch(self, scene_model: SceneModel, look: Grid, now_ns: int, elapsed_s: float) -> State:
         """Nothing new so far: look out for a change, else follow the light."""
-        change = area(pile.changed(look, pile.layers[-1]))
+        change = area(scene_model.changed(look, scene_model.layers[-1]))
         if change >= self._sense.item_area:
             self.arrived_ns = now_ns
             # The change itself is movement, even if its neighbour frame was just as far from the scene.
@@ -220,36 +230,36 @@ class Presence:
             self._calm = True
             self._unfollowed_s += elapsed_s
             if self._unfollowed_s >= _FOLLOW_S:
-                pile.follow(look, self._unfollowed_s)
+                scene_model.follow(look, self._unfollowed_s)
                 self._unfollowed_s = 0.0
-        return self._resting(pile)
+        return self._resting(scene_model)
 
-    def _judge(self, pile: Pile, look: Grid, now_ns: int) -> State:
+    def _judge(self, scene_model: SceneModel, look: Grid, now_ns: int) -> State:
         """Something moves or lies there: once it is still, say what became of the scene."""
         if (now_ns - self._still_since_ns) / NS_PER_S < self._sense.settle_s:
             return State.ARRIVING
         doubtful, self._doubtful = self._doubtful, False
-        depth = pile.find(look)
+        depth = scene_model.find(look)
         if depth is not None:
-            taken_away = depth + 1 < len(pile.layers)
+            taken_away = depth + 1 < len(scene_model.layers)
             if taken_away:
-                pile.take_down_to(depth)
+                scene_model.take_down_to(depth)
                 self.pile_changes += 1
-            return State.CLEARED if taken_away else self._resting(pile)
-        if doubtful and pile.is_foreign(look):
+            return State.CLEARED if taken_away else self._resting(scene_model)
+        if doubtful and scene_model.is_foreign(look):
             self.learn_anew()
             return State.LEARNING
-        top = pile.layers[-1]
+        top = scene_model.layers[-1]
         if is_other_light(look, top.look):
-            pile.relight(look, gain_map(look, top.look))
+            scene_model.relight(look, gain_map(look, top.look))
             self.pile_changes += 1
             self.relit_ns = now_ns
-            return self._resting(pile)
-        if pile.same_item(look):
-            pile.renew_top(look)
+            return self._resting(scene_model)
+        if scene_model.same_item(look):
+            scene_model.renew_top(look)
             self.pile_changes += 1
             return State.DECIDED
         return State.SETTLED
 
-    def _resting(self, pile: Pile) -> State:
-        return State.EMPTY if len(pile.layers) == 1 else State.DECIDED
+    def _resting(self, scene_model: SceneModel) -> State:
+        return State.EMPTY if len(scene_model.layers) == 1 else State.DECIDED

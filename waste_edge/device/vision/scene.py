@@ -32,7 +32,7 @@ _DIGEST = 32
 
 
 @dataclass(frozen=True)
-class Sense:
+class PresenceConfig:
     """How finely presence looks. Areas are shares of the frame, levels are 0 to 255.
 
     Attributes:
@@ -46,7 +46,7 @@ class Sense:
         adapt_s: time constant of following the light.
         light_gain: an even change of brightness up to this factor is the light's, or the camera's exposure.
         new_share: movement that changed less than this share of the last item's area only nudged it.
-        pile: the most layers remembered.
+        max_layers: the most layers remembered.
         gap_s: after so long without a frame nothing is taken for granted.
         foreign_area: a scene found again after a gap that differs this much from every layer is another scene.
     """
@@ -61,7 +61,7 @@ class Sense:
     adapt_s: float = 20.0
     light_gain: float = 2.0
     new_share: float = 0.6
-    pile: int = 8
+    max_layers: int = 8
     gap_s: float = 30.0
     foreign_area: float = 0.6
 
@@ -127,7 +127,7 @@ class Layer:
     ground: Ground | None = None
 
 
-class Pile:
+class SceneModel:
     """The layers of one scene; the last one is what lies there now.
 
     Args:
@@ -136,7 +136,7 @@ class Pile:
         noise: (48, 64), each cell's usual deviation from its look.
     """
 
-    def __init__(self, sense: Sense, empty_look: Grid, noise: NDArray[np.float32]) -> None:
+    def __init__(self, sense: PresenceConfig, empty_look: Grid, noise: NDArray[np.float32]) -> None:
         self.layers = [Layer(empty_look)]
         self._sense = sense
         self._known_gain: tuple[Grid, Layer, NDArray[np.float32]] | None = None
@@ -191,7 +191,7 @@ class Pile:
     def put(self, look: Grid, item_id: str) -> None:
         """Lay an item on top."""
         self.layers.append(Layer(look.copy(), item_id))
-        if len(self.layers) > self._sense.pile:
+        if len(self.layers) > self._sense.max_layers:
             del self.layers[1]  # never the empty scene
         self._restack()
 
@@ -300,8 +300,8 @@ class Pile:
         self._thresholds = np.repeat(self._threshold[..., None], 3, axis=2)  # of each colour
 
 
-def unpack(kept: bytes, sense: Sense) -> Pile | None:
-    """The pile that `Pile.pack` made bytes of; None if they are damaged or of another version."""
+def unpack(kept: bytes, sense: PresenceConfig) -> SceneModel | None:
+    """The pile that `SceneModel.pack` made bytes of; None if they are damaged or of another version."""
     head = len(_FORMAT) + _DIGEST
     payload = kept[head:]
     if not kept.startswith(_FORMAT) or hashlib.sha256(payload).digest() != kept[len(_FORMAT) : head]:
@@ -318,10 +318,10 @@ def unpack(kept: bytes, sense: Sense) -> Pile | None:
     shape = (len(item_ids), GRID_HEIGHT, GRID_WIDTH, 3)
     if not item_ids or looks.shape != shape or noise.shape != shape[1:3] or not np.isfinite(noise).all():
         return None
-    pile = Pile(sense, looks[0], noise)
-    pile.layers += [Layer(look, item_id) for look, item_id in zip(looks[1:], item_ids[1:], strict=True)]
+    scene_model = SceneModel(sense, looks[0], noise)
+    scene_model.layers += [Layer(look, item_id) for look, item_id in zip(looks[1:], item_ids[1:], strict=True)]
     if len(lengths) == len(item_ids) and sum(lengths) == len(kept_grounds) and min(lengths) >= 0:
-        for layer, length, end in zip(pile.layers, lengths, itertools.accumulate(lengths), strict=True):
+        for layer, length, end in zip(scene_model.layers, lengths, itertools.accumulate(lengths), strict=True):
             layer.ground = ground_of(kept_grounds[end - length : end])
-    pile._restack()
-    return pile
+    scene_model._restack()
+    return scene_model

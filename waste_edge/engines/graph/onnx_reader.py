@@ -40,12 +40,12 @@ def read_onnx(network: NetworkFile) -> Graph:
     """See `reading.read_graph`. Tensors are keyed by their name."""
     path, content = network
     try:
-        return _Reader(content).graph()
+        return _OnnxReader(content).graph()
     except (struct.error, IndexError, ValueError, TypeError, KeyError) as error:
         raise BundleError(f"{path}: not a whole ONNX file ({error}); export or copy the bundle again") from error
 
 
-class _Reader:
+class _OnnxReader:
     """One file. Texts are counted as they are met; what is neither text nor data is structure."""
 
     def __init__(self, content: bytes) -> None:

@@ -28,12 +28,12 @@ def read_tflite(network: NetworkFile) -> Graph:
     if content[4:8] != b"TFL3":
         raise BundleError(f"{path}: not a TFLite file; export the bundle again")
     try:
-        return _Reader(content, schema).graph()
+        return _TfliteReader(content, schema).graph()
     except (struct.error, AttributeError, IndexError, ValueError, TypeError, KeyError) as error:
         raise BundleError(f"{path}: a damaged TFLite file ({error}); export or copy the bundle again") from error
 
 
-class _Reader:
+class _TfliteReader:
     """One file, its first subgraph (the converter makes no other)."""
 
     def __init__(self, content: bytes, schema: Any) -> None:

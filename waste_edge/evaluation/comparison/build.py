@@ -11,12 +11,12 @@ from waste_edge import __version__
 from waste_edge.dataset import Dataset
 from waste_edge.engines.latency import times_in_turn
 from waste_edge.evaluation.comparison.held_out import Pictures
-from waste_edge.evaluation.comparison.measure import ask, measure, with_latency
+from waste_edge.evaluation.comparison.measure import measure, predict_all, with_latency
 from waste_edge.evaluation.comparison.models import Model
-from waste_edge.evaluation.comparison.outlier_sets import Moved, Strange
+from waste_edge.evaluation.comparison.outlier_sets import ShiftedPictures, Strange
 from waste_edge.evaluation.comparison.pairwise import disputed_photos, folded_rows, pairs_of
 from waste_edge.evaluation.evaluate import Progress
-from waste_edge.evaluation.report.content import SCHEMA, Report
+from waste_edge.evaluation.report.content import SCHEMA, ComparisonReport
 
 Asking = Callable[[str], Progress]  # from a model's name to who is told how far its answers are
 
@@ -34,10 +34,10 @@ def build_report(
     pictures: Pictures,
     asking: Asking,
     unknown: Strange | None = None,
-    elsewhere: Moved | None = None,
+    elsewhere: ShiftedPictures | None = None,
     leaks: Sequence[Leak] = (),
     machine: str = "",
-) -> Report:
+) -> ComparisonReport:
     """Measure models on the same pictures.
 
     Args:
@@ -53,13 +53,13 @@ def build_report(
     labels = models[0].labels
     named = _with_teachers(models)
     strange, moved = (unknown.photos if unknown else ()), (elsewhere.photos if elsewhere else ())
-    answered = [ask(model, labels, pictures, strange, moved, asking(model.name)) for model in named]
+    answered = [predict_all(model, labels, pictures, strange, moved, asking(model.name)) for model in named]
     reports = [measure(one, labels, dataset, pictures, moved) for one in answered]
     if machine:
         taken = times_in_turn({model.name: model.timed(pictures.scored[0]) for model in named}, rounds=30)
         reports = [with_latency(report, taken[report.name]) for report in reports]
     groups = len({photo.group for photo in pictures.scored})
-    return Report(
+    return ComparisonReport(
         schema=SCHEMA,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         waste_edge=__version__,

@@ -46,13 +46,13 @@ def seat_of(model: Model, dataset: Dataset, photos: Sequence[Photo]) -> list[int
 def _together(members: list[Model], held_out: list[frozenset[str]]) -> Model:
     seats = {key: number for number, keys in enumerate(held_out) for key in keys}
 
-    def ask(photos: Sequence[Photo], progress: Progress) -> Outputs:
+    def predict(photos: Sequence[Photo], progress: Progress) -> Outputs:
         numbers = np.array([seats.get(photo.key, 0) for photo in photos])
         parts: list[tuple[list[int], Outputs]] = []
         for number, member in enumerate(members):
             chosen = np.flatnonzero(numbers == number).tolist()
             if chosen:
-                parts.append((chosen, member.ask([photos[index] for index in chosen], progress)))
+                parts.append((chosen, member.predict([photos[index] for index in chosen], progress)))
         order = np.argsort(np.concatenate([chosen for chosen, _ in parts]))
         logits = np.concatenate([outputs.logits for _, outputs in parts])
         return Outputs(logits[order], np.concatenate([outputs.features for _, outputs in parts])[order])
@@ -66,7 +66,7 @@ def _together(members: list[Model], held_out: list[frozenset[str]]) -> Model:
         name=f"{members[0].recipe}, {len(members)} folds",
         role=f"{members[0].role}, {len(members)} folds",
         training=(),
-        ask=ask,
+        predict=predict,
         parts_of=parts_of,
         members=tuple(members),
     )

@@ -45,7 +45,7 @@ class Answered:
         return softmax(self.scored.logits, self.temperature)
 
 
-def ask(
+def predict_all(
     model: Model,
     labels: Sequence[str],
     pictures: Pictures,
@@ -65,7 +65,7 @@ def ask(
         if not photos:
             return None
         before = done
-        outputs = model.ask(photos, lambda part, _: progress(before + part, total))
+        outputs = model.predict(photos, lambda part, _: progress(before + part, total))
         done += len(photos)
         return Outputs(outputs.logits[:, order], outputs.features)
 

@@ -30,7 +30,7 @@ class Model:
         label_map: which labels of its data its own stand for.
         fingerprint, split: of the data that it was trained on, and how these were divided.
         artifact, calibration, scorer: a bundle's; None for a run.
-        ask: logits and features for photos.
+        predict: logits and features for photos.
         timed: from a photo to a call that answers it, read and prepared before.
         parts_of: which pictures of its own data were in which part.
         run: the opened run; None for a bundle.
@@ -53,7 +53,7 @@ class Model:
     artifact: ArtifactName | None
     calibration: Calibration | None
     training: tuple[Epoch, ...]
-    ask: Callable[[Sequence[Photo], Progress], Outputs]
+    predict: Callable[[Sequence[Photo], Progress], Outputs]
     timed: Callable[[Photo], Callable[[], object]]
     parts_of: Callable[[Dataset], Keys]
     scorer: Scorer | None = None
@@ -93,7 +93,7 @@ def model_of_bundle(bundle: Bundle, artifact: ArtifactName | None, name: str) ->
         calibration=manifest.calibration,
         scorer=classifier.scorer,
         training=(),
-        ask=partial(_ask_classifier, classifier),
+        predict=partial(_ask_classifier, classifier),
         timed=partial(_timed_classifier, classifier),
         domains=manifest.provenance.domains,
         parts_of=lambda dataset: {

@@ -14,15 +14,15 @@ from typing import NamedTuple
 from waste_edge.dataset import Photo
 from waste_edge.errors import DataError
 from waste_edge.evaluation.evaluate import Progress
-from waste_edge.evaluation.rendered_pictures import elsewhere, strangers
-from waste_edge.evaluation.report.content import Elsewhere, Unknown
+from waste_edge.evaluation.rendered_pictures import on_shifted_backgrounds, outlier_pictures
+from waste_edge.evaluation.report.content import ShiftedBackgrounds, Unknown
 from waste_edge.imaging.image_files import find_pictures
 from waste_edge.rendering.held_out import JUDGING
-from waste_edge.rendering.outliers import render_held_out_stranger
+from waste_edge.rendering.outliers import render_held_out_outlier
 from waste_edge.taxonomy import UNKNOWN
 
 RENDERED = "rendered"  # the word for --unknown
-STRANGERS = 400
+OUTLIERS = 400
 
 
 class Strange(NamedTuple):
@@ -32,11 +32,11 @@ class Strange(NamedTuple):
     said: Unknown
 
 
-class Moved(NamedTuple):
+class ShiftedPictures(NamedTuple):
     """Known items in strange places, and what to call them."""
 
     photos: Sequence[Photo]
-    said: Elsewhere
+    said: ShiftedBackgrounds
 
 
 def open_unknown(given: str) -> Strange:
@@ -46,7 +46,7 @@ def open_unknown(given: str) -> Strange:
         DataError: no such folder, or no picture in it.
     """
     if given == RENDERED:
-        drawn = strangers(partial(render_held_out_stranger, family=JUDGING), STRANGERS)
+        drawn = outlier_pictures(partial(render_held_out_outlier, family=JUDGING), OUTLIERS)
         return Strange(drawn, Unknown(folder=RENDERED, pictures=len(drawn), rendered=True))
     folder, remedy = Path(given), "--unknown takes a folder of pictures that show none of the labels, or `rendered`"
     if not folder.is_dir():
@@ -59,16 +59,16 @@ def open_unknown(given: str) -> Strange:
     return Strange(found, Unknown(folder=folder.name, pictures=len(found)))
 
 
-def put_elsewhere(photos: Sequence[Photo], progress: Progress) -> Moved:
+def shift_backgrounds(photos: Sequence[Photo], progress: Progress) -> ShiftedPictures:
     """The photographs' items on surfaces that training never paints.
 
     Raises:
         DataError: none can be cut out, or the data have no pictures.
     """
-    moved = elsewhere(photos, JUDGING.paint, progress)
+    moved = on_shifted_backgrounds(photos, JUDGING.paint, progress)
     if not moved:
         raise DataError(
             f"none of {len(photos)} items can be cut out of its background; --elsewhere needs photographs of single "
             "items on a plain light board"
         )
-    return Moved(moved, Elsewhere(pictures=len(moved), of=len(photos)))
+    return ShiftedPictures(moved, ShiftedBackgrounds(pictures=len(moved), of=len(photos)))

@@ -57,7 +57,7 @@ class Subject(Protocol):
         """Pictures of each source that taught it."""
 
     @property
-    def ask(self) -> Callable[[Sequence[Photo], Progress], Outputs]:
+    def predict(self) -> Callable[[Sequence[Photo], Progress], Outputs]:
         """Logits and features for photographs, which are read and preprocessed as a device would."""
 
 
@@ -103,7 +103,7 @@ def measure_domains(
         domains: known and unknown things of other sources.
         asking: told how far each model is.
     """
-    asked = [_ask(subject, home, domains, asking(subject.name)) for subject in subjects]
+    asked = [_predict_all(subject, home, domains, asking(subject.name)) for subject in subjects]
     return DomainsReport(
         schema=SCHEMA,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -120,7 +120,7 @@ def measure_domains(
     )
 
 
-def _ask(
+def _predict_all(
     subject: Subject, home: Home, domains: Domains, progress: Progress
 ) -> tuple[list[_Scored], list[tuple[str, list[str], _Scored]]]:
     """Answers to the known of home and of each source, then to each kind of unknown thing with its sources."""
@@ -144,7 +144,7 @@ def _ask(
     def answered(source: str, photos: Sequence[Photo], is_taught: bool, is_known: bool) -> _Scored:
         nonlocal done
         before = done
-        outputs = subject.ask(photos, lambda part, _: progress(before + part, total))
+        outputs = subject.predict(photos, lambda part, _: progress(before + part, total))
         done += len(photos)
         return _scored(subject, source, photos, outputs, is_taught, is_known)
 

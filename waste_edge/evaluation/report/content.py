@@ -200,7 +200,7 @@ class Unknown(Strict, frozen=True):
         )
 
 
-class Elsewhere(Strict, frozen=True):
+class ShiftedBackgrounds(Strict, frozen=True):
     """How many of the scored photographs' items were put down in strange places."""
 
     pictures: int
@@ -215,7 +215,7 @@ class Elsewhere(Strict, frozen=True):
         )
 
 
-class Report(Strict, frozen=True):
+class ComparisonReport(Strict, frozen=True):
     """One or several models on the same pictures.
 
     Attributes:
@@ -245,4 +245,4 @@ class Report(Strict, frozen=True):
     folded: list[Folded]
     disputed: list[Disputed]
     stages: list[TwoStages] = msgspec.field(default_factory=list)
-    elsewhere: Elsewhere | None = None
+    elsewhere: ShiftedBackgrounds | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from waste_edge.evaluation.report.content import Report
+from waste_edge.evaluation.report.content import ComparisonReport
 from waste_edge.evaluation.report.tables import (
     Table,
     confusion_table,
@@ -17,7 +17,7 @@ from waste_edge.evaluation.report.unknown_tables import elsewhere_table, rejecti
 from waste_edge.files.text import in_markdown
 
 
-def to_markdown(report: Report) -> str:
+def to_markdown(report: ComparisonReport) -> str:
     """Every table, under what the pictures were; leaks before any number."""
     names = ", ".join(model.name for model in report.models)
     lines = [f"# {in_markdown(f'{names} on {report.data}')}", ""]

@@ -19,7 +19,7 @@ from waste_edge.evaluation.report.charts import (
     reliability_chart,
     share_axis,
 )
-from waste_edge.evaluation.report.content import CalibrationReport, Histogram, ModelReport, Report
+from waste_edge.evaluation.report.content import CalibrationReport, ComparisonReport, Histogram, ModelReport
 from waste_edge.evaluation.report.thumbnails import thumbnail
 from waste_edge.files.text import visible
 from waste_edge.metrics.curves import LabelCurves
@@ -31,7 +31,7 @@ def _shown(value: object) -> object:
     return visible(value, lines=True) if type(value) is str else value
 
 
-def to_html(report: Report, thumbnails: Mapping[str, str]) -> str:
+def to_html(report: ComparisonReport, thumbnails: Mapping[str, str]) -> str:
     """The page.
 
     Args:
@@ -54,7 +54,7 @@ def to_html(report: Report, thumbnails: Mapping[str, str]) -> str:
     return template.render(report=report, thumbnails=thumbnails, **words).lstrip()
 
 
-def thumbnails_for(report: Report, photos: Sequence[Photo]) -> dict[str, str]:
+def thumbnails_for(report: ComparisonReport, photos: Sequence[Photo]) -> dict[str, str]:
     """A data URI for every picture that the report shows; rows of text alone have none."""
     shown = {one.picture for model in report.models for one in (*model.mistakes, *model.right)}
     shown |= {one.picture for one in report.disputed}
@@ -64,7 +64,7 @@ def thumbnails_for(report: Report, photos: Sequence[Photo]) -> dict[str, str]:
 class _Charts:
     """The page's charts by name, so that the template holds words and order alone."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: ComparisonReport) -> None:
         self._report = report
         self._binary = len(report.labels) == 2
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from waste_edge.evaluation.report.content import ModelReport, Report
+from waste_edge.evaluation.report.content import ComparisonReport, ModelReport
 from waste_edge.evaluation.report.stages import Stages, TwoStages
 from waste_edge.metrics.significance import Interval, Spread
 
@@ -25,7 +25,7 @@ class Table:
         return Table(self.title, tuple(self.headings[index] for index in chosen), rows, self.note)
 
 
-def accuracy_of(report: Report, model: ModelReport) -> Interval:
+def accuracy_of(report: ComparisonReport, model: ModelReport) -> Interval:
     """Accuracy with the interval that fits the data: over groups where pictures share objects, else Wilson's."""
     scores = model.scores
     if report.grouped:
@@ -33,7 +33,7 @@ def accuracy_of(report: Report, model: ModelReport) -> Interval:
     return Interval(value=scores.accuracy, low=scores.accuracy_low, high=scores.accuracy_high)
 
 
-def elsewhere_of(report: Report, model: ModelReport) -> Interval:
+def elsewhere_of(report: ComparisonReport, model: ModelReport) -> Interval:
     """The same of the items in strange places; the model has been asked about such."""
     scores, grouped = model.elsewhere, model.elsewhere_intervals
     assert scores is not None
@@ -42,7 +42,7 @@ def elsewhere_of(report: Report, model: ModelReport) -> Interval:
     return Interval(value=scores.accuracy, low=scores.accuracy_low, high=scores.accuracy_high)
 
 
-def interval_note(report: Report) -> str:
+def interval_note(report: ComparisonReport) -> str:
     """How the intervals were made."""
     if report.grouped:
         return (
@@ -52,7 +52,7 @@ def interval_note(report: Report) -> str:
     return "Intervals of 95 %: Wilson's for accuracy, pictures drawn anew 2,000 times for F1."
 
 
-def models_table(report: Report) -> Table:
+def models_table(report: ComparisonReport) -> Table:
     """Size, cost, accuracy and latency of every model."""
     timed = any(model.facts.latency_ms is not None for model in report.models)
     headings = (
@@ -84,14 +84,14 @@ def models_table(report: Report) -> Table:
     return Table("Models", headings, rows, note)
 
 
-def _interrupted(report: Report) -> float | None:
+def _interrupted(report: ComparisonReport) -> float | None:
     """The largest ratio of clock to work among the models, if that is more than an idle machine's."""
     facts = [model.facts for model in report.models]
     ratios = [one.latency_ms / one.cpu_ms for one in facts if one.latency_ms and one.cpu_ms]
     return max(ratios) if ratios and max(ratios) > 1.5 else None
 
 
-def folded_table(report: Report) -> Table:
+def folded_table(report: ComparisonReport) -> Table:
     """Several seeds or folds of one recipe as one row."""
     rows: list[tuple[str, ...]] = [
         (
@@ -109,7 +109,7 @@ def folded_table(report: Report) -> Table:
     )
 
 
-def pairs_table(report: Report) -> Table:
+def pairs_table(report: ComparisonReport) -> Table:
     """Each pair's difference in points, and whether chance explains it."""
     rows: list[tuple[str, ...]] = [
         (
@@ -148,7 +148,7 @@ def labels_table(model: ModelReport) -> Table:
     return Table("By label", headings, rows)
 
 
-def f1_table(report: Report) -> Table:
+def f1_table(report: ComparisonReport) -> Table:
     """F1 of every label under every model."""
     rows = [
         (

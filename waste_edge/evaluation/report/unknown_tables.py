@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from waste_edge.evaluation.report.content import ModelReport, Report
+from waste_edge.evaluation.report.content import ComparisonReport, ModelReport
 from waste_edge.evaluation.report.tables import Table, elsewhere_of, number, share, share_in
 from waste_edge.evaluation.unknowns import RejectionResult
 from waste_edge.rejection import IN_WORDS, KNOWN_SCORES
@@ -47,7 +47,7 @@ def _rejection_note(model: ModelReport) -> str:
     return " ".join(words)
 
 
-def unknown_table(report: Report) -> Table:
+def unknown_table(report: ComparisonReport) -> Table:
     """AUROC of every model's every score against the unknown pictures."""
 
     def cell(results: list[RejectionResult], name: str) -> str:
@@ -60,7 +60,7 @@ def unknown_table(report: Report) -> Table:
     return Table("AUROC against unknown pictures", headings, rows)
 
 
-def elsewhere_table(report: Report) -> Table:
+def elsewhere_table(report: ComparisonReport) -> Table:
     """Every model on the known items in strange places."""
     rows: list[tuple[str, ...]] = []
     for model in report.models:

@@ -48,7 +48,7 @@ class Subject(Protocol):
     def labels(self) -> tuple[str, ...]: ...
 
     @property
-    def ask(self) -> Callable[[Sequence[Photo], Progress], Outputs]:
+    def predict(self) -> Callable[[Sequence[Photo], Progress], Outputs]:
         """Logits and features for photographs, which are read and preprocessed as a device would."""
 
 
@@ -130,7 +130,7 @@ def _right(subjects: Sequence[Subject], photos: Sequence[Photo], progress: Progr
             asked = [picture for picture in pictures if picture is not None]
             for index, subject in enumerate(subjects):
                 if asked:
-                    said = meaning[index][subject.ask(asked, without_progress).logits.argmax(axis=1)]
+                    said = meaning[index][subject.predict(asked, without_progress).logits.argmax(axis=1)]
                     right[index, rows, column] = said == truth[rows]
             done += len(originals)
             progress(done, total)

@@ -42,7 +42,7 @@ from waste_edge.training.runs import (
     save_split,
     sum_of_members,
 )
-from waste_edge.training.train_request import Order
+from waste_edge.training.train_request import TrainRequest
 
 DATA_NAME = "data.csv"  # what all stages are trained on: the leaves' labels, groups and parts
 _UNUSED = ("fit", *OF_VIEWS, "distill", "quantize_aware")
@@ -57,31 +57,31 @@ class _Stage:
     parent: str = ""
 
 
-def fit_cascade(order: Order) -> RunInfo:
+def fit_cascade(request: TrainRequest) -> RunInfo:
     """Train the first stage and a second one for each parent of several labels; leave them and `run.json` in `out`.
 
     All stages are trained on `data.csv`, the one split of the cascade's recipe written down: no picture that a stage
-    validates was trained on by another. With `order.resume` finished stages are kept and an unfinished one goes on.
+    validates was trained on by another. With `request.resume` finished stages are kept and an unfinished one goes on.
 
     Raises:
         ConfigError, DataError, RunError, PictureError: one line naming what is wrong.
         UserError: see `fit`.
     """
-    recipe = order.recipe
+    recipe = request.recipe
     alone(recipe)
-    _check_order(order)
-    stages = _stages(order)
-    dataset = group_near_duplicates(open_dataset(order.data, label_map=recipe.labels))
-    check_pictures(recipe, order.data, dataset)
+    _check_request(request)
+    stages = _stages(request)
+    dataset = group_near_duplicates(open_dataset(request.data, label_map=recipe.labels))
+    check_pictures(recipe, request.data, dataset)
     check_tree(_tree(recipe), dataset.labels)
-    parts = split_to_train(order.data, dataset, recipe.split)
-    data = _write_data(order, dataset, parts)
-    infos = {stage.folder: _train(stage, order, data) for stage in stages}
+    parts = split_to_train(request.data, dataset, recipe.split)
+    data = _write_data(request, dataset, parts)
+    infos = {stage.folder: _train(stage, request, data) for stage in stages}
     members = {folder: one.weights_sha256 for folder, one in infos.items()}
-    save_split(order.out, parts)
+    save_split(request.out, parts)
     info = info_of(
         recipe=msgspec.structs.replace(recipe, input=stages[0].recipe.input),
-        data=order.data,
+        data=request.data,
         dataset=dataset,
         parts=parts,
         begun=(infos[FIRST].initial_weights, infos[FIRST].initial_weights_sha256),
@@ -91,9 +91,9 @@ def fit_cascade(order: Order) -> RunInfo:
         scores={},
         members=members,
     )
-    scores = _score(order.out, info, dataset, parts)
+    scores = _score(request.out, info, dataset, parts)
     info = msgspec.structs.replace(info, scores=scores.get("val"), test_scores=scores.get("test"))
-    save_info(order.out, info)
+    save_info(request.out, info)
     return info
 
 
@@ -111,25 +111,25 @@ def build_cascade(folder: Path, info: RunInfo, members: dict[str, Run]) -> tuple
         raise RunError(f"{folder / RUN_NAME}: {error}; train again") from error
 
 
-def _check_order(order: Order) -> None:
-    recipe = order.recipe
+def _check_request(request: TrainRequest) -> None:
+    recipe = request.recipe
     refuse_parts(recipe, _UNUSED, "write it into the recipes of its stages")
-    order.check_members(())
-    if order.teachers or order.start:
+    request.check_members(())
+    if request.teachers or request.start:
         raise ConfigError(f"recipe {recipe.name!r}: a cascade takes no --teacher and no --from; give --weights")
     if _tree(recipe).weight != TreeSpec(parents=_tree(recipe).parents).weight:
         raise ConfigError(f"recipe {recipe.name!r}: tree.weight means nothing to a cascade; remove it")
 
 
-def _stages(order: Order) -> list[_Stage]:
+def _stages(request: TrainRequest) -> list[_Stage]:
     """Every network to train, the first stage first.
 
     Raises:
         ConfigError: a stage's recipe says what the cascade's must say, or the two see pictures in different ways.
     """
-    recipe, tree = order.recipe, _tree(order.recipe)
+    recipe, tree = request.recipe, _tree(request.recipe)
     assert recipe.cascade is not None
-    first, second = order.named_recipe(recipe.cascade.first), order.named_recipe(recipe.cascade.second)
+    first, second = request.named_recipe(recipe.cascade.first), request.named_recipe(recipe.cascade.second)
     for one in (first, second):
         if one.kind != "network" or one.text:
             raise ConfigError(f"recipe {one.name!r}: a cascade's stages are networks that look at pictures alone")
@@ -158,49 +158,49 @@ def _stage_recipe(cascade: Recipe, folder: str, own: Recipe, labels: LabelMap) -
     return msgspec.structs.replace(own, name=f"{cascade.name}/{folder}", labels=labels, split=nothing)
 
 
-def _write_data(order: Order, dataset: Dataset, parts: dict[Part, list[Photo]]) -> Path:
+def _write_data(request: TrainRequest, dataset: Dataset, parts: dict[Part, list[Photo]]) -> Path:
     """Write down what all stages are trained on.
 
     Raises:
         RunError: `out` holds something else already.
     """
-    out, path = order.out, order.out / DATA_NAME
+    out, path = request.out, request.out / DATA_NAME
     if (out / RUN_NAME).exists():
         raise RunError(f"{out}: holds a finished run; choose another --out")
-    if not order.resume and out.exists() and any(out.iterdir()):
+    if not request.resume and out.exists() and any(out.iterdir()):
         more = "; --resume goes on with the unfinished training in it" if path.exists() else ""
         raise RunError(f"{out}: is not empty; choose another --out or remove it first{more}")
-    if order.resume and not path.exists():
+    if request.resume and not path.exists():
         raise RunError(f"{out}: nothing to resume (no {DATA_NAME}); train without --resume")
     fresh = out / f".{DATA_NAME}"
     write_table(fresh, dataset, parts)
-    if order.resume and path.read_bytes() != fresh.read_bytes():
+    if request.resume and path.read_bytes() != fresh.read_bytes():
         fresh.unlink()
         raise RunError(f"{path}: another split or other data than this training's; give what it was started with")
     os.replace(fresh, path)
     return path
 
 
-def _train(stage: _Stage, order: Order, data: Path) -> RunInfo:
+def _train(stage: _Stage, request: TrainRequest, data: Path) -> RunInfo:
     """The stage's run: as it is if it is finished, else trained."""
-    folder = order.out / stage.folder
+    folder = request.out / stage.folder
     if (folder / RUN_NAME).exists():
         info = open_run(folder).info
-        _check_finished(stage, order, data, info)
+        _check_finished(stage, request, data, info)
         return info
     unfinished = (folder / CHECKPOINT_NAME).exists()
     if folder.exists() and not unfinished:  # stopped before its first epoch ended: nothing in it is worth keeping
         shutil.rmtree(folder)
-    with order.watch(stage.recipe) as watcher:
-        return fit(stage.recipe, data, folder, watcher, order.weights, resume=unfinished)
+    with request.watch(stage.recipe) as watcher:
+        return fit(stage.recipe, data, folder, watcher, request.weights, resume=unfinished)
 
 
-def _check_finished(stage: _Stage, order: Order, data: Path, info: RunInfo) -> None:
+def _check_finished(stage: _Stage, request: TrainRequest, data: Path, info: RunInfo) -> None:
     fingerprint = open_dataset(data, label_map=stage.recipe.labels).fingerprint()
-    weights = sha256_of(order.weights) if order.weights else ""
+    weights = sha256_of(request.weights) if request.weights else ""
     if (info.recipe, info.data_fingerprint, info.initial_weights_sha256) != (stage.recipe, fingerprint, weights):
         raise RunError(
-            f"{order.out / stage.folder}: was trained by another recipe, on other pictures or from other weights; "
+            f"{request.out / stage.folder}: was trained by another recipe, on other pictures or from other weights; "
             "give what it was started with, or another --out"
         )
 

@@ -19,7 +19,7 @@ from waste_edge.evaluation.evaluate import Progress
 from waste_edge.files.atomic import write_atomically
 from waste_edge.files.strict import to_json
 from waste_edge.imaging.preprocess import InputSpec
-from waste_edge.training.input_pipeline.inputs import Reader
+from waste_edge.training.input_pipeline.inputs import InputReader
 from waste_edge.training.networks.clip import ClipProbe, identity
 
 _FORMAT = 1  # raise it when pictures are prepared in another way, or entries are written in another way
@@ -90,7 +90,7 @@ class EmbeddingCache:
 
 
 def embed_photos(
-    network: ClipProbe, reader: Reader, photos: Sequence[Photo], batch: int, progress: Progress
+    network: ClipProbe, reader: InputReader, photos: Sequence[Photo], batch: int, progress: Progress
 ) -> NDArray[np.float32]:
     """Embeddings (N, F) of photographs, those that the cache lacks computed `batch` at a time.
 

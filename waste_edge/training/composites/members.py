@@ -14,26 +14,26 @@ from waste_edge.training.loop.checkpoint import CHECKPOINT_NAME
 from waste_edge.training.loop.fit import fit
 from waste_edge.training.recipe import Recipe
 from waste_edge.training.runs import RUN_NAME, Run, open_run
-from waste_edge.training.train_request import Order
+from waste_edge.training.train_request import TrainRequest
 
 _BEFORE_THE_FIRST_EPOCH = {"split.csv", "encoder"}  # what a training that was killed so early leaves
 
 
-def check_out(order: Order) -> None:
-    """Raise RunError unless the members may be written below the order's `out`."""
-    out = order.out
+def check_out(request: TrainRequest) -> None:
+    """Raise RunError unless the members may be written below the request's `out`."""
+    out = request.out
     if (out / RUN_NAME).exists():
         raise RunError(f"{out}: holds a finished run; choose another --out")
     filled = out.exists() and any(out.iterdir())
-    if filled and not order.resume:
+    if filled and not request.resume:
         raise RunError(
             f"{out}: is not empty; choose another --out or remove it first; --resume goes on with what was unfinished"
         )
-    if order.resume and not filled:
+    if request.resume and not filled:
         raise RunError(f"{out}: nothing to resume; train without --resume")
 
 
-def member(order: Order, name: str, recipe: Recipe | None, dataset: Dataset) -> Run:
+def member(request: TrainRequest, name: str, recipe: Recipe | None, dataset: Dataset) -> Run:
     """The member of this name: the run given for it, copied in, or one trained now, or resumed.
 
     It is trained on the split and the labels of the model it belongs to, whatever its own recipe says.
@@ -45,23 +45,23 @@ def member(order: Order, name: str, recipe: Recipe | None, dataset: Dataset) -> 
     Raises:
         ConfigError, DataError, RunError, PictureError, UserError: see `fit`; a given run does not go with the data.
     """
-    folder = order.out / name
-    if name in order.members or recipe is None:
-        return _taken(order, order.members[name], folder, dataset)
+    folder = request.out / name
+    if name in request.members or recipe is None:
+        return _taken(request, request.members[name], folder, dataset)
     if (folder / RUN_NAME).is_file():  # trained before the training as a whole was stopped
         return open_run(folder)
     resume = (folder / CHECKPOINT_NAME).is_file()
     if not resume and folder.is_dir() and {path.name for path in folder.iterdir()} <= _BEFORE_THE_FIRST_EPOCH:
         shutil.rmtree(folder)
-    recipe = msgspec.structs.replace(recipe, split=order.recipe.split, labels=order.recipe.labels)
-    with order.watch(recipe) as watcher:
-        fit(recipe, order.data, folder, watcher, resume=resume)
+    recipe = msgspec.structs.replace(recipe, split=request.recipe.split, labels=request.recipe.labels)
+    with request.watch(recipe) as watcher:
+        fit(recipe, request.data, folder, watcher, resume=resume)
     return open_run(folder)
 
 
-def _taken(order: Order, given: Path, folder: Path, dataset: Dataset) -> Run:
+def _taken(request: TrainRequest, given: Path, folder: Path, dataset: Dataset) -> Run:
     run = open_run(given)
-    _check_taken(order, run, dataset)
+    _check_taken(request, run, dataset)
     if folder.exists():
         copied = open_run(folder)
         if copied.info.weights_sha256 != run.info.weights_sha256:
@@ -72,7 +72,7 @@ def _taken(order: Order, given: Path, folder: Path, dataset: Dataset) -> Run:
     return open_run(folder)
 
 
-def _check_taken(order: Order, run: Run, dataset: Dataset) -> None:
+def _check_taken(request: TrainRequest, run: Run, dataset: Dataset) -> None:
     info = run.info
     if tuple(info.labels) != dataset.labels:
         raise RunError(
@@ -80,9 +80,9 @@ def _check_taken(order: Order, run: Run, dataset: Dataset) -> None:
             "train it on these data"
         )
     if info.data_fingerprint != dataset.fingerprint():
-        raise RunError(f"{run.folder}: was trained on other data than {order.data}; train it on these")
-    if info.recipe.split != order.recipe.split:
+        raise RunError(f"{run.folder}: was trained on other data than {request.data}; train it on these")
+    if info.recipe.split != request.recipe.split:
         raise RunError(
-            f"{run.folder}: was trained with another [split] than recipe {order.recipe.name!r} has, so it has seen "
+            f"{run.folder}: was trained with another [split] than recipe {request.recipe.name!r} has, so it has seen "
             "pictures that this one would validate or test on; train it with the same"
         )

@@ -22,43 +22,43 @@ from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.metrics.classification import Scores, score, softmax
 from waste_edge.training.composites.common import OF_VIEWS, alone, check_pictures, info_of, refuse_parts
 from waste_edge.training.composites.embeddings import embed_photos
-from waste_edge.training.input_pipeline.inputs import Reader
+from waste_edge.training.input_pipeline.inputs import InputReader
 from waste_edge.training.networks.clip import ClipProbe, identity, load_encoder, rebuild_probe, save_encoder_config
 from waste_edge.training.recipe import ProbeSpec
 from waste_edge.training.runs import Run, RunInfo, save_info, save_split, save_weights
-from waste_edge.training.train_request import Order
+from waste_edge.training.train_request import TrainRequest
 
 _UNUSED = ("fit", "tree", *OF_VIEWS, "distill", "quantize_aware")
 _PARTS: tuple[Part, ...] = ("train", "val", "test")
 
 
-def fit_probe(order: Order) -> RunInfo:
+def fit_probe(request: TrainRequest) -> RunInfo:
     """Fit a probe and leave a run that holds its encoder too, so that it can be opened anywhere.
 
     Embeddings that are on disk already are not computed again, so a training that was stopped goes on where it was
-    by starting it anew; `order.resume` has nothing more to do.
+    by starting it anew; `request.resume` has nothing more to do.
 
     Raises:
         ConfigError, DataError, PictureError: one line naming what is wrong.
         UserError: the encoder cannot be downloaded, `out` exists, or the regression did not converge.
     """
-    recipe, began = order.recipe, time.monotonic()
+    recipe, began = request.recipe, time.monotonic()
     assert recipe.probe is not None
     alone(recipe)
-    order.check_of_others(())
+    request.check_of_others(())
     refuse_parts(recipe, _UNUSED, "its encoder is frozen and sees each picture once: remove it")
-    with folder_in_one_piece(order.out) as folder:
-        dataset = group_near_duplicates(open_dataset(order.data, label_map=recipe.labels))
-        parts = split_to_train(order.data, dataset, recipe.split)
-        check_pictures(recipe, order.data, dataset)
-        _check_labels(order.data, dataset, parts["train"])
+    with folder_in_one_piece(request.out) as folder:
+        dataset = group_near_duplicates(open_dataset(request.data, label_map=recipe.labels))
+        parts = split_to_train(request.data, dataset, recipe.split)
+        check_pictures(recipe, request.data, dataset)
+        _check_labels(request.data, dataset, parts["train"])
         encoder = load_encoder(recipe.probe)
         _check_size(recipe.sees, encoder.config.image_size)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         network = ClipProbe(encoder, len(dataset.labels)).to(device)
         photos = [photo for part in _PARTS for photo in parts[part]]
-        with order.bar("embedding") as progress:
-            rows = embed_photos(network, Reader(recipe.sees), photos, recipe.probe.batch_size, progress)
+        with request.bar("embedding") as progress:
+            rows = embed_photos(network, InputReader(recipe.sees), photos, recipe.probe.batch_size, progress)
         embedded = dict(zip((photo.key for photo in photos), rows, strict=True))
         _regress(recipe.probe, network.classifier, *_rows(dataset, embedded, parts["train"]))
         save_split(folder, parts)
@@ -71,7 +71,7 @@ def fit_probe(order: Order) -> RunInfo:
         begun = (f"{recipe.probe.encoder}{'' if recipe.probe.pretrained else ', random'}", identity(encoder))
         sha256 = save_weights(folder, network)
         libraries = ("transformers", "scikit-learn")
-        info = info_of(recipe, order.data, dataset, parts, begun, sha256, libraries, time.monotonic() - began, scores)
+        info = info_of(recipe, request.data, dataset, parts, begun, sha256, libraries, time.monotonic() - began, scores)
         save_info(folder, info)
     return info
 

@@ -25,7 +25,7 @@ from waste_edge.training.loop.plots import plot_confusions, plot_sweep
 from waste_edge.training.networks.fusion import WeightedLogits
 from waste_edge.training.recipe import WeightedFusionSpec
 from waste_edge.training.runs import Run, RunInfo, save_info, save_split, sum_of_members
-from waste_edge.training.train_request import Order
+from waste_edge.training.train_request import TrainRequest
 
 SWEEP_NAME = "sweep.json"
 _Logits = NDArray[np.float32]
@@ -54,35 +54,35 @@ class Sweep(Strict, frozen=True):
     test: dict[str, SweepPoint]
 
 
-def fit_weighted_fusion(order: Order) -> RunInfo:
+def fit_weighted_fusion(request: TrainRequest) -> RunInfo:
     """Train, or take, both models; choose alpha on the validation part and report it on the test part.
 
     Raises:
         ConfigError, DataError, RunError, PictureError, UserError: see `fit`; also a part without pictures.
     """
-    began, spec = time.monotonic(), order.recipe.weighted_fusion
+    began, spec = time.monotonic(), request.recipe.weighted_fusion
     assert spec is not None
-    _check(order)
-    dataset = group_near_duplicates(open_dataset(order.data, label_map=order.recipe.labels))
-    check_pictures(order.recipe, order.data, dataset)
-    parts = split_to_train(order.data, dataset, order.recipe.split)
+    _check(request)
+    dataset = group_near_duplicates(open_dataset(request.data, label_map=request.recipe.labels))
+    check_pictures(request.recipe, request.data, dataset)
+    parts = split_to_train(request.data, dataset, request.recipe.split)
     uses: tuple[tuple[Part, str], ...] = (("val", "chosen on"), ("test", "reported on"))
     for part, what in uses:
         if not parts[part]:
             raise ConfigError(
-                f"recipe {order.recipe.name!r}: alpha is {what} the {part} part, which is empty; raise "
+                f"recipe {request.recipe.name!r}: alpha is {what} the {part} part, which is empty; raise "
                 f"split.{part}_fraction"
             )
-    both = _members(order, spec, dataset)
-    save_split(order.out, parts)
-    sweep, scores = _weigh(order, both, dataset, parts, spec.steps)
-    write_atomically(order.out / SWEEP_NAME, to_json(sweep))
+    both = _members(request, spec, dataset)
+    save_split(request.out, parts)
+    sweep, scores = _weigh(request, both, dataset, parts, spec.steps)
+    write_atomically(request.out / SWEEP_NAME, to_json(sweep))
     sums = {name: run.info.weights_sha256 for name, run in both.items()}
-    seen = msgspec.structs.replace(order.recipe, input=both["image"].info.recipe.sees)
+    seen = msgspec.structs.replace(request.recipe, input=both["image"].info.recipe.sees)
     begun = (", ".join(f"{name}: {run.info.recipe.name}" for name, run in both.items()), "")
     info = info_of(
         seen,
-        order.data,
+        request.data,
         dataset,
         parts,
         begun,
@@ -93,7 +93,7 @@ def fit_weighted_fusion(order: Order) -> RunInfo:
         sums,
     )
     info = msgspec.structs.replace(info, alpha=sweep.alpha)
-    save_info(order.out, info)
+    save_info(request.out, info)
     return info
 
 
@@ -114,23 +114,23 @@ def best_point(points: Sequence[SweepPoint]) -> SweepPoint:
     return min(points, key=lambda point: (-point.accuracy, round(abs(point.alpha - 0.5), 9), point.alpha))
 
 
-def _check(order: Order) -> None:
-    order.check_of_others(("image", "text"))
-    alone(order.recipe)
+def _check(request: TrainRequest) -> None:
+    request.check_of_others(("image", "text"))
+    alone(request.recipe)
     remedy = "write it in the recipes of the two models"
-    refuse_parts(order.recipe, ("input", "fit", "tree", *OF_VIEWS, "distill", "quantize_aware"), remedy)
-    check_out(order)
+    refuse_parts(request.recipe, ("input", "fit", "tree", *OF_VIEWS, "distill", "quantize_aware"), remedy)
+    check_out(request)
 
 
-def _members(order: Order, spec: WeightedFusionSpec, dataset: Dataset) -> dict[str, Run]:
+def _members(request: TrainRequest, spec: WeightedFusionSpec, dataset: Dataset) -> dict[str, Run]:
     """Both models; a recipe of the wrong kind is refused before anything is trained."""
     named = {"image": spec.image, "text": spec.text}
-    recipes = {name: order.named_recipe(given) for name, given in named.items() if name not in order.members}
+    recipes = {name: request.named_recipe(given) for name, given in named.items() if name not in request.members}
     for name, recipe in recipes.items():
         _check_sense(f"recipe {recipe.name!r}", name, bool(recipe.model), bool(recipe.text))
     both = {}
     for name in named:
-        run = member(order, name, recipes.get(name), dataset)
+        run = member(request, name, recipes.get(name), dataset)
         reads = getattr(run.network, "reads", ("pixels",))
         _check_sense(str(run.folder), name, "pixels" in reads, "tokens" in reads)
         both[name] = run
@@ -144,13 +144,13 @@ def _check_sense(what: str, name: str, looks: bool, reads: bool) -> None:
 
 
 def _weigh(
-    order: Order, both: dict[str, Run], dataset: Dataset, parts: dict[Part, list[Photo]], steps: int
+    request: TrainRequest, both: dict[str, Run], dataset: Dataset, parts: dict[Part, list[Photo]], steps: int
 ) -> tuple[Sweep, dict[Part, Scores]]:
     """The sweep on the validation part, the best weight's scores on both parts, and the pictures of it."""
     logits: dict[Part, dict[str, _Logits]] = {}
     for part in ("val", "test"):
         for name, run in both.items():
-            with order.bar(f"{name}, {part}") as progress:
+            with request.bar(f"{name}, {part}") as progress:
                 answers = predict(run.as_trained(), run.reader(), parts[part], progress)[0]
             logits.setdefault(part, {})[name] = answers
     truth = {part: truth_of(parts[part], dataset.labels) for part in logits}
@@ -169,8 +169,8 @@ def _weigh(
     }
     validated = score(softmax(fused_logits(best.alpha, logits["val"])), truth["val"], dataset.labels)
     columns = [(one.alpha, one.accuracy, one.weighted_f1) for one in points]
-    plot_sweep(order.out / "sweep.png", order.recipe.name, columns, best.alpha)
-    plot_confusions(order.out / "confusion.png", tested)
+    plot_sweep(request.out / "sweep.png", request.recipe.name, columns, best.alpha)
+    plot_confusions(request.out / "confusion.png", tested)
     return sweep, {"val": validated, "test": tested["fused"]}
 
 

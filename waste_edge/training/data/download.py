@@ -50,7 +50,7 @@ _CHUNK_BYTES = 1 << 18
 _LONGEST = 200  # letters of what a library says of a server
 _WAITS_S = (1.0, 2.0, 4.0, 8.0)
 
-Progress = Callable[[int, int | None], None]
+DownloadProgress = Callable[[int, int | None], None]
 
 
 class _Part(Strict, frozen=True):
@@ -64,7 +64,7 @@ def download(
     addresses: Sequence[str],
     target: Path,
     sha256: str | None,
-    progress: Progress,
+    progress: DownloadProgress,
     sleep: Callable[[float], None] = time.sleep,
 ) -> str:
     """Fetch the first of `addresses` that answers, as `target`.
@@ -162,7 +162,7 @@ class _Fetch:
         stream: FileIO,
         part: Path,
         sha256: str | None,
-        progress: Progress,
+        progress: DownloadProgress,
         sleep: Callable[[float], None],
     ) -> None:
         self._address, self._stream, self._part = address, stream, part

@@ -11,7 +11,7 @@ from waste_edge.errors import DataError, UserError
 from waste_edge.files.atomic import folder_in_one_piece, sha256_of, write_atomically
 from waste_edge.files.strict import Strict, to_json
 from waste_edge.training.data.cards import DataCard
-from waste_edge.training.data.download import Progress, download
+from waste_edge.training.data.download import DownloadProgress, download
 from waste_edge.training.data.unpack import BadArchiveError, unpack
 
 SOURCE_NAME = "SOURCE.json"
@@ -41,7 +41,7 @@ def fetch(
     card: DataCard,
     out: Path,
     archive: Path | None,
-    downloading: Progress,
+    downloading: DownloadProgress,
     unpacking: Callable[[int], None],
 ) -> Source:
     """Make `out`: the card's photographs, and a SOURCE.json beside the class folders.
@@ -88,7 +88,7 @@ def fetch(
     return source
 
 
-def _downloaded(card: DataCard, out: Path, progress: Progress) -> tuple[Path, str]:
+def _downloaded(card: DataCard, out: Path, progress: DownloadProgress) -> tuple[Path, str]:
     """The archive beside `out`, and its sum; one that an earlier call could not unpack is not fetched again."""
     if not card.addresses:
         raise UserError(

@@ -13,7 +13,7 @@ from torch.nn import functional
 from waste_edge.dataset import Dataset
 from waste_edge.errors import ConfigError, RunError
 from waste_edge.imaging.preprocess import InputSpec
-from waste_edge.training.input_pipeline.inputs import Inputs, Reader, ask
+from waste_edge.training.input_pipeline.inputs import InputReader, Inputs, run_network
 from waste_edge.training.networks.layers import channels_last
 from waste_edge.training.recipe import Recipe
 from waste_edge.training.runs import Run
@@ -45,7 +45,7 @@ class Teachers:
     @torch.no_grad()
     def _answer(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         answers = [
-            ask(network, _at_its_size(inputs, run.info.recipe.input))
+            run_network(network, _at_its_size(inputs, run.info.recipe.input))
             for network, run in zip(self._networks, self.runs, strict=True)
         ]
         features = answers[0][1].float()
@@ -54,7 +54,7 @@ class Teachers:
         together = torch.stack([functional.log_softmax(logits.float(), dim=1) for logits, _ in answers])
         return together.logsumexp(dim=0) - math.log(len(answers)), features
 
-    def reading_for(self, student: Reader) -> Reader:
+    def reading_for(self, student: InputReader) -> InputReader:
         """The student's reader, which also reads the text that a teacher needs: the station has none, training has.
 
         Raises:

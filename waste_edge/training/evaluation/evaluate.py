@@ -14,14 +14,18 @@ from waste_edge.dataset import Dataset, Photo, open_dataset
 from waste_edge.evaluation.evaluate import Outputs, PartChoice, Progress, choose_photos, truth_of, without_progress
 from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.metrics.classification import Scores, score, softmax
-from waste_edge.training.input_pipeline.inputs import Reader, ask
+from waste_edge.training.input_pipeline.inputs import InputReader, run_network
 from waste_edge.training.networks import count_macs
 from waste_edge.training.recipe import Recipe
 from waste_edge.training.runs import Run, open_run
 
 
 def predict(
-    network: nn.Module, reader: Reader, photos: Sequence[Photo], progress: Progress = without_progress, batch: int = 32
+    network: nn.Module,
+    reader: InputReader,
+    photos: Sequence[Photo],
+    progress: Progress = without_progress,
+    batch: int = 32,
 ) -> Outputs:
     """Logits (N, C) and features (N, F) of a network in evaluation mode, photos read as a device would."""
     device = next((one.device for one in network.parameters()), torch.device("cpu"))
@@ -29,7 +33,7 @@ def predict(
     features: list[NDArray[np.float32]] = []
     with torch.inference_mode():
         for start in range(0, len(photos), batch):
-            answer = ask(network, reader.read(photos[start : start + batch]).to(device))
+            answer = run_network(network, reader.read(photos[start : start + batch]).to(device))
             logits.append(answer[0].float().cpu().numpy())
             features.append(answer[1].float().cpu().numpy())
             progress(min(start + batch, len(photos)), len(photos))
@@ -40,7 +44,7 @@ def predict_logits(
     network: nn.Module, photos: Sequence[Photo], spec: InputSpec, progress: Progress = without_progress, batch: int = 32
 ) -> NDArray[np.float32]:
     """Logits (N, C) of a network for pictures in evaluation mode."""
-    return predict(network, Reader(spec), photos, progress, batch).logits
+    return predict(network, InputReader(spec), photos, progress, batch).logits
 
 
 def answers_of_run(run: Run, photos: Sequence[Photo], progress: Progress = without_progress) -> Outputs:
@@ -60,7 +64,7 @@ def timed_call_of_run(run: Run, photo: Photo) -> Callable[[], object]:
         torch.set_num_threads(1)
         try:
             with torch.inference_mode():
-                return ask(network, inputs)
+                return run_network(network, inputs)
         finally:
             torch.set_num_threads(threads)
 
@@ -75,7 +79,7 @@ def macs_of_run(run: Run) -> int:
 
 def validate(
     network: nn.Module,
-    reader: Reader,
+    reader: InputReader,
     dataset: Dataset,
     photos: Sequence[Photo],
     progress: Progress = without_progress,

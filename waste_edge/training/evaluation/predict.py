@@ -11,12 +11,12 @@ from torch import nn
 
 from waste_edge.imaging.frames import Pixels
 from waste_edge.metrics.classification import softmax
-from waste_edge.training.input_pipeline.inputs import Inputs, ask
+from waste_edge.training.input_pipeline.inputs import Inputs, run_network
 from waste_edge.training.runs import Run
 
 
 @dataclass(frozen=True, eq=False)
-class Opinion:
+class Prediction:
     """One model's answer.
 
     Attributes:
@@ -40,7 +40,7 @@ class Opinion:
         return float(self.probabilities.max())
 
 
-class Oracle:
+class RunPredictor:
     """A run to be asked: its networks in evaluation mode, and what they read."""
 
     def __init__(self, run: Run) -> None:
@@ -52,7 +52,7 @@ class Oracle:
         self.looks = "pixels" in reads
         self.reads_text = "tokens" in reads
 
-    def ask(self, pixels: Pixels | None, text: str) -> tuple[Opinion, dict[str, Opinion]]:
+    def predict(self, pixels: Pixels | None, text: str) -> tuple[Prediction, dict[str, Prediction]]:
         """The model's answer, and each member's by name.
 
         Args:
@@ -60,11 +60,11 @@ class Oracle:
             text: not looked at by a model of pictures alone.
         """
         inputs = self._reader.inputs([] if pixels is None else [pixels], [text])
-        members = {name: _opinion(network, labels, inputs) for name, (labels, network) in self._members.items()}
-        return _opinion(self._network, self._labels, inputs), members
+        members = {name: _prediction(network, labels, inputs) for name, (labels, network) in self._members.items()}
+        return _prediction(self._network, self._labels, inputs), members
 
 
-def _opinion(network: nn.Module, labels: tuple[str, ...], inputs: Inputs) -> Opinion:
+def _prediction(network: nn.Module, labels: tuple[str, ...], inputs: Inputs) -> Prediction:
     with torch.inference_mode():
-        logits = ask(network, inputs)[0][0].float().numpy()
-    return Opinion(labels, logits, softmax(logits[None])[0])
+        logits = run_network(network, inputs)[0][0].float().numpy()
+    return Prediction(labels, logits, softmax(logits[None])[0])

@@ -46,7 +46,7 @@ def model_of_run(folder: Path, name: str) -> Model:
         artifact=None,
         calibration=None,
         training=tuple(_read_epochs(folder / "metrics.jsonl")),
-        ask=partial(answers_of_run, run),
+        predict=partial(answers_of_run, run),
         timed=partial(timed_call_of_run, run),
         parts_of=lambda dataset: _written_parts(folder / "split.csv"),
         run=run,

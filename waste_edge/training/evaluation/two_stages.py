@@ -106,8 +106,10 @@ def _part_of(progress: Progress, turn: int) -> Progress:
 
 def _greedy(logits: NDArray[np.float32], parent_of: NDArray[np.int64]) -> NDArray[np.int64]:
     """Labels (N,) from a cascade's log probabilities: the most probable parent's most probable label."""
-    chances = np.exp(logits.astype(np.float64))
-    parents = np.stack([chances[:, parent_of == index].sum(axis=1) for index in range(parent_of.max() + 1)], axis=1)
+    probabilities = np.exp(logits.astype(np.float64))
+    parents = np.stack(
+        [probabilities[:, parent_of == index].sum(axis=1) for index in range(parent_of.max() + 1)], axis=1
+    )
     inside = parent_of[None] == parents.argmax(axis=1)[:, None]
     return np.asarray(np.where(inside, logits, -np.inf).argmax(axis=1), np.int64)
 
@@ -138,8 +140,8 @@ def _latencies_ms(
     """Medians of both models, in turn on the same pictures, so that other work on the machine meets both alike."""
     one = tree_run.as_trained()
     askers: list[tuple[Callable[[Tensor], object], list[Tensor]]] = [
-        (ask, [run.reader().read([photo]).pixels for photo in photos[:: max(1, len(photos) // _TIMED_PICTURES)]])
-        for ask, run in ((one, tree_run), (cascade.decide, cascade_run))
+        (predict, [run.reader().read([photo]).pixels for photo in photos[:: max(1, len(photos) // _TIMED_PICTURES)]])
+        for predict, run in ((one, tree_run), (cascade.decide, cascade_run))
     ]
     taken_ms: list[list[float]] = [[], []]
     threads = torch.get_num_threads()
@@ -147,10 +149,10 @@ def _latencies_ms(
     try:
         with torch.inference_mode():
             for turn in range(_WARM_UP + rounds):
-                for model, (ask, pictures) in enumerate(askers):
+                for model, (predict, pictures) in enumerate(askers):
                     pixels = pictures[turn % len(pictures)]
                     began = time.perf_counter_ns()
-                    ask(pixels)
+                    predict(pixels)
                     if turn >= _WARM_UP:
                         taken_ms[model].append((time.perf_counter_ns() - began) / 1e6)
     finally:

@@ -15,7 +15,7 @@ from torch.utils.data.distributed import DistributedSampler
 from torchvision.transforms import v2
 
 from waste_edge.errors import DataError
-from waste_edge.training.distributed import Crew, processes_here
+from waste_edge.training.distributed import ProcessGroup, local_world_size
 from waste_edge.training.input_pipeline.views import Batch, TrainingViews
 from waste_edge.training.recipe import AugmentSpec, FitSpec
 
@@ -28,16 +28,18 @@ class Shuffle(DistributedSampler[Any]):
             yield self.epoch, number
 
 
-def make_batches(views: TrainingViews, spec: FitSpec, crew: Crew) -> tuple[DataLoader[Batch], Shuffle]:
+def make_batches(views: TrainingViews, spec: FitSpec, process_group: ProcessGroup) -> tuple[DataLoader[Batch], Shuffle]:
     """What the loop runs over, and what has to be told of each epoch.
 
     Raises:
         DataError: there are too few pictures for so many processes.
     """
-    shuffle = Shuffle(views, crew.size, crew.rank, shuffle=True, seed=spec.seed)
+    shuffle = Shuffle(views, process_group.size, process_group.rank, shuffle=True, seed=spec.seed)
     if len(shuffle) < 2:
-        raise DataError(f"{len(views)} pictures to train on in {crew.size} processes: each needs 2; start fewer")
-    workers = min(spec.workers, cores() // processes_here())
+        raise DataError(
+            f"{len(views)} pictures to train on in {process_group.size} processes: each needs 2; start fewer"
+        )
+    workers = min(spec.workers, cores() // local_world_size())
     loader: DataLoader[Batch] = DataLoader(
         views,  # type: ignore[arg-type]
         spec.batch_size,
@@ -51,7 +53,7 @@ def make_batches(views: TrainingViews, spec: FitSpec, crew: Crew) -> tuple[DataL
         # Of its own: it draws once for each set of workers, and a resumed training makes one set more.
         generator=torch.Generator().manual_seed(spec.seed),
     )
-    views.share_room(max(1, workers) * processes_here())
+    views.share_room(max(1, workers) * local_world_size())
     return loader, shuffle
 
 

@@ -39,7 +39,7 @@ class Inputs(NamedTuple):
         return Inputs(pixels, self.tokens.to(device), self.mask.to(device))
 
 
-def ask(network: nn.Module, inputs: Inputs) -> tuple[Tensor, Tensor]:
+def run_network(network: nn.Module, inputs: Inputs) -> tuple[Tensor, Tensor]:
     """Logits (B, C) and features (B, F) of a network, given what it reads: its `reads`, else the pixels."""
     reads: tuple[str, ...] = getattr(network, "reads", ("pixels",))
     logits, features = network(*(getattr(inputs, name) for name in reads))
@@ -52,7 +52,7 @@ def nothing(rows: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Reader:
+class InputReader:
     """Turns photographs into a model's inputs, exactly as a device would.
 
     Attributes:
@@ -86,7 +86,7 @@ class Reader:
 
 
 @dataclass(frozen=True)
-class RememberingReader(Reader):
+class RememberingReader(InputReader):
     """A reader that keeps what it read, for the same photographs asked for again and again, in the same batches."""
 
     kept: dict[tuple[str, ...], Inputs] = field(default_factory=dict, compare=False)

@@ -15,11 +15,11 @@ from waste_edge.errors import ConfigError
 from waste_edge.imaging.frames import Pixels
 from waste_edge.rendering.cutouts import Cutout, cut_out, put_down
 from waste_edge.rendering.items.sprites import ITEM_LABELS
-from waste_edge.rendering.outliers import render_stranger
+from waste_edge.rendering.outliers import render_outlier
 from waste_edge.rendering.scene import render_view
 from waste_edge.rendering.textures import paint_texture
-from waste_edge.training.input_pipeline.inputs import Reader, nothing
-from waste_edge.training.recipe import BackgroundSpec, RenderedSpec, StrangerSpec
+from waste_edge.training.input_pipeline.inputs import InputReader, nothing
+from waste_edge.training.recipe import BackgroundSpec, OutlierSpec, RenderedSpec
 from waste_edge.training.seeding import mixed_seed
 
 
@@ -58,9 +58,9 @@ class TrainingViews(TorchDataset[View]):
         photos: Sequence[Photo],
         rendered: Sequence[tuple[Pixels, int]],
         augment: Callable[[Tensor], Tensor] | None,
-        reader: Reader,
+        reader: InputReader,
         seed: int = 0,
-        grounds: Grounds | None = None,
+        grounds: Backgrounds | None = None,
         sets: int = 0,
         cache_bytes: int = 2_000_000_000,
     ) -> None:
@@ -163,15 +163,15 @@ def render_views(spec: RenderedSpec, labels: Sequence[str], size_px: int) -> lis
     return views
 
 
-def render_strangers(spec: StrangerSpec, size_px: int) -> list[tuple[Pixels, int]]:
+def render_outliers(spec: OutlierSpec, size_px: int) -> list[tuple[Pixels, int]]:
     """The recipe's views of what has no label, each with -1 for a label; the same for the same seed."""
     return [
-        (render_stranger(np.random.default_rng([spec.seed, 1, index]), size_px, size_px), -1)
+        (render_outlier(np.random.default_rng([spec.seed, 1, index]), size_px, size_px), -1)
         for index in range(spec.views)
     ]
 
 
-class Grounds:
+class Backgrounds:
     """Other backgrounds for photographs: painted once, and items cut out once."""
 
     def __init__(self, spec: BackgroundSpec, size_px: int) -> None:

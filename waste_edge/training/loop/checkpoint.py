@@ -38,7 +38,7 @@ class EpochLine(Strict, frozen=True):
     seconds: float
 
 
-class Progress(Strict, frozen=True):
+class CheckpointState(Strict, frozen=True):
     """How far a training is, but for its tensors.
 
     Attributes:
@@ -61,7 +61,9 @@ class Progress(Strict, frozen=True):
     seconds: float
 
 
-def save_checkpoint(folder: Path, progress: Progress, modules: dict[str, nn.Module], optimizer: Optimizer) -> None:
+def save_checkpoint(
+    folder: Path, progress: CheckpointState, modules: dict[str, nn.Module], optimizer: Optimizer
+) -> None:
     """Write the checkpoint; modules by a name of their own."""
     tensors = {f"{name}/{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
@@ -71,7 +73,7 @@ def save_checkpoint(folder: Path, progress: Progress, modules: dict[str, nn.Modu
     write_atomically(folder / CHECKPOINT_NAME, save(tensors, header))
 
 
-def load_checkpoint(folder: Path, job: str, modules: dict[str, nn.Module], optimizer: Optimizer) -> Progress:
+def load_checkpoint(folder: Path, job: str, modules: dict[str, nn.Module], optimizer: Optimizer) -> CheckpointState:
     """Put modules and optimizer back into the state of the last finished epoch.
 
     Raises:
@@ -94,12 +96,12 @@ def load_checkpoint(folder: Path, job: str, modules: dict[str, nn.Module], optim
     return progress
 
 
-def _read(path: Path) -> tuple[Progress, dict[str, Tensor]]:
+def _read(path: Path) -> tuple[CheckpointState, dict[str, Tensor]]:
     try:
         with safe_open(path, "pt") as stream:
             header = stream.metadata() or {}
             tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118  # not a mapping
-        progress = msgspec.json.decode(header.get(_PROGRESS, ""), type=Progress)
+        progress = msgspec.json.decode(header.get(_PROGRESS, ""), type=CheckpointState)
         if header.get(_SHA256) != _sha256(tensors):
             raise ValueError("its SHA-256 is not the one it names")
     except (SafetensorError, OSError, ValueError) as error:  # msgspec's errors are ValueErrors

@@ -13,7 +13,7 @@ from waste_edge.training.recipe import Recipe
 
 
 @contextmanager
-def troubles_in_words(recipe: Recipe) -> Iterator[None]:
+def failures_in_words(recipe: Recipe) -> Iterator[None]:
     """Say what to change where memory, a worker or torch.compile fails; any other error passes as it is.
 
     Raises:

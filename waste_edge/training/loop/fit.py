@@ -19,18 +19,25 @@ from waste_edge.files.strict import to_json
 from waste_edge.training.data.leakage import find_leaks
 from waste_edge.training.distillation.losses import Objective, tree_matrix
 from waste_edge.training.distillation.teachers import Teachers, check_teachers
-from waste_edge.training.distributed import Crew, crew
+from waste_edge.training.distributed import ProcessGroup, process_group
 from waste_edge.training.evaluation.evaluate import scored_at_once, validate
 from waste_edge.training.input_pipeline.augmentation import augmentation, no_augmentation
-from waste_edge.training.input_pipeline.inputs import Reader, RememberingReader
-from waste_edge.training.input_pipeline.views import Grounds, TrainingViews, render_strangers, render_views
+from waste_edge.training.input_pipeline.inputs import InputReader, RememberingReader
+from waste_edge.training.input_pipeline.views import Backgrounds, TrainingViews, render_outliers, render_views
 from waste_edge.training.linear_probe import fit_head
 from waste_edge.training.loop.checkpoint import CHECKPOINT_NAME
 from waste_edge.training.loop.checks import check_out, check_parts
-from waste_edge.training.loop.failures import troubles_in_words
+from waste_edge.training.loop.failures import failures_in_words
 from waste_edge.training.loop.initialization import Start, check_start, starting_network
 from waste_edge.training.loop.schedule import freeze_stages
-from waste_edge.training.loop.training_loop import CURVES_NAME, METRICS_NAME, Job, Loop, Trained, Watcher
+from waste_edge.training.loop.training_loop import (
+    CURVES_NAME,
+    METRICS_NAME,
+    Job,
+    Trained,
+    TrainingListener,
+    TrainingLoop,
+)
 from waste_edge.training.networks import feature_count
 from waste_edge.training.networks.layers import channels_last
 from waste_edge.training.quantization_aware.fake_quantization import float_network
@@ -56,7 +63,7 @@ def fit(
     recipe: Recipe,
     data: Path,
     out: Path,
-    watcher: Watcher,
+    watcher: TrainingListener,
     weights: Path | None = None,
     teachers: Sequence[Run] = (),
     start: Run | None = None,
@@ -81,7 +88,7 @@ def fit(
         ConfigError, DataError, RunError, PictureError: one line naming what is wrong.
         UserError: the loss stopped being a number, or there was not enough memory.
     """
-    with crew() as together, troubles_in_words(recipe):
+    with process_group() as together, failures_in_words(recipe):
         check_out(out, resume)
         together.wait()  # before one of them begins to write
         dataset = group_near_duplicates(open_dataset(data, label_map=recipe.labels))
@@ -97,17 +104,17 @@ def fit(
         job = _gather(recipe, begun, teachers, material, together)
         if recipe.trained.linear_probe_views and not (out / CHECKPOINT_NAME).is_file():
             _probe(job)
-        leaks = _warned_of_leaks(recipe, dataset, watcher) if together.leads else []
-        if together.leads:
+        leaks = _warned_of_leaks(recipe, dataset, watcher) if together.is_main_process else []
+        if together.is_main_process:
             _begin(out, begun, parts)
-        trained = Loop(job, out, watcher, together).run(resume)
-        if together.leads:
+        trained = TrainingLoop(job, out, watcher, together).run(resume)
+        if together.is_main_process:
             _finish(job, begun, material, data, trained, leaks)
         together.wait()
         return open_run(out).info
 
 
-def _warned_of_leaks(recipe: Recipe, dataset: Dataset, watcher: Watcher) -> list[str]:
+def _warned_of_leaks(recipe: Recipe, dataset: Dataset, watcher: TrainingListener) -> list[str]:
     """What a text alone gives away, told before any accuracy is; for pictures alone `evaluate` and `compare` look."""
     if not recipe.text:
         return []
@@ -145,7 +152,7 @@ class Material:
     out: Path
 
 
-def _gather(recipe: Recipe, begun: Start, teachers: Sequence[Run], material: Material, together: Crew) -> Job:
+def _gather(recipe: Recipe, begun: Start, teachers: Sequence[Run], material: Material, together: ProcessGroup) -> Job:
     """Views, networks and loss, these where they will be computed."""
     device = material.extra.torch_device()
     torch.backends.cudnn.deterministic = True  # a resumed training is the uninterrupted one on a GPU too
@@ -177,12 +184,12 @@ def _gather(recipe: Recipe, begun: Start, teachers: Sequence[Run], material: Mat
     )
 
 
-def _views(recipe: Recipe, material: Material, reader: Reader) -> TrainingViews:
+def _views(recipe: Recipe, material: Material, reader: InputReader) -> TrainingViews:
     """Photographs, rendered views and things without a label, changed one by one as they are asked for."""
     dataset, teaching, size_px = material.dataset, material.teaching, _view_size(recipe)
-    added = render_views(recipe.rendered, dataset.labels, size_px) + render_strangers(recipe.strangers, size_px)
+    added = render_views(recipe.rendered, dataset.labels, size_px) + render_outliers(recipe.strangers, size_px)
     added += [(photo.pixels(), -1) for photo in teaching.strange]
-    grounds = Grounds(recipe.backgrounds, size_px) if recipe.backgrounds.share else None
+    grounds = Backgrounds(recipe.backgrounds, size_px) if recipe.backgrounds.share else None
     photos = [*material.parts["train"], *teaching.known]
     seed, sets = recipe.trained.seed, recipe.augment.view_sets
     return TrainingViews(dataset, photos, added, _augmentation(recipe), reader, seed, grounds, sets)
@@ -273,7 +280,9 @@ def _drawn(recipe: Recipe, labels: int) -> int:
     return recipe.rendered.views_per_label * labels + recipe.strangers.views
 
 
-def _fingerprint(recipe: Recipe, material: Material, begun: Start, teachers: Teachers | None, together: Crew) -> str:
+def _fingerprint(
+    recipe: Recipe, material: Material, begun: Start, teachers: Teachers | None, together: ProcessGroup
+) -> str:
     """Tells this training from every other: a checkpoint is resumed by the one that wrote it alone.
 
     How many workers read its pictures makes no difference to a training.

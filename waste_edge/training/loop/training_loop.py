@@ -26,12 +26,18 @@ from waste_edge.metrics.classification import Scores
 from waste_edge.training.anchor import Anchor
 from waste_edge.training.distillation.losses import Objective, Outputs
 from waste_edge.training.distillation.teachers import Teachers
-from waste_edge.training.distributed import Crew, OtherProcessError
+from waste_edge.training.distributed import OtherProcessError, ProcessGroup
 from waste_edge.training.evaluation.evaluate import scored_at_once, validate
 from waste_edge.training.input_pipeline.batches import Shuffle, make_batches, mixed, mixing
-from waste_edge.training.input_pipeline.inputs import Inputs, Reader
+from waste_edge.training.input_pipeline.inputs import InputReader, Inputs
 from waste_edge.training.input_pipeline.views import Batch, TrainingViews
-from waste_edge.training.loop.checkpoint import CHECKPOINT_NAME, EpochLine, Progress, load_checkpoint, save_checkpoint
+from waste_edge.training.loop.checkpoint import (
+    CHECKPOINT_NAME,
+    CheckpointState,
+    EpochLine,
+    load_checkpoint,
+    save_checkpoint,
+)
 from waste_edge.training.loop.plots import plot_curves
 from waste_edge.training.loop.schedule import LearningRate, make_optimizer
 from waste_edge.training.networks import normalize
@@ -44,7 +50,7 @@ from waste_edge.training.stock.batches import StockBatches
 METRICS_NAME, CURVES_NAME = "metrics.jsonl", "curves.png"
 
 
-class Watcher(Protocol):
+class TrainingListener(Protocol):
     """Who is told how training goes: a progress bar, a test."""
 
     def warn(self, sentence: str) -> None:
@@ -94,7 +100,7 @@ class Job:
     objective: Objective
     teachers: Teachers | None
     views: TrainingViews | StockBatches
-    reader: Reader
+    reader: InputReader
     dataset: Dataset
     validation: list[Photo]
     device: torch.device
@@ -126,21 +132,21 @@ class Trained:
     seconds: float
 
 
-class Loop:
+class TrainingLoop:
     """Trains a job, epoch by epoch; after each one the checkpoint, the metrics and the curves are on disk."""
 
-    def __init__(self, job: Job, out: Path, watcher: Watcher, crew: Crew) -> None:
-        self._job, self._out, self._watcher, self._crew = job, out, watcher, crew
+    def __init__(self, job: Job, out: Path, watcher: TrainingListener, process_group: ProcessGroup) -> None:
+        self._job, self._out, self._watcher, self._process_group = job, out, watcher, process_group
         spec = job.fit
-        self._loader, self._shuffle = _batches(job.views, spec, crew)
+        self._loader, self._shuffle = _batches(job.views, spec, process_group)
         self._average = _average(job.network, spec.ema_decay)
         anchored = spec.l2_sp or spec.wise_ft < 1.0
         self._anchor = Anchor(float_network(job.network), spec) if anchored else None
         self._optimizer = make_optimizer(job.network, job.objective, spec)
         self._rate = LearningRate(self._optimizer, spec, len(self._loader))
         self._mixing = mixing(job.recipe.augment, len(job.dataset.labels))
-        self._trained = crew.joined(torch.compile(job.network) if spec.compile else job.network)  # type: ignore[arg-type]
-        self._objective = crew.joined(job.objective)
+        self._trained = process_group.wrap_ddp(torch.compile(job.network) if spec.compile else job.network)  # type: ignore[arg-type]
+        self._objective = process_group.wrap_ddp(job.objective)
         self._state = _State()
 
     def run(self, resume: bool) -> Trained:
@@ -159,7 +165,7 @@ class Loop:
             if self._waited_long_enough():
                 break
             began = time.monotonic()
-            seed_epoch(self._job.fit.seed, epoch, self._crew.rank)
+            seed_epoch(self._job.fit.seed, epoch, self._process_group.rank)
             self._shuffle.set_epoch(epoch)
             self._finish_epoch(epoch, self._one_epoch(epoch), began)
         return Trained(self._state.scores, self._state.ranges, self._state.seconds)
@@ -177,7 +183,7 @@ class Loop:
                 job.network.advance(epoch - 1 + (step - 1) / steps)
             loss = self._loss(batch, epoch)
             own = float(loss.detach())
-            value = self._crew.mean(own)
+            value = self._process_group.mean(own)
             if not math.isfinite(value):
                 raise self._no_number(own, epoch, step, batch)
             self._optimizer.zero_grad(set_to_none=True)
@@ -201,13 +207,13 @@ class Loop:
             pixels, truth = mixed(inputs.pixels, truth, len(job.dataset.labels), self._mixing)
             inputs = inputs._replace(pixels=pixels)
         with self._precision():
-            wisdom = self._wisdom(inputs, batch, epoch)
+            teacher_outputs = self._teacher_outputs(inputs, batch, epoch)
             reads = getattr(job.network, "reads", ("pixels",))
             logits, features = self._trained(*(getattr(inputs, name) for name in reads))
-        loss: Tensor = self._objective((logits.float(), features.float()), truth, wisdom)
+        loss: Tensor = self._objective((logits.float(), features.float()), truth, teacher_outputs)
         return loss
 
-    def _wisdom(self, inputs: Inputs, batch: Batch, epoch: int) -> Outputs | None:
+    def _teacher_outputs(self, inputs: Inputs, batch: Batch, epoch: int) -> Outputs | None:
         """What the teachers say; of strangers they know no more than chance, whatever they say."""
         if self._job.teachers is None:
             return None
@@ -239,7 +245,7 @@ class Loop:
             self._shuffle.set_epoch(epoch)
             for step, batch in enumerate(self._loader, start=1):
                 with self._precision():
-                    self._wisdom(self._inputs(batch), batch, epoch)
+                    self._teacher_outputs(self._inputs(batch), batch, epoch)
                 self._watcher.step(epoch, step, len(self._loader), line.loss)
 
     def _precision(self) -> torch.autocast:
@@ -254,11 +260,11 @@ class Loop:
         state, spec = self._state, self._job.fit
         kept = self._kept()
         scores, val_loss = None, None
-        if self._crew.leads and self._job.validation:
+        if self._process_group.is_main_process and self._job.validation:
             batch = scored_at_once(self._job.recipe)
             scores, val_loss = validate(kept, self._job.reader, self._job.dataset, self._job.validation, batch=batch)
         if self._job.validation:
-            val_loss = self._crew.agreed(val_loss if val_loss is not None else math.nan)
+            val_loss = self._process_group.broadcast(val_loss if val_loss is not None else math.nan)
         rate = float(self._optimizer.param_groups[0]["lr"])
         self._rate.epoch(val_loss)
         better = val_loss is not None and val_loss < state.least_loss
@@ -273,12 +279,12 @@ class Loop:
         accuracy = scores.accuracy if scores else None
         state.lines.append(EpochLine(epoch=epoch, loss=loss, val_loss=val_loss, val_accuracy=accuracy,
                                      learning_rate=rate, seconds=seconds))  # fmt: skip
-        if self._crew.leads:
+        if self._process_group.is_main_process:
             if keep:
                 save_weights(self._out, float_network(kept))
             self._write()
             self._watcher.epoch(epoch, loss, scores)
-        self._crew.wait()
+        self._process_group.wait()
 
     def _kept(self) -> nn.Module:
         """The network that is scored and kept: the weights' average if there is one, mixed with the first weights."""
@@ -291,7 +297,7 @@ class Loop:
         write_atomically(self._out / METRICS_NAME, text)
         losses = [line.loss for line in state.lines]
         plot_curves(self._out / CURVES_NAME, self._job.recipe.name, losses, [one.val_accuracy for one in state.lines])
-        progress = Progress(
+        progress = CheckpointState(
             job=self._job.fingerprint,
             lines=state.lines,
             schedule=self._rate.state(),
@@ -340,10 +346,10 @@ class Loop:
 
 
 def _batches(
-    views: TrainingViews | StockBatches, spec: FitSpec, crew: Crew
+    views: TrainingViews | StockBatches, spec: FitSpec, process_group: ProcessGroup
 ) -> tuple[DataLoader[Batch] | StockBatches, Shuffle | StockBatches]:
     """What the loop runs over, and what has to be told of each epoch."""
-    return (views, views) if isinstance(views, StockBatches) else make_batches(views, spec, crew)
+    return (views, views) if isinstance(views, StockBatches) else make_batches(views, spec, process_group)
 
 
 def _average(network: nn.Module, decay: float) -> AveragedModel | None:

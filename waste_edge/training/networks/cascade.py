@@ -46,10 +46,10 @@ class Cascade(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         parents, features = self.first(x)
-        chances = functional.log_softmax(parents, dim=1)
+        log_probabilities = functional.log_softmax(parents, dim=1)
         columns: dict[int, Tensor] = {}
         for parent, leaves in enumerate(self.leaves):
-            below = chances[:, parent : parent + 1]
+            below = log_probabilities[:, parent : parent + 1]
             if str(parent) in self.seconds:
                 below = below + functional.log_softmax(self.seconds[str(parent)](x)[0], dim=1)
             columns.update(zip(leaves, below.unbind(dim=1), strict=True))

@@ -21,7 +21,7 @@ from waste_edge.training.recipe.composites import CascadeSpec, CompositeSpec, Pr
 from waste_edge.training.recipe.fitting import DistillSpec, FitSpec, QuantizeAwareSpec
 from waste_edge.training.recipe.models import FusionSpec, ModelSpec, TextSpec
 from waste_edge.training.recipe.rules import VIEW_RULES
-from waste_edge.training.recipe.views import AugmentSpec, BackgroundSpec, RenderedSpec, StockSpec, StrangerSpec
+from waste_edge.training.recipe.views import AugmentSpec, BackgroundSpec, OutlierSpec, RenderedSpec, StockSpec
 
 __all__ = [
     "NETWORK",
@@ -32,14 +32,14 @@ __all__ = [
     "DistillSpec",
     "FitSpec",
     "FusionSpec",
-    "Kind",
     "ModelSpec",
+    "OutlierSpec",
     "ProbeSpec",
     "QuantizeAwareSpec",
     "Recipe",
+    "RecipeKind",
     "RenderedSpec",
     "StockSpec",
-    "StrangerSpec",
     "TextSpec",
     "TreeSpec",
     "WeightedFusionSpec",
@@ -48,7 +48,7 @@ __all__ = [
     "shipped_recipes",
 ]
 
-Kind = str  # `network`, or the key of the part that puts the model together from others
+RecipeKind = str  # `network`, or the key of the part that puts the model together from others
 NETWORK = "network"
 
 
@@ -70,7 +70,7 @@ class Recipe(Strict, frozen=True):
     augment: AugmentSpec = msgspec.field(default_factory=AugmentSpec)
     rendered: RenderedSpec = msgspec.field(default_factory=RenderedSpec)
     backgrounds: BackgroundSpec = msgspec.field(default_factory=BackgroundSpec)
-    strangers: StrangerSpec = msgspec.field(default_factory=StrangerSpec)
+    strangers: OutlierSpec = msgspec.field(default_factory=OutlierSpec)
     stock: StockSpec | None = None
     distill: DistillSpec | None = None
     quantize_aware: QuantizeAwareSpec | None = None
@@ -82,7 +82,7 @@ class Recipe(Strict, frozen=True):
         self._check_stock()
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> RecipeKind:
         """What `train` has to do with it."""
         return next((name for name in composite_kinds() if getattr(self, name)), NETWORK)
 
@@ -183,7 +183,7 @@ class Recipe(Strict, frozen=True):
 
 
 @cache
-def composite_kinds() -> tuple[Kind, ...]:
+def composite_kinds() -> tuple[RecipeKind, ...]:
     """The keys of the parts that put a model together from others: those of `Recipe` that are a `CompositeSpec`."""
     return tuple(
         name

@@ -82,7 +82,7 @@ class BackgroundSpec(Strict, frozen=True):
             raise ValueError(f"backgrounds.surfaces must be 1 to 10000, got {self.surfaces}")
 
 
-class StrangerSpec(Strict, frozen=True):
+class OutlierSpec(Strict, frozen=True):
     """Views of what belongs to no label, of which the network is taught to be unsure.
 
     Outlier exposure: Hendrycks, Mazeika and Dietterich 2019 (arXiv:1812.04606), with cross entropy to equal shares.

@@ -9,7 +9,7 @@ import torch
 
 from waste_edge.dataset import Dataset, Photo
 from waste_edge.evaluation.evaluate import without_progress
-from waste_edge.training.distributed import Crew, processes_here
+from waste_edge.training.distributed import ProcessGroup, local_world_size
 from waste_edge.training.input_pipeline.batches import cores
 from waste_edge.training.recipe import Recipe, StockSpec
 from waste_edge.training.stock.batches import StockBatches
@@ -19,7 +19,12 @@ from waste_edge.training.teaching import Teaching
 
 
 def gather_stock(
-    spec: StockSpec, dataset: Dataset, training: Sequence[Photo], teaching: Teaching, folder: Path, crew: Crew
+    spec: StockSpec,
+    dataset: Dataset,
+    training: Sequence[Photo],
+    teaching: Teaching,
+    folder: Path,
+    process_group: ProcessGroup,
 ) -> Stock:
     """The stock of these pictures; its views are made if `folder` has not got them, by all cores.
 
@@ -29,23 +34,23 @@ def gather_stock(
         training: its training part.
         teaching: pictures of other sources.
         folder: keeps the views.
-        crew: its leader makes them.
+        process_group: its main process makes them.
     """
     photos = [*training, *teaching.known]
     subjects = subjects_of([(one, dataset.label_index(one)) for one in photos], teaching.strange, spec.drawn)
     grounds = tuple(one.path for one in teaching.strange if one.path and spec.grounds and one.label == spec.grounds)
     maker = Maker(spec, grounds)
-    if not crew.leads:
-        crew.wait()
-    stock = open_stock(folder, maker, subjects, cores() // processes_here(), without_progress)
-    if crew.leads:
-        crew.wait()
+    if not process_group.is_main_process:
+        process_group.wait()
+    stock = open_stock(folder, maker, subjects, cores() // local_world_size(), without_progress)
+    if process_group.is_main_process:
+        process_group.wait()
     return stock
 
 
-def batches_of(recipe: Recipe, stock: Stock, device: torch.device, crew: Crew) -> StockBatches:
+def batches_of(recipe: Recipe, stock: Stock, device: torch.device, process_group: ProcessGroup) -> StockBatches:
     """A stock's batches as a recipe with a [stock] part says."""
     assert recipe.stock is not None
     fit = recipe.trained
-    shard = (crew.rank, crew.size)
+    shard = (process_group.rank, process_group.size)
     return StockBatches(stock, recipe.stock, recipe.augment, recipe.sees, fit.batch_size, fit.seed, device, shard)

@@ -17,7 +17,7 @@ from waste_edge.imaging.preprocess import InputSpec, Surround, View, prepare
 from waste_edge.item import Ground, crop_item, find_item
 from waste_edge.item.compose import Rng, Sprite, Station, compose
 from waste_edge.rendering.cutouts import cut_out, sprite_of
-from waste_edge.rendering.outliers import render_stranger
+from waste_edge.rendering.outliers import render_outlier
 from waste_edge.rendering.textures import paint_texture
 from waste_edge.training.recipe import StockSpec
 
@@ -65,7 +65,7 @@ class Maker:
         side = self.spec.side_px
         rng = np.random.default_rng([self.spec.seed, 4, subject.number])
         if subject.photo is None:
-            yield _square(render_stranger(rng, side * 5 // 4, side), side, rng)
+            yield _square(render_outlier(rng, side * 5 // 4, side), side, rng)
             return
         pixels = subject.photo.pixels()
         strange = subject.label < 0

@@ -19,7 +19,7 @@ from waste_edge.files.strict import to_json
 from waste_edge.files.text import same_text
 from waste_edge.training.data.check.duplicates import find_duplicates, near_groups
 from waste_edge.training.data.check.features import SIMPLE, network_features
-from waste_edge.training.data.check.findings import Finding, Report, Severity, Suspect
+from waste_edge.training.data.check.findings import DataReport, Finding, Severity, Suspect
 from waste_edge.training.data.check.mislabels import as_indices, find_doubts
 from waste_edge.training.data.check.names import find_lost_groups, find_name_faults, given_groups, is_unknown
 from waste_edge.training.data.check.outliers import find_imbalance, find_outliers, samples, spreads
@@ -27,18 +27,18 @@ from waste_edge.training.data.check.scan import Odd, Scan, Seen, scan
 from waste_edge.training.data.check.sheets import draw_sheet
 
 _ORDER: list[Severity] = ["error", "warning", "note"]
-Watch = Callable[[str], Callable[[int, int], None]]
+CheckProgress = Callable[[str], Callable[[int, int], None]]
 
 
 @dataclass(frozen=True)
 class Checked:
     """A report, and where its files lie."""
 
-    report: Report
+    report: DataReport
     root: Path
 
 
-def check_folder(folder: Path, weights: Path | None, unknown_ok: bool, watch: Watch) -> Checked:
+def check_folder(folder: Path, weights: Path | None, unknown_ok: bool, watch: CheckProgress) -> Checked:
     """Look at every file of a data folder.
 
     Args:
@@ -70,7 +70,7 @@ def check_folder(folder: Path, weights: Path | None, unknown_ok: bool, watch: Wa
         doubts, by = _mislabels(folder, known, groups[chosen], weights, watch)
         findings += [*doubts, *_leaks(seen, known, groups[chosen])]
     findings.sort(key=lambda finding: _ORDER.index(finding.severity))
-    report = Report(
+    report = DataReport(
         folder=str(folder),
         fit=all(finding.severity != "error" for finding in findings),
         pictures=len(seen.pictures),
@@ -90,7 +90,7 @@ def refuse_out(folder: Path, out: Path) -> None:
         raise UserError(f"{out}: exists already; choose another --out or remove it first")
 
 
-def write_report(checked: Checked, out: Path, watch: Watch) -> Report:
+def write_report(checked: Checked, out: Path, watch: CheckProgress) -> DataReport:
     """Make `out`: `check.json`, and a contact sheet a finding.
 
     Returns:
@@ -113,7 +113,7 @@ def write_report(checked: Checked, out: Path, watch: Watch) -> Report:
     return report
 
 
-def _unusable(folder: Path, why: str) -> Report:
+def _unusable(folder: Path, why: str) -> DataReport:
     finding = Finding(
         kind="layout",
         severity="error",
@@ -121,7 +121,7 @@ def _unusable(folder: Path, why: str) -> Report:
         remedy="put each label's pictures in a folder of its own",
         suspects=[],
     )
-    return Report(
+    return DataReport(
         folder=str(folder),
         fit=False,
         pictures=0,
@@ -171,7 +171,7 @@ def _odd(seen: Scan) -> list[Finding]:
 
 
 def _mislabels(
-    folder: Path, known: Sequence[Seen], groups: NDArray[np.int64], weights: Path | None, watch: Watch
+    folder: Path, known: Sequence[Seen], groups: NDArray[np.int64], weights: Path | None, watch: CheckProgress
 ) -> tuple[list[Finding], str]:
     """Likely wrong labels, and in words what they were judged by."""
     features, by = np.stack([one.features for one in known]), SIMPLE

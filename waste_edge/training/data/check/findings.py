@@ -53,7 +53,7 @@ class Spread(Strict, frozen=True):
     most: float
 
 
-class Report(Strict, frozen=True):
+class DataReport(Strict, frozen=True):
     """All that was found.
 
     Attributes:
