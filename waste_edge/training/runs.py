@@ -21,6 +21,7 @@ from waste_edge.dataset import Part, Photo, text_of
 from waste_edge.errors import ConfigError, RunError
 from waste_edge.files.atomic import sha256_of, write_atomically
 from waste_edge.files.strict import Strict, read_json, to_json
+from waste_edge.files.text import first_line
 from waste_edge.metrics.classification import Scores
 from waste_edge.plugins import resolve
 from waste_edge.taxonomy import check_labels
@@ -203,7 +204,7 @@ def rebuilt(folder: Path, info: RunInfo) -> Run:
     try:
         network.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
-        raise RunError(f"{path}: does not fit the recipe in {RUN_NAME} ({str(error).splitlines()[0]})") from error
+        raise RunError(f"{path}: does not fit the recipe in {RUN_NAME} ({first_line(error)})") from error
     network.eval()
     return Run(folder, info, network, tokenize)
 

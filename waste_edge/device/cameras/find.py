@@ -101,8 +101,8 @@ def media_source(given: str, clock: Clock) -> Source:
         raise CameraError(f"--source {given}: {fault}; rename the file")
     if paths := pictures_of(path):
         return Source(given, lambda: Pictures(given, paths, clock), live=False, still_images=True)
-    film = (Candidate("film", given, sys.executable),)
-    return Source(given, lambda: _open_here(film, clock), live=False, candidates=film)
+    video = (Candidate("film", given, sys.executable),)
+    return Source(given, lambda: _open_here(video, clock), live=False, candidates=video)
 
 
 def _live(title: str, candidates: Sequence[Candidate], clock: Clock) -> Source:

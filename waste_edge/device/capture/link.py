@@ -21,6 +21,7 @@ from waste_edge.device.cameras.openers import kind_of
 from waste_edge.device.system.environment import without_secrets
 from waste_edge.device.system.thread_limits import ONE_THREAD
 from waste_edge.files.strict import Strict
+from waste_edge.files.text import first_line
 
 if TYPE_CHECKING:
     from waste_edge.imaging.frames import Frame
@@ -175,7 +176,7 @@ class ChildProcess:
         try:
             taken = take_frame(self._reader)
         except ValueError as error:
-            raise InvalidNewsError(str(error).splitlines()[0]) from error
+            raise InvalidNewsError(first_line(error)) from error
         self.dropped_frames = self._reader.dropped_frames
         return taken
 

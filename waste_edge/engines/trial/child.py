@@ -27,6 +27,7 @@ from waste_edge.engines.names import EngineName
 from waste_edge.engines.trial.trial import Word
 from waste_edge.engines.verify import GoldenSet, Replay, compare, not_replayed, read_golden
 from waste_edge.errors import BundleError, ConfigError, EngineError, MissingPackageError
+from waste_edge.files.text import first_line
 
 _WARM_UP = 2
 
@@ -90,10 +91,10 @@ def _try(attempt: _Attempt, golden: GoldenSet, say: _Mouth, engines: dict[Artifa
     except MissingPackageError as error:
         return not_replayed(manifest, artifact, "skipped", str(error))
     except ImportError as error:
-        said = str(error).splitlines()[0]
+        said = first_line(error)
         return not_replayed(manifest, artifact, "failed", f"its engine cannot be imported ({said}); reinstall it")
     except (BundleError, ConfigError, EngineError) as error:
-        return not_replayed(manifest, artifact, "failed", str(error).splitlines()[0])
+        return not_replayed(manifest, artifact, "failed", first_line(error))
     except MemoryError:
         return not_replayed(manifest, artifact, "failed", "needs more memory than a network of its size may take")
     replay = compare(manifest, artifact, engine.name, answers, golden.outputs[artifact])
