@@ -154,13 +154,13 @@ def _in_one_line(error: Exception) -> str:
 
 
 def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: Callable[[], str]) -> Summary:
-    from waste_edge.device.capture import RetryPolicy, start_capture
+    from waste_edge.device.capture import CAMERA_RETRY, start_capture
 
     plan, config = trial.plan, trial.plan.config
     looked_at = _source(plan, clock)
     health.forget()
     with contextlib.ExitStack() as stack:
-        start = partial(start_capture, looked_at, clock, None if plan.no_wait else RetryPolicy())
+        start = partial(start_capture, looked_at, clock, None if plan.no_wait else CAMERA_RETRY)
         # A camera's process starts up while numpy, OpenCV and the engine are imported here. A film does not wait for
         # us: it begins when we are ready, or its first frames would be lost, and with them the empty scene.
         early = start() if looked_at.live else None

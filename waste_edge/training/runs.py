@@ -6,20 +6,22 @@ import csv
 import hashlib
 import importlib.metadata
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import msgspec
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from waste_edge.dataset import Part, Photo, text_of
+from waste_edge.dataset import Dataset, Part, Photo, text_of
 from waste_edge.errors import ConfigError, RunError
 from waste_edge.files.atomic import sha256_of, write_atomically
+from waste_edge.files.resources import commit_of_code
 from waste_edge.files.strict import Strict, read_json, to_json
 from waste_edge.files.text import first_line
 from waste_edge.metrics.classification import Scores
@@ -113,6 +115,47 @@ class Run:
 
 
 CompositeBuilder = Callable[[Path, RunInfo, dict[str, Run]], tuple[nn.Module, Tokenize | None]]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedOn:
+    """What a run was made from: its recipe, and the photographs in `data`, in parts."""
+
+    recipe: Recipe
+    data: Path
+    dataset: Dataset
+    parts: Mapping[Part, Sequence[Photo]]
+
+
+def run_info(source: TrainedOn, begun: tuple[str, str], weights_sha256: str, seconds: float, **facts: Any) -> RunInfo:
+    """Put `run.json` together.
+
+    Args:
+        source: recipe and photographs.
+        begun: what it started from, in words, and the SHA-256 of that.
+        weights_sha256: of what was trained.
+        seconds: wall time that it took.
+        facts: further fields of `RunInfo`; `libraries` are names of those that shaped it besides those of every run.
+    """
+    libraries = library_versions() | library_versions(tuple(facts.pop("libraries", ())))
+    dataset = source.dataset
+    return RunInfo(
+        schema=1,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        recipe=source.recipe,
+        labels=list(dataset.labels),
+        data=source.data.resolve().name,
+        data_fingerprint=dataset.fingerprint(),
+        grouped=dataset.grouped,
+        pictures={part: len(photos) for part, photos in source.parts.items()},
+        initial_weights=begun[0],
+        initial_weights_sha256=begun[1],
+        weights_sha256=weights_sha256,
+        libraries=libraries,
+        commit=commit_of_code(),
+        seconds=round(seconds, 1),
+        **({"rendered_pictures": 0, "teacher": "", "scores": None} | facts),
+    )
 
 
 def save_weights(folder: Path, network: nn.Module) -> str:

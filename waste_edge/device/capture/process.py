@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from waste_edge.device.cameras.camera import Candidate, Source
 from waste_edge.device.cameras.openers import KINDS
 from waste_edge.device.capture.link import ChildLink, InvalidNewsError, News, start_child
-from waste_edge.device.capture.messages import Absent, BadPicture, Ended, Failed, Message, Messages, Opened, RetryPolicy
-from waste_edge.device.clock import NS_PER_S, Clock
+from waste_edge.device.capture.messages import Absent, BadPicture, Ended, Failed, Message, Messages, Opened
+from waste_edge.device.clock import NS_PER_S, Clock, RetryPolicy
 from waste_edge.errors import CameraError
 
 if TYPE_CHECKING:  # nothing here waits for numpy and OpenCV before the capture process has been started

@@ -24,10 +24,11 @@ from waste_edge.dataset import (
 from waste_edge.errors import ConfigError, RunError
 from waste_edge.files.atomic import sha256_of
 from waste_edge.metrics.classification import Scores
-from waste_edge.training.composites.common import OF_VIEWS, alone, check_pictures, info_of, refuse_parts
+from waste_edge.training.composites.common import OF_VIEWS, alone, check_pictures, refuse_parts
 from waste_edge.training.distillation.losses import check_tree
 from waste_edge.training.evaluation.evaluate import validate
 from waste_edge.training.loop.checkpoint import CHECKPOINT_NAME
+from waste_edge.training.loop.checks import check_out
 from waste_edge.training.loop.fit import fit
 from waste_edge.training.networks.cascade import FIRST, assemble_cascade, parents_of_several, second_name
 from waste_edge.training.recipe import Recipe, TreeSpec
@@ -35,9 +36,11 @@ from waste_edge.training.runs import (
     RUN_NAME,
     Run,
     RunInfo,
+    TrainedOn,
     open_members,
     open_run,
     reader_of,
+    run_info,
     save_info,
     save_split,
     sum_of_members,
@@ -79,16 +82,11 @@ def fit_cascade(request: TrainRequest) -> RunInfo:
     infos = {stage.folder: _train(stage, request, data) for stage in stages}
     members = {folder: one.weights_sha256 for folder, one in infos.items()}
     save_split(request.out, parts)
-    info = info_of(
-        recipe=msgspec.structs.replace(recipe, input=stages[0].recipe.input),
-        data=request.data,
-        dataset=dataset,
-        parts=parts,
-        begun=(infos[FIRST].initial_weights, infos[FIRST].initial_weights_sha256),
-        weights_sha256=sum_of_members(members),
-        libraries=(),
-        seconds=sum(one.seconds for one in infos.values()),
-        scores={},
+    info = run_info(
+        TrainedOn(msgspec.structs.replace(recipe, input=stages[0].recipe.input), request.data, dataset, parts),
+        (infos[FIRST].initial_weights, infos[FIRST].initial_weights_sha256),
+        sum_of_members(members),
+        sum(one.seconds for one in infos.values()),
         members=members,
     )
     scores = _score(request.out, info, dataset, parts)
@@ -165,16 +163,10 @@ def _write_data(request: TrainRequest, dataset: Dataset, parts: dict[Part, list[
         RunError: `out` holds something else already.
     """
     out, path = request.out, request.out / DATA_NAME
-    if (out / RUN_NAME).exists():
-        raise RunError(f"{out}: holds a finished run; choose another --out")
-    if not request.resume and out.exists() and any(out.iterdir()):
-        more = "; --resume goes on with the unfinished training in it" if path.exists() else ""
-        raise RunError(f"{out}: is not empty; choose another --out or remove it first{more}")
-    if request.resume and not path.exists():
-        raise RunError(f"{out}: nothing to resume (no {DATA_NAME}); train without --resume")
+    check_out(out, request.resume, (DATA_NAME,))
     fresh = out / f".{DATA_NAME}"
     write_table(fresh, dataset, parts)
-    if request.resume and path.read_bytes() != fresh.read_bytes():
+    if request.resume and path.exists() and path.read_bytes() != fresh.read_bytes():
         fresh.unlink()
         raise RunError(f"{path}: another split or other data than this training's; give what it was started with")
     os.replace(fresh, path)
