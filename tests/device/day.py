@@ -19,7 +19,7 @@ from waste_edge.device.capture import Absent, Ended, Message, Opened
 from waste_edge.device.clock import RetryPolicy
 from waste_edge.device.decision.item_tracker import CameraItemTracker, Event
 from waste_edge.device.decision.policy import DecisionPolicy
-from waste_edge.device.loop import Listener, Loop, Seen
+from waste_edge.device.loop import Listener, Loop, LoopServices, Seen
 from waste_edge.device.outbox.event_store import EventRecorder
 from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.outbox.record import Record
@@ -255,7 +255,7 @@ class Replay:
         recorder = MortalKeeper(outbox, items, self.clock, bin_)
         watch = _Watch(outbox, deliveries, self.conditions)
         try:
-            Loop(ticket, items, [Carrier(deliveries), watch], self.clock, recorder=recorder).run()
+            Loop(ticket, items, [Carrier(deliveries), watch], self.clock, services=LoopServices(recorder)).run()
             self._deliver_all(outbox, deliveries)
         except Killed:
             self._dead.append((outbox, deliveries))

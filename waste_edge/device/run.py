@@ -170,7 +170,7 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         from waste_edge.device.camera_condition import CameraCondition
         from waste_edge.device.capture.rotate import turned
         from waste_edge.device.decision.policy import DecisionPolicy
-        from waste_edge.device.loop import Limits, Loop
+        from waste_edge.device.loop import Limits, Loop, LoopControl, LoopServices
         from waste_edge.device.outbox.event_store import EventRecorder
         from waste_edge.device.service.notify import Watchdog, watchdog_ns
         from waste_edge.device.station import station_services
@@ -207,11 +207,8 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
             items,
             [*_about_the_camera(items, looked_at, health, state, site.rotate), camera, watchdog, view, *plan.listeners],
             clock,
-            Limits(plan.frames, plan.duration_s),
-            stop,
-            recorder=None if outbox is None else EventRecorder(outbox, items, clock),
-            health=health,
-            reload=reload,
+            LoopControl(Limits(plan.frames, plan.duration_s), stop, reload),
+            LoopServices(None if outbox is None else EventRecorder(outbox, items, clock), health),
         ).run()
 
 

@@ -21,7 +21,13 @@ from waste_edge.training.distributed import ProcessGroup, process_group
 from waste_edge.training.evaluation.evaluate import scored_at_once, validate
 from waste_edge.training.input_pipeline.augmentation import augmentation, no_augmentation
 from waste_edge.training.input_pipeline.inputs import InputReader, RememberingReader
-from waste_edge.training.input_pipeline.views import Backgrounds, TrainingViews, render_outliers, render_views
+from waste_edge.training.input_pipeline.views import (
+    Backgrounds,
+    TrainingViews,
+    ViewOptions,
+    render_outliers,
+    render_views,
+)
 from waste_edge.training.linear_probe import fit_head
 from waste_edge.training.loop.checkpoint import CHECKPOINT_NAME
 from waste_edge.training.loop.checks import check_out, check_parts
@@ -191,7 +197,8 @@ def _views(recipe: Recipe, material: Material, reader: InputReader) -> TrainingV
     grounds = Backgrounds(recipe.backgrounds, size_px) if recipe.backgrounds.share else None
     photos = [*material.parts["train"], *teaching.known]
     seed, sets = recipe.trained.seed, recipe.augment.view_sets
-    return TrainingViews(dataset, photos, added, _augmentation(recipe), reader, seed, grounds, sets)
+    options = ViewOptions(seed, grounds, sets)
+    return TrainingViews(dataset, photos, added, _augmentation(recipe), reader, options)
 
 
 def _probe(job: Job) -> None:
