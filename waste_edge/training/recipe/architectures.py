@@ -16,9 +16,7 @@ from waste_edge.plugins import UnknownPartError, find_plugin, load_plugin, resol
 if TYPE_CHECKING:
     from torch import nn
 
-    from waste_edge.training.recipe.models import ModelSpec
-
-Builder = Callable[[int, "ModelSpec"], "nn.Module"]
+Builder = Callable[..., "nn.Module"]  # takes the number of classes and a ModelSpec
 
 
 @dataclass(frozen=True)
