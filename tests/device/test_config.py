@@ -204,6 +204,14 @@ def test_where_events_are_kept(configured, environment, expected):
     assert folder == (None if expected is None else Path(expected))
 
 
+def test_an_empty_state_is_what_systemd_gives_or_an_error():
+    config = StationConfig(state="")
+    assert state_folder(config, {"STATE_DIRECTORY": "/var/lib/x"}) == Path("/var/lib/x")
+    for environment in ({}, {"STATE_DIRECTORY": ""}):
+        with pytest.raises(ConfigError, match="nothing would be kept"):
+            state_folder(config, environment)
+
+
 def test_the_shipped_file_is_a_station_with_a_log(read):
     config = read(shipped("device/station.toml").read_text(encoding="utf-8"))
     assert (config.camera, config.bundle, config.mqtt) == ("auto", "auto", None)

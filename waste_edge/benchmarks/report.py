@@ -28,13 +28,16 @@ from waste_edge.benchmarks.schema import (
     Energy,
     Pipeline,
     Row,
+    Situation,
     Start,
     WarmUp,
 )
 from waste_edge.benchmarks.station.first_decision import time_starts
+from waste_edge.benchmarks.station.live import measure_ages
 from waste_edge.benchmarks.station.stages import measure_stages
 from waste_edge.bundle.bundle import Bundle
 from waste_edge.device.system.board import Board
+from waste_edge.engines.classifier import load_classifier
 from waste_edge.files.resources import commit_of_code
 
 NOTES = {
@@ -44,7 +47,7 @@ NOTES = {
 
 
 class Benchmark:
-    """What one benchmark gathers, row by row.
+    """Results of one benchmark, gathered row by row.
 
     Args:
         given: bundles and network files; the first bundle is the one that others are held against.
@@ -109,7 +112,19 @@ class Benchmark:
                 self._progress("frame to decision", done, frames)
                 looked_ns = self._clock()
 
-        return measure_stages(wanted, frames, between, stopwatch_of(self._scenario, self._clock))
+        first, *others = measure_stages(wanted, frames, between, stopwatch_of(self._scenario, self._clock))
+        live = self._live(*wanted[0][1:])
+        return [msgspec.structs.replace(first, situations=[*first.situations, *live]), *others]
+
+    def _live(self, bundle: Bundle, artifact: ArtifactName, threads: int) -> list[Situation]:
+        """The loop over a camera, as time passes."""
+        seconds, camera = self._scenario.live_seconds, self._scenario.camera
+        if not seconds or self._scenario.time == "cpu":  # an age is waiting, too
+            return []
+        self._progress(f"capture to decision, {camera}", 0, round(seconds))
+        live = measure_ages(load_classifier(bundle, artifact=artifact, threads=threads), seconds, camera)
+        self._watch.look(working=False)
+        return live
 
     def _starts(self) -> dict[str, Start]:
         wanted = [(one, one.ours) for one in self._field.candidates if one.ours] if self._scenario.starts else []
@@ -171,7 +186,7 @@ class Benchmark:
         return made
 
     def _in_order(self, rows: list[Row]) -> list[Row]:
-        """By subject as given, then by network; bare loops after ours, absent rows where they would have been."""
+        """Sort by subject as given, then by network; bare loops after ours, absent rows where they would have been."""
         subjects = [subject.name for subject in self._field.subjects]
         return sorted(
             rows, key=lambda row: (subjects.index(row.subject), row.artifact, row.threads, row.kind == "bare")
@@ -209,7 +224,7 @@ class Benchmark:
 
 
 def standing(machine: Machine, scenario: Scenario, warm: WarmUp) -> list[Disturbance]:
-    """What makes a run no evidence from its very beginning."""
+    """Name the disturbances that are known before a run begins."""
     found = standing_of(machine)
     if scenario.mode == "rigorous" and not warm.steady:
         text = f"not steady after {warm.seconds:.0f} s of warm-up; end other programs, run again"
@@ -218,7 +233,7 @@ def standing(machine: Machine, scenario: Scenario, warm: WarmUp) -> list[Disturb
 
 
 def standing_of(machine: Machine) -> list[Disturbance]:
-    """What makes every run on this machine no evidence."""
+    """Name the disturbances that every run on this machine has."""
     if not machine.emulated:
         return []
     text = f"{machine.emulated}: an emulated processor's latencies are nobody's; run it on the board"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import io
 import os
@@ -48,17 +49,19 @@ _EXTENDED: dict[str, tuple[Group, ...]] = {
 }
 _HELP = ("-h", "--help")
 _LONGEST = 2000  # letters of a library's message
+_LONGEST_PATH = 200  # letters of a path that is too long for the system
+_FAULTS_OF_PATHS = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR, errno.EROFS)
 
 
 def command_line(words: Sequence[str]) -> typer.Typer:
-    """What understands these words: the verb they begin with, alone, else all verbs.
+    """Build the smallest Typer app that parses these words: their first verb alone, else all verbs.
 
     A station that starts does not wait for the options of eleven other verbs.
     """
     app = typer.Typer(
         name="waste-edge",
         cls=Verbs,
-        help="Put a waste classifier that deserves trust on a small board at a real bin.\n\n"
+        help="Train waste classifiers on a workstation and run them on an edge board at a bin.\n\n"
         "At a bin: [bold]run[/], [bold]doctor[/], [bold]classify[/], [bold]bench[/], [bold]verify[/], "
         "[bold]inspect[/], [bold]evaluate[/], [bold]rehearse[/], [bold]site[/], [bold]service[/].\n\n"
         "On a workstation (pip install 'waste-edge\\[host]'): [bold]data[/], [bold]train[/], [bold]distill[/], "
@@ -153,6 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from waste_edge.files.atomic import is_full
 
         if not is_full(error):
+            _complain_of_path(error)
             _complain_of_us(error)
         _write_no_more()
         _complain(f"no space left to write to ({error.strerror}); free some", 2, error)
@@ -187,6 +191,17 @@ def _refuse_undecodable(words: Sequence[str]) -> None:
             word.encode()
         except UnicodeEncodeError as error:
             raise UserError(f"{os.fsencode(word)!r}: not a UTF-8 name; rename the file or folder") from error
+
+
+def _complain_of_path(error: OSError) -> None:
+    """Say it in one line if it is of a path that the user gave, or of who may use it; else return.
+
+    Most readers tell more; this is for those that look at a path before they open it.
+    """
+    if error.errno in _FAULTS_OF_PATHS and isinstance(error.filename, str | bytes | os.PathLike):
+        path = os.fsdecode(error.filename)
+        shown = path if len(path) <= _LONGEST_PATH else f"{path[:_LONGEST_PATH]}…"
+        _complain(f"{shown}: cannot be used ({error.strerror}); check the path and its permissions", 2, error)
 
 
 def _complain_of_us(error: Exception) -> None:

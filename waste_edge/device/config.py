@@ -38,7 +38,7 @@ class StationConfig(Strict, frozen=True):
         camera, source, camera_python, bundle, engine, precision, threads, require_key, allow_older, site: see
             `waste-edge run`.
         looks: how often an item is shown to the network; `auto` is what measured best and fits the board.
-        state: folder for the outbox and the learnt scene; empty for what systemd gives, or none.
+        state: folder for the outbox and the learnt scene; left out, what systemd gives, or none.
         disk, load, outbox: limits, of the disk, of heat, of what is kept.
         json_lines, mqtt: whom to tell; a sink is there if its table is. The next one of the package is a line here.
         sinks: the tables of sinks that plug-ins bring, by the names of their entry points: `[sinks.NAME]`.
@@ -179,7 +179,13 @@ def _with_sinks(config: StationConfig, folder: Path | None) -> StationConfig:
 
 
 def state_folder(config: StationConfig, environment: Mapping[str, str] = os.environ) -> Path | None:
-    """Where the station keeps its events: as configured, else what systemd gives it, else nowhere."""
+    """Find the folder for the station's events: as configured, else systemd's state folder, else None.
+
+    Raises:
+        ConfigError: it is configured as empty, and systemd gives none: somebody meant a folder.
+    """
+    if config.state == "" and not environment.get(STATE_VARIABLE):
+        raise ConfigError('state = "": no folder, so nothing would be kept; give its path, or leave the key out')
     given = config.state or environment.get(STATE_VARIABLE)
     return Path(given) if given else None
 

@@ -60,7 +60,7 @@ class RunPlan:
 
 @dataclass
 class Trial:
-    """A plan that is tried.
+    """Plan of a trial.
 
     Attributes:
         plan: what is to be run.
@@ -213,7 +213,7 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
 
 
 def _choice(plan: RunPlan) -> BundleChoice:
-    """Which bundle: the one that was named, or what this board affords."""
+    """Choose the bundle: the named one, or the best that this board can run."""
     from waste_edge.bundle.opening import open_required
     from waste_edge.device.bundle_choice import EngineWish, choose_bundle
 
@@ -224,7 +224,7 @@ def _choice(plan: RunPlan) -> BundleChoice:
 
 
 def _state(plan: RunPlan) -> Path | None:
-    """Where events are kept; a demo keeps nothing."""
+    """Find the folder for events; None for a demo."""
     from waste_edge.device.config import state_folder
 
     return None if plan.demo else state_folder(plan.config)
@@ -264,7 +264,7 @@ def _key(config: StationConfig) -> Path | None:
 def _items(
     policy: DecisionPolicy, classifier: Classifier, looks: int, looked_at: Source, outbox: Outbox | None
 ) -> ItemTracker:
-    """What finds the items: with the scene as it was kept, before a camera that was there when we ended."""
+    """Build the item tracker; it gets the stored scene if the camera is the one of the last run."""
     from waste_edge.device.decision.item_tracker import CameraItemTracker, PictureItemTracker
     from waste_edge.device.vision.camera_health import CameraHealth, CameraHealthConfig
     from waste_edge.device.vision.inspection import inspector_of
@@ -275,15 +275,15 @@ def _items(
     health = CameraHealth(CameraHealthConfig(watch_frozen=looked_at.live))
     items = CameraItemTracker(policy, inspector_of(classifier, looks), health=health)
     scene = outbox.scene() if outbox is not None and looked_at.live else None
-    if scene:
-        items.presence.recall(scene)
+    if outbox is not None and scene and not items.presence.recall(scene):
+        outbox.say_scene_is_unreadable()
     return items
 
 
 def _about_the_camera(
     items: ItemTracker, looked_at: Source, health: Health, state: Path | None, rotate: int
 ) -> list[Listener]:
-    """Whoever must know whether it is the same camera as before: not of a film, which has no scene to be kept."""
+    """Build the listeners that compare the camera with the last run's; none for a video, which has no lasting scene."""
     from waste_edge.device.decision.item_tracker import CameraItemTracker
     from waste_edge.device.same_camera import NAME, SameCamera
 
@@ -307,7 +307,7 @@ def _site(plan: RunPlan, manifest: Manifest) -> Site:
 
 
 def _warning(plan: RunPlan, still_images: bool, manifest: Manifest, site: Site) -> str:
-    """What people should know of the bundle at this source, in one line."""
+    """Give the one-line warning about this bundle at this source; empty if there is none."""
     from waste_edge.device.vision.inspection import warning_of
 
     said = [] if still_images else [warning_of(manifest)]

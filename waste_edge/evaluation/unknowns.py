@@ -1,4 +1,4 @@
-"""How well a score tells the known from the unknown, and where its threshold lies."""
+"""Separation of known from unknown by a score, and its threshold."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def judge_scores(
     keep: float = 0.95,
     shipped: tuple[KnownScore, float] | None = None,
 ) -> list[RejectionResult]:
-    """How well each score tells known from unknown, and right from wrong.
+    """Evaluate how well each score separates known from unknown, and right from wrong.
 
     Args:
         sets: the scores.

@@ -63,7 +63,7 @@ def square_around(frame: Pixels, region: ItemRegion, margin: float) -> tuple[int
 
 
 def _cover(shape: tuple[int, ...], frame_shape: tuple[int, ...], corner: tuple[int, int], region: ItemRegion) -> Pixels:
-    """Where a part of the frame shows the item, uint8 (h, w), 0 or 1, the mask's steps smoothed."""
+    """Mask the item in a part of the frame, uint8 (h, w), 0 or 1, the mask's steps smoothed."""
     rows, columns = region.mask.shape
     down, across = rows / frame_shape[0], columns / frame_shape[1]
     left, top = corner

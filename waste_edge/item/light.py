@@ -1,4 +1,4 @@
-"""What light alone does to a scene: exposure, white balance, soft shadows. What remains is the item."""
+"""Changes of a scene by light alone: exposure, white balance, soft shadows. What remains is the item."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Gain = NDArray[np.float32]  # (3,)
 
 
 def gain_of(look: Pixels, reference: Pixels) -> Gain:
-    """How much brighter a look is than its reference, by colour, (3,): what most of the unchanged ground says.
+    """Compute a look's gain over its reference, by colour, (3,), from most of the unchanged ground.
 
     The largest bundle of pixels that agree on a gain has the say, not the median: an item may cover most of the view.
     An unchanged light is preferred, so that a sheet of paper over half of the view is not taken for a change of

@@ -1,4 +1,4 @@
-"""Where the item is: the difference between a frame and the ground that it lies on.
+"""Region of the item: the difference between a frame and the ground that it lies on.
 
     frame ── less the light's change ──> differs in colour, or sharply in brightness ──> closed and filled ──> parts
 
@@ -41,7 +41,7 @@ _REACH = 0.02  # share of the long side across which pieces belong together
 
 @dataclass(frozen=True, eq=False)
 class ItemRegion:
-    """Where an item lies.
+    """Region of an item.
 
     Attributes:
         box: around all of its parts, in shares of the frame.
@@ -112,7 +112,7 @@ def _plus(pixels: _Bytes, number: int) -> _Bytes:
 
 
 def _differences(look: Pixels, expected: Pixels, unsteady: _Bytes) -> tuple[_Bytes, _Bytes]:
-    """Where a look differs for certain, and where it differs at all, shadows included; (h, w), 0 or 255.
+    """Mask certain differences, and all differences, shadows included; each (h, w), 0 or 255.
 
     All of it in bytes, which is four times as fast as in floats.
     """
@@ -137,7 +137,7 @@ def _differences(look: Pixels, expected: Pixels, unsteady: _Bytes) -> tuple[_Byt
 
 
 def _enclosed(certain: _Bytes, changed: _Bytes) -> _Bytes:
-    """What is certain, and what merely changed if that surrounds it: the plain middle of a thing, not a shadow."""
+    """Mask what is certain, and what merely changed if that surrounds it: the plain middle of a thing, no shadow."""
     doubtful = cv2.bitwise_and(changed, cv2.bitwise_not(certain))
     count, labels = cv2.connectedComponents(doubtful, connectivity=4)
     if count <= 1:
@@ -198,7 +198,7 @@ def _solid(marks: _Bytes, reach: int) -> _Bytes:
 
 
 def _grouped(pieces: _Bytes, reach: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Which thing each pixel belongs to, by the pieces' nearness, and the area of each; that of number 0 is 0."""
+    """Group pieces by nearness: the thing of each pixel, and the area of each thing; that of number 0 is 0."""
     joined = cv2.dilate(pieces, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
     count, labels = cv2.connectedComponents(joined)
     areas = np.bincount(labels[pieces > 0], minlength=count)

@@ -45,7 +45,7 @@ def write_page(path: Path, rehearsal: Rehearsal) -> None:
 
 
 def page_of(rehearsal: Rehearsal) -> str:
-    """The page's text."""
+    """Render the page."""
     report = rehearsal.report
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',

@@ -16,7 +16,7 @@ _WRONG_UNKNOWN_COST = 1.0  # orders unknown things among mistakes where the site
 
 
 class Station(Strict, frozen=True):
-    """What was rehearsed.
+    """Station that was rehearsed: bundle, site and settings.
 
     Attributes:
         bundle: its name and version.
@@ -35,7 +35,7 @@ class Station(Strict, frozen=True):
 
 
 class Material(Strict, frozen=True):
-    """What was shown to it.
+    """Material that was played.
 
     Attributes:
         known, unknown: where the things came from, in words.
@@ -59,7 +59,7 @@ class Material(Strict, frozen=True):
 
 
 class Tally(Strict, frozen=True):
-    """Things of one kind.
+    """Counts for things of one kind.
 
     Attributes:
         label: which; empty for all known ones together.
@@ -132,7 +132,7 @@ def report_of(station: Station, material: Material, outcomes: Sequence[Outcome])
 
 
 def _tally(label: str, outcomes: Sequence[Outcome]) -> Tally | None:
-    """Of the first event of each thing, and of things without one; None where there are no things."""
+    """Tally the first event of each thing, and things without one; None where there are no things."""
     first = [one for one in outcomes if one.status != "doubled"]
     if not first:
         return None

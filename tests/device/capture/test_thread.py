@@ -16,6 +16,8 @@ from waste_edge.device.clock import RetryPolicy
 from waste_edge.errors import CameraError, PictureError
 from waste_edge.imaging.frames import Frame
 
+pytestmark = pytest.mark.alone  # real processes and threads that must be done within a second or so
+
 PIXELS = np.zeros((4, 4, 3), np.uint8)
 
 
@@ -158,6 +160,16 @@ def test_any_other_error_reaches_the_loop(clock):
     messages = take_all(Capture(source_of(ScriptedCamera(raw(1), ZeroDivisionError("oh"))), clock, CAMERA_RETRY))
     assert isinstance(messages[-1], Failed)
     assert isinstance(messages[-1].error, ZeroDivisionError)
+
+
+def test_a_library_that_ends_the_thread_reaches_the_loop(clock):
+    class Exiting(ScriptedCamera):
+        def read(self):
+            raise SystemExit("a decoder")
+
+    (*_, last) = take_all(Capture(source_of(Exiting()), clock, RetryPolicy()))
+    assert isinstance(last, Failed)
+    assert "a decoder" in str(last.error)
 
 
 def test_closing_ends_a_wait_for_the_camera_at_once():

@@ -22,7 +22,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from waste_edge.benchmarks.schema import Pipeline, Situation, Stage, StageTime
+from waste_edge.benchmarks.schema import Pipeline, Stage, StageTime
+from waste_edge.benchmarks.station.percentiles import situation
 from waste_edge.benchmarks.station.pipeline import drawn
 from waste_edge.benchmarks.station.simulated_clock import SimulatedClock
 from waste_edge.device.cameras.camera import RawFrame
@@ -57,7 +58,7 @@ class _Stopwatch:
     all: dict[Stage, list[int]] = field(default_factory=lambda: {stage: [] for stage in STAGES})
 
     def time(self, stage: Stage, work: Callable[[], T]) -> T:
-        """Do some work, and add its duration to a stage of the frame in hand."""
+        """Run some work, and add its duration to a stage of the present frame."""
         began_ns = self.now()
         done = work()
         self.frame[stage] = self.frame.get(stage, 0) + self.now() - began_ns
@@ -65,7 +66,7 @@ class _Stopwatch:
 
 
 class _Presence(Presence):
-    """With a stopwatch."""
+    """Presence with a stopwatch."""
 
     watch: _Stopwatch
 
@@ -75,7 +76,7 @@ class _Presence(Presence):
 
 @dataclass(frozen=True)
 class _Inspector(Inspector):
-    """With a stopwatch."""
+    """Inspector with a stopwatch."""
 
     watch: _Stopwatch | None = None
 
@@ -85,7 +86,7 @@ class _Inspector(Inspector):
 
 
 class _Judge(DecisionPolicy):
-    """With a stopwatch."""
+    """Policy with a stopwatch."""
 
     watch: _Stopwatch
 
@@ -146,13 +147,13 @@ class Way:
         self._reader.close()
 
     def result(self, frame: str) -> Pipeline:
-        """Without the warm-up."""
+        """Summarize the times, without the warm-up."""
         whole = np.array(self._whole_ns, np.float64) / 1e6
         p50, p95, p99 = (float(value) for value in np.percentile(whole, (50, 95, 99)))
         situations = [
-            _situation("empty frame", self._empty_ns),
-            _situation("item, from settled to decision", self._late_ns),
-            _situation("item, all of its frames", self._item_ns),
+            situation("empty frame", self._empty_ns),
+            situation("item, from settled to decision", self._late_ns),
+            situation("item, all of its frames", self._item_ns),
         ]
         return Pipeline(
             key=self.key,
@@ -176,14 +177,6 @@ class Way:
 def _stage_time(name: Stage, taken_ns: Sequence[int]) -> StageTime:
     taken = np.array(taken_ns, np.float64) / 1e6
     return StageTime(stage=name, p50_ms=float(np.median(taken)), p95_ms=float(np.percentile(taken, 95)))
-
-
-def _situation(what: str, taken_ns: Sequence[int]) -> Situation | None:
-    if not taken_ns:
-        return None
-    taken = np.array(taken_ns, np.float64) / 1e6
-    p50, p95 = (float(value) for value in np.percentile(taken, (50, 95)))
-    return Situation(what=what, samples=len(taken), p50_ms=p50, p95_ms=p95)
 
 
 def measure_stages(

@@ -1,4 +1,4 @@
-"""What a /dev/videoN says of itself: is it a camera, and has another program got it? V4L2, without its library."""
+"""V4L2 queries of a /dev/videoN, without its library: is it a camera, and is it in use?"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_PROCESSES = 5  # that are named
 
 
 def why_silent(device: str) -> str:
-    """Why a device gives no frame, with the remedy."""
+    """Explain why a device gives no frame, with the remedy."""
     try:
         handle = os.open(device, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -54,6 +54,41 @@ def _asked(handle: int) -> str:
     with contextlib.suppress(OSError):
         fcntl.ioctl(handle, _REQBUFS, bytearray(struct.pack("=5I", 0, kind, _MEMORY_MMAP, 0, 0)))
     return "gives no frame; check its plug, or try another port"
+
+
+# How a camera looks at the scene, as far as it is set by hand: the id of the control, and which one tells that it is.
+_FLIPS = {"flipped": 0x980914, "upside down": 0x980915, "turned": 0x980922}
+_BY_HAND = {"exposure": (0x9A0902, 0x9A0901, 1), "gain": (0x980913, 0x980912, 0), "white": (0x98091A, 0x98090C, 0)}
+_GET_CONTROL = 0xC008561B  # VIDIOC_G_CTRL: struct v4l2_control, 8 bytes
+
+
+def look_of(device: str) -> str:
+    """Describe a camera's settings: mirrored or rotated; exposure, gain and white balance where they are not automatic.
+
+    Empty if nothing is set or it does not tell. Asked beside the stream, which it does not disturb.
+    """
+    try:
+        handle = os.open(device, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        found = {name: value for name, number in _FLIPS.items() if (value := _control(handle, number))}
+        for name, (number, automatic, off) in _BY_HAND.items():
+            if _control(handle, automatic) == off and (value := _control(handle, number)) is not None:
+                found[name] = value
+    finally:
+        os.close(handle)
+    return " ".join(f"{name} {value}" for name, value in found.items())
+
+
+def _control(handle: int, number: int) -> int | None:
+    """A control's value; None if the camera has no such control."""
+    answer = bytearray(struct.pack("=Ii", number, 0))
+    try:
+        fcntl.ioctl(handle, _GET_CONTROL, answer)
+    except OSError:
+        return None
+    return int(struct.unpack("=Ii", answer)[1])
 
 
 def holders(prefixes: tuple[str, ...] = ("/dev/video", "/dev/media"), proc: Path = Path("/proc")) -> list[str]:

@@ -22,7 +22,7 @@ from waste_edge.device.cameras.memory import PAGE_BYTES, SLOT_BYTES, STRIDE_BYTE
 
 _HEADER = struct.Struct("<QqIIIIQ")  # sequence, captured_ns, layout, width, height, stride, length
 _SEQUENCE = struct.Struct("<Q")
-_LAYOUTS: tuple[Layout, ...] = ("rgb", "bgr", "yuv420")
+_LAYOUTS: tuple[Layout, ...] = ("rgb", "bgr", "yuv420", "nv12")
 _TRIES = 4  # a reader may change slots just while the writer looks for a free one
 _SLOTS: tuple[Literal[0], Literal[1]] = (0, 1)
 
@@ -84,7 +84,7 @@ class FrameReader:
         self._sequence = 0
 
     def take(self, use: Callable[[RawFrame], T]) -> T | None:
-        """What `use` makes of the newest frame, or None if there is no newer one than the last.
+        """Apply `use` to the newest frame and return its result; None if there is no newer one than the last.
 
         `use` is called while the frame is held and must not keep its data.
 

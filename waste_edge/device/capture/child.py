@@ -61,7 +61,7 @@ class CaptureRequest(NamedTuple):
 
 
 class Words:
-    """What the parent is told, over a socket."""
+    """Messages to the parent process, over a socket."""
 
     def __init__(self, stream: socket.socket) -> None:
         self._stream = stream
@@ -84,7 +84,7 @@ class Words:
         self._stream.sendall(json.dumps(news).encode() + b"\n")
 
     def ring(self) -> None:
-        """There is a new frame. Not said if the parent has not yet heard of hundreds of older ones."""
+        """Announce a new frame; skipped while hundreds of older ones have not been read."""
         with contextlib.suppress(BlockingIOError):
             self._stream.send(b"\n", socket.MSG_DONTWAIT)
 
@@ -109,7 +109,7 @@ class BeatingClock:
 
 
 def die_with_parent(parent: int) -> None:
-    """Have the kernel end this process when the one that started it ends, whatever either is doing."""
+    """Make the kernel end this process when the one that started it ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(0)

@@ -1,4 +1,4 @@
-"""What the loop gets from a source: frames, and news in their place among the frames."""
+"""Messages from a source to the loop: frames, and news in their place among the frames."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Absent:
-    """There is no camera, or no longer; another attempt follows after `retry_s`."""
+    """News that there is no camera, or no longer; another attempt follows after `retry_s`."""
 
     reason: str
     retry_s: float
@@ -58,7 +58,7 @@ Message: TypeAlias = "Frame | Opened | Absent | BadPicture | Ended | Failed"
 
 
 class Messages(Protocol):
-    """Where the loop gets frames and news from.
+    """Source of frames and news for the loop.
 
     Attributes:
         dropped_frames: frames that were replaced by a newer one before they were taken.

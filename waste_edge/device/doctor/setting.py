@@ -1,8 +1,7 @@
-"""What the doctor examines. All that a check touches of the machine is a field, so that tests bring their own."""
+"""Setting of an examination. Everything a check touches of the machine is a field, so that tests bring their own."""
 
 from __future__ import annotations
 
-import grp
 import os
 import pwd
 import sys
@@ -13,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from waste_edge.device.cameras.nodes import opening_group
 from waste_edge.device.clock import Clock, SystemClock
 from waste_edge.device.system.command import RunProgram, run_program
 from waste_edge.device.system.disk import DiskLimits
@@ -26,7 +26,7 @@ STATE = Path("var/lib/waste-edge")  # under the root
 
 @dataclass(frozen=True)
 class User:
-    """Somebody who must reach the devices.
+    """User who must be able to open the devices.
 
     Attributes:
         name: as in /etc/passwd.
@@ -38,7 +38,7 @@ class User:
 
 
 def present_user() -> User:
-    """Who runs this process."""
+    """Look up the user who runs this process."""
     try:
         name = pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
@@ -47,16 +47,15 @@ def present_user() -> User:
 
 
 def user_of_groups(name: str, groups: frozenset[str]) -> User:
-    """Somebody of whom only the groups are known: may open what belongs to one of them."""
-    return User(name, lambda node: name == "root" or group_of(node) in groups)
+    """Make a user of whom only the groups are known: may open what one of them may, or everybody."""
+    return User(name, lambda node: name == "root" or opening_group(node) in groups or _open_to_all(node))
 
 
-def group_of(node: Path) -> str:
-    """The group that owns a node; empty if it has gone or the group has no name."""
+def _open_to_all(node: Path) -> bool:
     try:
-        return grp.getgrgid(node.stat().st_gid).gr_name
-    except (OSError, KeyError):
-        return ""
+        return node.stat().st_mode & 0o006 == 0o006
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True)

@@ -80,13 +80,13 @@ class Delivery:
         return not self._thread.is_alive()
 
     def tell_health(self, conditions: Sequence[Condition]) -> None:
-        """Leave the station's health for the sink, which is told when it changes. Any thread; never blocks."""
+        """Hand the station's health to the sink, which is told when it changes. Any thread; never blocks."""
         self._health = tuple(conditions)
         if _levels(self._health) != _levels(self._told_health):
             self._wake.set()
 
     def condition(self) -> Condition:
-        """How the sink fares. One thread at a time, and often: a thread that died is started again here."""
+        """Report the sink's condition and restart a dead thread. Call it often, from one thread at a time."""
         if self._started and not self._stopping and not self._thread.is_alive():
             self._thread = self._new_thread()
             self._thread.start()
@@ -180,7 +180,7 @@ class Delivery:
                 self._sink.close()
 
     def _last_words(self) -> None:
-        """What was committed while the last batch was on its way."""
+        """Deliver what was committed while the last batch was on its way."""
         try:
             self._deliver()
         except Exception as error:  # noqa: BLE001 - as in `step`

@@ -52,7 +52,7 @@ class Sink(Protocol):
         ...
 
     def probe(self) -> str:
-        """For `doctor`, beside a station that may be running: whether events could be taken. Leaves no trace.
+        """Test for `doctor`, beside a station that may be running, whether events could be taken. Leaves no trace.
 
         Returns:
             Where they go, in words.

@@ -1,4 +1,4 @@
-"""Which networks have been tried on this machine and did well, so that each is tried once.
+"""Networks that ran well on this machine before, so that each is tried once.
 
 What came with the program is known good. Anything else is by the digest of its bundle, with the version of the engine
 that ran it, in a file of this user's cache; without it every start tries again, and nothing else is lost.
@@ -81,7 +81,7 @@ def _path() -> Path:
 
 
 def _read() -> list[Good]:
-    """What is kept; nothing if it cannot be read, or another user could have written it."""
+    """Read the list; empty if it cannot be read, or another user could have written it."""
     try:
         with _path().open("rb") as stream:
             if os.fstat(stream.fileno()).st_uid != os.geteuid():

@@ -105,7 +105,7 @@ class Recipe(Strict, frozen=True):
 
     @property
     def trained(self) -> FitSpec:
-        """How its network is trained.
+        """Specification by which its network is trained.
 
         Raises:
             ConfigError: the model is put together from others.

@@ -14,7 +14,7 @@ _V1_CHANNELS = (64, 128, 256, 512, 1024)  # of each at width 1
 
 
 class ModelSpec(Strict, frozen=True):
-    """Which network looks at the picture.
+    """Network for pictures.
 
     Attributes:
         architecture: `mobilenet_v1` (the smallest deployable student), `mobilenet_v2`, `efficientnet_lite0` and
@@ -126,7 +126,7 @@ class ModelSpec(Strict, frozen=True):
 
 
 class TextSpec(Strict, frozen=True):
-    """Which network reads the text that goes with a picture.
+    """Network for the text that goes with a picture.
 
     Attributes:
         encoder: a transformers model by its name on the hub, or a local folder that holds one.
