@@ -240,7 +240,7 @@ def _timed(load: Callable[[], Any], loads: int, clock: Clock) -> tuple[Any, floa
 
 @dataclass(frozen=True)
 class _Loading:
-    """What a bundle's candidates are loaded with."""
+    """Subject, pictures and scenario that a bundle's candidates are loaded with."""
 
     subject: Subject
     pictures: Array

@@ -37,7 +37,7 @@ from waste_edge.benchmarks.station.live import measure_ages
 from waste_edge.benchmarks.station.stages import measure_stages
 from waste_edge.bundle.bundle import Bundle
 from waste_edge.device.system.board import Board
-from waste_edge.engines.classifier import load_classifier
+from waste_edge.engines.classifier import Classifier
 from waste_edge.files.resources import commit_of_code
 
 NOTES = {
@@ -113,16 +113,16 @@ class Benchmark:
                 looked_ns = self._clock()
 
         first, *others = measure_stages(wanted, frames, between, stopwatch_of(self._scenario, self._clock))
-        live = self._live(*wanted[0][1:])
+        live = self._live(taking_part[0].classifier())
         return [msgspec.structs.replace(first, situations=[*first.situations, *live]), *others]
 
-    def _live(self, bundle: Bundle, artifact: ArtifactName, threads: int) -> list[Situation]:
+    def _live(self, classifier: Classifier) -> list[Situation]:
         """The loop over a camera, as time passes."""
         seconds, camera = self._scenario.live_seconds, self._scenario.camera
         if not seconds or self._scenario.time == "cpu":  # an age is waiting, too
             return []
         self._progress(f"capture to decision, {camera}", 0, round(seconds))
-        live = measure_ages(load_classifier(bundle, artifact=artifact, threads=threads), seconds, camera)
+        live = measure_ages(classifier, seconds, camera)
         self._watch.look(working=False)
         return live
 

@@ -57,7 +57,7 @@ def command(
     engines: Annotated[
         list[str] | None,
         typer.Option(
-            "--engine", metavar="PLUG-IN", help="An engine from a plug-in, beside the package's own; may be repeated."
+            "--engine", metavar="PLUG-IN", help="Plug-in engine to time beside the package's own; may be repeated."
         ),
     ] = None,
     cpu_time: Annotated[
@@ -135,6 +135,7 @@ def command(
     of_measuring = {
         "--data": data, "--rigorous": rigorous, "--seconds": seconds, "--cpu-time": cpu_time,
         "--engine": engines, "--engine-only": engine_only, "--threads": threads != "1", "--roofline": roofline,
+        "--camera": camera,
     }  # fmt: skip
     if recorded is not None:
         others = {"bundles or files": subjects or bundle or against, **of_measuring, "--soak": soak, "--out": out}
@@ -143,10 +144,12 @@ def command(
         others = {**of_measuring, "--compare": compare, "--markdown": markdown}
         run_soak(named, soak, [name for name, value in others.items() if value], wish)
     else:
+        if camera is not None and (engine_only or cpu_time):
+            raise UserError("--camera: is timed neither with --engine-only nor with --cpu-time")
         for name in engines or ():
             check_engine(name)
         changes = {"threads": _counts(threads), "time": "cpu" if cpu_time else "wall", "engines": engines or []}
-        measure(named, _scenario(rigorous, seconds, engine_only, changes), data, wish)
+        measure(named, _with_camera(_scenario(rigorous, seconds, engine_only, changes), camera), data, wish)
 
 
 def _check(out: Path | None, plots: Path | None, fake_board: Path | None, two_forms: bool) -> None:
@@ -159,6 +162,18 @@ def _check(out: Path | None, plots: Path | None, fake_board: Path | None, two_fo
         raise UserError(f"--fake-board {fake_board}: expected a folder")
     if plots is not None:
         check_plots(plots)
+
+
+def _with_camera(scenario: Scenario, camera: str | None) -> Scenario:
+    import msgspec
+
+    from waste_edge.device.cameras import camera_source
+    from waste_edge.device.clock import SystemClock
+
+    if camera is None:
+        return scenario
+    camera_source(camera, SystemClock())  # a wrong ID is said now, and not after minutes
+    return msgspec.structs.replace(scenario, camera=camera)
 
 
 def _scenario(rigorous: bool, seconds: float | None, engine_only: bool, changes: dict[str, Any]) -> Scenario:

@@ -37,7 +37,7 @@ StationBundleOption = Annotated[
 
 
 def check_engine(given: str) -> str:
-    """The engine that was named; raises ConfigError if there is none of that name."""
+    """Return the named engine; raises ConfigError if there is none of that name."""
     from waste_edge.engines.names import check_engine_name
 
     try:
@@ -53,8 +53,11 @@ EngineOption = Annotated[
         "--engine",
         metavar="auto|litert|onnx|PLUG-IN",
         callback=check_engine,
-        help="What runs the network; auto is LiteRT where it is installed.",
+        help="Inference engine; auto: LiteRT where it is installed.",
     ),
+]
+PrecisionOption = Annotated[
+    PrecisionChoice, typer.Option("--precision", help="Precision of the bundle's network to run.")
 ]
 ThreadsOption = Annotated[int, typer.Option("--threads", min=1, max=64, help="Threads of the engine.")]
 RequireKeyOption = Annotated[

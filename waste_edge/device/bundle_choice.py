@@ -186,7 +186,7 @@ def _look_ms(bundle: Bundle, wish: EngineWish, known: list[Speed]) -> float:
 
 
 def _artifact(bundle: Bundle, wish: EngineWish) -> ArtifactName | None:
-    """Which network would be loaded; None if none can be, which loading it says."""
+    """Name the network that would be loaded; None if none can be, which loading will report."""
     engines = installed_engines() if wish.engine == AUTO else (wish.engine,)
     names = (artifact_of(engine, wish.precision) for engine in engines)
     return next((name for name in names if name in bundle.manifest.artifacts), None)

@@ -13,7 +13,7 @@ NS_PER_S = 1_000_000_000
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long to wait after failures in a row: doubling from `first_s` to `longest_s`.
+    """Delay after failures in a row: doubling from `first_s` to `longest_s`.
 
     Attributes:
         first_s, longest_s: the bounds.

@@ -87,7 +87,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class LoopControl:
-    """What ends a loop, or has it look at its configuration again.
+    """Limits and signals that end a loop, or have it read its configuration again.
 
     Attributes:
         limits: when to end at the latest.
@@ -102,7 +102,7 @@ class LoopControl:
 
 @dataclass(frozen=True)
 class LoopServices:
-    """What a station has beside its loop.
+    """Recorder and health beside a station's loop.
 
     Attributes:
         recorder: keeps events and the scene; None keeps nothing.

@@ -248,7 +248,7 @@ def _source(plan: RunPlan, clock: Clock) -> Source:
 
 
 def _secrets(plan: RunPlan) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What the capture process has no business with: variables of the environment, and files and folders."""
+    """List what to hide from the capture process: (environment variables, files and folders)."""
     from waste_edge.device.config import sink_tables
 
     tables = sink_tables(plan.config).values()

@@ -75,7 +75,7 @@ def station_services(
 
 
 def _newest(sink: Sink) -> tuple[str, int] | None:
-    """What a sink that can be asked says it was told last: its outbox id and sequence."""
+    """Ask a sink for the last event it was told: (outbox id, sequence); None if it cannot be asked."""
     ask: Callable[[], tuple[str, int] | None] | None = getattr(sink, "newest", None)
     return None if ask is None else ask()
 

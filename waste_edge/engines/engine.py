@@ -1,4 +1,4 @@
-"""Which engines are installed, and how one is loaded; the table of them is in `names.py`."""
+"""List of installed engines, and loading; the table of engines is in `names.py`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def installed_engines() -> list[EngineName]:
 
 
 def is_installed(engine: EngineName) -> bool:
-    """Whether an engine's library is installed; it is not imported."""
+    """Return whether an engine's library is installed; it is not imported."""
     return any(importlib.util.find_spec(module) for module in modules_of(engine))
 
 

@@ -77,5 +77,5 @@ def fault_of_name(name: str) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """What a library's error says, in one line; the error's type where it says nothing."""
+    """Return the first line of a library's error; its type where it says nothing."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -98,7 +98,7 @@ def compose(
 
 @dataclass(frozen=True)
 class CameraEffects:
-    """What a cheap camera does to a view.
+    """Effects of a cheap camera on a view.
 
     Attributes:
         exposure: gain on all channels.
@@ -118,7 +118,7 @@ class CameraEffects:
 
 
 def camera_effects(rgb: Bytes, rng: np.random.Generator, effects: CameraEffects) -> Bytes:
-    """Take a view (H, W, 3) with a cheap camera; returns a new one.
+    """Apply a cheap camera's effects to a view (H, W, 3); returns a new one.
 
     Args:
         rgb: the perfect picture.

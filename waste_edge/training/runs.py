@@ -119,7 +119,7 @@ CompositeBuilder = Callable[[Path, RunInfo, dict[str, Run]], tuple[nn.Module, To
 
 @dataclass(frozen=True, eq=False)
 class TrainedOn:
-    """What a run was made from: its recipe, and the photographs in `data`, in parts."""
+    """Source of a run: its recipe, and the photographs in `data`, in parts."""
 
     recipe: Recipe
     data: Path

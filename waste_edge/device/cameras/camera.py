@@ -1,4 +1,4 @@
-"""What a camera is. The next kind of camera is one more file beside this one, and a row in `openers.KINDS`.
+"""Camera protocol. Each kind of camera is one file beside this one, and a row in `openers.KINDS`.
 
 Everything in this folder runs in the capture process, which may belong to an interpreter that has the standard
 library, numpy and one camera's own library, and nothing else. No file imports more than that.

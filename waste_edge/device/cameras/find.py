@@ -37,7 +37,7 @@ def camera_source(given: str, clock: Clock, camera_python: str | None = None) ->
     """
     if given == "auto":
         both = [
-            Candidate("picamera", "0", _python_for("picamera2", camera_python)),
+            Candidate("first-picamera", "", _python_for("picamera2", camera_python)),
             Candidate("first-v4l2", "", sys.executable),
         ]
         return _live("any camera", both, clock)
@@ -121,10 +121,7 @@ def _open_here(candidates: Sequence[Candidate], clock: Clock) -> Camera:
 
 
 def _python_for(library: str, given: str | None) -> str:
-    """Which interpreter has this library: the given one, this one if it has it, else the system's.
-
-    Whether that one has it shows in its process.
-    """
+    """Find the interpreter for a library: the given one, this one if it has it, else the system's, untested."""
     if given:
         return given
     try:

@@ -26,6 +26,13 @@ KINDS: dict[str, CameraKind] = {
         programs=True,  # libcamera starts one for image processing that is not its own
         system_library="picamera2",
     ),
+    "first-picamera": CameraKind(
+        opener=f"{_HERE}.picamera:open_first_picamera",
+        importer=f"{_HERE}.picamera:import_picamera2",
+        by_name=False,
+        programs=True,
+        system_library="picamera2",
+    ),
     "v4l2": CameraKind(opener=f"{_HERE}.v4l2:open_v4l2", by_name=False),
     "first-v4l2": CameraKind(opener=f"{_HERE}.v4l2:open_first_camera", by_name=False),
     "film": CameraKind(opener=f"{_HERE}.video:open_video", by_name=False, reads_file=True),
@@ -35,7 +42,7 @@ KINDS: dict[str, CameraKind] = {
 
 
 def kind_of(candidate: Candidate) -> CameraKind:
-    """What is known of a candidate's kind.
+    """Return the table's row of a candidate's kind.
 
     Raises:
         CameraError: there is no such kind.

@@ -236,10 +236,19 @@ def _first(error: BaseException) -> BaseException:
 def _others(error: BaseException) -> str:
     """Name another program or missing rights as the possible cause, for an error that says so; else empty."""
     first = _first(error)
-    busy = getattr(first, "errno", None) == errno.EBUSY or "busy" in f"{error} {first}".lower()
-    return "; another program uses it" if busy else ""
+    said, number = f"{error} {first}".lower(), getattr(first, "errno", None)
+    if number == errno.EBUSY or "busy" in said:
+        return "; another program uses it"
+    if (number in _CLOSED or _OF_MEMORY(said)) and (found := why_closed(_user())):
+        return f"; {found}"
+    return ""
 
 
-def open_picamera(index: str, clock: Clock) -> PiCamera:
-    """Open the camera of this index; raises CameraError."""
-    return PiCamera(import_picamera2(), int(index), clock)
+def open_picamera(which: str, clock: Clock) -> PiCamera:
+    """Open the camera of this number; raises CameraError."""
+    return PiCamera(import_picamera2(), which, clock)
+
+
+def open_first_picamera(argument: str, clock: Clock) -> PiCamera:
+    """Open the first ribbon camera, which libcamera lists before all others; raises CameraError."""
+    return PiCamera(import_picamera2(), "0", clock, usb=False)

@@ -67,7 +67,7 @@ class Words:
         self._stream = stream
 
     def request(self) -> CaptureRequest:
-        """Which camera the parent wants, and what this process must not see."""
+        """Receive the parent's request: the camera, and the names to hide from this process."""
         with self._stream.makefile("r", encoding="utf-8") as lines:
             name, argument, hidden, kind = json.loads(lines.readline())
         return CaptureRequest(str(name), str(argument), [str(path) for path in hidden], dict(kind))

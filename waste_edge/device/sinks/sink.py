@@ -1,4 +1,4 @@
-"""What a sink is, and its table in `station.toml`.
+"""Sink protocol, and a sink's table in `station.toml`.
 
 The next sink is a file beside this one, with its class and its `SinkConfig`, and a line in `StationConfig`; one from
 another distribution is an entry point of the group `waste_edge.sinks` that leads to a `SinkConfig` (docs/extend.md).
@@ -22,7 +22,7 @@ class SinkError(UserError, OSError):
 
 
 class Sink(Protocol):
-    """Somebody who is told of events. All methods are called in one thread of the sink's own, and may block there.
+    """Receiver of events. All methods are called in one thread of the sink's own, and may block there.
 
     A sink may also have `newest()`, the outbox id and sequence of what it was told last, or None; and `doubt`, a text
     for its health while it takes events and something is odd.

@@ -38,7 +38,7 @@ class _File(Strict, frozen=True):
 
 
 def is_known_good(bundle: Bundle, artifacts: Sequence[ArtifactName], engine: EngineName | None = None) -> bool:
-    """Whether each of a bundle's networks came with the program, or did well on this machine's present engine.
+    """Return whether each of a bundle's networks is shipped, or ran well on this machine's present engine.
 
     What came with the program was tried on its own engines; on a plug-in it has to do well first, as any other.
     """

@@ -30,7 +30,7 @@ class Leak(Protocol):
 
 @dataclass(frozen=True)
 class ReportExtras:
-    """What a report tells beyond the scores of labelled pictures.
+    """Parts of a report beyond the scores of labelled pictures.
 
     Attributes:
         unknown: pictures that none of the labels fits.

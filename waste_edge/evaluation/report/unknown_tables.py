@@ -16,7 +16,7 @@ def rejection_table(model: ModelReport) -> Table:
 
 
 def scores_table(results: Sequence[RejectionResult], note: str = "") -> Table:
-    """How well each score tells known from unknown."""
+    """Build the table of how well each score tells known from unknown."""
     strange = any(one.auroc is not None for one in results)
     moved = any(one.kept_elsewhere is not None for one in results)
     rows = [

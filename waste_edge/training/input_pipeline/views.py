@@ -45,7 +45,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ViewOptions:
-    """How views are made and kept.
+    """Settings of how views are made and kept.
 
     Attributes:
         seed: of their chances.

@@ -83,7 +83,7 @@ class Recipe(Strict, frozen=True):
 
     @property
     def kind(self) -> RecipeKind:
-        """What `train` has to do with it."""
+        """Kind of model: `network`, or the key of the part that puts it together from others."""
         return next((name for name in composite_kinds() if getattr(self, name)), NETWORK)
 
     @property

@@ -59,7 +59,7 @@ OWN = tuple(name for name, spec in NETWORKS.items() if not spec.is_library)
 
 
 def network_spec(architecture: str) -> NetworkSpec:
-    """What is known of an architecture; a plug-in is imported now.
+    """Return the table's row of an architecture; a plug-in is imported now.
 
     Raises:
         ValueError: no network is called so, or the plug-in cannot be loaded.
@@ -85,5 +85,5 @@ def _plugin_spec(name: str) -> NetworkSpec:
 
 
 def builder_of(architecture: str) -> Builder:
-    """What builds an architecture's network, imported now."""
+    """Import the function that builds an architecture's network."""
     return cast(Builder, resolve(network_spec(architecture).builder))

@@ -18,7 +18,7 @@ class ModelSpec(Strict, frozen=True):
 
     Attributes:
         architecture: `mobilenet_v1` (the smallest deployable student), `mobilenet_v2`, `efficientnet_lite0` and
-            `efficientnet_lite2`, `cnn4` (the students' four-block network), a library's own by name,
+            `efficientnet_lite2`, `cnn4` (earlier projects' four-block network), a library's own by name,
             `torchvision:NAME` or `timm:NAME`, or one that a plug-in brings; see `architectures.NETWORKS`.
         width: channel multiplier of this project's networks; EfficientNets have their own.
         blocks: of `mobilenet_v1`: how many blocks of each stage are there, at most all of them (1, 2, 2, 6, 2), 0 for
@@ -116,7 +116,7 @@ class ModelSpec(Strict, frozen=True):
 
     @property
     def width_is_its_own(self) -> bool:
-        """Whether its name alone says how wide it is."""
+        """True if its name alone says how wide it is."""
         return not network_spec(self.architecture).width
 
     @property

@@ -1,4 +1,4 @@
-"""What the parts of a recipe about training views must not say together: a table of conditions and messages."""
+"""Rules of a recipe's parts about training views: a table of conditions and messages."""
 
 from __future__ import annotations
 

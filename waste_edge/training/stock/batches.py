@@ -23,7 +23,7 @@ _ROOM = 0.4  # share of a GPU's memory that the views may take; else they stay o
 
 @dataclass(frozen=True)
 class Sampling:
-    """How batches are drawn.
+    """Settings of how batches are drawn.
 
     Attributes:
         batch_size: views of a batch.
