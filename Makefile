@@ -8,7 +8,7 @@ WORKSHOP := .venv-dev/.installed
 comma := ,
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: run demo test lint map tables test-long test-newest test-faults test-fuzz test-arm64 test-boot clip api-docs docs clean help
+.PHONY: run demo test lint map tables test-long test-newest test-faults test-fuzz test-arm64 test-boot test-virtual-board clip api-docs docs clean help
 .DEFAULT_GOAL := help
 
 run: $(RUNTIME)
@@ -22,8 +22,12 @@ run: $(RUNTIME)
 demo: $(RUNTIME)
 	@.venv/bin/waste-edge run --demo
 
+# Two tests at a time, shared out as tests/sharing.py says; then, with nothing beside it, what measures this machine.
+WORKERS ?= 2
+USUAL := not long and not faults and not fuzz
 test: lint
-	.venv-dev/bin/pytest
+	OMP_NUM_THREADS=1 .venv-dev/bin/pytest --numprocesses $(WORKERS) -m "$(USUAL) and not alone"
+	.venv-dev/bin/pytest -m "$(USUAL) and alone"
 
 lint: $(WORKSHOP)
 	.venv-dev/bin/ruff check .
@@ -78,6 +82,10 @@ test-boot: $(WORKSHOP)
 	.venv-dev/bin/python tests/systemd/boot.py
 	.venv-dev/bin/python tests/systemd/first_boot.py
 
+# Needs root, mmdebstrap and qemu-system-x86; what it makes is kept in /var/tmp.
+test-virtual-board: $(WORKSHOP)
+	.venv-dev/bin/python tests/virtual_board/board.py
+
 # docs/api.md, from the docstrings.
 api-docs: $(WORKSHOP)
 	.venv-dev/bin/python tools/make_api_docs.py
@@ -111,6 +119,7 @@ help:
 	@echo "make headline   make the README's first table from training/results/"
 	@echo "make test-arm64 the wheel on an emulated arm64 Debian (needs root and debootstrap)"
 	@echo "make test-boot  the service under a systemd that is booted for it (the same)"
+	@echo "make test-virtual-board  the station before real camera stacks, in a virtual machine (needs root and qemu)"
 	@echo "make api-docs   make docs/api.md from the docstrings"
 	@echo "make docs       build the documentation's site into build/site"
 	@echo "make clip       render the demo clip again"

@@ -27,6 +27,8 @@ from waste_edge.files.resources import DEMO_CLIP, DEMO_SCRIPT, find, shipped
 from waste_edge.files.strict import read_toml
 from waste_edge.site import Site
 
+pytestmark = pytest.mark.alone  # real processes and threads that must be done within a second or so
+
 TRAY = 125
 FPS = 15.0
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 USED = (
     "__init__", "global_camera_info", "create_video_configuration", "configure", "camera_configuration", "start",
-    "capture_array", "cancel_all_and_flush", "close",
+    "capture_buffers", "cancel_all_and_flush", "close",
 )  # fmt: skip
 
 

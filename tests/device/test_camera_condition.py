@@ -25,11 +25,13 @@ class Bench:
     def __init__(self) -> None:
         self.health = Health()
         self.hung = 0
+        self.statistics = Statistics(0)
         self.condition = CameraCondition(self.health, lambda: self.hung)
 
-    def see(self, fault: Fault | None = None) -> None:
+    def see(self, fault: Fault | None = None, age_ms: float = 0) -> None:
         frame = Frame(np.zeros((2, 2, 3), np.uint8), 0)
-        self.condition.seen(Seen(frame, None, State.EMPTY, Statistics(0), 0, fault))
+        self.statistics.count_age(round(age_ms * 1e6))
+        self.condition.seen(Seen(frame, None, State.EMPTY, self.statistics, 0, fault))
 
     @property
     def said(self) -> tuple[Level, str]:
@@ -99,3 +101,15 @@ def test_a_process_that_hangs_in_the_kernel_stays_visible_while_another_gives_fr
     bench.hung = 0
     bench.see()
     assert bench.said == (Level.OK, "looking at usb")
+
+
+def test_the_age_of_its_frames_is_said_and_a_great_one_is_a_warning(bench):
+    bench.condition.news(Opened("usb"))
+    for _ in range(100):
+        bench.see(age_ms=45)
+    assert bench.said == (Level.OK, "looking at usb; its frames are 45 ms old when they are judged")
+    for _ in range(200):
+        bench.see(age_ms=2100)
+    level, text = bench.said
+    assert level is Level.WARN
+    assert "2100 ms old when they are judged: the board is too busy, or the camera keeps them back" in text

@@ -111,6 +111,12 @@ def test_an_item_is_seen_decided_and_counted(make_loop, make_stage, diary):
     assert summary.ended == "the source ended"
 
 
+def test_a_frame_s_age_counts_from_its_capture_to_its_verdict(make_loop, make_stage, clock):
+    frames = [Frame(make_stage().frame().pixels, clock.time_ns + 10_000_000 * number) for number in range(3)]
+    summary = make_loop(Opened("a camera"), *frames, Ended()).run()
+    assert summary.frame_age_p50_ms == summary.frame_age_p95_ms == 20.0
+
+
 def test_pictures_are_decided_one_by_one_and_bad_ones_counted(make_loop, diary):
     script = [picture("a.jpg"), BadPicture("b.jpg: damaged"), picture("c.jpg"), Ended()]
     summary = make_loop(Opened("photos"), *script, still_images=True).run()

@@ -28,14 +28,17 @@ from waste_edge.benchmarks.schema import (
     Energy,
     Pipeline,
     Row,
+    Situation,
     Start,
     WarmUp,
 )
 from waste_edge.benchmarks.station.first_decision import time_starts
+from waste_edge.benchmarks.station.live import measure_ages
 from waste_edge.benchmarks.station.stages import measure_stages
 from waste_edge.bundle.bundle import Bundle
 from waste_edge.bundle.manifest import ArtifactName
 from waste_edge.device.system.board import Board
+from waste_edge.engines.classifier import load_classifier
 from waste_edge.files.resources import commit_of_code
 
 NOTES = {
@@ -109,7 +112,19 @@ class Benchmark:
                 self._progress("frame to decision", done, frames)
                 looked_ns = self._clock()
 
-        return measure_stages(wanted, frames, between, stopwatch_of(self._scenario, self._clock))
+        first, *others = measure_stages(wanted, frames, between, stopwatch_of(self._scenario, self._clock))
+        live = self._live(*wanted[0][1:])
+        return [msgspec.structs.replace(first, situations=[*first.situations, *live]), *others]
+
+    def _live(self, bundle: Bundle, artifact: ArtifactName, threads: int) -> list[Situation]:
+        """The loop over a camera, as time passes."""
+        seconds, camera = self._scenario.live_seconds, self._scenario.camera
+        if not seconds or self._scenario.time == "cpu":  # an age is waiting, too
+            return []
+        self._progress(f"capture to decision, {camera}", 0, round(seconds))
+        live = measure_ages(load_classifier(bundle, artifact=artifact, threads=threads), seconds, camera)
+        self._watch.look(working=False)
+        return live
 
     def _starts(self) -> dict[str, Start]:
         wanted = [(one, one.ours) for one in self._field.candidates if one.ours] if self._scenario.starts else []

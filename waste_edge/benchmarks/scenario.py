@@ -33,6 +33,8 @@ class Scenario(Strict, frozen=True):
         loads: how often each network is loaded to time that.
         starts: how many processes are started to time the first decision of each network; 0 for none.
         frames: that go from camera to decision with each network; 0 for none.
+        live_seconds: that the loop runs over a camera with the first network; 0 for none.
+        camera: which, as in `run --camera`.
         energy_seconds: that each network runs alone for its energy, where the board tells; 0 for none.
         pictures: how many different inputs take turns.
         look_seconds: between two looks at the board.
@@ -48,6 +50,8 @@ class Scenario(Strict, frozen=True):
     loads: int = 3
     starts: int = 2
     frames: int = 60
+    live_seconds: float = 0.0
+    camera: str = "synthetic:30"
     energy_seconds: float = 1.0
     pictures: int = 16
     look_seconds: float = 1.0
@@ -60,8 +64,8 @@ class Scenario(Strict, frozen=True):
         counts = (*self.threads, self.least_samples, self.loads, self.pictures)
         if not self.threads or min(counts) < 1:
             raise ConfigError(f"threads, samples, loads and pictures must be at least 1, got {counts}")
-        if min(self.starts, self.frames, self.energy_seconds) < 0:
-            raise ConfigError("starts, frames and energy_seconds must be 0 or more")
+        if min(self.starts, self.frames, self.energy_seconds, self.live_seconds) < 0:
+            raise ConfigError("starts, frames, energy_seconds and live_seconds must be 0 or more")
         if self.time == "cpu" and self.threads != [1]:
             raise ConfigError(f"CPU time is that of one thread; measure {max(self.threads)} threads in wall time")
         if self.mode == "rigorous" and (self.seconds < RIGOROUS_SECONDS or self.least_samples < RIGOROUS_SAMPLES):
@@ -73,7 +77,8 @@ class Scenario(Strict, frozen=True):
 
 def quick(seconds: float = 6.0, **changes: Any) -> Scenario:
     """A first look; its warm-up takes no longer than what is timed."""
-    return Scenario(mode="quick", seconds=seconds, warm_up_seconds=min(3.0, seconds), **changes)
+    chosen: dict[str, Any] = {"live_seconds": min(6.0, seconds)}
+    return Scenario(mode="quick", seconds=seconds, warm_up_seconds=min(3.0, seconds), **{**chosen, **changes})
 
 
 def rigorous(seconds: float = RIGOROUS_SECONDS, **changes: Any) -> Scenario:
@@ -86,6 +91,7 @@ def rigorous(seconds: float = RIGOROUS_SECONDS, **changes: Any) -> Scenario:
         "loads": 9,
         "starts": 7,
         "frames": 1024,
+        "live_seconds": 60.0,
         "energy_seconds": 5.0,
         "pictures": 64,
     }

@@ -214,7 +214,9 @@ class Situation(Strict, frozen=True):
     Attributes:
         what: `empty frame`: health and presence of a frame with nothing in it, converted already; `item, from settled
             to decision`: the frame that completes an item, which is what a decision is late by after the half second
-            of stillness; `item, all of its frames`: region, crop and network of all of them.
+            of stillness; `item, all of its frames`: region, crop and network of all of them; `frame of CAMERA, from
+            capture to verdict` and `item of CAMERA, from capture to decision`: the age of a camera's frame, by the
+            driver's stamp, when the loop has judged it.
         samples: how many were timed.
     """
 

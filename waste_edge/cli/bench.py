@@ -52,6 +52,10 @@ def command(
     engine_only: Annotated[
         bool, typer.Option("--engine-only", help="Only the engine's calls: no stages, no fresh processes, no energy.")
     ] = False,
+    camera: Annotated[
+        str | None,
+        typer.Option("--camera", metavar="ID", help="Whose frames are timed from capture to decision; synthetic:30."),
+    ] = None,
     compare: Annotated[
         Path | None, typer.Option("--compare", metavar="OLD.json", help="Say what changed since a recorded run.")
     ] = None,
@@ -80,9 +84,10 @@ def command(
 
     The networks take turns on the same rendered pictures once they are warm:
     percentiles of the engine's call through our interface and in a plain loop
-    ("bare"), the way from frame to decision stage by stage, a fresh process to
-    its first decision, memory, energy where the board tells, and how right each
-    network is. An engine that is not installed is named so.
+    ("bare"), the way from frame to decision stage by stage, a camera's frames
+    from capture to decision, a fresh process to its first decision, memory,
+    energy where the board tells, and how right each network is. An engine that
+    is not installed is named so.
 
     Without --rigorous this is a quick run of seconds, for a first look. The
     board is watched all along; if it throttles, swaps, changes its clock or
@@ -104,7 +109,7 @@ def command(
     named = [*first, *(subjects or []), *(against or [])]
     of_measuring = {
         "--data": data, "--rigorous": rigorous, "--seconds": seconds, "--cpu-time": cpu_time,
-        "--engine-only": engine_only, "--threads": threads != "1", "--roofline": roofline,
+        "--engine-only": engine_only, "--threads": threads != "1", "--roofline": roofline, "--camera": camera,
     }  # fmt: skip
     if recorded is not None:
         others = {"bundles or files": subjects or bundle or against, **of_measuring, "--soak": soak, "--out": out}
@@ -113,7 +118,10 @@ def command(
         others = {**of_measuring, "--compare": compare, "--markdown": markdown}
         run_soak(named, soak, [name for name, value in others.items() if value], wish)
     else:
-        measure(named, _scenario(rigorous, seconds, threads, cpu_time, engine_only), data, wish)
+        if camera is not None and (engine_only or cpu_time):
+            raise UserError("--camera: is timed neither with --engine-only nor with --cpu-time")
+        scenario = _scenario(rigorous, seconds, threads, cpu_time, engine_only)
+        measure(named, _with_camera(scenario, camera), data, wish)
 
 
 def _check(out: Path | None, plots: Path | None, fake_board: Path | None, two_forms: bool) -> None:
@@ -128,12 +136,24 @@ def _check(out: Path | None, plots: Path | None, fake_board: Path | None, two_fo
         check_plots(plots)
 
 
+def _with_camera(scenario: Scenario, camera: str | None) -> Scenario:
+    import msgspec
+
+    from waste_edge.device.cameras import camera_source
+    from waste_edge.device.clock import SystemClock
+
+    if camera is None:
+        return scenario
+    camera_source(camera, SystemClock())  # a wrong ID is said now, and not after minutes
+    return msgspec.structs.replace(scenario, camera=camera)
+
+
 def _scenario(rigorous: bool, seconds: float | None, threads: str, cpu_time: bool, engine_only: bool) -> Scenario:
     from waste_edge.benchmarks import scenario
 
     changes: dict[str, Any] = {"threads": _counts(threads), "time": "cpu" if cpu_time else "wall"}
     if engine_only:
-        changes |= {"starts": 0, "frames": 0, "energy_seconds": 0.0}
+        changes |= {"starts": 0, "frames": 0, "energy_seconds": 0.0, "live_seconds": 0.0}
     if rigorous:
         return scenario.rigorous(seconds or scenario.RIGOROUS_SECONDS, **changes)
     return scenario.quick(seconds or 6.0, **changes)

@@ -11,6 +11,8 @@ from waste_edge.device.system.health import Health
 from waste_edge.device.vision.camera_health import Fault
 
 CAMERA = "camera"  # the part
+OLD_MS = 1000.0  # frames that are older than this when they are judged are a warning
+_AGE_EVERY = 100  # frames: so often the age is said again
 
 
 class CameraCondition(Listener):
@@ -25,12 +27,14 @@ class CameraCondition(Listener):
         self._health = health
         self._abandoned = abandoned
         self._title = "the camera"
-        self._said: tuple[Fault | None, int] | None = None  # fault and abandoned processes; None: not told yet
+        self._said: tuple[Fault | None, int, float] | None = None  # what was told last; None: nothing yet
+        self._age_ms = 0.0  # of the last frames when they were judged
+        self._frames = 0
 
     def news(self, message: Opened | Absent | BadPicture) -> None:
         match message:
             case Opened(title=title):
-                self._title = title
+                self._title, self._age_ms, self._frames = title, 0.0, 0
                 self._say(None)
             case Absent(reason=reason):
                 self._said = None
@@ -39,16 +43,24 @@ class CameraCondition(Listener):
                 pass  # of a file, not of a camera
 
     def seen(self, seen: Seen) -> None:
+        self._frames += 1
+        if self._frames % _AGE_EVERY == 0:
+            self._age_ms = round(seen.statistics.frame_age_ms(50))
         self._say(seen.fault)
 
     def _say(self, fault: Fault | None) -> None:
         """Tell what is seen now, if it is anything new. A frame after an absence is: the absence is over."""
         abandoned = self._abandoned()
-        if (fault, abandoned) == self._said:
+        if (fault, abandoned, self._age_ms) == self._said:
             return
-        self._said = (fault, abandoned)
+        self._said = (fault, abandoned, self._age_ms)
         text = f"looking at {self._title}" if fault is None else fault.reason
+        late = self._age_ms > OLD_MS
+        if self._age_ms:
+            text += f"; its frames are {self._age_ms:.0f} ms old when they are judged"
+        if late:
+            text += ": the board is too busy, or the camera keeps them back"
         if abandoned:
             text += f"; capture processes that hang in the kernel and cannot be ended: {abandoned}; restart the board"
-        level = Level.OK if fault is None and not abandoned else Level.WARN
+        level = Level.OK if fault is None and not abandoned and not late else Level.WARN
         self._health.set(Condition(CAMERA, level, text))

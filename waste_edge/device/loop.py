@@ -193,7 +193,10 @@ class Loop:
             return
         shown = self._items.see(frame, spare=self._health.least_gap_s > 0)
         fault, event = self._items.fault, shown.event
-        statistics.count_frame(self._clock.now_ns(), trusted=fault is None)
+        now_ns = self._clock.now_ns()
+        statistics.count_frame(now_ns, trusted=fault is None)
+        if not frame.name:  # a picture of a folder has no age
+            statistics.count_age(now_ns - frame.captured_ns)
         for answer in shown.answers:
             statistics.count_answer(answer.latency_ms)
         if event is not None:

@@ -11,6 +11,7 @@ from waste_edge.device.clock import NS_PER_S
 from waste_edge.device.decision.item_tracker import Event
 
 LATENCY_WINDOW = 1000  # answers whose latency is remembered
+AGE_WINDOW = 150  # frames whose age is remembered: some seconds
 RATE_WINDOW_NS = 3 * NS_PER_S  # the present rate is that of the last seconds
 
 
@@ -29,6 +30,8 @@ class Summary:
         streams, labels: items by stream and by label, most frequent first.
         fps: frames a second from the first frame to the last one.
         latency_p50_ms, latency_p95_ms: preprocessing and inference, over the network's last answers.
+        frame_age_p50_ms, frame_age_p95_ms: from a frame's capture, as the driver stamps it, until it was judged, and
+            an item decided with it; over the last frames.
         ended: why the loop ended, in words; empty while it runs.
         answers: how often the network was asked.
     """
@@ -47,6 +50,8 @@ class Summary:
     latency_p95_ms: float
     ended: str = ""
     answers: int = 0
+    frame_age_p50_ms: float = 0.0
+    frame_age_p95_ms: float = 0.0
 
 
 @dataclass
@@ -64,6 +69,7 @@ class Statistics:
     labels: Counter[str] = field(default_factory=Counter)
     _first_ns: int = 0
     _times_ns: deque[int] = field(default_factory=lambda: deque(maxlen=512))
+    _ages_ms: deque[float] = field(default_factory=lambda: deque(maxlen=AGE_WINDOW))
     _latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCY_WINDOW))
 
     def count_frame(self, now_ns: int, trusted: bool = True) -> None:
@@ -77,6 +83,10 @@ class Statistics:
         self._times_ns.append(now_ns)
         while now_ns - self._times_ns[0] > RATE_WINDOW_NS:
             self._times_ns.popleft()
+
+    def count_age(self, age_ns: int) -> None:
+        """A frame was judged, so long after it was captured."""
+        self._ages_ms.append(age_ns / 1e6)
 
     def count_answer(self, latency_ms: float) -> None:
         """The network was asked."""
@@ -103,6 +113,10 @@ class Statistics:
         """Latency over the last answers; 0 before the first."""
         return float(np.percentile(self._latencies_ms, percentile)) if self._latencies_ms else 0.0
 
+    def frame_age_ms(self, percentile: float) -> float:
+        """Age of the last frames when they were judged; 0 before the first."""
+        return float(np.percentile(self._ages_ms, percentile)) if self._ages_ms else 0.0
+
     def summary(self, now_ns: int, dropped_frames: int, ended: str = "") -> Summary:
         """The run so far."""
         last_ns = self._times_ns[-1] if self._times_ns else self._first_ns
@@ -121,6 +135,8 @@ class Statistics:
             latency_p95_ms=self.latency_ms(95),
             ended=ended,
             answers=self.answers,
+            frame_age_p50_ms=self.frame_age_ms(50),
+            frame_age_p95_ms=self.frame_age_ms(95),
         )
 
 

@@ -61,11 +61,7 @@ def rgb_from_yuv420(planes: NDArray[np.uint8], width_px: int, height_px: int) ->
     Returns:
         uint8 (height_px, width_px, 3), RGB.
     """
-    if width_px % 2 or height_px % 2 or width_px < 2 or height_px < 2:
-        raise ValueError(f"YUV420 needs an even width and height, got {width_px}x{height_px}")
-    rows = height_px * 3 // 2
-    if planes.dtype != np.uint8 or planes.ndim != 2 or planes.shape[0] < rows or planes.shape[1] < width_px:
-        raise ValueError(f"expected uint8 planes of at least ({rows}, {width_px}), got {planes.shape}")
+    rows = _require_planes(planes, width_px, height_px)
     stride = planes.shape[1]
     if stride == width_px:  # no padding to drop: no copy either
         return np.asarray(cv2.cvtColor(planes[:rows], cv2.COLOR_YUV2RGB_I420), dtype=np.uint8)
@@ -74,3 +70,28 @@ def rgb_from_yuv420(planes: NDArray[np.uint8], width_px: int, height_px: int) ->
     chroma = planes[height_px:rows].reshape(-1, stride // 2)
     packed[height_px:].reshape(-1, width_px // 2)[:] = chroma[:, : width_px // 2]
     return np.asarray(cv2.cvtColor(packed, cv2.COLOR_YUV2RGB_I420), dtype=np.uint8)
+
+
+def rgb_from_nv12(planes: NDArray[np.uint8], width_px: int, height_px: int) -> Pixels:
+    """NV12 to RGB, dropping the row padding that camera stacks add.
+
+    Args:
+        planes: uint8 (height * 3 / 2, stride), stride >= width; luma rows, then rows of U and V in turns.
+        width_px: picture width, even.
+        height_px: picture height, even.
+
+    Returns:
+        uint8 (height_px, width_px, 3), RGB.
+    """
+    rows = _require_planes(planes, width_px, height_px)
+    return np.asarray(cv2.cvtColor(planes[:rows, :width_px], cv2.COLOR_YUV2RGB_NV12), dtype=np.uint8)
+
+
+def _require_planes(planes: NDArray[np.uint8], width_px: int, height_px: int) -> int:
+    """How many rows luma and colour have together; raises ValueError if they are not there."""
+    if width_px % 2 or height_px % 2 or width_px < 2 or height_px < 2:
+        raise ValueError(f"YUV needs an even width and height, got {width_px}x{height_px}")
+    rows = height_px * 3 // 2
+    if planes.dtype != np.uint8 or planes.ndim != 2 or planes.shape[0] < rows or planes.shape[1] < width_px:
+        raise ValueError(f"expected uint8 planes of at least ({rows}, {width_px}), got {planes.shape}")
+    return rows

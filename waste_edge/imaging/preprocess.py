@@ -82,6 +82,8 @@ WHOLE = Region()
 
 def cut(pixels: Pixels, region: Region) -> Pixels:
     """The region's part of a picture: a view, at least one pixel in each direction."""
+    if region == WHOLE:
+        return pixels
     height, width = pixels.shape[:2]
     top, left = int(region.top * height), int(region.left * width)
     bottom = max(top + 1, round(region.bottom * height))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tests.device.conftest import FakeVideoCapture
 from waste_edge.device.cameras import camera_source
-from waste_edge.device.cameras.age import Ages
+from waste_edge.device.cameras.age import Ages, newest
+from waste_edge.device.cameras.camera import RawFrame, packed
 
 MS = 1_000_000
 
@@ -51,9 +53,11 @@ def stamped(clock, usb, monkeypatch):
 
 
 def test_after_a_stall_the_newest_frame_is_given_with_its_own_time(stamped, clock):
-    camera = stamped(10, 10, 10, 2000, 1967, 12)
+    camera = stamped(10, 10, 10, -23, -57, -1988)
     assert [camera.read().captured_ns for _ in range(2)] == [99_990 * MS] * 2
-    assert camera.read().captured_ns == 99_990 * MS  # two were passed over; 12 ms ago is before the last one's time
+    clock.time_ns += 2_000 * MS  # a stall: two frames waited
+    assert camera.read().captured_ns == 101_988 * MS
+    assert FakeVideoCapture.stamps_ms == []
 
 
 def test_a_queue_that_is_never_empty_does_not_hold_it_up(stamped, clock):
@@ -61,3 +65,17 @@ def test_a_queue_that_is_never_empty_does_not_hold_it_up(stamped, clock):
     camera.read()
     camera.read()
     assert len(FakeVideoCapture.stamps_ms) >= 30
+
+
+def test_a_frame_that_was_waited_for_is_given_however_old_it_is(clock):
+    ages = Ages(30)
+    clock.time_ns = 100_000 * MS
+    for number in range(20):
+        ages.waited(clock.time_ns + number - 50 * MS, clock.time_ns + number)
+
+    def late() -> RawFrame:
+        clock.time_ns += 1_000 * MS
+        return packed(np.zeros((2, 2, 3), np.uint8), "rgb", clock.time_ns - 2_500 * MS)
+
+    newest(late, ages, clock)
+    assert clock.time_ns == 102_000 * MS, "the first, and one more that had to be waited for"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import json
 import sys
 import threading
@@ -19,22 +18,6 @@ from waste_edge.errors import CameraError
 FAKES = Path(__file__).parents[1] / "fakes"
 SIGNATURES = Path(__file__).parents[2] / "data" / "picamera2_signatures.json"
 RED = (220, 30, 30)  # RGB
-
-
-@pytest.fixture
-def picamera2(no_devices, monkeypatch, tmp_path):
-    """The fake, imported anew; `picamera2.do("hang")` tells it what to do."""
-    for name in ("picamera2", "picamera2.platform", "libcamera"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    monkeypatch.syspath_prepend(str(FAKES))
-    word = tmp_path / "word"
-    word.write_text("ok")
-    monkeypatch.setenv("FAKE_CAMERA", str(word))
-    library = importlib.import_module("picamera2")
-    library.do = word.write_text
-    yield library
-    for name in ("picamera2", "picamera2.platform", "libcamera"):
-        sys.modules.pop(name, None)
 
 
 def test_the_fake_has_the_signatures_of_the_real_one():
@@ -58,7 +41,7 @@ def test_a_pi_5_gives_rgb_from_the_main_stream(clock, picamera2):
     assert frame.pixels.shape == (480, 640, 3)
     assert tuple(frame.pixels[0, 0]) == RED
     wanted = picamera2.LOG[1]
-    assert wanted["main"] == {"size": (640, 480), "format": "BGR888"}
+    assert (wanted["main"]["size"], wanted["main"]["format"]) == ((640, 480), "BGR888")
     assert wanted["raw"] == {"size": (1280, 960)}, "the whole view of the sensor"
 
 
@@ -70,7 +53,7 @@ def test_a_pi_4_gives_yuv420_from_the_small_stream_without_its_padding(clock, pi
     assert frame.pixels.shape == (480, 640, 3)
     assert np.abs(frame.pixels.reshape(-1, 3).astype(int) - RED).max() <= 3, "red and blue in place, no white edge"
     wanted = picamera2.LOG[1]
-    assert wanted["lores"] == {"size": (640, 480), "format": "YUV420"}
+    assert (wanted["lores"]["size"], wanted["lores"]["format"]) == ((640, 480), "YUV420")
     assert wanted["colour_space"] == "SMPTE170M", "what YUV420 is converted by"
 
 
@@ -94,14 +77,14 @@ def test_a_pi_camera_that_stops_is_given_back(clock, picamera2):
 def test_less_than_a_whole_picture_is_no_picture(clock, picamera2, word):
     camera = camera_source("picamera:0", clock).open()
     picamera2.do(word)
-    with pytest.raises(CameraError, match=r"picamera:0 \(imx708\): gives a picture of \(.*\) for 640x480"):
+    with pytest.raises(CameraError, match=r"picamera:0 \(imx708\): gives a picture of \d+ bytes for 640x480"):
         camera.read()
 
 
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("other-format", "gives MJPEG instead of BGR888; update picamera2"),
+        ("other-format", "gives YUYV; expected one of BGR888, RGB888, YUV420, NV12, MJPEG"),
         ("busy", r"does not start \(Failed to start camera\)"),
     ],
 )
@@ -112,12 +95,10 @@ def test_a_pi_camera_that_cannot_be_used_is_closed(clock, picamera2, word, messa
     assert picamera2.LOG[-1] == "close"
 
 
-def test_missing_and_usb_cameras_of_libcamera_are_told_apart(clock, picamera2):
+def test_a_missing_camera_is_told_with_a_remedy(clock, picamera2, devices):
+    devices("dma_heap/linux,cma", "media0")
     with pytest.raises(CameraError, match="libcamera finds 1 cameras; check the ribbon cable"):
         camera_source("picamera:1", clock).open()
-    picamera2.do("usb")
-    with pytest.raises(CameraError, match="name it by its /dev/videoN"):
-        camera_source("picamera:0", clock).open()
 
 
 def test_auto_passes_over_libcameras_usb_cameras(clock, picamera2, usb):

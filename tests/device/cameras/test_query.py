@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from waste_edge.device.cameras.query import holders, why_silent
+from waste_edge.device.cameras.query import holders, look_of, why_silent
 
 CAPTURE, OUTPUT, META, PLANES, OWN = 0x1, 0x2, 0x00800000, 0x1000, 0x80000000
 
@@ -82,3 +82,29 @@ def test_who_has_it_is_named(tmp_path):
         found == [f"{Path(sys.executable).resolve().name[:15]} (pid {other.pid})"] or f"(pid {other.pid})" in found[0]
     )
     assert holders((str(tmp_path),)) == []
+
+
+@pytest.mark.parametrize(
+    ("controls", "said"),
+    [
+        ({}, ""),
+        ({0x980914: 0, 0x980915: 0}, ""),
+        ({0x980914: 1, 0x980922: 180}, "flipped 1 turned 180"),
+        ({0x9A0901: 1, 0x9A0902: 157}, "exposure 157"),
+        ({0x9A0901: 3, 0x9A0902: 157, 0x980913: 7}, ""),  # automatic, or no automatic to switch off
+        ({0x980912: 0, 0x980913: 7, 0x98090C: 0, 0x98091A: 4600}, "gain 7 white 4600"),
+    ],
+)
+def test_how_a_camera_is_set_is_part_of_what_it_is(tmp_path, monkeypatch, controls, said):
+    def ioctl(handle: int, request: int, data: bytearray) -> int:
+        assert request == 0xC008561B
+        number, _ = struct.unpack("=Ii", data)
+        if number not in controls:
+            raise OSError(errno.EINVAL, "no such control")
+        struct.pack_into("=i", data, 4, controls[number])
+        return 0
+
+    monkeypatch.setattr(fcntl, "ioctl", ioctl)
+    (tmp_path / "video0").touch()
+    assert look_of(str(tmp_path / "video0")) == said
+    assert look_of(str(tmp_path / "video9")) == ""

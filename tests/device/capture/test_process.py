@@ -22,6 +22,8 @@ from waste_edge.device.capture.process import start_capture
 from waste_edge.device.clock import SystemClock
 from waste_edge.imaging.frames import Frame
 
+pytestmark = pytest.mark.alone  # real processes and threads that must be done within a second or so
+
 FAKES = Path(__file__).parents[1] / "fakes"
 RED = (220, 30, 30)
 # Generous: these tests share two cores with others. What a test waits for being silent has its own limit.

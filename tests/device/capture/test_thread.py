@@ -15,6 +15,8 @@ from waste_edge.device.capture.thread import Capture, Slot
 from waste_edge.errors import CameraError, PictureError
 from waste_edge.imaging.frames import Frame
 
+pytestmark = pytest.mark.alone  # real processes and threads that must be done within a second or so
+
 PIXELS = np.zeros((4, 4, 3), np.uint8)
 
 

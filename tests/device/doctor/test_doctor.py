@@ -17,7 +17,8 @@ from waste_edge.device.doctor import Checks, Setting, all_checks, examine
 from waste_edge.device.doctor.board import check_board, check_disk
 from waste_edge.device.doctor.camera import check_camera, check_picamera, video_devices
 from waste_edge.device.doctor.engines import check_engines
-from waste_edge.device.doctor.programs import check_permissions, check_python
+from waste_edge.device.doctor.permissions import check_permissions
+from waste_edge.device.doctor.programs import check_python
 from waste_edge.device.doctor.service import Service, check_clock, check_service, read_service
 from waste_edge.device.doctor.setting import User
 from waste_edge.device.system.command import Answer, run_program
@@ -231,6 +232,20 @@ def test_a_camera_process_that_hangs_costs_seconds(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- who may, and with what
 
 
+GROUPS = {"video": "video", "media": "video", "linux,cma": "video", "renderD": "render", "gpiochip": "gpio"}
+
+
+@pytest.fixture
+def owned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes under a folder belong to the groups that udev gives them."""
+
+    def group(node: Path) -> str:
+        return next((group for name, group in GROUPS.items() if node.name.startswith(name)), "")
+
+    for where in ("cameras.nodes", "doctor.setting"):
+        monkeypatch.setattr(f"waste_edge.device.{where}.opening_group", group)
+
+
 @pytest.mark.parametrize(
     ("closed", "level", "words"),
     [
@@ -238,10 +253,12 @@ def test_a_camera_process_that_hangs_costs_seconds(tmp_path: Path) -> None:
         (["video"], "bad", "sudo usermod -aG video pi"),
         (["gpiochip"], "warn", "/dev/gpiochip0"),
         (["video", "renderD"], "bad", "usermod -aG video,render pi"),
+        (["media", "linux,cma"], "warn", "/dev/media0, /dev/dma_heap/linux,cma; sudo usermod -aG video pi"),
+        (["udmabuf"], "ok", "may open every"),
     ],
 )
-def test_who_may_open_the_devices(closed: list[str], level: str, words: str, tmp_path: Path) -> None:
-    for node in ("video0", "dri/renderD128", "gpiochip0"):
+def test_who_may_open_the_devices(closed: list[str], level: str, words: str, tmp_path: Path, owned: None) -> None:
+    for node in ("video0", "dri/renderD128", "gpiochip0", "media0", "dma_heap/linux,cma", "dma_heap/system", "udmabuf"):
         write(tmp_path, f"dev/{node}", "")
     user = User("pi", lambda node: not any(node.name.startswith(name) for name in closed))
     (condition,) = check_permissions(setting(tmp_path, user=user), NO_SERVICE)
@@ -249,17 +266,38 @@ def test_who_may_open_the_devices(closed: list[str], level: str, words: str, tmp
     assert words in condition.text
 
 
-def test_the_service_s_user_is_looked_at_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ribbon_camera_needs_more(tmp_path: Path, owned: None) -> None:
+    write(tmp_path, "dev/media0", "")
+    user = User("pi", lambda node: False)
+    shut, missing = check_permissions(setting(tmp_path, user=user, camera="picamera:0"), NO_SERVICE)
+    assert (shut.level, missing.level) == (Level.BAD, Level.WARN)
+    assert "linux,cma, which is not there; use Raspberry Pi's own kernel" in missing.text
+    write(tmp_path, "dev/udmabuf", "")
+    shut, _ = check_permissions(setting(tmp_path, user=user, camera="picamera:0"), NO_SERVICE)
+    assert "/dev/udmabuf" in shut.text
+    assert 'KERNEL=="udmabuf", GROUP="video"' in shut.text
+
+
+def test_the_service_s_user_is_looked_at_too(tmp_path: Path, owned: None) -> None:
     write(tmp_path, "dev/video0", "")
     write(tmp_path, "dev/gpiochip0", "")
     write(tmp_path, "etc/group", "root:x:0:\ngpio:x:997:pi\nvideo:x:44:pi\n")
-    owners = {"video0": "video", "gpiochip0": "gpio"}
-    monkeypatch.setattr("waste_edge.device.doctor.setting.group_of", lambda node: owners[node.name])
-    _, condition = check_permissions(setting(tmp_path), Service(facts=RUNNING))
+    pi = User("pi", lambda node: True)
+    _, condition = check_permissions(setting(tmp_path, user=pi), Service(facts=RUNNING))
     assert condition.level is Level.WARN  # it is in video by the unit, in gpio by nothing
     assert "waste-edge may not open /dev/gpiochip0" in condition.text
     write(tmp_path, "etc/group", "gpio:x:997:pi,waste-edge\n")
     assert {one.level for one in check_permissions(setting(tmp_path), Service(facts=RUNNING))} == {Level.OK}
+
+
+def test_that_root_may_says_nothing(tmp_path: Path) -> None:
+    for node, mode in (("dma_heap/linux,cma", 0o600), ("video0", 0o666)):
+        write(tmp_path, f"dev/{node}", "")
+        (tmp_path / "dev" / node).chmod(mode)
+    (condition,) = check_permissions(setting(tmp_path, user=User("root", lambda node: True)), NO_SERVICE)
+    assert condition.level is Level.WARN
+    assert condition.text.startswith("waste-edge may not open /dev/dma_heap/linux,cma; no group may: printf ")
+    assert "/etc/udev/rules.d/60-waste-edge.rules" in condition.text
 
 
 @pytest.mark.parametrize(

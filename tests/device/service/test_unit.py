@@ -114,6 +114,7 @@ def test_systemd_would_have_seen_a_program_that_is_missing(tmp_path):
         "DeviceAllow=char-video4linux rw",
         "DeviceAllow=char-media rw",
         "DeviceAllow=char-dma_heap rw",
+        "DeviceAllow=/dev/udmabuf rw",
         "DeviceAllow=char-gpiochip rw",
         "RestrictAddressFamilies=AF_UNIX AF_NETLINK AF_INET AF_INET6",
         "SystemCallFilter=landlock_create_ruleset landlock_add_rule landlock_restrict_self",

@@ -22,7 +22,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from waste_edge.benchmarks.schema import Pipeline, Situation, Stage, StageTime
+from waste_edge.benchmarks.schema import Pipeline, Stage, StageTime
+from waste_edge.benchmarks.station.percentiles import situation
 from waste_edge.benchmarks.station.pipeline import drawn
 from waste_edge.benchmarks.station.simulated_clock import SimulatedClock
 from waste_edge.bundle.bundle import Bundle
@@ -152,9 +153,9 @@ class Way:
         whole = np.array(self._whole_ns, np.float64) / 1e6
         p50, p95, p99 = (float(value) for value in np.percentile(whole, (50, 95, 99)))
         situations = [
-            _situation("empty frame", self._empty_ns),
-            _situation("item, from settled to decision", self._late_ns),
-            _situation("item, all of its frames", self._item_ns),
+            situation("empty frame", self._empty_ns),
+            situation("item, from settled to decision", self._late_ns),
+            situation("item, all of its frames", self._item_ns),
         ]
         return Pipeline(
             key=self.key,
@@ -178,14 +179,6 @@ class Way:
 def _stage_time(name: Stage, taken_ns: Sequence[int]) -> StageTime:
     taken = np.array(taken_ns, np.float64) / 1e6
     return StageTime(stage=name, p50_ms=float(np.median(taken)), p95_ms=float(np.percentile(taken, 95)))
-
-
-def _situation(what: str, taken_ns: Sequence[int]) -> Situation | None:
-    if not taken_ns:
-        return None
-    taken = np.array(taken_ns, np.float64) / 1e6
-    p50, p95 = (float(value) for value in np.percentile(taken, (50, 95)))
-    return Situation(what=what, samples=len(taken), p50_ms=p50, p95_ms=p95)
 
 
 def measure_stages(

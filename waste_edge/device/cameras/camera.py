@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # the program names a camera before it has imported numpy
     import numpy as np
     from numpy.typing import NDArray
 
-Layout = Literal["rgb", "bgr", "yuv420"]
+Layout = Literal["rgb", "bgr", "yuv420", "nv12"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,10 +25,11 @@ class RawFrame:
 
     Attributes:
         data: uint8 (rows, stride). For `rgb` and `bgr` a row holds `width_px` triples, then padding. For `yuv420`
-            `height_px` rows of luma are followed by U and V, whose rows lie two to a stride.
+            `height_px` rows of luma are followed by U and V, whose rows lie two to a stride; for `nv12` by half as many
+            rows of U and V in turns.
         layout: the order of the bytes.
-        width_px: even for `yuv420`.
-        height_px: even for `yuv420`.
+        width_px: even for `yuv420` and `nv12`.
+        height_px: even for `yuv420` and `nv12`.
         captured_ns: monotonic clock at capture, in nanoseconds.
         name: where it came from, for messages: a file's path, or empty.
     """
@@ -44,9 +45,9 @@ class RawFrame:
         width, height = self.width_px, self.height_px
         if not (1 <= width <= MAX_SIDE_PX and 1 <= height <= MAX_SIDE_PX):
             raise ValueError(f"expected a picture of 1 to {MAX_SIDE_PX} pixels a side, got {width}x{height}")
-        planar = self.layout == "yuv420"
+        planar = self.layout in ("yuv420", "nv12")
         if planar and (width % 2 or height % 2 or self.data.shape[-1] % 2):
-            raise ValueError(f"YUV420 needs an even width, height and stride, got {width}x{height}, {self.data.shape}")
+            raise ValueError(f"YUV needs an even width, height and stride, got {width}x{height}, {self.data.shape}")
         rows, row_bytes = (height * 3 // 2, width) if planar else (height, width * 3)
         data = self.data
         if data.dtype != "uint8" or data.ndim != 2 or data.shape[0] != rows or data.shape[1] < row_bytes:

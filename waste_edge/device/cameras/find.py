@@ -33,7 +33,7 @@ def camera_source(given: str, clock: Clock, camera_python: str | None = None) ->
         CameraError: the ID is none of these. Whether the camera is there shows when it is opened.
     """
     if given == "auto":
-        both = [_picamera("0", camera_python), Candidate("first-v4l2", "", sys.executable)]
+        both = [_picamera("", camera_python, "first-picamera"), Candidate("first-v4l2", "", sys.executable)]
         return _live("any camera", both, clock)
     if match := re.fullmatch(r"picamera:(\d{1,3})", given):
         return _live(given, [_picamera(match[1], camera_python)], clock)
@@ -96,8 +96,8 @@ def _open_here(candidates: Sequence[Candidate], clock: Clock) -> Camera:
     raise CameraError("; ".join(absent))
 
 
-def _picamera(index: str, python: str | None) -> Candidate:
-    return Candidate("picamera", index, python or _python_for_picamera())
+def _picamera(index: str, python: str | None, kind: str = "picamera") -> Candidate:
+    return Candidate(kind, index, python or _python_for_picamera())
 
 
 def _python_for_picamera() -> str:

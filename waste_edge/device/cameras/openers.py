@@ -34,7 +34,14 @@ def _picamera() -> Opener:
     from waste_edge.device.cameras.picamera import PiCamera, import_picamera2
 
     library = import_picamera2()
-    return lambda argument, clock: PiCamera(library, int(argument), clock)
+    return lambda argument, clock: PiCamera(library, argument, clock)
+
+
+def _first_picamera() -> Opener:
+    from waste_edge.device.cameras.picamera import PiCamera, import_picamera2
+
+    library = import_picamera2()
+    return lambda argument, clock: PiCamera(library, "0", clock, usb=False)  # libcamera lists ribbon cameras first
 
 
 def _v4l2() -> Opener:
@@ -70,6 +77,7 @@ def _synthetic() -> Opener:
 
 KINDS: dict[str, Callable[[], Opener]] = {
     "picamera": _picamera,
+    "first-picamera": _first_picamera,
     "v4l2": _v4l2,
     "first-v4l2": _first_v4l2,
     "film": _video,

@@ -10,13 +10,16 @@ import contextlib
 import errno
 import importlib
 import os
+import pwd
+import re
 import threading
+import time
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from waste_edge.device.cameras.camera import RawFrame, packed
+from waste_edge.device.cameras.age import Ages, newest
+from waste_edge.device.cameras.camera import RawFrame
+from waste_edge.device.cameras.libcamera_formats import ACCEPTED, MJPEG, RGB, YUV, Stream
+from waste_edge.device.cameras.nodes import why_closed
 from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError
 
@@ -28,33 +31,51 @@ SIZE_PX = (640, 480)
 # Asked of the sensor: small modes of some sensors (the imx219's 640x480) show only the middle of the view, while
 # from this size on libcamera chooses one that bins the whole of it.
 SENSOR_PX = (1280, 960)
-# libcamera names formats from the most significant byte down: "BGR888" lies in memory as R, G, B, which is
-# what a Frame holds, while "RGB888" is B, G, R.
-RGB = "BGR888"
-YUV = "YUV420"
 _CLOSING_S = 1.0
+_APART = "\t"  # between a camera's number and libcamera's name for it, in what opens it again
+_CLOSED = (errno.EACCES, errno.ENOENT, errno.EPERM)
+_OF_MEMORY = re.compile(r"dma|heap|alloc|permission").search
 STALL_S = 3  # a camera that gives nothing for so long is taken for lost
 
 
 class PiCamera:
-    """One camera on the ribbon connector, running."""
+    """One camera on the ribbon connector, running.
+
+    Attributes:
+        identity: which camera it is and how it is mounted, as libcamera tells.
+        again: what opens this very camera again, whatever its number is by then.
+    """
 
     still_images = False
 
-    def __init__(self, library: Any, index: int, clock: Clock) -> None:
-        """Open the camera number `index`, counted as `rpicam-hello --list-cameras` does, and start it.
+    def __init__(self, library: Any, which: str, clock: Clock, usb: bool = True) -> None:
+        """Open a camera and start it.
+
+        Args:
+            library: picamera2.
+            which: its number as `rpicam-hello --list-cameras` counts, perhaps with libcamera's name for it (`again`).
+            clock: what its frames are dated by, where libcamera does not.
+            usb: a USB camera will do; V4L2 knows those better.
 
         Raises:
             CameraError: the camera is missing, busy or does not start.
         """
-        self.title = f"picamera:{index} ({_model(library, index)})"
+        number, _, name = which.partition(_APART)
+        index, told = _find(library, int(number), name)
+        if _is_usb(told) and not usb:
+            raise CameraError(f"picamera:{index}: is a USB camera; name it by its /dev/videoN instead")
+        self.title = f"picamera:{index} ({told.get('Model', 'unknown model')})"
+        name = str(told["Id"])
+        self.identity = f"{name} turned {told.get('Rotation', 0)}"
+        self.again = ("picamera", f"{index}{_APART}{name}")
         self._clock = clock
+        self._ages = Ages(0)
         try:
             self._camera = library.Picamera2(index)
         except Exception as error:  # libcamera's bindings raise what they like
             raise CameraError(f"picamera:{index}: does not open ({_line(error)}){_others(error)}") from error
         try:
-            self._start()
+            self._start(usb=_is_usb(told))
             clock.sleep(0)  # in the capture process a sign of life: starting and the first frame each take their time
             self.read()  # only now it is known to give frames
         except CameraError:
@@ -64,40 +85,34 @@ class PiCamera:
             self.close()
             raise CameraError(f"picamera:{index}: does not start ({_line(error)}){_others(error)}") from error
 
-    def _start(self) -> None:
-        self._stream, format_, wanted = _configuration(self._camera)
+    def _start(self, usb: bool) -> None:
+        self._stream, wanted = _configuration(self._camera, usb)
         self._camera.configure(wanted)
+        # libcamera may have adjusted size and format to what the hardware can do.
         given = self._camera.camera_configuration()[self._stream]
-        if given["format"] != format_:
-            message = f"gives {given['format']} instead of {format_}; update picamera2 and libcamera"
-            raise CameraError(f"{self.title}: {message}")
-        # libcamera may have adjusted the size to what the hardware can do.
-        self._width_px, self._height_px = given["size"]
+        if given["format"] not in ACCEPTED:
+            raise CameraError(f"{self.title}: gives {given['format']}; expected one of {', '.join(ACCEPTED)}")
+        width_px, height_px = given["size"]
+        self._pictures = Stream(given["format"], width_px, height_px, given["stride"])
         self._camera.start()
 
     def read(self) -> RawFrame:
-        """See `Camera.read`; a camera never ends."""
+        """See `Camera.read`; a camera never ends. What waited in libcamera's queue is passed over."""
+        return newest(self._next, self._ages, self._clock)
+
+    def _next(self) -> RawFrame:
         try:
-            # A copy out of the camera's buffer. RGB comes without the row padding, YUV420 with it.
-            pixels = self._camera.capture_array(self._stream, wait=float(STALL_S))
+            # Copies out of the camera's buffers, with their padding, and what libcamera knows of that frame.
+            (pixels,), told = self._camera.capture_buffers([self._stream], wait=float(STALL_S))
         except Exception as error:  # a timeout, or whatever libcamera raises
             raise CameraError(f"{self.title}: stopped giving frames ({_line(error)}); check its cable") from error
-        captured_ns = self._clock.now_ns()
-        data = self._checked(pixels)
-        if self._stream == "main":
-            return packed(data, "rgb", captured_ns)
-        return RawFrame(data, "yuv420", self._width_px, self._height_px, captured_ns)
-
-    def _checked(self, pixels: Any) -> NDArray[np.uint8]:
-        """A whole picture: half of one would otherwise be taken for a smaller one, squeezed into the scene."""
-        if self._stream == "main":
-            whole = np.shape(pixels) == (self._height_px, self._width_px, 3)
-        else:
-            whole = np.ndim(pixels) == 2 and len(pixels) == self._height_px * 3 // 2
-        if not whole:
-            size = f"{self._width_px}x{self._height_px}"
-            raise CameraError(f"{self.title}: gives a picture of {np.shape(pixels)} for {size}; check its cable")
-        return np.ascontiguousarray(pixels, np.uint8)
+        now_ns = self._clock.now_ns()
+        self._ages.set_rate(1e6 / told["FrameDuration"] if told.get("FrameDuration") else 0)  # longer in the dark
+        captured_ns = self._ages.captured_ns(_sensor_ns(told.get("SensorTimestamp") or 0, now_ns) / 1e6, now_ns)
+        try:
+            return self._pictures.frame(pixels, captured_ns)
+        except CameraError as error:
+            raise CameraError(f"{self.title}: {error}; check its cable") from error
 
     def close(self) -> None:
         """See `Camera.close`; a camera that hangs in it is left to the end of the process."""
@@ -113,14 +128,25 @@ class PiCamera:
             self._camera.close()
 
 
-def _configuration(camera: Any) -> tuple[str, str, dict[str, Any]]:
-    """Which stream to read, its format, and how to configure the camera for it.
+def _sensor_ns(stamp_ns: int, now_ns: int) -> int:
+    """libcamera's SensorTimestamp by the monotonic clock: drivers count by that or, while it slept too, since boot."""
+    if stamp_ns <= now_ns:
+        return stamp_ns
+    return stamp_ns - (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.clock_gettime_ns(time.CLOCK_MONOTONIC))
+
+
+def _configuration(camera: Any, usb: bool) -> tuple[str, dict[str, Any]]:
+    """Which stream to read, and how to configure the camera for it.
 
     queue=False: a capture waits for a fresh frame instead of taking the one that was kept ready.
     """
+    if usb or "ColorFilterArrangement" not in camera.camera_properties:
+        # No raw sensor behind the board's own image processor: one stream, in whatever libcamera makes of the wish.
+        main = {"size": SIZE_PX, "format": MJPEG if usb else YUV}
+        return "main", camera.create_video_configuration(main=main, queue=False)
     if _is_pi_5():
         main = {"size": SIZE_PX, "format": RGB}
-        return "main", RGB, camera.create_video_configuration(main=main, raw={"size": SENSOR_PX}, queue=False)
+        return "main", camera.create_video_configuration(main=main, raw={"size": SENSOR_PX}, queue=False)
     # Up to the Pi 4 the second, smaller output gives YUV only; it is half the memory of RGB, and free. The colour
     # space is said because picamera2 chooses by the size of `main`, and SD's is what YUV420 is converted by.
     configuration = camera.create_video_configuration(
@@ -130,7 +156,7 @@ def _configuration(camera: Any) -> tuple[str, str, dict[str, Any]]:
         buffer_count=4,
         queue=False,
     )
-    return "lores", YUV, configuration
+    return "lores", configuration
 
 
 def _is_pi_5() -> bool:
@@ -166,17 +192,29 @@ def _missing(module: str) -> str:
     return f"picamera2 is installed, but {name}, which it needs, is not; sudo apt-get install {package}"
 
 
-def _model(library: Any, index: int) -> str:
+def _find(library: Any, index: int, name: str) -> tuple[int, dict[str, Any]]:
+    """A camera's number now, and what libcamera tells of it."""
     cameras = library.Picamera2.global_camera_info()
+    if name:
+        found = [each for each, camera in enumerate(cameras) if camera["Id"] == name]
+        if not found:
+            raise CameraError(f"picamera:{index}: is not there; waiting for the one that was opened first ({name})")
+        return found[0], cameras[found[0]]
     if index >= len(cameras):
-        raise CameraError(f"picamera:{index}: libcamera finds {len(cameras)} cameras; check the ribbon cable")
-    if _is_usb(cameras[index]):
-        raise CameraError(f"picamera:{index}: is a USB camera; name it by its /dev/videoN instead")
-    return str(cameras[index].get("Model", "unknown model"))
+        remedy = why_closed(_user()) or "check the ribbon cable"
+        raise CameraError(f"picamera:{index}: libcamera finds {len(cameras)} cameras; {remedy}")
+    return index, cameras[index]
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def _is_usb(camera: dict[str, Any]) -> bool:
-    """As picamera2 itself tells them apart; a USB camera cannot give our format."""
+    """As picamera2 itself tells them apart."""
     return "/usb" in str(camera["Id"])
 
 
@@ -196,7 +234,11 @@ def _first(error: BaseException) -> BaseException:
 
 
 def _others(error: BaseException) -> str:
-    """Whether another program may have it: only for an error that says so."""
+    """Whether another program may have it, or a device may not be opened: only for an error that says so."""
     first = _first(error)
-    busy = getattr(first, "errno", None) == errno.EBUSY or "busy" in f"{error} {first}".lower()
-    return "; another program uses it" if busy else ""
+    said, number = f"{error} {first}".lower(), getattr(first, "errno", None)
+    if number == errno.EBUSY or "busy" in said:
+        return "; another program uses it"
+    if (number in _CLOSED or _OF_MEMORY(said)) and (found := why_closed(_user())):
+        return f"; {found}"
+    return ""

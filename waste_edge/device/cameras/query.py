@@ -56,6 +56,41 @@ def _asked(handle: int) -> str:
     return "gives no frame; check its plug, or try another port"
 
 
+# How a camera looks at the scene, as far as it is set by hand: the id of the control, and which one tells that it is.
+_FLIPS = {"flipped": 0x980914, "upside down": 0x980915, "turned": 0x980922}
+_BY_HAND = {"exposure": (0x9A0902, 0x9A0901, 1), "gain": (0x980913, 0x980912, 0), "white": (0x98091A, 0x98090C, 0)}
+_GET_CONTROL = 0xC008561B  # VIDIOC_G_CTRL: struct v4l2_control, 8 bytes
+
+
+def look_of(device: str) -> str:
+    """How a camera is set: mirrored or turned, exposure, gain and white balance where they are not automatic.
+
+    Empty if nothing is set or it does not tell. Asked beside the stream, which it does not disturb.
+    """
+    try:
+        handle = os.open(device, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        found = {name: value for name, number in _FLIPS.items() if (value := _control(handle, number))}
+        for name, (number, automatic, off) in _BY_HAND.items():
+            if _control(handle, automatic) == off and (value := _control(handle, number)) is not None:
+                found[name] = value
+    finally:
+        os.close(handle)
+    return " ".join(f"{name} {value}" for name, value in found.items())
+
+
+def _control(handle: int, number: int) -> int | None:
+    """A control's value; None if the camera has no such control."""
+    answer = bytearray(struct.pack("=Ii", number, 0))
+    try:
+        fcntl.ioctl(handle, _GET_CONTROL, answer)
+    except OSError:
+        return None
+    return int(struct.unpack("=Ii", answer)[1])
+
+
 def holders(prefixes: tuple[str, ...] = ("/dev/video", "/dev/media"), proc: Path = Path("/proc")) -> list[str]:
     """Other programs that have a video device open, as far as they may be looked at: `name (pid 12)`.
 

@@ -22,7 +22,7 @@ from waste_edge.device.cameras.memory import PAGE_BYTES, SLOT_BYTES, STRIDE_BYTE
 
 _HEADER = struct.Struct("<QqIIIIQ")  # sequence, captured_ns, layout, width, height, stride, length
 _SEQUENCE = struct.Struct("<Q")
-_LAYOUTS: tuple[Layout, ...] = ("rgb", "bgr", "yuv420")
+_LAYOUTS: tuple[Layout, ...] = ("rgb", "bgr", "yuv420", "nv12")
 _TRIES = 4  # a reader may change slots just while the writer looks for a free one
 _SLOTS: tuple[Literal[0], Literal[1]] = (0, 1)
 

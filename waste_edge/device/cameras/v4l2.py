@@ -11,15 +11,14 @@ from pathlib import Path
 
 import cv2
 
-from waste_edge.device.cameras.age import Ages
+from waste_edge.device.cameras.age import Ages, newest
 from waste_edge.device.cameras.camera import RawFrame
 from waste_edge.device.cameras.hardware import hardware_of
 from waste_edge.device.cameras.opencv import next_frame, prepare_opencv
-from waste_edge.device.cameras.query import why_silent
+from waste_edge.device.cameras.query import look_of, why_silent
 from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError
 
-_QUEUE = 8  # more frames than drivers keep
 _APART = "\t"  # between a device and its hardware, in what opens it again
 _VIDEO4LINUX = 81  # the kernel's number of this kind of device
 SIZE_PX = (640, 480)
@@ -46,8 +45,8 @@ class V4l2Camera:
             raise CameraError(f"{device}: {fault}")
         prepare_opencv()
         self.title = device
-        self.identity = hardware_of(device, NAMES)
-        self.again = ("v4l2", f"{device}{_APART}{self.identity}") if self.identity else ("v4l2", device)
+        self.identity = hardware = hardware_of(device, NAMES)
+        self.again = ("v4l2", f"{device}{_APART}{hardware}") if hardware else ("v4l2", device)
         self._clock = clock
         self._capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
         self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, SIZE_PX[0])
@@ -57,16 +56,12 @@ class V4l2Camera:
         if not self._capture.isOpened() or next_frame(self._capture, clock) is None:
             self.close()
             raise CameraError(f"{device}: {why_silent(device)}")
+        self.identity = f"{self.identity or device} {look_of(device)}".strip()
         self._ages = Ages(self._capture.get(cv2.CAP_PROP_FPS))
 
     def read(self) -> RawFrame:
         """See `Camera.read`; a camera never ends. What waited in the driver's queue is passed over."""
-        frame = self._next()
-        for _ in range(_QUEUE - 1):
-            if not self._ages.waited(frame.captured_ns, self._clock.now_ns()):
-                break
-            frame = self._next()
-        return frame
+        return newest(self._next, self._ages, self._clock)
 
     def _next(self) -> RawFrame:
         frame = next_frame(self._capture, self._clock)

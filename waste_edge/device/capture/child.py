@@ -153,7 +153,7 @@ def main(news: int, memory: int, parent: int) -> None:
         from waste_edge.errors import UserError
 
         shown = [str(PACKAGE), *([argument] if kind == "film" else [])]
-        confine(hidden, shown, network=kind == "stream", programs=kind == "picamera")
+        confine(hidden, shown, network=kind == "stream", programs=kind.endswith("picamera"))
 
         try:
             capture(words, memory, kind, argument)

@@ -7,7 +7,7 @@ import numpy as np
 
 from waste_edge.device.cameras.camera import RawFrame
 from waste_edge.device.cameras.shared import FrameReader
-from waste_edge.imaging.frames import Frame, Pixels, rgb_from_yuv420
+from waste_edge.imaging.frames import Frame, Pixels, rgb_from_nv12, rgb_from_yuv420
 
 
 def frame_of(raw: RawFrame, share: bool = False) -> Frame:
@@ -20,6 +20,8 @@ def frame_of(raw: RawFrame, share: bool = False) -> Frame:
     width, height = raw.width_px, raw.height_px
     if raw.layout == "yuv420":
         return Frame(rgb_from_yuv420(raw.data, width, height), raw.captured_ns, raw.name)
+    if raw.layout == "nv12":
+        return Frame(rgb_from_nv12(raw.data, width, height), raw.captured_ns, raw.name)
     pixels: Pixels = raw.data[:, : width * 3].reshape(height, width, 3)  # a view, without the row padding
     if raw.layout == "bgr":
         pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)

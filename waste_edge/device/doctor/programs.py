@@ -1,4 +1,4 @@
-"""Python, its libraries, and who may open the devices."""
+"""Python, its libraries, and what confines programs."""
 
 from __future__ import annotations
 
@@ -6,22 +6,11 @@ import importlib
 import struct
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from waste_edge.device.doctor.service import Service
-from waste_edge.device.doctor.setting import Setting, User, user_of_groups
-from waste_edge.device.system.board import read_small
 from waste_edge.device.system.condition import Condition, Level
 
 _PYTHONS = ((3, 11), (3, 13))  # the oldest and the newest that is tested
 _LIBRARIES = {"numpy": "numpy", "cv2": "opencv-python-headless", "PIL": "pillow"}
-
-# Which nodes are whose, and whether a station needs them: without `video` there is no camera.
-_NODES = {
-    "video": ("video*", Level.BAD),
-    "render": ("dri/renderD*", Level.WARN),
-    "gpio": ("gpiochip*", Level.WARN),
-}
 
 
 def check_python(
@@ -54,35 +43,6 @@ def _remedy(library: str, error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError):
         return f"{package} is missing ({said}); pip install {package}"
     return f"{package} does not load ({said}); pip install --force-reinstall {package} in this environment"
-
-
-def check_permissions(setting: Setting, service: Service) -> list[Condition]:
-    """Whether the present user, and the service's own, may open the devices there are."""
-    users = [setting.user]
-    if service.installed:
-        name = service.facts.get("User") or "waste-edge"
-        groups = service.facts.get("SupplementaryGroups", "").split()
-        users.append(user_of_groups(name, frozenset([*groups, *_groups_of(name, setting.root)])))
-    return [_check_user(user, setting.root) for user in users]
-
-
-def _check_user(user: User, root: Path) -> Condition:
-    closed: dict[str, Path] = {}
-    for group, (pattern, _) in _NODES.items():
-        for node in sorted((root / "dev").glob(pattern)):
-            if not user.may_open(node):
-                closed.setdefault(group, node)
-    if not closed:
-        return Condition("permissions", Level.OK, f"{user.name} may open every video, render and gpio device")
-    level = Level.BAD if any(_NODES[group][1] is Level.BAD for group in closed) else Level.WARN
-    nodes = ", ".join(f"/{node.relative_to(root)}" for node in closed.values())
-    remedy = f"sudo usermod -aG {','.join(closed)} {user.name}, then log in again (or restart the service)"
-    return Condition("permissions", level, f"{user.name} may not open {nodes}; {remedy}")
-
-
-def _groups_of(name: str, root: Path) -> list[str]:
-    lines = [line.split(":") for line in read_small(root / "etc/group").splitlines()]
-    return [words[0] for words in lines if len(words) == 4 and name in words[3].split(",")]
 
 
 def check_sandbox(held: str | None = None) -> list[Condition]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import grp
 import os
 import pwd
 import sys
@@ -13,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from waste_edge.device.cameras.nodes import opening_group
 from waste_edge.device.clock import Clock, SystemClock
 from waste_edge.device.system.command import RunProgram, run_program
 from waste_edge.device.system.disk import DiskLimits
@@ -47,16 +47,15 @@ def present_user() -> User:
 
 
 def user_of_groups(name: str, groups: frozenset[str]) -> User:
-    """Somebody of whom only the groups are known: may open what belongs to one of them."""
-    return User(name, lambda node: name == "root" or group_of(node) in groups)
+    """Somebody of whom only the groups are known: may open what one of them may, or everybody."""
+    return User(name, lambda node: name == "root" or opening_group(node) in groups or _open_to_all(node))
 
 
-def group_of(node: Path) -> str:
-    """The group that owns a node; empty if it has gone or the group has no name."""
+def _open_to_all(node: Path) -> bool:
     try:
-        return grp.getgrgid(node.stat().st_gid).gr_name
-    except (OSError, KeyError):
-        return ""
+        return node.stat().st_mode & 0o006 == 0o006
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True)

@@ -169,6 +169,7 @@ class Database:
         execute = self._connection.execute
         self.outbox_id: str = execute("SELECT value FROM meta WHERE key = 'outbox_id'").fetchone()[0]
         self._last, self._events = self.last_sequence(), self.events()
+        self._cursors = dict[str, int](execute("SELECT sink, sequence FROM cursors").fetchall())
         self._boot_id = boot_id
         self._born_ns, self.scene, self._stream_items = now_ns, None, dict[str, int]()
         state = execute("SELECT scene, boot_id, monotonic_ns, lived_ns, stream_items FROM scene").fetchone()
@@ -258,9 +259,13 @@ class Database:
         """How many events are kept."""
         return self._integer("SELECT COUNT(*) FROM events")
 
-    def not_had(self, cursor: int) -> int:
-        """How many of the events that were written here a sink with this cursor has not had, as far as we remember."""
-        return min(self._events, max(0, self._last - cursor))
+    def not_had(self, sink: str, cursor: int) -> int:
+        """How many of the events that were written here a sink with this cursor has not had, as far as we remember.
+
+        It needs no file: the database may be closed, or damaged. A sink that has not read yet has the cursor 0; then
+        the one that was kept when the database was opened counts.
+        """
+        return min(self._events, max(0, self._last - max(cursor, self._cursors.get(sink, 0))))
 
     def holds_all(self) -> bool:
         """Whether a fresh look at the files finds them sound, and all that was written to them.

@@ -75,7 +75,7 @@ class Outbox:
         self._readers: dict[str, OutboxReader] = {}
         self._listeners: list[Callable[[], None]] = []
         self._database: Database | None = None
-        self._was_open: Database | None = None  # the newest that was opened: what it held counts if it is lost
+        self._opened_last: Database | None = None  # closed or not: it remembers what was written to the file
         self._waiting: deque[Record] = deque()
         self._scene: bytes | None = None
         self._scene_waits = False
@@ -173,7 +173,8 @@ class Outbox:
             waiting = f"since {self._since} UTC {len(self._waiting)} events are in memory only: {self._trouble}"
             return Condition("outbox", Level.BAD, f"{waiting}; {lost}" if self._lost else waiting)
         if self._lost:
-            return Condition("outbox", Level.BAD, f"{lost}; see to the sinks, or raise max_mb and max_age_days")
+            remedy = self._remark or "see to the sinks, or raise max_mb and max_age_days"
+            return Condition("outbox", Level.BAD, f"{lost}; {remedy}")
         if self._moved:
             return Condition("outbox", Level.BAD, self._moved)
         if self._remark:
@@ -268,7 +269,8 @@ class Outbox:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             finish_putting_back(self._path)
             self._database = Database(self._path, self._clock.now_ns(), self._wall_clock.boot_id)
-            self._was_open, self._place = self._database, Place(self._path)
+            self._opened_last = self._database
+            self._place = Place(self._path)
             if self._database.lost_its_log and not self._opened_before:
                 self._count_anew(self._database, "its log was gone")
             self._opened_before = True
@@ -322,18 +324,23 @@ class Outbox:
             self._begin_anew("was overwritten while the station runs")
 
     def _begin_anew(self, found: str = "was corrupt") -> None:
-        """Set a corrupt database aside. No connection may outlive that: closing, it would remove the new one's log."""
+        """Set a corrupt database aside, and count what is gone with it.
+
+        No connection may outlive that: closing, it would remove the new one's log.
+        """
         self._drop()
-        if self._was_open is not None:
-            self._lost += max((self._was_open.not_had(reader.cursor) for reader in self._readers.values()), default=0)
-            self._was_open = None
         self._scene_waits = self._scene is not None
         with self._gate:
+            gone, self._opened_last = self._opened_last, None
+            if gone is not None:
+                self._lost += max((gone.not_had(name, sink.cursor) for name, sink in self._readers.items()), default=0)
             for reader in self._readers.values():
                 reader.forget()
             if self._path.exists():
                 aside = set_aside(self._path)
                 self._remark = f"{self._path} {found}: set aside as {aside.name}, a new one was begun; check the card"
+                if gone is None:
+                    self._remark += "; how many events had not been told is not known"
             self._corrupt_seen = False
 
     def _fail(self, error: Exception) -> None:

@@ -45,7 +45,7 @@ __all__ = ["Grid", "Presence", "PresenceConfig", "State", "small"]
 
 
 _GROUND_S = 1.0  # nor is its fine picture more often than this
-_FOLLOW_S = 0.2  # light changes slowly: not every frame is followed
+_FOLLOW_S = 0.5  # light changes slowly: not every frame is followed
 
 
 class State(StrEnum):
@@ -104,7 +104,7 @@ class Presence:
         self._calm = False
         if self._last is None or captured_ns - self._last_ns > self._sense.gap_s * NS_PER_S:
             self._begin(captured_ns)
-        elif (self._scene_model or self._unlearned).moved(look, self._last):
+        elif self._stillness_counts() and (self._scene_model or self._unlearned).moved(look, self._last):
             self._still_since_ns = captured_ns
         elapsed_s = max(0.0, (captured_ns - self._last_ns) / NS_PER_S)
         self._last, self._last_ns = look, captured_ns
@@ -115,6 +115,10 @@ class Presence:
         else:
             self.state = self._watch(self._scene_model, look, captured_ns, elapsed_s)
         return self.state
+
+    def _stillness_counts(self) -> bool:
+        """Return whether it matters how long nothing moved: else a change of the scene begins that anew."""
+        return self._scene_model is None or self.state in (State.ARRIVING, State.SETTLED)
 
     def keep_ground(self, watched: Pixels) -> None:
         """Have the top layer's ground at hand and up to date; call it with each frame's pixels after `see`."""
@@ -250,7 +254,7 @@ class Presence:
             self.learn_anew()
             return State.LEARNING
         top = scene_model.layers[-1]
-        if is_other_light(look, top.look):
+        if is_other_light(look, top.look, scene_model.changed(look, top)):
             scene_model.relight(look, gain_map(look, top.look))
             self.pile_changes += 1
             self.relit_ns = now_ns

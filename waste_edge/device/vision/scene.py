@@ -67,11 +67,12 @@ class PresenceConfig:
 
 
 def small(pixels: Pixels) -> Grid:
-    """A frame, uint8 (H, W, 3), on the grid: each cell is the mean of 16 samples, which calms the camera's noise.
+    """A frame, uint8 (H, W, 3), on the grid: each cell is the mean of 4 samples, which calms the camera's noise.
 
-    Sampling first is what makes it cheap: averaging every pixel takes seven times as long.
+    Sampling first is what makes it cheap: averaging every pixel takes ten times as long, and for every fifth row
+    that is not read the memory need not be waited for.
     """
-    sampled = cv2.resize(pixels, (2 * GRID_WIDTH, 2 * GRID_HEIGHT), interpolation=cv2.INTER_LINEAR)
+    sampled = cv2.resize(pixels, (2 * GRID_WIDTH, 2 * GRID_HEIGHT), interpolation=cv2.INTER_NEAREST_EXACT)
     return cv2.resize(sampled, (GRID_WIDTH, GRID_HEIGHT), interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
@@ -283,6 +284,8 @@ class SceneModel:
 
     def _differs(self, first: Grid, second: Grid) -> bool:
         """Whether any colour of any cell differs by more than noise: a tenth of what it takes to say where."""
+        if cv2.norm(first, second, cv2.NORM_INF) <= self._least_threshold:
+            return False  # the quick answer, nearly always
         beyond = cv2.compare(cv2.absdiff(first, second), self._thresholds, cv2.CMP_GT)
         return cv2.countNonZero(beyond.reshape(GRID_HEIGHT, -1)) > 0
 
@@ -297,7 +300,8 @@ class SceneModel:
     def _set_noise(self, noise: NDArray[np.float32]) -> None:
         self._noise = noise
         self._threshold = np.maximum(noise * np.float32(self._sense.noise_factor), np.float32(self._sense.level))
-        self._thresholds = np.repeat(self._threshold[..., None], 3, axis=2)  # of each colour
+        self._thresholds = cv2.merge([self._threshold] * 3)  # of each colour
+        self._least_threshold = float(self._threshold.min())
 
 
 def unpack(kept: bytes, sense: PresenceConfig) -> SceneModel | None:
