@@ -1,4 +1,4 @@
-"""How right the networks are that were timed: a fast wrong model must not look good.
+"""Accuracy of the networks that were timed, so that a fast wrong model cannot look good.
 
 With labelled pictures: accuracy with its interval, and INT8 against FP32 on the same pictures. Without: whether the
 golden inputs get the label that FP32 gave them where the bundle was exported. That is agreement, not accuracy.

@@ -1,4 +1,4 @@
-"""What takes part in a benchmark: each network of each bundle or file, on its engine, loaded, its inputs made ready."""
+"""Candidates of a benchmark: each network of each bundle or file, loaded on its engine, its inputs made ready."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Field:
-    """Everything that was asked for: subjects, rows that cannot be measured here, and candidates that can."""
+    """Candidates and rows of a benchmark: subjects, rows that cannot be measured here, and candidates that can."""
 
     subjects: list[Subject]
     absent: list[Row]
@@ -115,7 +115,7 @@ def _subjects(given: Sequence[Given]) -> list[Subject]:
 
 
 def subject_of(bundle: Bundle, name: str) -> Subject:
-    """Which bundle this is."""
+    """Describe a bundle as a report's subject."""
     manifest = bundle.manifest
     return Subject(
         name=name,
@@ -198,7 +198,7 @@ def _why_not_file(path: Path, subject: Subject, scenario: Scenario) -> Row | Non
 
 
 def _timed(load: Callable[[], Any], loads: int, clock: Clock) -> tuple[Any, float]:
-    """What was loaded, and the median of the milliseconds; the first load imports the library and does not count."""
+    """Load something `loads` times; return it and the median ms, without the first load, which imports the library."""
     loaded = load()
     durations_ns = []
     for _ in range(loads):

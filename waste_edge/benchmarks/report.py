@@ -48,7 +48,7 @@ NOTES = {
 
 
 class Benchmark:
-    """What one benchmark gathers, row by row.
+    """Results of one benchmark, gathered row by row.
 
     Args:
         given: bundles and network files; the first bundle is the one that others are held against.
@@ -182,7 +182,7 @@ class Benchmark:
         return made
 
     def _in_order(self, rows: list[Row]) -> list[Row]:
-        """By subject as given, then by network; bare loops after ours, absent rows where they would have been."""
+        """Sort by subject as given, then by network; bare loops after ours, absent rows where they would have been."""
         subjects = [subject.name for subject in self._field.subjects]
         return sorted(
             rows, key=lambda row: (subjects.index(row.subject), row.artifact, row.threads, row.kind == "bare")
@@ -220,7 +220,7 @@ class Benchmark:
 
 
 def standing(machine: Machine, scenario: Scenario, warm: WarmUp) -> list[Disturbance]:
-    """What makes a run no evidence from its very beginning."""
+    """Name the disturbances that are known before a run begins."""
     found = standing_of(machine)
     if scenario.mode == "rigorous" and not warm.steady:
         text = f"not steady after {warm.seconds:.0f} s of warm-up; end other programs, run again"
@@ -229,7 +229,7 @@ def standing(machine: Machine, scenario: Scenario, warm: WarmUp) -> list[Disturb
 
 
 def standing_of(machine: Machine) -> list[Disturbance]:
-    """What makes every run on this machine no evidence."""
+    """Name the disturbances that every run on this machine has."""
     if not machine.emulated:
         return []
     text = f"{machine.emulated}: an emulated processor's latencies are nobody's; run it on the board"

@@ -1,4 +1,4 @@
-"""What a benchmark times, and the pictures it does that with."""
+"""Benchmark scenario: durations, thread counts, and the pictures to time with."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LEAST_SIDE_PX = 32  # that the renderer draws
 
 
 class Scenario(Strict, frozen=True):
-    """How long and with what to measure.
+    """Durations and repetitions of a benchmark.
 
     Attributes:
         mode: `quick`, a first look of seconds; `rigorous`, evidence.

@@ -157,7 +157,7 @@ def widened(values: NDArray[np.generic], scale: NDArray[np.float64]) -> NDArray[
 
 
 def scales_of(shape: tuple[int, ...]) -> int:
-    """How many scales an array of bytes has."""
+    """Count the scales of an array of bytes."""
     across = _across(shape)
     return int(np.prod([length for axis, length in enumerate(shape) if axis != across]))
 

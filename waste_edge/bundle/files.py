@@ -32,7 +32,7 @@ class NetworkFile(NamedTuple):
 
 
 class BundleFiles(Protocol):
-    """What a bundle is read from."""
+    """Source of a bundle's files: a folder or an archive."""
 
     def size(self, name: str) -> int | None:
         """Bytes of a plain file; None if there is none of that name."""
@@ -80,7 +80,7 @@ class FolderFiles:
             ) from error
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no file is held open."""
 
 
 class ZipFiles:

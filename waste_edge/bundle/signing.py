@@ -25,7 +25,7 @@ _MAKE_PUBLIC_KEY = "openssl pkey -in station.key -pubout -out station.pub"
 
 
 class Signer:
-    """Somebody's private key, read and checked before the long work starts."""
+    """Private key of the signer, read and checked before the long work starts."""
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
         self._key = key

@@ -1,4 +1,4 @@
-"""What several verbs share: their options, and how they write."""
+"""Options and output helpers that several verbs share."""
 
 from __future__ import annotations
 
@@ -35,9 +35,11 @@ StationBundleOption = Annotated[
     ),
 ]
 EngineOption = Annotated[
-    EngineChoice, typer.Option("--engine", help="What runs the network; auto is LiteRT where it is installed.")
+    EngineChoice, typer.Option("--engine", help="Inference engine; auto: LiteRT where it is installed.")
 ]
-PrecisionOption = Annotated[PrecisionChoice, typer.Option("--precision", help="Which of the bundle's networks.")]
+PrecisionOption = Annotated[
+    PrecisionChoice, typer.Option("--precision", help="Precision of the bundle's network to run.")
+]
 ThreadsOption = Annotated[int, typer.Option("--threads", min=1, max=64, help="Threads of the engine.")]
 RequireKeyOption = Annotated[
     Path | None,
@@ -53,7 +55,7 @@ AllowOlderOption = Annotated[
     bool,
     typer.Option(
         "--allow-older",
-        help="Where a key is required: take an older version of a bundle than this device has used, and keep to that.",
+        help="With a required key: accept an older version of a bundle than this device has used.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]

@@ -42,14 +42,14 @@ _FAULTS_OF_PATHS = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP, 
 
 
 def command_line(words: Sequence[str]) -> typer.Typer:
-    """What understands these words: the verb they begin with, alone, else all verbs.
+    """Build the smallest Typer app that parses these words: their first verb alone, else all verbs.
 
     A station that starts does not wait for the options of eleven other verbs.
     """
     app = typer.Typer(
         name="waste-edge",
         cls=Verbs,
-        help="Put a waste classifier that deserves trust on a small board at a real bin.\n\n"
+        help="Train waste classifiers on a workstation and run them on an edge board at a bin.\n\n"
         "At a bin: [bold]run[/], [bold]doctor[/], [bold]classify[/], [bold]bench[/], [bold]verify[/], "
         "[bold]inspect[/], [bold]evaluate[/], [bold]rehearse[/], [bold]site[/], [bold]service[/].\n\n"
         "On a workstation (pip install 'waste-edge\\[host]'): [bold]data[/], [bold]train[/], [bold]distill[/], "

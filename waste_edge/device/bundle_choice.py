@@ -34,7 +34,7 @@ _MAX_KEPT = 32  # measurements remembered
 
 
 class Speed(Strict, frozen=True):
-    """What one look at an item took.
+    """Measured time of one look at an item.
 
     Attributes:
         manifest: SHA-256 of the bundle's manifest.
@@ -57,7 +57,7 @@ class Speeds(Strict, frozen=True):
 
 @dataclass(frozen=True)
 class EngineWish:
-    """How a bundle will be run: as the options of the same names."""
+    """Engine, artifact and threads to run a bundle with, as the options of the same names."""
 
     engine: EngineName | Literal["auto"] = "auto"
     precision: Precision = "int8"
@@ -66,7 +66,7 @@ class EngineWish:
 
 @dataclass(frozen=True)
 class BundleChoice:
-    """A bundle and why.
+    """Chosen bundle and the reason.
 
     Attributes:
         bundle: its name or path.
@@ -97,7 +97,7 @@ class _Tried:
 def choose_bundle(
     given: str, opens: Opens, wish: EngineWish, folder: Path | None, remember: bool = True
 ) -> BundleChoice:
-    """What a user meant by a station's bundle.
+    """Resolve a station's `bundle` option to a bundle.
 
     Args:
         given: a name or path, which is obeyed; or `auto`.
@@ -148,7 +148,7 @@ def shipped_by_accuracy() -> list[str]:
 
 
 def machine_identity(board: Board | None = None) -> str:
-    """What a measurement holds for: board, processor, cores that this process may use, and engines; 16 digits."""
+    """Hash what a measurement depends on: board, processor, usable cores and engines; 16 hex digits."""
     readings = (board or Board()).read()
     cores = sorted(os.sched_getaffinity(0))
     facts = (readings.model, readings.cpu, readings.int8_features, cores, installed_engines())
@@ -184,14 +184,14 @@ def _look_ms(bundle: Bundle, wish: EngineWish, known: list[Speed]) -> float:
 
 
 def _artifact(bundle: Bundle, wish: EngineWish) -> ArtifactName | None:
-    """Which network would be loaded; None if none can be, which loading it says."""
+    """Name the network that would be loaded; None if none can be, which loading will report."""
     engines = installed_engines() if wish.engine == "auto" else (wish.engine,)
     names = (artifact_of(engine, wish.precision) for engine in engines)
     return next((name for name in names if name in bundle.manifest.artifacts), None)
 
 
 def _read(path: Path) -> list[Speed]:
-    """What is remembered of this machine; nothing if the file is absent, damaged or another machine's."""
+    """Read this machine's remembered speeds; empty if the file is absent, damaged or another machine's."""
     try:
         kept = read_json(path, Speeds)
     except (OSError, WasteEdgeError):

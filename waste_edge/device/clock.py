@@ -17,7 +17,7 @@ class Clock(Protocol):
         ...
 
     def sleep(self, seconds: float, interrupt: threading.Event | None = None) -> None:
-        """Let `seconds` pass, or less once `interrupt` is set; not at all if negative."""
+        """Sleep for `seconds`, or until `interrupt` is set; not at all if negative."""
         ...
 
 

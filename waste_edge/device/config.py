@@ -127,7 +127,7 @@ def with_paths(config: StationConfig) -> StationConfig:
 
 
 def state_folder(config: StationConfig, environment: Mapping[str, str] = os.environ) -> Path | None:
-    """Where the station keeps its events: as configured, else what systemd gives it, else nowhere.
+    """Find the folder for the station's events: as configured, else systemd's state folder, else None.
 
     Raises:
         ConfigError: it is configured as empty, and systemd gives none: somebody meant a folder.

@@ -47,7 +47,7 @@ class Seen:
 
 
 class Listener:
-    """Is told what happens, in the loop's thread: it must not linger. Each kind overrides what it cares for."""
+    """Listener to the loop, called in its thread: it must not block. Each kind overrides the methods it needs."""
 
     def news(self, message: Opened | Absent | BadPicture) -> None:
         """A camera was opened or is missing, or a picture cannot be read."""
@@ -79,7 +79,7 @@ class Recorder(Protocol):
 
 @dataclass(frozen=True)
 class Limits:
-    """When to end at the latest: after so many frames, after so many seconds (waiting included)."""
+    """Limits after which the loop ends: frames, and seconds (waiting included)."""
 
     frames: int | None = None
     duration_s: float | None = None
@@ -150,7 +150,7 @@ class Loop:
         return summary
 
     def _why_end(self, statistics: Statistics) -> str:
-        """Why the loop must end now; empty if it need not."""
+        """Give the reason for which the loop must end now; empty if it need not."""
         if self._stop.reason:
             return self._stop.reason
         if self._stop.reload:
@@ -211,14 +211,14 @@ class Loop:
             self._tell(lambda listener: listener.decided(event))
 
     def _look_around(self) -> None:
-        """What is due whether or not a frame came."""
+        """Do the recurring work that does not depend on frames."""
         if self._recorder is not None:
             self._recorder.tend()
         if changed := self._health.news(self._clock.now_ns()):
             self._tell(lambda listener: listener.health(changed))
 
     def _too_soon(self, frame: Frame) -> bool:
-        """Whether load is shed, and this is not a picture of a folder, of which none may be dropped."""
+        """Return whether load is shed, and this is not a picture of a folder, of which none may be dropped."""
         gap_ns = 0 if frame.name else self._health.least_gap_s * NS_PER_S
         if gap_ns and self._looked_ns >= 0 and frame.captured_ns - self._looked_ns < gap_ns:
             return True

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from waste_edge.device.service.notify import Notifier
     from waste_edge.device.signals import Stop
     from waste_edge.device.statistics import Summary
+    from waste_edge.device.system.condition import Condition
     from waste_edge.device.system.health import Health
     from waste_edge.device.views.display import View
     from waste_edge.engines.classifier import Classifier
@@ -60,7 +61,7 @@ class RunPlan:
 
 @dataclass
 class Trial:
-    """A plan that is tried.
+    """Plan of a trial.
 
     Attributes:
         plan: what is to be run.
@@ -194,6 +195,7 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
             health.announce(Condition("config", Level.WARN, trial.failure))
         else:
             health.set(Condition("config", Level.OK, "in use as it was last read"))
+        health.set(_bundle_condition(looked_at.still_images, opened.manifest))
         outbox = stack.enter_context(station_services(config, state, health, clock))
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())
         items = _items(DecisionPolicy(opened.manifest, site), classifier, looks, looked_at, outbox)
@@ -216,7 +218,7 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
 
 
 def _choice(plan: RunPlan) -> BundleChoice:
-    """Which bundle: the one that was named, or what this board affords."""
+    """Choose the bundle: the named one, or the best that this board can run."""
     from waste_edge.bundle.opening import open_required
     from waste_edge.device.bundle_choice import EngineWish, choose_bundle
 
@@ -227,7 +229,7 @@ def _choice(plan: RunPlan) -> BundleChoice:
 
 
 def _state(plan: RunPlan) -> Path | None:
-    """Where events are kept; a demo keeps nothing."""
+    """Find the folder for events; None for a demo."""
     from waste_edge.device.config import state_folder
 
     return None if plan.demo else state_folder(plan.config)
@@ -251,7 +253,7 @@ def _source(plan: RunPlan, clock: Clock) -> Source:
 
 
 def _secrets(plan: RunPlan) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What the capture process has no business with: variables of the environment, and files and folders."""
+    """List what to hide from the capture process: (environment variables, files and folders)."""
     mqtt, state = plan.config.mqtt, _state(plan)
     variables = [mqtt.password_environment] if mqtt is not None else []
     paths = [plan.config_path, state, *([mqtt.password_file, mqtt.key_file] if mqtt is not None else [])]
@@ -266,7 +268,7 @@ def _key(config: StationConfig) -> Path | None:
 def _items(
     policy: DecisionPolicy, classifier: Classifier, looks: int, looked_at: Source, outbox: Outbox | None
 ) -> ItemTracker:
-    """What finds the items: with the scene as it was kept, before a camera that was there when we ended."""
+    """Build the item tracker; it gets the stored scene if the camera is the one of the last run."""
     from waste_edge.device.decision.item_tracker import CameraItemTracker, PictureItemTracker
     from waste_edge.device.vision.camera_health import CameraHealth, CameraHealthConfig
     from waste_edge.device.vision.inspection import inspector_of
@@ -285,7 +287,7 @@ def _items(
 def _about_the_camera(
     items: ItemTracker, looked_at: Source, health: Health, state: Path | None, rotate: int
 ) -> list[Listener]:
-    """Whoever must know whether it is the same camera as before: not of a film, which has no scene to be kept."""
+    """Build the listeners that compare the camera with the last run's; none for a video, which has no lasting scene."""
     from waste_edge.device.decision.item_tracker import CameraItemTracker
     from waste_edge.device.same_camera import NAME, SameCamera
 
@@ -309,13 +311,22 @@ def _site(plan: RunPlan, manifest: Manifest) -> Site:
 
 
 def _warning(plan: RunPlan, still_images: bool, manifest: Manifest, site: Site) -> str:
-    """What people should know of the bundle at this source, in one line."""
+    """Give the one-line warning about this bundle at this source; empty if there is none."""
     from waste_edge.device.vision.inspection import warning_of
 
     said = [] if still_images else [warning_of(manifest)]
     if plan.demo and plan.config.site is None and site.name != DEMO_SITE.replace("_", " "):
         said.append(f"the demo's site does not fit the labels of {manifest.name}: each label is a stream of its own")
     return "; ".join(filter(None, said))
+
+
+def _bundle_condition(still_images: bool, manifest: Manifest) -> Condition:
+    """Whether the bundle was made for what a camera shows."""
+    from waste_edge.device.system.condition import Condition, Level
+    from waste_edge.device.vision.inspection import warning_of
+
+    warning = "" if still_images else warning_of(manifest)
+    return Condition("bundle", Level.WARN if warning else Level.OK, warning or f"{manifest.name} {manifest.version}")
 
 
 def _view(plan: RunPlan, still_images: bool, clock: Clock) -> View:

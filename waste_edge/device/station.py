@@ -1,4 +1,4 @@
-"""What a station has beside its loop: events that are kept and told, and an eye on the board."""
+"""Services of a station besides its loop: storing and delivering events, watching the board."""
 
 from __future__ import annotations
 
@@ -79,12 +79,12 @@ def station_services(
 
 
 def _newest(sink: Sink) -> tuple[str, int] | None:
-    """What a sink that can be asked says it was told last: its outbox id and sequence."""
+    """Ask a sink for the last event it was told: (outbox id, sequence); None if it cannot be asked."""
     return sink.newest() if isinstance(sink, json_lines.JsonLines) else None
 
 
 def check_state(state: Path) -> None:
-    """Whether a station could keep its events there: a folder of ours alone, with an outbox that we can read.
+    """Check that a station can keep its events there: a folder of ours alone, with an outbox that we can read.
 
     Raises:
         ConfigError: it could not; the message says why.

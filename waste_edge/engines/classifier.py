@@ -31,7 +31,7 @@ from waste_edge.taxonomy import UNKNOWN
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """One picture's answer.
+    """Prediction for one picture.
 
     Attributes:
         label: the most probable label, or "unknown" if the bundle's thresholds reject it.

@@ -1,4 +1,4 @@
-"""What an engine is, which are installed, and how one is loaded."""
+"""Engine protocol, the list of installed engines, and loading."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def find_interpreter() -> tuple[Any, str]:
 
 
 def _version(package: str) -> str:
-    """As the package says itself; asking the installation costs a station a tenth of its start."""
+    """Read the version from the package itself; asking the installation costs a station a tenth of its start."""
     said = getattr(sys.modules[package], "__version__", "")
     if said:
         return str(said)
@@ -102,7 +102,7 @@ def _find_outputs(path: Path, interpreter: Any) -> tuple[dict[str, Any], dict[st
 
 
 def _steps(path: Path, detail: dict[str, Any]) -> NDArray[np.float32] | None:
-    """What each of an output's 256 bytes stands for, float32 (256,), by the byte read as unsigned; None for floats.
+    """Compute the value of each of an output's 256 bytes (unsigned), float32 (256,); None for float outputs.
 
     Looked up, not computed each time: between two frames numpy's code goes cold, and five calls of it cost a small
     network a tenth of its time.

@@ -1,4 +1,4 @@
-"""What engines and precisions are called: apart, since a configuration names them before anything heavy is imported."""
+"""Names of engines and precisions; apart, since a configuration names them before anything heavy is imported."""
 
 from __future__ import annotations
 

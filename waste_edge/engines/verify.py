@@ -1,4 +1,4 @@
-"""Does a bundle still do here what it did where it was exported? Checksums, then every golden output replayed."""
+"""Verification of a bundle on this machine: checksums, then every golden output is computed again."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Verification(Strict, frozen=True):
 
     @classmethod
     def of(cls, bundle: Bundle, replays: list[Replay]) -> Verification:
-        """What became of a bundle's artifacts."""
+        """Verify a bundle's artifacts from their replays."""
         manifest = bundle.manifest
         return cls(
             bundle=str(bundle.source),

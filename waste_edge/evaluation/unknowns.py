@@ -1,4 +1,4 @@
-"""How well a score tells the known from the unknown, and where its threshold lies."""
+"""Separation of known from unknown by a score, and its threshold."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def judge_scores(
     elsewhere: Mapping[KnownScore, Floats] | None = None,
     shipped: tuple[KnownScore, float] | None = None,
 ) -> list[RejectionResult]:
-    """How well each score tells known from unknown, and right from wrong.
+    """Evaluate how well each score separates known from unknown, and right from wrong.
 
     Args:
         known: scores of labelled pictures.

@@ -25,7 +25,7 @@ SHOWN: tuple[ArtifactName, ArtifactName] = ("tflite-fp32", "tflite-int8")
 
 
 class FinalEvaluation(NamedTuple):
-    """What was seen: of both TFLite files, in the order of `SHOWN`; of the INT8 one also source by source."""
+    """Results on the test part: of both TFLite files, in the order of `SHOWN`; of the INT8 one also by source."""
 
     report: ComparisonReport
     robustness: RobustnessReport
@@ -71,7 +71,7 @@ def evaluate_on_test_part(folder: Path, work: Work) -> FinalEvaluation:
 
 
 def _elsewhere(photos: Sequence[Photo], work: Work) -> ShiftedPictures | None:
-    """None where no item can be told from its background: then nothing is said of elsewhere."""
+    """Shift the items to other backgrounds; None where no item can be told from its own."""
     try:
         return shift_backgrounds(photos, work.progress)
     except DataError as error:

@@ -66,7 +66,7 @@ def same_text(name: str) -> str:
 
 
 def fault_of_name(name: str) -> str:
-    """Why no table or other system can hold a file's name; empty if it can."""
+    """Explain why a file's name cannot be stored in a table or on another system; empty if it can."""
     try:
         name.encode()
     except UnicodeEncodeError:

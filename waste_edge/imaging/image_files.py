@@ -117,7 +117,7 @@ def read_picture(path: Path) -> Pixels:
 
 @dataclass(frozen=True)
 class Found:
-    """What lies below a folder.
+    """Files below a folder, by kind.
 
     Attributes:
         pictures: sorted.
@@ -176,7 +176,7 @@ def _check_size(path: Path, width_px: int, height_px: int) -> None:
 
 
 def _reduce_jpeg(image: Image.Image) -> None:
-    """Have a large JPEG decoded at the largest of 1/2, 1/4 and 1/8 that is small enough: no memory for the rest."""
+    """Decode a large JPEG at the largest of 1/2, 1/4 and 1/8 that is small enough, without memory for the rest."""
     factor = _factor(*image.size)
     if image.format in _JPEG and factor > 1:
         image.draft(None, (image.width // factor, image.height // factor))

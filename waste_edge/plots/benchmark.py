@@ -71,7 +71,7 @@ def draw_latency(report: BenchReport, rows: list[Row], path: Path) -> Path:
 
 
 def _shown(medians_and_tails: list[tuple[float, float]]) -> float:
-    """How many milliseconds are worth showing: a tail that is many times as long would leave no room for the rest."""
+    """Choose the axis's upper end in ms: a tail many times as long would leave no room for the rest."""
     medians, tails = zip(*medians_and_tails, strict=True)
     return float(min(max(tails), 3 * max(medians)))
 
@@ -211,7 +211,7 @@ def draw_time(report: BenchReport, rows: list[Row], path: Path) -> Path:
 
 
 def _draw_looks(axes: Axes, report: BenchReport, start_s: float) -> None:
-    """What the board told: its temperature if it does, else what other processes took of its cores."""
+    """Draw the board's temperature if it was read, else the processor share of other processes."""
     looks = report.watched.looks
     warm = [(look.at_s - start_s, look.temperature_c) for look in looks if look.temperature_c is not None]
     busy = [(look.at_s - start_s, look.foreign_cores) for look in looks if look.foreign_cores is not None]

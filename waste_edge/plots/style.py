@@ -1,4 +1,4 @@
-"""How every picture of a benchmark looks."""
+"""Style of all benchmark pictures."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _warning(report: BenchReport | SoakReport) -> str:
 
 
 def tidy(axes: Axes, grid: str = "both") -> None:
-    """Fewer lines."""
+    """Remove superfluous lines."""
     axes.grid(alpha=0.25, axis=grid)  # type: ignore[arg-type]
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -50,7 +50,7 @@ def tidy(axes: Axes, grid: str = "both") -> None:
 
 
 def caption(axes: Axes, words: str, colour: str = QUIET) -> None:
-    """What the eye needs to read the picture, above its left corner."""
+    """Write a caption above the picture's left corner."""
     axes.set_title(words, loc="left", color=colour, fontsize=8.5)
 
 

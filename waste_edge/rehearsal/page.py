@@ -13,6 +13,8 @@ from waste_edge.rehearsal.rehearse import Rehearsal
 from waste_edge.rehearsal.report import RehearsalReport, Tally
 from waste_edge.rehearsal.score import Outcome
 
+_WORST_FILMS = 5  # whose boxes are shown
+
 _STYLE = """
 :root { color-scheme: light dark; --paper: #f6f7f4; --card: #fff; --ink: #1b2420; --soft: #5c6a63; --rule: #dde2dc;
   --good: #2d6a4f; --bad: #b5342d; --care: #a5690f; }
@@ -45,7 +47,7 @@ def write_page(path: Path, rehearsal: Rehearsal) -> None:
 
 
 def page_of(rehearsal: Rehearsal) -> str:
-    """The page's text."""
+    """Render the page."""
     report = rehearsal.report
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
@@ -54,6 +56,7 @@ def page_of(rehearsal: Rehearsal) -> str:
         *_head(report),
         *_figures(report),
         *_table(report),
+        *_boxes(report),
         "<h2>Every item, worst first</h2>",
         '<div class="items">',
         *(_item(outcome, rehearsal.thumbnails) for outcome in report.outcomes),
@@ -127,6 +130,26 @@ def _table(report: RehearsalReport) -> list[str]:
         "</table></div>",
         '<p class="soft">Shares with 95 % intervals, whole groups drawn anew. The label of an unknown thing is right '
         "if the station calls it unknown.</p>",
+    ]
+
+
+def _boxes(report: RehearsalReport) -> list[str]:
+    """How well items were found, and the films where that went worst."""
+    whole = report.box_overlap
+    if whole is None:
+        return []
+    rows = [
+        f"<tr><td>{escape(one.film or 'all films')}</td><td>{one.items}</td><td>{one.median:.2f}</td>"
+        f"<td>{one.tenth:.2f}</td><td>{one.below_half:.1%}</td></tr>"
+        for one in (whole, *report.box_overlap_by_film[:_WORST_FILMS])
+    ]
+    return [
+        '<h2>Where the items were seen</h2><div class="table"><table>',
+        "<tr><th></th><th>items</th><th>median</th><th>10th percentile</th><th>below 0.5</th></tr>",
+        *rows,
+        "</table></div>",
+        '<p class="soft">Overlap of the station\'s box with the true one: intersection over union. Of the films the '
+        "worst.</p>",
     ]
 
 

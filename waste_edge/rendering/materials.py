@@ -76,7 +76,7 @@ def _dyed(rng: Rng) -> Floats:
 
 
 def _print(rng: Rng, across: Floats, along: Floats) -> Floats:
-    """What a cloth is printed or woven with, by coordinates (H, W) that follow its folds: colours (H, W, 3)."""
+    """Paint a cloth's print or weave, by coordinates (H, W) that follow its folds: colours (H, W, 3)."""
     first, second = _dyed(rng), random_colour(rng)
     kind = rng.random()
     if kind < 0.5:

@@ -56,7 +56,7 @@ def _placed(sprite: Bytes, width_px: int, height_px: int, centre: Point, scale: 
 
 
 def _shadow(cover: Floats, size: float, rng: np.random.Generator) -> Floats:
-    """How much light (H, W) the item leaves on the ground: a dark line of contact and a wide soft shade."""
+    """Compute the light (H, W) that the item leaves on the ground: a contact shadow and a wide soft shade."""
     height, width = cover.shape
     quarter = (max(2, width // 4), max(2, height // 4))
     small = np.asarray(cv2.resize(cover, quarter, interpolation=cv2.INTER_AREA), dtype=np.float32)
@@ -105,7 +105,7 @@ def camera_effects(
     vignette: float = 0.0,
     noise: float = 1.0,
 ) -> Bytes:
-    """What a cheap camera does to a view (H, W, 3); returns a new one.
+    """Apply a cheap camera's effects to a view (H, W, 3); returns a new one.
 
     Args:
         rgb: the perfect picture.

@@ -253,7 +253,7 @@ def library_versions(names: tuple[str, ...] = _LIBRARIES) -> dict[str, str]:
 
 
 def reader_of(recipe: Recipe, tokenize: Tokenize | None) -> InputReader:
-    """What turns photographs into the inputs of a recipe's model."""
+    """Build the reader that turns photographs into the inputs of a recipe's model."""
     if recipe.text is None:
         return InputReader(recipe.input, tokenize)
     return InputReader(recipe.input, tokenize, partial(text_of, source=recipe.text.source))

@@ -1,4 +1,4 @@
-"""What this machine can do at its best: multiply-accumulates through each engine, and bytes to and from memory.
+"""Peak rates of this machine: multiply-accumulates through each engine, and bytes to and from memory.
 
 The engines' peak is that of their own kernels on a chain of 1x1 convolutions, which suits them best: the roof that a
 network is held against is one that the same library reaches here, not a data sheet's. Of many short calls the fastest

@@ -80,7 +80,7 @@ def _one(bundle: Bundle, artifact: ArtifactName, threads: int) -> tuple[float, T
 
 
 def taken_by_this_process() -> Taken:
-    """From /proc/self."""
+    """Resources of this process, from /proc/self."""
     status, rollup = _read("status"), _read("smaps_rollup")
     return Taken(rss_mb=_mb(status, "VmRSS"), pss_mb=_mb(rollup, "Pss"), peak_rss_mb=_mb(status, "VmHWM"))
 
@@ -98,7 +98,7 @@ def _mb(text: str, key: str) -> float | None:
 
 
 def main() -> None:
-    """The fresh process."""
+    """Entry point of the fresh process."""
     import numpy as np
 
     from waste_edge.bundle.bundle import open_bundle

@@ -1,4 +1,4 @@
-"""How old a frame is when the station has judged it: the real capture process and the real loop, as time passes.
+"""Age of a frame when the station has judged it: the real capture process and the real loop, in real time.
 
 A camera gives frames at its own rate; the age counts from the driver's stamp, so waiting in queues, the way between the
 processes, conversion, health, presence and network are all in it. A machine that is too slow shows here and nowhere
@@ -28,7 +28,7 @@ _FIRST = 15  # frames that are not counted: libraries and networks warm up
 
 
 class _Ages(Listener):
-    """How old each frame was, in ns, and each frame that completed an item; ends the loop `seconds` after the first."""
+    """Ages of frames, in ns, and of those that completed an item; ends the loop `seconds` after the first."""
 
     def __init__(self, clock: Clock, seconds: float) -> None:
         self._clock = clock

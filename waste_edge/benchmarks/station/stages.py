@@ -60,7 +60,7 @@ class _Stopwatch:
     all: dict[Stage, list[int]] = field(default_factory=lambda: {stage: [] for stage in STAGES})
 
     def time(self, stage: Stage, work: Callable[[], T]) -> T:
-        """Do some work, and add its duration to a stage of the frame in hand."""
+        """Run some work, and add its duration to a stage of the present frame."""
         began_ns = self.now()
         done = work()
         self.frame[stage] = self.frame.get(stage, 0) + self.now() - began_ns
@@ -68,7 +68,7 @@ class _Stopwatch:
 
 
 class _Presence(Presence):
-    """With a stopwatch."""
+    """Presence with a stopwatch."""
 
     watch: _Stopwatch
 
@@ -78,7 +78,7 @@ class _Presence(Presence):
 
 @dataclass(frozen=True)
 class _Inspector(Inspector):
-    """With a stopwatch."""
+    """Inspector with a stopwatch."""
 
     watch: _Stopwatch | None = None
 
@@ -88,7 +88,7 @@ class _Inspector(Inspector):
 
 
 class _Judge(DecisionPolicy):
-    """With a stopwatch."""
+    """Policy with a stopwatch."""
 
     watch: _Stopwatch
 
@@ -149,7 +149,7 @@ class Way:
         self._reader.close()
 
     def result(self, frame: str) -> Pipeline:
-        """Without the warm-up."""
+        """Summarize the times, without the warm-up."""
         whole = np.array(self._whole_ns, np.float64) / 1e6
         p50, p95, p99 = (float(value) for value in np.percentile(whole, (50, 95, 99)))
         situations = [

@@ -1,4 +1,4 @@
-"""What `evaluate --report` and `compare` share: opening models by name, building the report, writing it."""
+"""Shared parts of `evaluate --report` and `compare`: opening models by name, building and writing the report."""
 
 from __future__ import annotations
 
@@ -29,17 +29,19 @@ UnknownOption = Annotated[
     typer.Option(
         "--unknown",
         metavar="DIR|rendered",
-        help="Pictures that show none of the labels, to measure rejection with; rendered: stand-ins that we draw.",
+        help="Pictures of unknown things, to measure rejection; rendered: stand-ins drawn by this program.",
     ),
 ]
 ElsewhereOption = Annotated[
     bool,
-    typer.Option("--elsewhere", help="Also put the pictures' items on surfaces that training never paints."),
+    typer.Option(
+        "--elsewhere", help="Score the pictures' items on rendered backgrounds too, of kinds not used in training."
+    ),
 ]
 
 
 def is_run(given: str) -> bool:
-    """Whether a word names a training run's folder."""
+    """Return whether a word names a training run's folder."""
     return (Path(given) / "run.json").is_file()
 
 

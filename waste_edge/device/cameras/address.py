@@ -14,13 +14,13 @@ _DEVICE = re.compile(r"/dev/v4l/by-(?:id|path)/(?!\.)[\w.:+@,%=-]+")
 
 
 def is_address(given: str) -> bool:
-    """Whether a source is meant as a network address, and not as a file."""
+    """Return whether a source is meant as a network address, and not as a file."""
     found = _ADDRESS.match(given)
     return "://" in given or bool(found and (found[1].lower() + "://") in STREAM_SCHEMES)
 
 
 def is_device(given: str) -> bool:
-    """Whether this is udev's name of a camera, e.g. `/dev/v4l/by-id/usb-Example-video-index0`."""
+    """Return whether this is udev's name of a camera, e.g. `/dev/v4l/by-id/usb-Example-video-index0`."""
     return _DEVICE.fullmatch(given) is not None
 
 

@@ -1,4 +1,4 @@
-"""What a camera is. The next kind of camera is one more file beside this one.
+"""Camera protocol. Each kind of camera is one file beside this one.
 
 Everything in this folder runs in the capture process, which may belong to an interpreter that has the standard
 library, numpy and one camera's own library, and nothing else. No file imports more than that.
@@ -107,7 +107,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Source:
-    """Something that can be opened as a camera, again and again.
+    """Source that can be opened as a camera, again and again.
 
     Attributes:
         title: what the user asked for, in words.

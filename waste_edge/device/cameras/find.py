@@ -101,7 +101,7 @@ def _picamera(index: str, python: str | None, kind: str = "picamera") -> Candida
 
 
 def _python_for_picamera() -> str:
-    """This interpreter if it has picamera2, else the system's; whether that one has it shows in its process."""
+    """Find the interpreter for picamera2: this one if it has it, else the system's, untested."""
     try:
         here = importlib.util.find_spec("picamera2") is not None
     except ValueError:  # a module that was put in place by hand, without a spec

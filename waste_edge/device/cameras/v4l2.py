@@ -126,7 +126,7 @@ def _driver_name(device: Path) -> str:
 
 
 def _no_video_device(device: str) -> str:
-    """What is wrong with a name under which there is something that is no video device; such is not opened at all."""
+    """Explain a device name that does not lead to a video device; such a file is never opened."""
     try:
         status = Path(device).stat()
     except OSError:

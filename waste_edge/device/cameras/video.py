@@ -1,4 +1,4 @@
-"""Video files."""
+"""Camera that plays a video file."""
 
 from __future__ import annotations
 

@@ -51,13 +51,13 @@ def register_package() -> None:
 
 
 class Words:
-    """What the parent is told, over a socket."""
+    """Messages to the parent process, over a socket."""
 
     def __init__(self, stream: socket.socket) -> None:
         self._stream = stream
 
     def order(self) -> tuple[str, str, list[str]]:
-        """Which camera the parent wants: its kind and argument, and what this process must not see."""
+        """Receive the parent's order: the camera's kind, its argument, and the names to hide from this process."""
         with self._stream.makefile("r", encoding="utf-8") as lines:
             kind, argument, hidden = json.loads(lines.readline())
         return str(kind), str(argument), [str(path) for path in hidden]
@@ -74,7 +74,7 @@ class Words:
         self._stream.sendall(json.dumps(news).encode() + b"\n")
 
     def ring(self) -> None:
-        """There is a new frame. Not said if the parent has not yet heard of hundreds of older ones."""
+        """Announce a new frame; skipped while hundreds of older ones have not been read."""
         with contextlib.suppress(BlockingIOError):
             self._stream.send(b"\n", socket.MSG_DONTWAIT)
 
@@ -99,7 +99,7 @@ class BeatingClock:
 
 
 def die_with_parent(parent: int) -> None:
-    """Have the kernel end this process when the one that started it ends, whatever either is doing."""
+    """Make the kernel end this process when the one that started it ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(0)

@@ -39,7 +39,7 @@ _EXIT_S = 0.1  # seconds to wait for an exit status after the socket was closed
 
 
 class News(Strict, frozen=True):
-    """What a capture process says. `frame`: there is one in the memory; `gone`: it says no more.
+    """Message of a capture process. `frame`: one is in shared memory; `gone`: the process has ended.
 
     Attributes:
         kind: what happened.
@@ -63,7 +63,7 @@ class InvalidNewsError(Exception):  # not an error of ours: what the other side 
 
 
 class ChildLink(Protocol):
-    """What `ProcessCapture` needs of a capture process; `ChildProcess` is the real one."""
+    """Interface to a capture process, as `ProcessCapture` needs it; `ChildProcess` is the real one."""
 
     pid: int
     dropped_frames: int
@@ -73,7 +73,7 @@ class ChildLink(Protocol):
         ...
 
     def hear(self) -> list[News]:
-        """What was said since, in order; raises Garbage."""
+        """Return the messages received since the last call, in order; raises InvalidNewsError."""
         ...
 
     def frame(self) -> Frame | None:
@@ -81,7 +81,7 @@ class ChildLink(Protocol):
         ...
 
     def exit_reason(self) -> str:
-        """How it ended, with its last words, for people."""
+        """Describe how the process ended, with its last output, for people."""
         ...
 
     def hang_up(self) -> None:
@@ -101,7 +101,7 @@ class ChildProcess:
     """A capture process that was started just now."""
 
     def __init__(self, candidate: Candidate) -> None:
-        """Start it.
+        """Start the process.
 
         Raises:
             OSError: the interpreter is missing or cannot be run.
@@ -236,7 +236,7 @@ def _one_line(text: str) -> str:
 
 
 def _environment(candidate: Candidate, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """This process's, with one thread for libraries that would start one a core to convert a picture.
+    """Copy this process's environment, limited to one thread for libraries that would start one a core.
 
     Without secrets, and without what is between systemd and this process: the child parses what strangers send.
     """

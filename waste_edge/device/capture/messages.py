@@ -1,4 +1,4 @@
-"""What the loop gets from a source: frames, and news in their place among the frames."""
+"""Messages from a source to the loop: frames, and news in their place among the frames."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Absent:
-    """There is no camera, or no longer; another attempt follows after `retry_s`."""
+    """News that there is no camera, or no longer; another attempt follows after `retry_s`."""
 
     reason: str
     retry_s: float
@@ -53,7 +53,7 @@ Message: TypeAlias = "Frame | Opened | Absent | BadPicture | Ended | Failed"
 
 
 class Messages(Protocol):
-    """Where the loop gets frames and news from.
+    """Source of frames and news for the loop.
 
     Attributes:
         dropped_frames: frames that were replaced by a newer one before they were taken.
@@ -77,7 +77,7 @@ class Messages(Protocol):
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long to wait before the next attempt to open a camera: doubling from `first_s` to `longest_s`.
+    """Delay before the next attempt to open a camera: doubling from `first_s` to `longest_s`.
 
     With the longest wait a camera that comes back is in use within 10 s: 4 s, and what starting and opening take.
     """

@@ -29,7 +29,7 @@ _TICK_S = 0.05  # how often a killed process is looked after
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How long a capture process may say nothing before it is taken for hung and killed, in seconds.
+    """Longest silences of a capture process, in seconds, before it is taken for hung and killed.
 
     Attributes:
         start_s: importing numpy and the camera's library, from a slow card at boot, with everybody else starting too.
@@ -231,7 +231,7 @@ class ProcessCapture:
         self._lost(f"{self._source.title}: the capture process wrote garbage ({error}) and was killed")
 
     def _dismiss(self, link: ChildLink, kill: bool = True) -> None:
-        """Have nothing to do with a process any more but to see it end."""
+        """Detach from a process, but for waiting for its end."""
         self._dropped += link.dropped_frames
         self._link, self._frame_waits = None, False
         link.hang_up()
@@ -240,7 +240,7 @@ class ProcessCapture:
         self._leaving.append(_Leaving(link, self._clock.now_ns(), kill))
 
     def _lost(self, reason: str, waited: bool = False) -> None:
-        """There is no camera: try the next candidate at once, or all of them again after a while.
+        """Handle a lost camera: try the next candidate at once, or all of them again after a while.
 
         Args:
             reason: why, for people.
@@ -294,7 +294,7 @@ class ProcessCapture:
 
 
 def _named(reason: str) -> str:
-    """Who has a busy camera, where it may be known; the capture process itself may not look at others."""
+    """Name the program that uses a busy camera, if it can be found; the capture process itself cannot look."""
     if "another program uses it" not in reason:
         return ""
     from waste_edge.device.cameras.query import holders

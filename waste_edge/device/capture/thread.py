@@ -25,7 +25,7 @@ _CLOSING_S = 1.0  # how long a camera call in progress is waited for before its 
 
 
 class Slot:
-    """Where one thread puts messages and another takes them: room for one frame between two pieces of news."""
+    """Hand-over from one thread to another: room for one frame between two pieces of news."""
 
     def __init__(self) -> None:
         self.dropped_frames = 0
@@ -59,7 +59,7 @@ class Slot:
             return message
 
     def close(self) -> None:
-        """Let go of whoever waits in `hand_over`."""
+        """Wake whoever waits in `hand_over`."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

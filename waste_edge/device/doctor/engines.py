@@ -1,4 +1,4 @@
-"""Which engines are here, whether they answer as they should, and how fast."""
+"""Checks of the installed engines: present, correct on golden inputs, and their speed."""
 
 from __future__ import annotations
 

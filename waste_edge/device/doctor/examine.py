@@ -22,7 +22,7 @@ _ORDER = (Level.OK, Level.WARN, Level.BAD)
 
 
 class Examination(Strict, frozen=True):
-    """What was found.
+    """Result of an examination.
 
     Attributes:
         level: the worst of all conditions.
@@ -35,7 +35,7 @@ class Examination(Strict, frozen=True):
     conditions: list[Condition]
 
     def count(self, level: Level) -> int:
-        """How many conditions are of a level."""
+        """Count the conditions of a level."""
         return sum(condition.level is level for condition in self.conditions)
 
 

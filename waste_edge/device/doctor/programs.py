@@ -46,7 +46,7 @@ def _remedy(library: str, error: Exception) -> str:
 
 
 def check_sandbox(held: str | None = None) -> list[Condition]:
-    """Whether this kernel cannot confine the capture process, which parses whatever a camera or the network sends.
+    """Check that this kernel can confine the capture process, which parses whatever a camera or the network sends.
 
     Args:
         held: as `sandbox.support` says it; None to ask it.

@@ -1,4 +1,4 @@
-"""What the doctor examines. All that a check touches of the machine is a field, so that tests bring their own."""
+"""Setting of an examination. Everything a check touches of the machine is a field, so that tests bring their own."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STATE = Path("var/lib/waste-edge")  # under the root
 
 @dataclass(frozen=True)
 class User:
-    """Somebody who must reach the devices.
+    """User who must be able to open the devices.
 
     Attributes:
         name: as in /etc/passwd.
@@ -38,7 +38,7 @@ class User:
 
 
 def present_user() -> User:
-    """Who runs this process."""
+    """Look up the user who runs this process."""
     try:
         name = pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
@@ -47,7 +47,7 @@ def present_user() -> User:
 
 
 def user_of_groups(name: str, groups: frozenset[str]) -> User:
-    """Somebody of whom only the groups are known: may open what one of them may, or everybody."""
+    """Make a user of whom only the groups are known: may open what one of them may, or everybody."""
     return User(name, lambda node: name == "root" or opening_group(node) in groups or _open_to_all(node))
 
 

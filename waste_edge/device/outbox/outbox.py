@@ -33,7 +33,7 @@ _LATENCIES = 1000  # of the newest commits
 
 @dataclass(frozen=True)
 class CommitTimes:
-    """What the newest commits took, in ms; zeros before the first."""
+    """Durations of the newest commits, in ms; zeros before the first."""
 
     count: int
     p50_ms: float
@@ -97,7 +97,7 @@ class Outbox:
         self._begun = True
 
     def told(self, outbox_id: str, sequence: int) -> None:
-        """Somebody has had the event `sequence` of the outbox `outbox_id`.
+        """Note that a sink has had the event `sequence` of the outbox `outbox_id`.
 
         If that is more than is kept here, the card lost events that had been told: then another outbox id is begun, so
         that no receiver takes a new event for one that it has.
@@ -144,7 +144,7 @@ class Outbox:
         )
 
     def tend(self) -> None:
-        """To be called about once a second: tries a failing disk again, prunes, shortens the log. Cheap otherwise."""
+        """Try a failing disk again, prune, shorten the log. Call it about once a second; cheap otherwise."""
         if not self._trouble:
             self._attempt(lambda database: None)  # sees whether the file has its place still
         self._write()
@@ -158,11 +158,11 @@ class Outbox:
             return self._readers[sink]
 
     def on_commit(self, wake: Callable[[], None]) -> None:
-        """Have `wake` called in the loop's thread after every commit; it must not linger."""
+        """Register `wake`, called in the loop's thread after every commit; it must not block."""
         self._listeners.append(wake)
 
     def commit_times(self) -> CommitTimes:
-        """How long commits took: the newest 1000, measured around the whole of `commit`."""
+        """Summarize the durations of the newest 1000 commits, measured around the whole of `commit`."""
         newest = sorted(self._latencies_ms) or [0.0]
         return CommitTimes(self._commits, newest[len(newest) // 2], newest[int(0.99 * (len(newest) - 1))])
 
@@ -237,7 +237,7 @@ class Outbox:
         return written
 
     def _attempt(self, work: Callable[[Database], None]) -> bool:
-        """Do something with the database, opened if need be; False if it failed, or it is too early to try again."""
+        """Run an operation on the database, opened if need be; False if it failed, or it is too early to try again."""
         if self._trouble and self._clock.now_ns() < self._retry_ns:
             return False
         self._stay_in_place()
@@ -314,7 +314,7 @@ class Outbox:
         self._remark = f"{self._path} was removed or replaced while the station runs: it was put back{found}"
 
     def _see_what_others_wrote(self, database: Database, place: Place) -> None:
-        """If somebody wrote into the open file, and not all is there still: what is gone is counted and said."""
+        """Check for writes by others into the open file: count and report what is gone."""
         if not place.written_by_others():
             return
         with contextlib.suppress(sqlite3.Error):  # busy: the next look will tell

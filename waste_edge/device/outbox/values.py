@@ -1,4 +1,4 @@
-"""What a value in the outbox's database may be: `PRAGMA quick_check` sees damaged pages, not a cursor that is too high.
+"""Validity of values in the outbox's database: `PRAGMA quick_check` finds damaged pages, not a cursor that is too high.
 
 A value out of range is corruption like any other: it would make events vanish, or end the station at the next start.
 """
@@ -71,7 +71,7 @@ def last_sequence(connection: sqlite3.Connection) -> int:
 
 
 def stream_counts(text: str, path: Path) -> dict[str, int]:
-    """How many items each stream had, as the database keeps it; raises sqlite3.DatabaseError if it is damaged."""
+    """Parse the stored item counts by stream; raises sqlite3.DatabaseError if they are damaged."""
     try:
         counts = msgspec.json.decode(text, type=dict[str, int])
     except (msgspec.DecodeError, ValueError) as error:

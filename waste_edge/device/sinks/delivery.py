@@ -25,14 +25,14 @@ _PAUSE_S = 5.0  # before work that failed in a way of its own is taken up again
 
 @dataclass(frozen=True)
 class BackOff:
-    """How long to wait after failures: `first_s`, doubling up to `most_s`, each shortened at random by up to a half."""
+    """Delay after failures: `first_s`, doubling up to `most_s`, each shortened at random by up to a half."""
 
     first_s: float = 1.0
     most_s: float = 60.0
     random: Callable[[], float] = random.random
 
     def wait_s(self, failures: int) -> float:
-        """After so many failures in a row, at least 1."""
+        """Compute the delay after so many failures in a row, at least 1, in seconds."""
         longest_s = min(self.most_s, self.first_s * 2.0 ** min(failures - 1, 30))
         return longest_s * (1.0 - self.random() / 2)
 
@@ -95,13 +95,13 @@ class Delivery:
         return not self._thread.is_alive()
 
     def tell_health(self, conditions: Sequence[Condition]) -> None:
-        """Leave the station's health for the sink, which is told when it changes. Any thread; never blocks."""
+        """Hand the station's health to the sink, which is told when it changes. Any thread; never blocks."""
         self._health = tuple(conditions)
         if _levels(self._health) != _levels(self._told_health):
             self._wake.set()
 
     def condition(self) -> Condition:
-        """How the sink fares. One thread at a time, and often: a thread that died is started again here."""
+        """Report the sink's condition and restart a dead thread. Call it often, from one thread at a time."""
         if self._started and not self._stopping and not self._thread.is_alive():
             self._thread = self._new_thread()
             self._thread.start()
@@ -195,7 +195,7 @@ class Delivery:
                 self._sink.close()
 
     def _last_words(self) -> None:
-        """What was committed while the last batch was on its way."""
+        """Deliver what was committed while the last batch was on its way."""
         try:
             self._deliver()
         except Exception as error:  # noqa: BLE001 - as in `step`

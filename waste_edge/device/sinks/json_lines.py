@@ -54,7 +54,7 @@ class JsonLinesConfig(Strict, frozen=True):
 
 
 class _Place(msgspec.Struct, frozen=True):
-    """Where a line stands: what is read of the last one."""
+    """Position of a line in the file, and the fields read of the last one."""
 
     outbox_id: str
     sequence: int
@@ -116,7 +116,7 @@ class JsonLines:
         return (place.outbox_id, place.sequence) if place.outbox_id else None
 
     def _known_place(self) -> _Place:
-        """What the newest line says, after whatever a power cut left behind it was cut off."""
+        """Read the newest line, after cutting off what a power cut left behind it."""
         if self._place is None:
             with _in_words(self._path):
                 self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -152,7 +152,7 @@ class JsonLines:
         _sync_folder(self._path.parent)
 
     def _all_older(self) -> Iterator[Path]:
-        """Newest first."""
+        """List the older files, newest first."""
         for number in range(1, self._keep + 1):
             if not self._older(number).exists():
                 return
@@ -218,7 +218,7 @@ def _mended(path: Path) -> _Place | None:
 
 
 def _line_start(stream: BinaryIO, end: int) -> int:
-    """Where the line begins that ends at `end`, with its newline or without."""
+    """Find the beginning of the line that ends at `end`, with its newline or without."""
     searched = end - 1
     while searched > 0:
         start = max(0, searched - _TAIL_BYTES)
@@ -249,7 +249,7 @@ def _newest_ids(paths: Iterable[Path]) -> dict[bytes, None]:
 
 
 def _is_ours(head: bytes) -> bool:
-    """Whether a file may be mended: it begins as ours do, or with what a power cut left of such a beginning."""
+    """Return whether a file may be mended: it begins as ours do, or with what a power cut left of such a beginning."""
     first, newline, _ = head.partition(b"\n")
     if newline:
         return _place_of(first + newline) is not None or not first.strip(b"\0")

@@ -133,7 +133,7 @@ class Mqtt:
 
     @property
     def doubt(self) -> str:
-        """What is odd although events are delivered, in words; empty if nothing is."""
+        """Oddity to report although events are delivered; empty if there is none."""
         if self._rival_ns is not None and self._since_s(self._rival_ns) < _RIVAL_S:
             return (
                 f"another station tells under the same topics ({self._topic}/…): two have the same name; "
@@ -175,7 +175,7 @@ class Mqtt:
             self._link = None
 
     def _look_for_others(self, link: MqttConnection) -> None:
-        """Another station of this name is answered, so that it knows, too; its goodbye under our name is corrected."""
+        """Answer another station of this name, so that it knows too, and correct its goodbye under our name."""
         heard = link.heard()
         corrections: list[Message] = []
         owner = heard.get(f"{self._topic}/owner", self._identity)

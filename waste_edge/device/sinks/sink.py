@@ -1,4 +1,4 @@
-"""What a sink is. The next one is one file beside this: its `…Config`, its class, and a function that builds it."""
+"""Sink protocol. A new sink is one file beside this: its `…Config`, its class, and a function that builds it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class SinkError(UserError, OSError):
 
 
 class Sink(Protocol):
-    """Somebody who is told of events. All methods are called in one thread of the sink's own, and may block there."""
+    """Receiver of events. All methods are called in one thread of the sink's own, and may block there."""
 
     @property
     def name(self) -> str:
@@ -41,7 +41,7 @@ class Sink(Protocol):
         ...
 
     def probe(self) -> str:
-        """For `doctor`, beside a station that may be running: whether events could be taken. Leaves no trace.
+        """Test for `doctor`, beside a station that may be running, whether events could be taken. Leaves no trace.
 
         Returns:
             Where they go, in words.

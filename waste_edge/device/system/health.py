@@ -1,4 +1,4 @@
-"""How the station fares, part by part: any thread says it, the loop passes on what changed."""
+"""Health of the station, part by part: any thread reports, the loop passes on what changed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Health:
         self._told.pop(condition.part, None)
 
     def watch(self, look: Callable[[], None]) -> None:
-        """Have `look` called at every `news`, in the thread that asks for them: to see whether a thread lives."""
+        """Register `look`, called at every `news`, in the thread that calls it: to see whether a thread lives."""
         self._watched.append(look)
 
     def forget(self) -> None:

@@ -27,7 +27,7 @@ _LOST = 2.5  # so many times as much contrast before as now
 
 
 def is_other_light(look: Grid, reference: Grid, changed: Mask) -> bool:
-    """Whether the same scene is seen in another light: a lamp was switched, a door opened.
+    """Return whether the same scene is seen in another light: a lamp was switched, a door opened.
 
     Light changes nearly all of the view. The scene is then known by its drawing, which light leaves in place
     everywhere and an item covers, however large it is: also where an even change of light leaves a rest, since the
@@ -57,12 +57,12 @@ def is_other_light(look: Grid, reference: Grid, changed: Mask) -> bool:
 
 
 def gain_map(look: Grid, reference: Grid) -> _Floats:
-    """By how much each part of the view is brighter now, by colour, (48, 64, 3): smooth, as light is."""
+    """Compute the gain of each part of the view, by colour, (48, 64, 3): smooth, as light is."""
     return np.asarray(cv2.GaussianBlur((look + 4) / (reference + 4), (0, 0), 3), np.float32)
 
 
 def is_left_behind(now: Pixels, before: Pixels, mask: NDArray[np.bool_]) -> bool:
-    """Whether what differs is a hole: something lay there when the scene was learned, and does so no longer.
+    """Return whether what differs is a hole: something lay there when the scene was learned, and does so no longer.
 
     Then what is inside of the mask stood out from its surroundings before, and does not now (a "ghost" of background
     subtraction: Cucchiara, Grana, Piccardi and Prati 2003, "Detecting moving objects, ghosts, and shadows").
@@ -96,7 +96,7 @@ def _nearly_all(alike: Mask, blocks: Mask) -> bool:
 
 
 def _is_smooth(look: Grid, reference: Grid, where: Mask | None = None) -> bool:
-    """Whether the change of light has no edges, in no colour; within a part of the view if one is given."""
+    """Return whether the change of light has no edges, in no colour; within a part of the view if one is given."""
     gain = np.log((look + 4) / (reference + 4))
     rest = gain - cv2.GaussianBlur(gain, (0, 0), 4)
     of_colours = rest.reshape(-1, 3) if where is None else rest[where]

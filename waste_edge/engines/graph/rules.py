@@ -1,4 +1,4 @@
-"""What a graph made for its target may hold: the target's allow-list, and the rules of our own networks.
+"""Rules for graphs: the target's allow-list of operators, and the rules of this project's networks.
 
 The rules, for both formats: pixels enter as they are (INT8: scale 1/128), or through one cast (FP32); nothing is
 transposed or padded, but for one Transpose of the pixels in ONNX; batch norms are folded; an INT8 graph has no
@@ -39,7 +39,7 @@ class Finding(Strict, frozen=True):
 
 
 def check_graph(graph: Graph, artifact: ArtifactName, target: Target, float_layers: bool = False) -> list[Finding]:
-    """Everything in a graph that its target or our rules do not allow, in the graph's order a rule.
+    """Check a graph against its target and our rules; findings come rule by rule in the graph's order.
 
     Args:
         graph: an artifact's.

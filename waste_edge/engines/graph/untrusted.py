@@ -1,4 +1,4 @@
-"""What is refused of an untrusted network before an engine sees it.
+"""Checks of an untrusted network before an engine sees it.
 
 A classifier's network needs no other file, decides nothing while it runs, and takes the pixels that its manifest says.
 External data would be weights that no checksum covers; a loop may never end; a tensor that claims more than the file
@@ -37,5 +37,5 @@ def check_network(network: NetworkFile, artifact: ArtifactName, manifest: Manife
 
 
 def most_bytes(manifest: Manifest) -> int:
-    """Of one tensor that a layer makes."""
+    """Size limit, in bytes, of one tensor that a layer makes."""
     return max(MAX_LAYER_BYTES, MAX_LAYER_INPUTS * 4 * 3 * manifest.input.width_px * manifest.input.height_px)

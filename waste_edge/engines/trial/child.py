@@ -97,7 +97,7 @@ def _try(
 
 
 def _limit(memory_bytes: int) -> None:
-    """No core file, no file written, and no more memory of its own."""
+    """Limit the process: no core file, no file written, bounded memory."""
     for what, most in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
@@ -107,7 +107,7 @@ def _limit(memory_bytes: int) -> None:
 
 
 def _limit_cpu(seconds: int) -> None:
-    """So many seconds of processor time from now on; then SIGXCPU ends the process."""
+    """Limit the processor time to so many seconds from now on; then SIGXCPU ends the process."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + 1 + seconds, resource.RLIM_INFINITY))
 

@@ -1,4 +1,4 @@
-"""Which networks have been tried on this machine and did well, so that each is tried once.
+"""Networks that ran well on this machine before, so that each is tried once.
 
 What came with the program is known good. Anything else is by the digest of its bundle, with the version of the engine
 that ran it, in a file of this user's cache; without it every start tries again, and nothing else is lost.
@@ -37,7 +37,7 @@ class _File(Strict, frozen=True):
 
 
 def is_known_good(bundle: Bundle, artifacts: Sequence[ArtifactName]) -> bool:
-    """Whether each of a bundle's networks came with the program, or did well on this machine's present engine."""
+    """Return whether each of a bundle's networks is shipped, or ran well on this machine's present engine."""
     if bundle.digest in shipped_digests():
         return True
     known = _read()
@@ -75,7 +75,7 @@ def _path() -> Path:
 
 
 def _read() -> list[Good]:
-    """What is kept; nothing if it cannot be read, or another user could have written it."""
+    """Read the list; empty if it cannot be read, or another user could have written it."""
     try:
         with _path().open("rb") as stream:
             if os.fstat(stream.fileno()).st_uid != os.geteuid():

@@ -57,7 +57,7 @@ class Word(Strict, frozen=True):
 
 
 class Trial(Strict, frozen=True):
-    """What happened in the child.
+    """Outcome of the child process.
 
     Attributes:
         replays: one for each network that was to be tried.
@@ -197,7 +197,7 @@ class _Child:
         )
 
     def words(self) -> Iterator[Word]:
-        """What it says, until it has ended; `ending` is set then."""
+        """Yield the child's messages until it has ended; `ending` is set then."""
         pending, deadline = b"", time.monotonic() + TRIAL_PATIENCE_S
         for chunk in self._chunks():
             pending += chunk
@@ -226,7 +226,7 @@ class _Child:
                 stream.close()
 
     def _chunks(self) -> Iterator[bytes]:
-        """What comes from its stdout, nothing at each tick, until it is closed; stderr is kept for `ending`."""
+        """Yield what comes from its stdout, empty at each tick, until it is closed; stderr is kept for `ending`."""
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         out, complaints = self._process.stdout.fileno(), self._process.stderr.fileno()
@@ -263,7 +263,7 @@ class _Child:
 
 
 def _environment() -> dict[str, str]:
-    """What the child needs to find its libraries, without anybody's passwords."""
+    """Build the child's environment: what it needs to find its libraries, without secrets."""
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     return ONE_THREAD | kept | NO_TELEMETRY | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 

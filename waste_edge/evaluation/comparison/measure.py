@@ -77,7 +77,7 @@ def predict_all(
 def measure(
     answered: Answered, labels: Sequence[str], dataset: Dataset, pictures: Pictures, elsewhere: Sequence[Photo] = ()
 ) -> ModelReport:
-    """Everything that a report says of one model but its latency."""
+    """Measure everything that a report says of one model but its latency."""
     model, probabilities, moved = answered.model, answered.probabilities, answered.elsewhere
     truth = truth_of(pictures.scored, labels)
     predicted = probabilities.argmax(axis=1)
@@ -218,7 +218,7 @@ def _right(
     dataset: Dataset,
     photos: Sequence[Photo],
 ) -> list[Shown]:
-    """Some right answers of every label, chosen without looking at how sure the model is."""
+    """Choose some right answers of every label, without looking at the confidence."""
     right = {photos[index].key: index for index in np.flatnonzero(probabilities.argmax(axis=1) == truth).tolist()}
     chosen = stratified(dataset, [photos[index] for index in right.values()], MOST_RIGHT, seed=0)
     shown = [_shown(probabilities[right[photo.key]], labels, photo) for photo in chosen]

@@ -61,7 +61,7 @@ def percent(value: float) -> str:
 
 
 def share_axis(title: str) -> Axis:
-    """From 0 to 100 %."""
+    """Scale an axis from 0 to 100 %."""
     return Axis(title, 0.0, 1.0, SHARE, percent)
 
 

@@ -43,7 +43,7 @@ def elsewhere_of(report: ComparisonReport, model: ModelReport) -> Interval:
 
 
 def interval_note(report: ComparisonReport) -> str:
-    """How the intervals were made."""
+    """Describe how the intervals were made."""
     if report.grouped:
         return (
             f"Intervals of 95 %: the {report.groups} groups of pictures drawn anew 2,000 times, "
@@ -213,7 +213,7 @@ def p_value(p: float) -> str:
 
 
 def stages_tables(result: TwoStages) -> list[Table]:
-    """How one network with a label tree and two cascaded ones did, and where each lost its pictures."""
+    """Tabulate the results of one network with a label tree and of two cascaded ones, with their losses by stage."""
     both = (result.one, result.cascade)
     rows: list[tuple[str, ...]] = [
         (

@@ -1,4 +1,4 @@
-"""What the models that are not one trained network have in common."""
+"""Common parts of the models that are put together from several networks."""
 
 from __future__ import annotations
 

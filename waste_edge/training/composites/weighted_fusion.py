@@ -28,7 +28,7 @@ _Logits = NDArray[np.float32]
 
 
 class SweepPoint(Strict, frozen=True):
-    """How well one weight does on the validation part."""
+    """Validation result of one weight."""
 
     alpha: float
     accuracy: float
@@ -164,7 +164,7 @@ def fused_logits(alpha: float, logits: dict[str, _Logits]) -> _Logits:
 
 
 def sweep_point(alpha: float, logits: dict[str, _Logits], truth: NDArray[np.int64]) -> SweepPoint:
-    """How well a weight does, given both models' logits (N, C) and the true labels (N,)."""
+    """Evaluate one weight, given both models' logits (N, C) and the true labels (N,)."""
     fused = fused_logits(alpha, logits)
     scores = score(softmax(fused), truth, [str(index) for index in range(fused.shape[1])])
     assert scores.weighted_f1 is not None  # only in old files it may be

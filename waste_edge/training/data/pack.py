@@ -1,4 +1,4 @@
-"""Everything that a training reads, in one folder that is small enough to be carried to another machine."""
+"""Packing of everything that a training reads into one folder, small enough to be carried to another machine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DATA_NAME, DOMAINS_NAME = "data", "domains.csv"
 
 @dataclass(frozen=True)
 class Packed:
-    """What a folder came to hold."""
+    """Content of a packed folder."""
 
     pictures: int
     of_sources: dict[str, int]

@@ -26,7 +26,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 class BadArchiveError(DataError):
-    """It is damaged or hostile: nothing in it is worth keeping."""
+    """Archive that is damaged or hostile: nothing in it is worth keeping."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ def _bomb(archive: Path, count: int, total: int, packed: int) -> DataError:
 def _destination(
     parts: tuple[str, ...], sources: Mapping[tuple[str, ...], PurePosixPath]
 ) -> tuple[tuple[str, ...], PurePosixPath] | None:
-    """Which wanted folder a file lies in, and where it goes; what a pattern matched stays in the path."""
+    """Match a file to its wanted folder and destination; what a pattern matched stays in the path."""
     for source, goal in sources.items():
         head, rest = parts[: len(source)], parts[len(source) :]
         if rest and len(head) == len(source) and all(map(fnmatch.fnmatchcase, head, source)):

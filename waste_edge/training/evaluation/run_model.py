@@ -21,7 +21,7 @@ from waste_edge.training.runs import WEIGHTS_NAME, Run, open_run
 
 
 def model_of_run(folder: Path, name: str) -> Model:
-    """A run's folder.
+    """Open a run's folder as a model.
 
     Raises:
         RunError: see `open_run`.

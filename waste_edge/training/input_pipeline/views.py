@@ -1,4 +1,4 @@
-"""What a network is trained on: augmented views of photographs, and views the project renders itself."""
+"""Training views: augmented views of photographs, and rendered ones."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class TrainingViews(TorchDataset[View]):
         return view
 
     def turn(self, epoch: int, number: int) -> tuple[int, int]:
-        """Which view is shown: of another epoch, if it has been made for that already."""
+        """Choose the view to show: another epoch's, if it has been made for that already."""
         return ((epoch - 1) % self.sets + 1 if self.sets else epoch), number
 
     def _made(self, epoch: int, number: int) -> View:
@@ -106,7 +106,7 @@ class TrainingViews(TorchDataset[View]):
         self._room_bytes //= among
 
     def name(self, index: int) -> str:
-        """What to call a view in a message."""
+        """Name a view in a message."""
         return self._photos[index].key if index < len(self._photos) else f"rendered view {index - len(self._photos)}"
 
     def labels(self) -> list[int]:

@@ -39,7 +39,7 @@ class EpochLine(Strict, frozen=True):
 
 
 class CheckpointState(Strict, frozen=True):
-    """How far a training is, but for its tensors.
+    """State of a training, without its tensors.
 
     Attributes:
         job: what is trained, by its fingerprint; another job's checkpoint is refused.

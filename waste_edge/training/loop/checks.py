@@ -1,4 +1,4 @@
-"""What is looked at before a training begins: where it is to leave its run, and what there is to learn from."""
+"""Checks before a training begins: its output folder, and the data to learn from."""
 
 from __future__ import annotations
 

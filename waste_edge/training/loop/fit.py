@@ -115,7 +115,7 @@ def fit(
 
 
 def _warned_of_leaks(recipe: Recipe, dataset: Dataset, watcher: TrainingListener) -> list[str]:
-    """What a text alone gives away, told before any accuracy is; for pictures alone `evaluate` and `compare` look."""
+    """Warn of texts that give labels away, before any accuracy; for pictures alone `evaluate` and `compare` check."""
     if not recipe.text:
         return []
     leaks = [leak.sentence for leak in find_leaks(dataset) if leak.source == recipe.text.source]
@@ -136,7 +136,7 @@ def _begin(out: Path, begun: Start, parts: dict[Part, list[Photo]]) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """What a training learns from.
+    """Data that a training learns from.
 
     Attributes:
         dataset: the data, divided into `parts`.
@@ -274,7 +274,7 @@ def _finish(job: Job, begun: Start, material: Material, data: Path, trained: Tra
 
 
 def _drawn(recipe: Recipe, labels: int) -> int:
-    """How many rendered views a recipe adds."""
+    """Count the rendered views that a recipe adds."""
     if recipe.stock:
         return recipe.stock.drawn
     return recipe.rendered.views_per_label * labels + recipe.strangers.views

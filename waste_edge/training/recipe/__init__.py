@@ -77,7 +77,7 @@ class Recipe(Strict, frozen=True):
 
     @property
     def kind(self) -> RecipeKind:
-        """What `train` has to do with it."""
+        """Kind of the recipe, by which `train` chooses its code."""
         if self.probe:
             return "probe"
         if self.weighted_fusion:
@@ -97,7 +97,7 @@ class Recipe(Strict, frozen=True):
 
     @property
     def trained(self) -> FitSpec:
-        """How its network is trained.
+        """Specification by which its network is trained.
 
         Raises:
             ConfigError: the model is put together from others.

@@ -16,11 +16,11 @@ LIBRARIES = ("torchvision", "timm")
 
 
 class ModelSpec(Strict, frozen=True):
-    """Which network looks at the picture.
+    """Network for pictures.
 
     Attributes:
         architecture: `mobilenet_v1` (the smallest deployable student), `mobilenet_v2`, `efficientnet_lite0` and
-            `efficientnet_lite2`, `cnn4` (the students' four-block network), or a library's own by name:
+            `efficientnet_lite2`, `cnn4` (earlier projects' four-block network), or a library's own by name:
             `torchvision:NAME` or `timm:NAME`.
         width: channel multiplier of this project's networks; EfficientNets have their own.
         blocks: of `mobilenet_v1`: how many blocks of each stage are there, at most all of them (1, 2, 2, 6, 2), 0 for
@@ -122,7 +122,7 @@ class ModelSpec(Strict, frozen=True):
 
     @property
     def width_is_its_own(self) -> bool:
-        """Whether its name alone says how wide it is."""
+        """True if its name alone says how wide it is."""
         return bool(self.library) or self.architecture.startswith("efficientnet")
 
     @property
@@ -133,7 +133,7 @@ class ModelSpec(Strict, frozen=True):
 
 
 class TextSpec(Strict, frozen=True):
-    """Which network reads the text that goes with a picture.
+    """Network for the text that goes with a picture.
 
     Attributes:
         encoder: a transformers model by its name on the hub, or a local folder that holds one.

@@ -1,4 +1,4 @@
-"""What the loop runs over where a stock is trained on: every epoch other views, changed anew."""
+"""Batches from a stock: every epoch other views, changed anew."""
 
 from __future__ import annotations
 
@@ -77,11 +77,11 @@ class StockBatches:
             yield Batch(pixels, rows, rows, truth, [int(one) for one in subjects[part]])
 
     def name(self, subject: int) -> str:
-        """What to call what a view was made of."""
+        """Name the picture that a view was made of."""
         return self._index.names[subject]
 
     def subjects(self) -> int:
-        """Of how many pictures, drawn ones among them, there are views."""
+        """Count the pictures, drawn ones among them, of which there are views."""
         return len(self._labels)
 
     def _drawn(self, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -101,7 +101,7 @@ class StockBatches:
 def _weighted(
     subjects: NDArray[np.int64], weights: NDArray[np.float64], count: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """So many subjects by weight, each about as often as its share: whole times first, the rest by chance."""
+    """Draw `count` subjects by weight, each about as often as its share: whole times first, the rest at random."""
     if not count:
         return subjects[:0]
     wanted = weights / weights.sum() * count

@@ -63,7 +63,7 @@ class Odd:
 
 @dataclass(frozen=True)
 class Scan:
-    """All of a folder."""
+    """Scan of a whole folder."""
 
     root: Path
     folders: list[ClassFolder]
