@@ -435,6 +435,15 @@ def test_the_demo_with_a_bundle_of_other_labels_gives_each_label_a_stream_and_sa
     assert "each label is a stream of its own" in start["warning"]
 
 
+def test_a_bundle_for_whole_pictures_is_a_warning_in_health_at_a_camera(waste_edge, bundle_copy, edit_manifest):
+    for kind, warned in (("picture", True), ("item", False)):
+        edit_manifest(bundle_copy, "input.view", {"kind": kind, "margin": 0.1, "surround": "plain"})
+        outcome = waste_edge("run", "--bundle", bundle_copy, "--camera", "synthetic", "--json", "--frames", 3)
+        told = [one for line in of_kind(lines_of(outcome.stdout), "health") for one in line["conditions"]]
+        said = [one["text"] for one in told if (one["part"], one["level"]) == ("bundle", "warn")]
+        assert any("made for pictures that an item fills" in text for text in said) is warned
+
+
 def test_the_demo_starts_with_its_site(waste_edge, default_bundle):
     outcome = waste_edge("run", "--demo", "--json", "--frames", 3)
     start = lines_of(outcome.stdout)[0]

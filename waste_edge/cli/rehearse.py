@@ -199,6 +199,11 @@ def _print(report: RehearsalReport) -> None:
     if material.untrusted_frames:
         lines.append(f"frames that the camera's health held to be unfit: {material.untrusted_frames}")
     lines.append(f"missed {report.missed}, doubled {report.doubled}, extra {report.extra}")
+    if (boxes := report.box_overlap) is not None:
+        lines.append(
+            f"box over the true one, intersection over union: median {boxes.median:.2f}, 10th percentile "
+            f"{boxes.tenth:.2f}, below 0.5 {boxes.below_half:.1%} of {boxes.items}"
+        )
     for line in lines:
         screen.print(line, soft_wrap=True, markup=False)
     screen.print(_table(report))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from waste_edge.device.service.notify import Notifier
     from waste_edge.device.signals import Stop
     from waste_edge.device.statistics import Summary
+    from waste_edge.device.system.condition import Condition
     from waste_edge.device.system.health import Health
     from waste_edge.device.views.display import View
     from waste_edge.engines.classifier import Classifier
@@ -194,6 +195,7 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
             health.announce(Condition("config", Level.WARN, trial.failure))
         else:
             health.set(Condition("config", Level.OK, "in use as it was last read"))
+        health.set(_bundle_condition(looked_at.still_images, opened.manifest))
         outbox = stack.enter_context(station_services(config, state, health, clock))
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())
         items = _items(DecisionPolicy(opened.manifest, site), classifier, looks, looked_at, outbox)
@@ -314,6 +316,15 @@ def _warning(plan: RunPlan, still_images: bool, manifest: Manifest, site: Site) 
     if plan.demo and plan.config.site is None and site.name != DEMO_SITE.replace("_", " "):
         said.append(f"the demo's site does not fit the labels of {manifest.name}: each label is a stream of its own")
     return "; ".join(filter(None, said))
+
+
+def _bundle_condition(still_images: bool, manifest: Manifest) -> Condition:
+    """Whether the bundle was made for what a camera shows."""
+    from waste_edge.device.system.condition import Condition, Level
+    from waste_edge.device.vision.inspection import warning_of
+
+    warning = "" if still_images else warning_of(manifest)
+    return Condition("bundle", Level.WARN if warning else Level.OK, warning or f"{manifest.name} {manifest.version}")
 
 
 def _view(plan: RunPlan, still_images: bool, clock: Clock) -> View:

@@ -1,4 +1,4 @@
-"""What a JPEG costs to decode beyond its pixels: of several scans each is decoded, and all coefficients are kept.
+"""Cost of decoding a JPEG beyond its pixels: each of several scans is decoded, and all coefficients are kept.
 
 A picture decoded at an eighth still takes 2 bytes a sample then (ITU T.81; libjpeg's `jdcoefct.c`).
 """

@@ -221,11 +221,11 @@ def _lasts_ns(kind: FaultKind) -> float:
 
 
 def _are_alike(look: Grid, last: Grid) -> bool:
-    """Whether hardly anything differs; a sixteenth of the rows nearly always says no at once."""
+    """Return whether hardly anything differs; a sixteenth of the rows nearly always says no at once."""
     most = look.size // 2000
     if np.count_nonzero(look[::16] != last[::16]) > most:
         return False
-    return np.count_nonzero(look != last) <= most
+    return bool(np.count_nonzero(look != last) <= most)
 
 
 class _Stillness:

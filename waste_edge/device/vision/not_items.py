@@ -96,7 +96,7 @@ def _nearly_all(alike: Mask, blocks: Mask) -> bool:
 
 
 def _is_smooth(look: Grid, reference: Grid, where: Mask | None = None) -> bool:
-    """Whether the change of light has no edges, in no colour; within a part of the view if one is given."""
+    """Return whether the change of light has no edges, in no colour; within a part of the view if one is given."""
     gain = np.log((look + 4) / (reference + 4))
     rest = gain - cv2.GaussianBlur(gain, (0, 0), 4)
     of_colours = rest.reshape(-1, 3) if where is None else rest[where]

@@ -27,6 +27,10 @@ GRID_WIDTH, GRID_HEIGHT = 64, 48
 Grid = NDArray[np.float32]  # (48, 64, 3): a frame, small
 Mask = NDArray[np.bool_]  # (48, 64)
 
+_UNCOVERED = 0.15  # of what is strange: a nudged item uncovers more of what it lay on
+_ONE_SPOT = 0.7  # of what is strange lies in one place, if it is one thing
+_COMPACT = 0.4  # of a thing's box is the thing, and much less of a rim's
+
 _FORMAT = b"waste-edge pile 1\n"  # what kept bytes begin with; then the SHA-256 of the rest, an .npz
 _DIGEST = 32
 
@@ -170,20 +174,34 @@ class SceneModel:
         """Return whether a look that shows no layer still has no new item in it.
 
         It has none if the top item was only nudged, or if what changed mostly shows what lay below, while most
-        of the item lies as it lay: a hand was drawn back, or an older item taken from beside it.
+        of the item lies as it lay: a hand was drawn back, or an older item taken from beside it. A spot that shows no
+        layer, while nothing was uncovered, is a smaller item that lies on the top one.
         """
         if len(self.layers) == 1:
             return False
         top = self.layers[-1]
         changed = self.changed(look, top)
-        if area(changed) < self._sense.new_share * min(area(top.covers), 0.35):
-            return True
-        kept = self.changed(look, self.layers[0]) & ~changed
         strange = changed.copy()
         for layer in self.layers[:-1]:
             strange &= self.changed(look, layer)
         uncovered = area(changed & ~strange)
+        if area(changed) < self._sense.new_share * min(area(top.covers), 0.35):
+            return uncovered > _UNCOVERED * area(strange) or not self._is_spot(strange)
+        kept = self.changed(look, self.layers[0]) & ~changed
         return uncovered >= self._sense.item_area and area(strange) <= min(uncovered, area(kept))
+
+    def _is_spot(self, strange: Mask) -> bool:
+        """Whether what is strange is one compact thing, large enough for an item, and no rim of a nudged one."""
+        _, _, boxes, _ = cv2.connectedComponentsWithStats(strange.astype(np.uint8))
+        of_spots = boxes[1:]
+        if not len(of_spots):
+            return False
+        _, _, width, height, cells = (int(value) for value in of_spots[of_spots[:, cv2.CC_STAT_AREA].argmax()])
+        return (
+            cells >= self._sense.item_area * strange.size
+            and cells >= _ONE_SPOT * np.count_nonzero(strange)
+            and cells >= _COMPACT * width * height
+        )
 
     def lies_on(self, look: Grid) -> Layer:
         """The layer that a new item lies on: the one that still shows most. An item may take another's place."""
