@@ -30,8 +30,10 @@ p { margin: 0 0 8px; max-width: 84ch; } .soft { color: var(--soft); }
 .figures b { display: block; font-size: 1.5rem; } .figures span { color: var(--soft); font-size: 0.85rem; }
 .table { overflow-x: auto; } table { border-collapse: collapse; background: var(--card); font-size: 0.9rem; }
 th, td { border: 1px solid var(--rule); padding: 5px 9px; text-align: right; white-space: nowrap; }
-th:first-child, td:first-child, td.words { text-align: left; }
-.items { display: grid; grid-template-columns: repeat(auto-fill, minmax(330px, 1fr)); gap: 10px; }
+th:first-child, td:first-child, th.words, td.words { text-align: left; }
+td.words { white-space: normal; min-width: 15em; }
+.table + p { margin-top: 8px; } td:first-child { white-space: normal; min-width: 8.5em; overflow-wrap: anywhere; }
+.items { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(330px, 100%), 1fr)); gap: 10px; }
 .item { display: flex; gap: 12px; background: var(--card); border: 1px solid var(--rule); border-left: 5px solid;
   border-radius: 8px; padding: 8px 10px; min-width: 0; }
 .item img, .item .none { width: 96px; height: 96px; object-fit: contain; flex: none; background: var(--paper); }
@@ -124,8 +126,8 @@ def _table(report: RehearsalReport) -> list[str]:
     )
     return [
         '<h2>By label</h2><div class="table"><table><tr>',
-        *(f"<th>{escape(head)}</th>" for head in heads),
-        "</tr>",
+        *(f"<th>{escape(head)}</th>" for head in heads[:-1]),
+        f'<th class="words">{escape(heads[-1])}</th></tr>',
         *(_row(name, tally) for name, tally in rows if tally is not None),
         "</table></div>",
         '<p class="soft">Shares with 95 % intervals, whole groups drawn anew. The label of an unknown thing is right '
@@ -167,7 +169,7 @@ def _row(name: str, tally: Tally) -> str:
 
 
 def _short(interval: Interval) -> str:
-    return f"{interval.value:.0%} ({interval.low:.0%} to {interval.high:.0%})"
+    return f"{interval.value:.0%} ({100 * interval.low:.0f}–{interval.high:.0%})"
 
 
 def _item(outcome: Outcome, thumbnails: Sequence[bytes]) -> str:

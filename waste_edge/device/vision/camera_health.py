@@ -225,7 +225,7 @@ def _are_alike(look: Grid, last: Grid) -> bool:
     most = look.size // 2000
     if np.count_nonzero(look[::16] != last[::16]) > most:
         return False
-    return int(np.count_nonzero(look != last)) <= most
+    return bool(np.count_nonzero(look != last) <= most)
 
 
 class _Stillness:
