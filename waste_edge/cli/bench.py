@@ -10,7 +10,7 @@ import typer
 
 from waste_edge.cli.bench_modes import Form, Wish, measure, replay
 from waste_edge.cli.bench_modes import soak as run_soak
-from waste_edge.cli.common import DEFAULT_BUNDLE, JsonOption
+from waste_edge.cli.common import DEFAULT_BUNDLE, JsonOption, check_engine
 from waste_edge.cli.output.bench_plots import check_plots
 from waste_edge.errors import UserError
 
@@ -52,6 +52,12 @@ def command(
             min=0.1,
             max=86_400,
             help="Seconds of timed calls, all rows together; default 6, or 60 if rigorous.",
+        ),
+    ] = None,
+    engines: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--engine", metavar="PLUG-IN", help="Plug-in engine to time beside the package's own; may be repeated."
         ),
     ] = None,
     cpu_time: Annotated[
@@ -128,7 +134,8 @@ def command(
     named = [*first, *(subjects or []), *(against or [])]
     of_measuring = {
         "--data": data, "--rigorous": rigorous, "--seconds": seconds, "--cpu-time": cpu_time,
-        "--engine-only": engine_only, "--threads": threads != "1", "--roofline": roofline, "--camera": camera,
+        "--engine": engines, "--engine-only": engine_only, "--threads": threads != "1", "--roofline": roofline,
+        "--camera": camera,
     }  # fmt: skip
     if recorded is not None:
         others = {"bundles or files": subjects or bundle or against, **of_measuring, "--soak": soak, "--out": out}
@@ -139,8 +146,10 @@ def command(
     else:
         if camera is not None and (engine_only or cpu_time):
             raise UserError("--camera: is timed neither with --engine-only nor with --cpu-time")
-        scenario = _scenario(rigorous, seconds, threads, cpu_time, engine_only)
-        measure(named, _with_camera(scenario, camera), data, wish)
+        for name in engines or ():
+            check_engine(name)
+        changes = {"threads": _counts(threads), "time": "cpu" if cpu_time else "wall", "engines": engines or []}
+        measure(named, _with_camera(_scenario(rigorous, seconds, engine_only, changes), camera), data, wish)
 
 
 def _check(out: Path | None, plots: Path | None, fake_board: Path | None, two_forms: bool) -> None:
@@ -167,10 +176,9 @@ def _with_camera(scenario: Scenario, camera: str | None) -> Scenario:
     return msgspec.structs.replace(scenario, camera=camera)
 
 
-def _scenario(rigorous: bool, seconds: float | None, threads: str, cpu_time: bool, engine_only: bool) -> Scenario:
+def _scenario(rigorous: bool, seconds: float | None, engine_only: bool, changes: dict[str, Any]) -> Scenario:
     from waste_edge.benchmarks import scenario
 
-    changes: dict[str, Any] = {"threads": _counts(threads), "time": "cpu" if cpu_time else "wall"}
     if engine_only:
         changes |= {"starts": 0, "frames": 0, "energy_seconds": 0.0, "live_seconds": 0.0}
     if rigorous:

@@ -11,7 +11,6 @@ from waste_edge.cli.common import (
     DEFAULT_BUNDLE,
     AllowOlderOption,
     BundleOption,
-    EngineChoice,
     EngineOption,
     JsonOption,
     PrecisionChoice,
@@ -87,7 +86,7 @@ def command(
 def _classify(
     paths: list[Path],
     opening: AbstractContextManager[Bundle],
-    engine: EngineChoice,
+    engine: str,
     precision: PrecisionChoice,
     threads: int,
     json: bool,

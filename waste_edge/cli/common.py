@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from waste_edge.bundle.signing import REQUIRE_KEY_VARIABLE
+from waste_edge.errors import ConfigError
 from waste_edge.errors import extra_required as host_only
 from waste_edge.files.resources import AUTO_BUNDLE, DEFAULT_BUNDLE
 from waste_edge.files.text import visible, visible_json
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from waste_edge.bundle.bundle import Bundle
 
-EngineChoice = Literal["auto", "onnx", "litert"]
 PrecisionChoice = Literal["int8", "fp32"]
 
 BundleOption = Annotated[
@@ -34,8 +34,27 @@ StationBundleOption = Annotated[
         "one that this board affords, measured once.",
     ),
 ]
+
+
+def check_engine(given: str) -> str:
+    """Return the named engine; raises ConfigError if there is none of that name."""
+    from waste_edge.engines.names import check_engine_name
+
+    try:
+        check_engine_name(given)
+    except ConfigError as error:
+        raise ConfigError(f"--engine {error}") from error
+    return given
+
+
 EngineOption = Annotated[
-    EngineChoice, typer.Option("--engine", help="Inference engine; auto: LiteRT where it is installed.")
+    str,
+    typer.Option(
+        "--engine",
+        metavar="auto|litert|onnx|PLUG-IN",
+        callback=check_engine,
+        help="Inference engine; auto: LiteRT where it is installed.",
+    ),
 ]
 PrecisionOption = Annotated[
     PrecisionChoice, typer.Option("--precision", help="Precision of the bundle's network to run.")

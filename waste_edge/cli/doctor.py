@@ -146,7 +146,9 @@ def _setting(asked: _Asked, camera: str | None, state: Path | None) -> tuple[Set
         return setting, []
     from waste_edge.device.doctor.sinks import check_sinks
 
-    setting = replace(setting, camera=camera or station.camera, thresholds=station.load, disk=station.disk)
+    setting = replace(
+        setting, camera=camera or station.camera, thresholds=station.load, disk=station.disk, engine=station.engine
+    )
     return setting, [partial(check_sinks, station, setting.state or setting.root / STATE)]
 
 

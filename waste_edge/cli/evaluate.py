@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from waste_edge.evaluation.domains.report import DomainsReport
     from waste_edge.evaluation.evaluate import Evaluation
     from waste_edge.evaluation.robustness.report import RobustnessReport
-    from waste_edge.evaluation.unknowns import RejectionResult
     from waste_edge.metrics.classification import Scores
 
 # The manifest's own names, written again because importing it would bring OpenCV into --help; a test compares.
@@ -263,9 +262,13 @@ def _print(result: Evaluation) -> None:
     for line in _of_stand_ins(result):
         screen.print(line, markup=False, soft_wrap=True)
     if result.rejection:
-        screen.print(_rejection(result.rejection))
-    if any(one.auroc_elsewhere is not None for one in result.rejection):
-        screen.print(_elsewhere(result.rejection))
+        from waste_edge.cli.output.report import print_table
+        from waste_edge.evaluation.report.unknown_tables import scores_table
+
+        table = scores_table(result.rejection)
+        print_table(screen, table.without("elsewhere"))
+        if any("elsewhere" in heading for heading in table.headings):
+            print_table(screen, table.columns("score", "AUROC, unknown against", "kept elsewhere"))
 
 
 def _of_stand_ins(result: Evaluation) -> Iterator[str]:
@@ -280,37 +283,6 @@ def _of_stand_ins(result: Evaluation) -> Iterator[str]:
             f"accuracy there {scores.accuracy:.1%}, 95 % interval {scores.accuracy_low:.1%} to "
             f"{scores.accuracy_high:.1%}; macro F1 {scores.macro_f1:.3f}{rejected}"
         )
-
-
-def _rejection(results: list[RejectionResult]) -> Table:
-    strange = results[0].auroc is not None
-    headings = ("AUROC, unknown", "let through", "rejected") if strange else ()
-    rows = [
-        (
-            one.in_words,
-            *((one.auroc, one.fpr_at_95, one.rejected) if strange else ()),
-            *(one.auroc_wrong, one.threshold, one.kept),
-        )
-        for one in results
-    ]
-    return _scores_table("none of these", (*headings, "AUROC, wrong", "threshold", "kept"), rows)
-
-
-def _elsewhere(results: list[RejectionResult]) -> Table:
-    rows = [(one.in_words, one.auroc_elsewhere, one.kept_elsewhere) for one in results]
-    return _scores_table("none of these, against the items elsewhere", ("AUROC, unknown", "kept"), rows)
-
-
-def _scores_table(title: str, headings: Sequence[str], rows: Sequence[tuple[str | float | None, ...]]) -> Table:
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column("score", no_wrap=True)
-    for heading in headings:
-        table.add_column(heading, justify="right")
-    for name, *numbers in rows:
-        table.add_row(str(name), *("" if number is None else f"{number:.3f}" for number in numbers))
-    return table
 
 
 def _per_class(scores: Scores) -> Table:

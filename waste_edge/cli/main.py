@@ -19,6 +19,7 @@ from waste_edge import __version__
 from waste_edge.cli.manners import ReaderGoneError, Verbs, occupy_standard_streams, reader_has_gone
 from waste_edge.errors import UserError, WasteEdgeError
 from waste_edge.files.text import visible
+from waste_edge.plugins import Group
 
 # Each is a module of `waste_edge.cli`; the groups have verbs of their own.
 VERBS = (
@@ -36,6 +37,17 @@ VERBS = (
     "export",
 )
 GROUPS = ("data", "service", "site")
+# What a verb may be given that plug-ins add to.
+_EXTENDED: dict[str, tuple[Group, ...]] = {
+    "run": ("cameras", "sinks", "engines"),
+    "doctor": ("cameras", "sinks", "engines"),
+    "bench": ("engines",),
+    "classify": ("engines",),
+    "rehearse": ("engines",),
+    "train": ("networks",),
+    "distill": ("networks",),
+}
+_HELP = ("-h", "--help")
 _LONGEST = 2000  # letters of a library's message
 _LONGEST_PATH = 200  # letters of a path that is too long for the system
 _FAULTS_OF_PATHS = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR, errno.EROFS)
@@ -58,17 +70,27 @@ def command_line(words: Sequence[str]) -> typer.Typer:
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": list(_HELP)},
     )
     app.callback()(_options)
     every = (*VERBS, *GROUPS)
+    helps = any(word in _HELP for word in words)
     for name in words[:1] if words and words[0] in every else every:
         verb = importlib.import_module(f"waste_edge.cli.{name}")
         if name in GROUPS:
             app.add_typer(verb.app, name=name)
         else:
-            app.command(name)(verb.command)
+            app.command(name, epilog=_plugins_of(name) if helps else None)(verb.command)
     return app
+
+
+def _plugins_of(verb: str) -> str | None:
+    """The last line of a verb's help: the plug-ins that are installed for it; nothing of them is imported."""
+    from waste_edge.plugins import installed_plugins
+
+    found = {group: installed_plugins(group) for group in _EXTENDED.get(verb, ())}
+    said = [f"{group}: {', '.join(map(str, plugins))}" for group, plugins in found.items() if plugins]
+    return f"Plug-ins: {'; '.join(said)}." if said else None
 
 
 def _print_version(wanted: bool) -> None:

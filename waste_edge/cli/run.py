@@ -29,8 +29,9 @@ CameraOption = Annotated[
     typer.Option(
         "--camera",
         metavar="[ID]",
-        help="A camera: picamera:0, an index, /dev/videoN, /dev/v4l/by-id/NAME, or synthetic[:FPS[:SEED]], which draws "
-        "items. Alone: the Pi camera if there is one, else the first USB camera that gives a frame.",
+        help="A camera: picamera:0, an index, /dev/videoN, /dev/v4l/by-id/NAME, synthetic[:FPS[:SEED]], which draws "
+        "items, or a plug-in's name. Alone: the Pi camera if there is one, else the first USB camera that gives a "
+        "frame.",
     ),
 ]
 SourceOption = Annotated[
@@ -141,7 +142,7 @@ def _plan(context: typer.Context, path: Path | None) -> RunPlan:
     """The configuration, read now, with the options of the command line in the place of its keys."""
     import msgspec
 
-    from waste_edge.device.config import StationConfig, read_config, with_paths
+    from waste_edge.device.config import StationConfig, read_config, with_paths, without_sinks
     from waste_edge.device.run import RunPlan
     from waste_edge.errors import UserError
 
@@ -157,7 +158,7 @@ def _plan(context: typer.Context, path: Path | None) -> RunPlan:
     if chosen:
         config = msgspec.structs.replace(config, camera=None, source=None)
     if options["demo"]:  # which tells nobody
-        config = msgspec.structs.replace(config, json_lines=None, mqtt=None)
+        config = without_sinks(config)
     changes = {
         name: str(value) if isinstance(value, Path) else value
         for name, value in given.items()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from waste_edge.device.capture import Absent, BadPicture, Ended, Failed, Message, Messages, Opened
@@ -85,6 +85,34 @@ class Limits:
     duration_s: float | None = None
 
 
+@dataclass(frozen=True)
+class LoopControl:
+    """Limits and signals that end a loop, or have it read its configuration again.
+
+    Attributes:
+        limits: when to end at the latest.
+        stop: ends the loop from outside.
+        reload: called between frames when `stop` asks for it; returns why the loop ends, or an empty string.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    stop: Stop = field(default_factory=Stop)
+    reload: Callable[[], str] = str
+
+
+@dataclass(frozen=True)
+class LoopServices:
+    """Recorder and health beside a station's loop.
+
+    Attributes:
+        recorder: keeps events and the scene; None keeps nothing.
+        health: whose news the listeners are told, and whose pace is kept.
+    """
+
+    recorder: Recorder | None = None
+    health: Health = field(default_factory=Health)
+
+
 class Loop:
     """One run over one source.
 
@@ -94,11 +122,8 @@ class Loop:
             other.
         listeners: told in this order.
         clock: times the run; frames bring their own time.
-        limits: when to end at the latest.
-        stop: ends the loop from outside.
-        recorder: keeps events and the scene; None keeps nothing.
-        health: whose news the listeners are told, and whose pace is kept.
-        reload: called between frames when `stop` asks for it; returns why the loop ends, or an empty string.
+        control: what ends it.
+        services: what is beside it.
     """
 
     def __init__(
@@ -107,21 +132,16 @@ class Loop:
         items: ItemTracker,
         listeners: Sequence[Listener],
         clock: Clock,
-        limits: Limits | None = None,
-        stop: Stop | None = None,
-        recorder: Recorder | None = None,
-        health: Health | None = None,
-        reload: Callable[[], str] | None = None,
+        control: LoopControl | None = None,
+        services: LoopServices | None = None,
     ) -> None:
+        control, services = control or LoopControl(), services or LoopServices()
         self._messages = messages
         self._items = items
         self._listeners = listeners
         self._clock = clock
-        self._limits = limits or Limits()
-        self._stop = stop or Stop()
-        self._recorder = recorder
-        self._health = health or Health()
-        self._reload = reload or (lambda: "")
+        self._limits, self._stop, self._reload = control.limits, control.stop, control.reload
+        self._recorder, self._health = services.recorder, services.health
         self._looked_ns = -1
 
     def run(self) -> Summary:

@@ -155,13 +155,13 @@ def _in_one_line(error: Exception) -> str:
 
 
 def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: Callable[[], str]) -> Summary:
-    from waste_edge.device.capture import RetryPolicy, start_capture
+    from waste_edge.device.capture import CAMERA_RETRY, start_capture
 
     plan, config = trial.plan, trial.plan.config
     looked_at = _source(plan, clock)
     health.forget()
     with contextlib.ExitStack() as stack:
-        start = partial(start_capture, looked_at, clock, None if plan.no_wait else RetryPolicy())
+        start = partial(start_capture, looked_at, clock, None if plan.no_wait else CAMERA_RETRY)
         # A camera's process starts up while numpy, OpenCV and the engine are imported here. A film does not wait for
         # us: it begins when we are ready, or its first frames would be lost, and with them the empty scene.
         early = start() if looked_at.live else None
@@ -171,7 +171,7 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         from waste_edge.device.camera_condition import CameraCondition
         from waste_edge.device.capture.rotate import turned
         from waste_edge.device.decision.policy import DecisionPolicy
-        from waste_edge.device.loop import Limits, Loop
+        from waste_edge.device.loop import Limits, Loop, LoopControl, LoopServices
         from waste_edge.device.outbox.event_store import EventRecorder
         from waste_edge.device.service.notify import Watchdog, watchdog_ns
         from waste_edge.device.station import station_services
@@ -209,11 +209,8 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
             items,
             [*_about_the_camera(items, looked_at, health, state, site.rotate), camera, watchdog, view, *plan.listeners],
             clock,
-            Limits(plan.frames, plan.duration_s),
-            stop,
-            recorder=None if outbox is None else EventRecorder(outbox, items, clock),
-            health=health,
-            reload=reload,
+            LoopControl(Limits(plan.frames, plan.duration_s), stop, reload),
+            LoopServices(None if outbox is None else EventRecorder(outbox, items, clock), health),
         ).run()
 
 
@@ -254,11 +251,12 @@ def _source(plan: RunPlan, clock: Clock) -> Source:
 
 def _secrets(plan: RunPlan) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """List what to hide from the capture process: (environment variables, files and folders)."""
-    mqtt, state = plan.config.mqtt, _state(plan)
-    variables = [mqtt.password_environment] if mqtt is not None else []
-    paths = [plan.config_path, state, *([mqtt.password_file, mqtt.key_file] if mqtt is not None else [])]
-    absolute = (str(Path(path).absolute()) for path in paths if path)
-    return tuple(filter(None, variables)), tuple(absolute)
+    from waste_edge.device.config import sink_tables
+
+    tables = sink_tables(plan.config).values()
+    variables = [name for table in tables for name in table.secret_variables()]
+    paths = [plan.config_path, _state(plan), *(path for table in tables for path in table.secret_files())]
+    return tuple(variables), tuple(str(Path(path).absolute()) for path in paths if path)
 
 
 def _key(config: StationConfig) -> Path | None:

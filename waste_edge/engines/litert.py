@@ -17,6 +17,7 @@ from waste_edge.engines.interface import Output
 from waste_edge.engines.names import LITERT_MODULES
 from waste_edge.engines.stderr import without_greeting
 from waste_edge.errors import BundleError, EngineError, MissingPackageError
+from waste_edge.files.text import first_line
 from waste_edge.imaging.frames import Pixels
 
 _PINNED_SCALE = 1 / 128  # the INT8 input's scale: its pixels are the camera's, seen as signed
@@ -32,7 +33,7 @@ class LiteRtEngine:
                 self._interpreter = module.Interpreter(model_content=network.content, num_threads=threads)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            raise BundleError(f"{path}: {self.name} cannot load it ({str(error).splitlines()[0]})") from error
+            raise BundleError(f"{path}: {self.name} cannot load it ({first_line(error)})") from error
         entries = self._interpreter.get_input_details()
         self._input = entries[0]
         self._signed = self._input["dtype"] == np.int8
@@ -58,7 +59,7 @@ class LiteRtEngine:
             self._interpreter.set_tensor(self._input["index"], batch)
             self._interpreter.invoke()
         except (ValueError, RuntimeError) as error:
-            raise EngineError(f"{self.name} failed: {str(error).splitlines()[0]}") from error
+            raise EngineError(f"{self.name} failed: {first_line(error)}") from error
         return Output(*(self._read(index, steps) for index, steps in self._outputs))
 
     def _read(self, index: int, steps: NDArray[np.float32] | None) -> NDArray[np.float32]:

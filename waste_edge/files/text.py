@@ -74,3 +74,8 @@ def fault_of_name(name: str) -> str:
     if any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in name):
         return "a name with control characters"
     return ""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of a library's error; its type where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -24,6 +24,7 @@ from waste_edge.files.limits import (
     MAX_PICTURE_MEGAPIXELS,
     MAX_SIDE_PX,
 )
+from waste_edge.files.text import first_line
 from waste_edge.imaging.frames import Pixels
 from waste_edge.imaging.jpeg import jpeg_cost
 
@@ -111,7 +112,7 @@ def read_picture(path: Path) -> Pixels:
         ) from error
     except Exception as error:  # a damaged file makes Pillow's decoders raise nearly anything
         raise PictureError(
-            f"{path}: damaged picture ({_first_line(error)}); make or copy it again, or remove it"
+            f"{path}: damaged picture ({first_line(error)}); make or copy it again, or remove it"
         ) from error
 
 
@@ -280,7 +281,3 @@ def _silence_libtiff() -> None:
             handler = getattr(library, name)
             handler.argtypes, handler.restype = [ctypes.c_void_p], ctypes.c_void_p
             handler(None)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

@@ -13,7 +13,8 @@ from waste_edge.benchmarks.schema import BenchReport, Row, SoakReport
 from waste_edge.files.atomic import write_atomically
 
 COLOURS = {"fp32": "#b5542d", "int8": "#2d6a4f", "": "#4a4e69"}
-MARKERS = {"onnx": "s", "litert": "o"}
+_MARKERS = {"onnx": "s", "litert": "o"}
+_LINES = {"onnx": "--", "litert": "-"}
 QUIET, LOUD = "#8a8a8a", "#b00020"
 _DPI = 130
 
@@ -63,8 +64,18 @@ def save(figure: Figure, path: Path) -> Path:
 
 
 def engine_key(row: Row) -> str:
-    """`onnx` or `litert`, from the row's key."""
+    """`onnx`, `litert` or a plug-in's name, from the row's key."""
     return row.key.split("/")[-3]
+
+
+def marker_of(row: Row) -> str:
+    """The mark of a row's engine; plug-ins share one."""
+    return _MARKERS.get(engine_key(row), "D")
+
+
+def line_of(row: Row) -> str:
+    """The line of a row's engine; plug-ins share one."""
+    return _LINES.get(engine_key(row), ":")
 
 
 def name_of(row: Row, report: BenchReport, kind: bool = True) -> str:

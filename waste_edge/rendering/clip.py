@@ -20,7 +20,7 @@ import numpy as np
 
 from waste_edge.rendering.canvas import Bytes
 from waste_edge.rendering.items.sprites import ITEM_LABELS, render_item
-from waste_edge.rendering.scene import Background, camera_effects, compose, extent, paint_background
+from waste_edge.rendering.scene import Background, CameraEffects, camera_effects, compose, extent, paint_background
 
 # Chosen among the seeds 0 to 15 so that the demo goes well (nine right; five to nine of ten over those seeds): a demo
 # shows that the chain works, it measures nothing.
@@ -145,7 +145,7 @@ def clip_frames(seed: int) -> Iterator[Bytes]:
         else:
             view = tray
         drift = 1.0 + 0.02 * math.sin(2 * math.pi * time_s / 19.0)
-        yield camera_effects(view, noise, exposure=drift, vignette=0.1, noise=0.9)
+        yield camera_effects(view, noise, CameraEffects(exposure=drift, vignette=0.1, noise=0.9))
 
 
 def write_clip(folder: Path, seed: int) -> tuple[Path, Path]:

@@ -14,7 +14,7 @@ from waste_edge.device.capture import start_capture
 from waste_edge.device.clock import NS_PER_S, Clock, SystemClock
 from waste_edge.device.decision.item_tracker import CameraItemTracker, Event
 from waste_edge.device.decision.policy import DecisionPolicy
-from waste_edge.device.loop import Limits, Listener, Loop, Seen
+from waste_edge.device.loop import Limits, Listener, Loop, LoopControl, Seen
 from waste_edge.device.signals import Stop
 from waste_edge.device.vision.camera_health import CameraHealth
 from waste_edge.device.vision.inspection import USUAL_LOOKS, inspector_of
@@ -62,7 +62,8 @@ def measure_ages(classifier: Classifier, seconds: float, camera: str = CAMERA) -
         DecisionPolicy(classifier.manifest, site), inspector_of(classifier, USUAL_LOOKS), Presence(), CameraHealth()
     )
     messages = start_capture(camera_source(camera, clock), clock, None)
-    Loop(messages, items, [ages], clock, Limits(duration_s=_START_S + seconds), ages.stop).run()
+    control = LoopControl(Limits(duration_s=_START_S + seconds), ages.stop)
+    Loop(messages, items, [ages], clock, control).run()
     found = [
         situation(f"frame of {camera}, from capture to verdict", ages.frames_ns[_FIRST:]),
         situation(f"item of {camera}, from capture to decision", ages.decisions_ns),

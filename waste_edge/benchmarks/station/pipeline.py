@@ -40,7 +40,7 @@ from waste_edge.device.capture import Ended, Message
 from waste_edge.device.capture.convert import take_frame
 from waste_edge.device.decision.item_tracker import CameraItemTracker, Observation
 from waste_edge.device.decision.policy import DecisionPolicy
-from waste_edge.device.loop import Limits, Loop
+from waste_edge.device.loop import Loop, LoopServices
 from waste_edge.device.system.health import Health
 from waste_edge.device.views.display import About, JsonView
 from waste_edge.device.vision.camera_health import CameraHealth
@@ -155,8 +155,7 @@ def measure_pipeline(
         _TimedItems(items, messages, times),
         [CameraCondition(health), _view(classifier, site, nowhere)],
         clock,
-        Limits(),
-        health=health,
+        services=LoopServices(health=health),
     ).run()
     gc.unfreeze()
     return _figures(times, frames, summary.items)

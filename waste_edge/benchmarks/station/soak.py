@@ -26,7 +26,7 @@ from waste_edge.device.capture.convert import take_frame
 from waste_edge.device.clock import SystemClock
 from waste_edge.device.decision.item_tracker import CameraItemTracker
 from waste_edge.device.decision.policy import DecisionPolicy
-from waste_edge.device.loop import Listener, Loop, Seen
+from waste_edge.device.loop import Listener, Loop, LoopServices, Seen
 from waste_edge.device.outbox.event_store import EventRecorder
 from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.sinks.delivery import Delivery
@@ -139,7 +139,7 @@ def run_station(classifier: Classifier, folder: Path, go_on: Callable[[], bool],
     try:
         messages = _Drawn(SyntheticCamera(FPS, 0, SimulatedClock()), go_on)
         recorder = EventRecorder(outbox, items, clock)
-        return Loop(messages, items, [listener], clock, recorder=recorder).run()
+        return Loop(messages, items, [listener], clock, services=LoopServices(recorder)).run()
     finally:
         delivery.stop()
         outbox.close()

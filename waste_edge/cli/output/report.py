@@ -118,7 +118,7 @@ def report_on(
     Raises:
         MissingPackageError: a full report needs the packages of a workstation.
     """
-    from waste_edge.evaluation.comparison.build import build_report
+    from waste_edge.evaluation.comparison.build import ReportExtras, build_report
     from waste_edge.evaluation.comparison.outlier_sets import open_unknown, shift_backgrounds
 
     leaks: Sequence[Leak] = ()
@@ -137,7 +137,7 @@ def report_on(
 
         moved = shift_backgrounds(pictures.scored, asking("cutting items out")) if elsewhere else None
         machine = _machine() if full else ""
-        report = build_report(models, dataset, pictures, asking, strange, moved, leaks, machine)
+        report = build_report(models, dataset, pictures, asking, ReportExtras(strange, moved, leaks, machine))
     if full and any(model.run and model.run.info.recipe.cascade for model in models):
         from msgspec.structs import replace
 

@@ -242,3 +242,13 @@ def _others(error: BaseException) -> str:
     if (number in _CLOSED or _OF_MEMORY(said)) and (found := why_closed(_user())):
         return f"; {found}"
     return ""
+
+
+def open_picamera(which: str, clock: Clock) -> PiCamera:
+    """Open the camera of this number; raises CameraError."""
+    return PiCamera(import_picamera2(), which, clock)
+
+
+def open_first_picamera(argument: str, clock: Clock) -> PiCamera:
+    """Open the first ribbon camera, which libcamera lists before all others; raises CameraError."""
+    return PiCamera(import_picamera2(), "0", clock, usb=False)

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from waste_edge.device.cameras.camera import RawFrame, packed
+from waste_edge.device.cameras.rate import parse_rate
 from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.rendering.backgrounds import Background, paint_background
 from waste_edge.rendering.canvas import Bytes
@@ -133,3 +134,8 @@ def _centre_x(since_s: float) -> int | None:
         gone = (since_s - ARRIVE_S - REST_S) / LEAVE_S
         return rest + round(outside * gone * gone)
     return None
+
+
+def open_synthetic(rate: str, clock: Clock) -> SyntheticCamera:
+    """Draw items at `FPS:SEED`; raises CameraError."""
+    return SyntheticCamera(*parse_rate(rate), clock)

@@ -17,9 +17,11 @@ import msgspec
 from waste_edge.device.cameras.address import without_password
 from waste_edge.device.cameras.camera import Candidate
 from waste_edge.device.cameras.memory import create_memory
+from waste_edge.device.cameras.openers import kind_of
 from waste_edge.device.system.environment import without_secrets
 from waste_edge.device.system.thread_limits import ONE_THREAD
 from waste_edge.files.strict import Strict
+from waste_edge.files.text import first_line
 
 if TYPE_CHECKING:
     from waste_edge.imaging.frames import Frame
@@ -109,7 +111,8 @@ class ChildProcess:
         self.dropped_frames = 0
         self._socket, theirs = socket.socketpair()
         # The order goes by the socket, since everybody can read a command line and addresses hold passwords.
-        self._socket.sendall(msgspec.json.encode([candidate.kind, candidate.argument, candidate.hidden]) + b"\n")
+        order = [candidate.kind, candidate.argument, candidate.hidden, kind_of(candidate)]
+        self._socket.sendall(msgspec.json.encode(order) + b"\n")
         memory = create_memory()
         command = [candidate.python, str(_CHILD), str(theirs.fileno()), str(memory), str(os.getpid())]
         try:
@@ -173,7 +176,7 @@ class ChildProcess:
         try:
             taken = take_frame(self._reader)
         except ValueError as error:
-            raise InvalidNewsError(str(error).splitlines()[0]) from error
+            raise InvalidNewsError(first_line(error)) from error
         self.dropped_frames = self._reader.dropped_frames
         return taken
 
@@ -241,7 +244,7 @@ def _environment(candidate: Candidate, environment: Mapping[str, str] = os.envir
     Without secrets, and without what is between systemd and this process: the child parses what strangers send.
     """
     kept = without_secrets(environment, candidate.withheld)
-    if candidate.kind == "stream":  # the way to it may lead through a proxy with a password
+    if kind_of(candidate).network:  # the way to it may lead through a proxy with a password
         kept |= {name: environment[name] for name in _PROXIES if name in environment}
     return ONE_THREAD | kept
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from waste_edge.device.clock import RetryPolicy
+
 if TYPE_CHECKING:
     from waste_edge.imaging.frames import Frame
+
+# A camera that comes back is in use within 10 s: the longest wait, and what starting and opening take.
+CAMERA_RETRY = RetryPolicy(longest_s=4.0)
 
 
 @dataclass(frozen=True)
@@ -73,18 +78,3 @@ class Messages(Protocol):
     def close(self) -> None:
         """Stop reading and give the camera back."""
         ...
-
-
-@dataclass(frozen=True)
-class RetryPolicy:
-    """Delay before the next attempt to open a camera: doubling from `first_s` to `longest_s`.
-
-    With the longest wait a camera that comes back is in use within 10 s: 4 s, and what starting and opening take.
-    """
-
-    first_s: float = 1.0
-    longest_s: float = 4.0
-
-    def after(self, failures: int) -> float:
-        """Seconds to wait after so many failures in a row, at least 1."""
-        return float(min(self.longest_s, self.first_s * 2.0 ** min(failures - 1, 16)))

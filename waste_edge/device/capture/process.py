@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from waste_edge.device.cameras.camera import Candidate, Source
+from waste_edge.device.cameras.openers import KINDS
 from waste_edge.device.capture.link import ChildLink, InvalidNewsError, News, start_child
-from waste_edge.device.capture.messages import Absent, BadPicture, Ended, Failed, Message, Messages, Opened, RetryPolicy
-from waste_edge.device.clock import NS_PER_S, Clock
+from waste_edge.device.capture.messages import Absent, BadPicture, Ended, Failed, Message, Messages, Opened
+from waste_edge.device.clock import NS_PER_S, Clock, RetryPolicy
 from waste_edge.errors import CameraError
 
 if TYPE_CHECKING:  # nothing here waits for numpy and OpenCV before the capture process has been started
@@ -206,7 +207,7 @@ class ProcessCapture:
     def _choose(self, news: News) -> None:
         """From now on this camera, and no other."""
         chosen = self._candidate
-        if news.again is not None:
+        if news.again is not None and news.again[0] in KINDS:
             chosen = replace(chosen, kind=news.again[0], argument=news.again[1])
         self._chosen = chosen if self._source.live else None
         self._absent.clear()

@@ -16,8 +16,8 @@ from contextlib import closing
 
 from waste_edge.device.cameras.camera import Camera, Source
 from waste_edge.device.capture.convert import frame_of
-from waste_edge.device.capture.messages import Absent, BadPicture, Ended, Failed, Message, Opened, RetryPolicy
-from waste_edge.device.clock import Clock
+from waste_edge.device.capture.messages import Absent, BadPicture, Ended, Failed, Message, Opened
+from waste_edge.device.clock import Clock, RetryPolicy
 from waste_edge.errors import CameraError, PictureError
 from waste_edge.imaging.frames import Frame
 

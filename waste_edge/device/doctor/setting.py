@@ -63,6 +63,7 @@ class Setting:
     """Attributes:
     bundle: opens the bundle to try; raises UserError.
     choice: says which bundle that is and why, in one line; an empty one if it was named; raises UserError.
+    engine: the engine that the station names; a plug-in is tried beside the package's own.
     camera: the camera's ID as in `run --camera`; None is any, and then none is needed.
     state: the station's folder; None is where the service keeps it.
     root: where /proc, /sys, /dev and /etc are looked for.
@@ -85,3 +86,4 @@ class Setting:
     thresholds: Thresholds = field(default_factory=Thresholds)
     disk: DiskLimits = field(default_factory=DiskLimits)
     choice: Callable[[], str] = lambda: ""
+    engine: str = "auto"

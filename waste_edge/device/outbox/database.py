@@ -265,7 +265,7 @@ class Database:
         It needs no file: the database may be closed, or damaged. A sink that has not read yet has the cursor 0; then
         the one that was kept when the database was opened counts.
         """
-        return min(self._events, max(0, self._last - max(cursor, self._cursors.get(sink, 0))))
+        return int(min(self._events, max(0, self._last - max(cursor, self._cursors.get(sink, 0)))))
 
     def holds_all(self) -> bool:
         """Return whether a fresh look at the files finds them sound, and all that was written to them.

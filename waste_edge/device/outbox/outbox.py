@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from waste_edge.device.clock import NS_PER_S, Clock
+from waste_edge.device.clock import NS_PER_S, Clock, RetryPolicy
 from waste_edge.device.decision.item_tracker import Event
 from waste_edge.device.outbox.config import OutboxConfig
 from waste_edge.device.outbox.database import WAL_BYTES, Database, in_words, is_corrupt, set_aside
@@ -25,7 +25,7 @@ from waste_edge.device.system.condition import Condition, Level
 from waste_edge.device.wall_clock import SystemWallClock, WallClock
 from waste_edge.errors import ConfigError
 
-_RETRY_S = (1.0, 60.0)  # after a failure the disk is tried again after the first, doubling up to the second
+_RETRY = RetryPolicy()  # of the disk
 _TEND_EVERY_S = 60.0
 _TEND_EVERY_COMMITS = 100
 _LATENCIES = 1000  # of the newest commits
@@ -82,7 +82,7 @@ class Outbox:
         self._corrupt_seen = False
         self._trouble = ""  # why the disk could not be written, in words
         self._since = ""
-        self._retry_s, self._retry_ns = _RETRY_S[0], 0
+        self._failures, self._retry_ns = 0, 0
         self._tend_ns = clock.now_ns()
         self._remark = ""  # what happened to the files in this run, in words
         self._place: Place | None = None  # of the open database
@@ -259,7 +259,7 @@ class Outbox:
         except Exception as error:  # noqa: BLE001 - whatever a disk gives back: events wait, it is said, and tried again
             self._fail(error)
             return False
-        self._trouble, self._retry_s = "", _RETRY_S[0]
+        self._trouble, self._failures = "", 0
         if self._place is not None:
             self._place.settle()
         return True
@@ -306,7 +306,7 @@ class Outbox:
                     reader.forget()
                 aside = put_back(database, place, self._path)
         except (sqlite3.Error, OSError) as error:
-            self._put_back_ns = self._clock.now_ns() + round(_RETRY_S[1] * NS_PER_S)
+            self._put_back_ns = self._clock.now_ns() + round(_RETRY.longest_s * NS_PER_S)
             self._moved = f"{self._path} was removed while the station runs, and {in_words(error, self._path)}"
             return
         self._database, self._moved = None, ""
@@ -348,8 +348,8 @@ class Outbox:
         if not self._trouble:
             self._since = self._wall_clock.now_utc().strftime("%H:%M")
         self._trouble = in_words(error, self._path)
-        self._retry_ns = self._clock.now_ns() + round(self._retry_s * NS_PER_S)
-        self._retry_s = min(self._retry_s * 2, _RETRY_S[1])
+        self._failures += 1
+        self._retry_ns = self._clock.now_ns() + round(_RETRY.after(self._failures) * NS_PER_S)
 
     def _note(self, error: sqlite3.Error) -> None:
         """A reader met an error, in its own thread."""

@@ -13,17 +13,17 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 import msgspec
 
+from waste_edge.device.config_paths import as_path
 from waste_edge.device.outbox.record import Record, to_json_line
-from waste_edge.device.sinks.sink import SinkError, worst
+from waste_edge.device.sinks.sink import SinkConfig, SinkContext, SinkError, worst
 from waste_edge.device.system.condition import Condition
 from waste_edge.device.wall_clock import SystemWallClock, WallClock
 from waste_edge.errors import ConfigError
 from waste_edge.files.limits import MAX_JSON_LINES_FILES, MAX_JSON_LINES_MB, MAX_READ_BACK_BYTES, MAX_READ_BACK_IDS
-from waste_edge.files.strict import Strict
 
 _TAIL_BYTES = 64 << 10  # read at once; a line may be longer
 _HEAD_BYTES = 16 << 20  # a first line longer than this is none of ours
@@ -32,7 +32,7 @@ _EVENT = re.compile(rb'\{"kind":"event","id":"([^"\\]{1,200})"')
 _NOT_OURS = ("outbox.sqlite", "outbox.corrupt-", "outbox.replaced-", "outbox.restored")
 
 
-class JsonLinesConfig(Strict, frozen=True):
+class JsonLinesConfig(SinkConfig, frozen=True):
     """The table `[json_lines]` of a station's configuration.
 
     Attributes:
@@ -51,6 +51,14 @@ class JsonLinesConfig(Strict, frozen=True):
         if self.max_mb > MAX_JSON_LINES_MB or self.keep > MAX_JSON_LINES_FILES:
             most = f"max_mb up to {MAX_JSON_LINES_MB} and keep up to {MAX_JSON_LINES_FILES}"
             raise ValueError(f"expected {most}; got {self.max_mb:g} and {self.keep}")
+
+    def build(self, context: SinkContext) -> JsonLines:
+        """See `SinkConfig.build`; a relative path is below the station's folder."""
+        return build(msgspec.structs.replace(self, path=str(context.state / self.path)))
+
+    def with_paths(self, table: str, folder: Path | None) -> Self:
+        """See `SinkConfig.with_paths`."""
+        return msgspec.structs.replace(self, path=as_path(f"{table}.path", self.path))
 
 
 class _Place(msgspec.Struct, frozen=True):

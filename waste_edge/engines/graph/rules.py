@@ -8,9 +8,9 @@ operator that computes in float and no conversion that undoes another (but one t
 from __future__ import annotations
 
 from waste_edge.bundle.manifest import ArtifactName
-from waste_edge.engines.engine import engine_of
 from waste_edge.engines.graph.graph import Graph, Operator
 from waste_edge.engines.graph.targets import Target
+from waste_edge.engines.names import format_of
 from waste_edge.files.strict import Strict
 
 _LAYOUT = {"TRANSPOSE", "PAD", "PADV2", "MIRROR_PAD", "Transpose", "Pad"}
@@ -113,7 +113,7 @@ def _unfolded(graph: Graph) -> list[Finding]:
 def _input(graph: Graph, artifact: ArtifactName) -> list[Finding]:
     """INT8: the pixels themselves are the first quantized tensor."""
     pixels = graph.inputs[0]
-    if engine_of(artifact) == "onnx":
+    if format_of(artifact) == "onnx":
         wanted, zero_point = "uint8", 128
         entry = [one for one in graph.consumers(pixels) if one.kind == "Transpose"]
     else:
@@ -134,7 +134,7 @@ def _input(graph: Graph, artifact: ArtifactName) -> list[Finding]:
 
 def _islands(graph: Graph, artifact: ArtifactName) -> list[Finding]:
     message = "computes in float within an INT8 graph; quantize this layer too, or say that it is left in float"
-    if engine_of(artifact) == "onnx":
+    if format_of(artifact) == "onnx":
         found = [one for one in graph.operators if _floats_in_onnx(graph, one)]
     else:
         found = [
@@ -177,7 +177,7 @@ def _conversions(graph: Graph, artifact: ArtifactName) -> list[Finding]:
         "a conversion that the graph could do without; give both sides the same scale, or leave the pixels as they are"
     )
     found = [one for one in graph.operators if one.kind in _CONVERSIONS]
-    if engine_of(artifact) == "onnx":
+    if format_of(artifact) == "onnx":
         requantizing = [one for one in found if one.kind == "QuantizeLinear" and _requantizes(graph, one)]
         entry = [one for one in requantizing if _makes_pixels_signed(graph, one)][:1]
         stray = [one for one in requantizing if one not in entry]

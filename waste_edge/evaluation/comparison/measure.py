@@ -15,7 +15,7 @@ from waste_edge.evaluation.comparison.held_out import Pictures
 from waste_edge.evaluation.comparison.models import Model
 from waste_edge.evaluation.evaluate import Outputs, Progress, rejected_by, score_logits, truth_of
 from waste_edge.evaluation.report.content import CalibrationReport, Histogram, ModelReport, RejectionReport, Shown
-from waste_edge.evaluation.unknowns import judge_scores
+from waste_edge.evaluation.unknowns import ScoreSets, judge_scores
 from waste_edge.metrics.classification import Scores, expected_calibration_error, fit_temperature, score, softmax
 from waste_edge.metrics.curves import macro_roc, one_against_rest, reliability_bins
 from waste_edge.metrics.significance import GroupScores, group_bootstrap
@@ -169,11 +169,8 @@ def _rejection(
     return RejectionReport(
         fitted_on=pictures.fitted_on,
         results=judge_scores(
-            known,
+            ScoreSets(known, scores(answered.fitting), unknown, elsewhere),
             right=answered.scored.logits.argmax(axis=1) == truth,
-            fitting=scores(answered.fitting),
-            unknown=unknown,
-            elsewhere=elsewhere,
             shipped=(calibration.known_score, calibration.min_known_score) if calibration else None,
         ),
         histograms={
