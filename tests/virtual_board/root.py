@@ -18,6 +18,7 @@ PACKAGES = (
 )  # fmt: skip
 # From the package index; what they need beside is Debian's own.
 PICAMERA2 = ("picamera2==0.3.38", "simplejpeg", "videodev2", "PiDNG", "OpenEXR")
+STATUS = "next(iter(req.request.buffers.values())).metadata.status == libcamera.FrameMetadata.Status.Success"
 CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
 IMAGE_GB = 6
 SITE = "usr/local/lib/python3.13/dist-packages"
@@ -82,16 +83,16 @@ def finish_root(root: Path) -> None:
 
 
 def patch_picamera2(root: Path) -> None:
-    """libcamera's virtual camera has no raw pictures, which picamera2 asks for; and it never loses any."""
-    folder = root / SITE / "picamera2"
-    source = (folder / "picamera2.py").read_text()
-    asked = "        raw_formats = raw_config.at(0).formats\n        raw_modes = []\n"
-    assert source.count(asked) == 1, "picamera2 has changed"
-    none = "        if raw_config is None:\n            return [{'format': 'SRGGB10', 'size': (640, 480)}]\n"
-    (folder / "picamera2.py").write_text(source.replace(asked, none + asked))
-    with (folder / "__init__.py").open("a") as module:
-        module.write("\nimport late_requests\n")
-    shutil.copy(HERE / "inside/late_requests.py", root / SITE)
+    """See `inside/virtual_camera.py`: what is patched is the camera's limit, and not ours.
+
+    libcamera 0.4's virtual camera leaves the status of its frames to chance, which picamera2 looks at.
+    """
+    source = root / SITE / "picamera2/picamera2.py"
+    assert STATUS in source.read_text(), "picamera2 has changed"
+    source.write_text(source.read_text().replace(STATUS, "True"))
+    with (root / SITE / "picamera2/__init__.py").open("a") as module:
+        module.write("\nimport virtual_camera\n")
+    shutil.copy(HERE / "inside/virtual_camera.py", root / SITE)
 
 
 def install_ours(root: Path) -> None:

@@ -20,7 +20,8 @@ import waste_edge
 CLIP = Path(waste_edge.__file__).parent / "demo/clip.mp4"
 PROGRAM = "/opt/waste-edge/current/bin/waste-edge"
 DEVICE, ITEMS, FPS = "/dev/video20", 10, 15
-PICTURES, EACH, FRAMES_A_PICTURE = Path("/tmp/film"), 2, 4  # libcamera shows each picture four times
+PICTURES, PACE = Path("/tmp/film"), Path("/run/virtual-board-fps")
+REPEATS, FRAMES_A_SECOND = 4, 3  # libcamera shows each picture four times, and decodes all of them before the first
 VIRTUAL = Path("/usr/share/libcamera/pipeline/virtual/virtual.yaml")
 _SET_FORMAT, _OUTPUT = 0xC0D05605, 2  # VIDIOC_S_FMT: struct v4l2_format, 208 bytes
 
@@ -81,18 +82,24 @@ def through_v4l2loopback() -> None:
 
 
 def through_libcamera() -> None:
+    """A few pictures an item: the empty bin, and the item at rest."""
     PICTURES.mkdir(exist_ok=True)
-    pictures = clip()
-    shown = [pictures[number % 10] for number in range(60)] + pictures[::EACH]
+    pictures, shown = clip(), list(range(6))
+    for item in json.loads(CLIP.with_suffix(".json").read_text())["items"]:
+        shown += [round(FPS * at_s) for at_s in (item["arrives_s"] - 0.2, item["settles_s"] + 0.4, item["settles_s"] + 1)]
+    shown += [len(pictures) - 1, len(pictures) - 2]
     for number, picture in enumerate(shown):
-        cv2.imwrite(str(PICTURES / f"{number}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 92])
+        small = cv2.resize(pictures[picture], (320, 240), interpolation=cv2.INTER_AREA)
+        cv2.imwrite(str(PICTURES / f"{number}.jpg"), small, [cv2.IMWRITE_JPEG_QUALITY, 95])
     before = VIRTUAL.read_text()
     VIRTUAL.write_text(before.replace('test_pattern: "bars"', f'frames:\n    path: "{PICTURES}/"'))
+    PACE.write_text(str(FRAMES_A_SECOND))
     try:
-        seconds = len(shown) * FRAMES_A_PICTURE / 30
-        decided(station("picamera:0", seconds + 20), "libcamera's virtual camera")
+        lines = station("picamera:0", len(shown) * REPEATS / FRAMES_A_SECOND + 10)
+        decided(lines, "libcamera's virtual camera, three pictures an item")
     finally:
         VIRTUAL.write_text(before)
+        PACE.unlink()
 
 
 if __name__ == "__main__":
