@@ -1,4 +1,4 @@
-"""Part of picamera2 inside the guest: what libcamera's virtual camera needs, and what it can be made to suffer.
+"""Part of picamera2 in the root: what libcamera's virtual camera needs, and what it can be made to suffer.
 
 It has no raw pictures, which picamera2 asks for; its colours are a plane of their own; and it gives frames as fast as
 they are taken: here at most 30 a second. Requests never come, or come late, while /run/virtual-board says so.
@@ -83,7 +83,7 @@ class TwoPlanes:
 
 
 class MemoryHeap:
-    """Picture memory where the kernel has no heaps: the root of this machine's, without a guest."""
+    """Picture memory where this machine's kernel has no heaps."""
 
     isValid = True  # noqa: N815
 
