@@ -22,8 +22,12 @@ run: $(RUNTIME)
 demo: $(RUNTIME)
 	@.venv/bin/waste-edge run --demo
 
+# Two tests at a time, shared out as tests/sharing.py says; then, with nothing beside it, what measures this machine.
+WORKERS ?= 2
+USUAL := not long and not faults and not fuzz
 test: lint
-	.venv-dev/bin/pytest
+	OMP_NUM_THREADS=1 .venv-dev/bin/pytest --numprocesses $(WORKERS) -m "$(USUAL) and not alone"
+	.venv-dev/bin/pytest -m "$(USUAL) and alone"
 
 lint: $(WORKSHOP)
 	.venv-dev/bin/ruff check .
@@ -48,15 +52,16 @@ test-fuzz: $(WORKSHOP)
 # The newest of each dependency, whatever the upper bounds in pyproject.toml say, and the suite with them: run it by
 # the week (.ci/weekly), and raise the bounds when it passes. EXTRAS=sign,mqtt,dev leaves out torch and the exporters.
 EXTRAS ?= host,dev
+WITHIN_BOUNDS := tests/tools/test_newest.py::test_this_environment_is_within_the_bounds
 test-newest:
 	rm -rf .venv-newest
 	$(PYTHON) -m venv .venv-newest
 	$(PYTHON) -m tools.newest $(subst $(comma), ,$(EXTRAS)) > .venv-newest/requirements.txt
-	.venv-newest/bin/pip install $(PIP_FLAGS) --upgrade --requirement .venv-newest/requirements.txt hatchling onnx
-	.venv-newest/bin/pip install $(PIP_FLAGS) --no-deps --no-build-isolation --editable .
+	.venv-newest/bin/pip install $(PIP_FLAGS) --upgrade --requirement .venv-newest/requirements.txt onnx
+	.venv-newest/bin/pip install $(PIP_FLAGS) --no-deps --editable .
 	.venv-newest/bin/python -m tools.newest --beyond $(subst $(comma), ,$(EXTRAS))
 	.venv-newest/bin/waste-edge verify small
-	.venv-newest/bin/pytest $(if $(findstring host,$(EXTRAS)),,tests/bundle tests/engines tests/files tests/test_telemetry.py tests/cli/test_verify.py tests/cli/test_run.py)
+	.venv-newest/bin/pytest --deselect $(WITHIN_BOUNDS) $(if $(findstring host,$(EXTRAS)),,tests/bundle tests/engines tests/files tests/test_telemetry.py tests/cli/test_verify.py tests/cli/test_run.py)
 
 # The map of the package in docs/architecture.md, from the code.
 map: $(WORKSHOP)

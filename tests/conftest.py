@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.reading import fused_run, reading_recipes, talking_photos, tiny_encoder
+from tests.sharing import pytest_xdist_make_scheduler
 from waste_edge.bundle.bundle import Bundle, open_bundle
 from waste_edge.bundle.manifest import (
     MANIFEST_NAME,
@@ -39,7 +40,8 @@ from waste_edge.files.strict import to_json
 from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.metrics.classification import score
 
-__all__ = ["fused_run", "reading_recipes", "talking_photos", "tiny_encoder"]  # fixtures of models that read
+# Fixtures of models that read, and how workers share the suite.
+__all__ = ["fused_run", "pytest_xdist_make_scheduler", "reading_recipes", "talking_photos", "tiny_encoder"]
 
 # A shell that starts the suite in the background lets it ignore Ctrl-C, and so would every process that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -67,7 +69,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(autouse=True)
 def all_known_good(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bundles made by a test are known good, so that not each costs a process; `trials` takes that back."""
-    monkeypatch.setattr(known_good, "is_known_good", lambda bundle, artifacts: True)
+    monkeypatch.setattr(known_good, "is_known_good", lambda *_: True)
 
 
 @pytest.fixture

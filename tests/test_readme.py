@@ -50,7 +50,7 @@ def test_the_measured_bundle_is_the_shipped_one(name: str) -> None:
 
 def test_what_the_page_says_of_several_seeds_is_what_was_recorded() -> None:
     seeds = read_json(ROOT / "training" / "results" / "seeds_small.json", Summary)
-    says = RESULTS[RESULTS.index("Chance has a share") : RESULTS.index("make model-seeds")]
+    says = RESULTS[RESULTS.index("Results vary by seed") : RESULTS.index("make model-seeds")]
     found = [float(number) for number in re.findall(r"\d+\.\d", says)]
     expected: list[float] = []
     for part in ("test", "val"):

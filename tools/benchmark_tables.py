@@ -28,7 +28,7 @@ Table = tuple[list[str], list[list[str]]]
 
 
 def speed_table(report: BenchReport) -> Table:
-    """How fast and how right, without bare loops, in the columns that a front page has room for."""
+    """Tabulate latency and accuracy, without bare loops, in the columns that a front page has room for."""
     headings, lines = show.rows_table(report)
     kept = [index for index, heading in enumerate(headings) if heading in (*_SPEED, headings[-1])]
     shown = [

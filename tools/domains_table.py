@@ -44,19 +44,19 @@ def domains_table(report: DomainsReport) -> str:
     rows += [
         ("**mean over sources**", *(share_in(model.mean) if model.mean else "" for model in models)),
         ("worst source", *(_worst(model) for model in models)),
-        ("ECE at home, mean elsewhere", *(_ece(model) for model in models)),
-        ("called unknown, and wrong of the rest, mean elsewhere", *(_kept_out(model) for model in models)),
+        ("ECE at home, mean of other sources", *(_ece(model) for model in models)),
+        ("rejected, and error rate of the rest, mean of other sources", *(_kept_out(model) for model in models)),
     ]
     for kind in [one.kind for one in models[0].unknown]:
         rows.append((_kind(models, kind), *(_areas(model, kind) for model in models)))
-    rows.append(("unknown: mean of what never taught", *(_mean_areas(model) for model in models)))
+    rows.append(("unknown: mean of kinds not trained on", *(_mean_areas(model) for model in models)))
     table = rows_of(Table("", ("", *NAMES), rows))
     return f"""{table}
 
-*Accuracy by source with intervals of 95 %, groups drawn anew; home is {report.protocol}. Sources in italics taught the
-networks too: of these only groups held out of training are scored, and they are in no mean. Unknown: the chance (AUROC)
-that a known picture looks more known than an unknown one, against home / web / all other sources; ! is dangerous in any
-stream. INT8 TFLite. All numbers: [{TABLES}](../{TABLES}).*
+*Accuracy by source with intervals of 95 %, groups drawn anew; home is {report.protocol}. Sources in italics were
+trained on too: of these only groups held out of training are scored, and they are in no mean. Unknown: AUROC, the
+probability that a known picture has the higher known score than an unknown one, against home / web / all other sources;
+! is dangerous in any stream. INT8 TFLite. All numbers: [{TABLES}](../{TABLES}).*
 """
 
 
@@ -69,7 +69,7 @@ def refreshed(text: str, report: DomainsReport) -> str:
 
 
 def drifted_cards(report: DomainsReport, cards: dict[str, str]) -> list[str]:
-    """What shipped cards say otherwise than the report, in words; a card without a part on other sources says nothing.
+    """Find statements of shipped cards that differ from the report; a card without a part on other sources is skipped.
 
     Args:
         cards: by bundle, the card's text.

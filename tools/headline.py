@@ -51,10 +51,10 @@ def headline(report: ComparisonReport) -> str:
     return f"""{table}
 
 *Ours: {report.protocol}, by which nothing was chosen; intervals of 95 %, over {report.groups} groups drawn anew.
-Elsewhere: {report.elsewhere.in_words}. Unknown: {report.unknown.in_words}. Times on {report.machine}.
-The earlier projects' figures are as they reported them, on other divisions of the same collection. Starred: what
-plainly fine-tuned MobileNets had on photographs from the web that we have not seen; ours there are stand-ins, so the
-two cannot be compared.*
+Other backgrounds: {report.elsewhere.in_words}. Unknown: {report.unknown.in_words}. Times on {report.machine}.
+The earlier projects' figures are as they reported them, on other splits of the same collection. Starred: plainly
+fine-tuned MobileNets on photographs from the web that we have not seen; ours there are on stand-ins, so the two cannot
+be compared.*
 """
 
 
@@ -115,10 +115,10 @@ _LINES = (
     _Line("accuracy", "63.4 %; teacher 85 %", _accuracy),
     _Line("INT8 minus FP32, points", "", _lost),
     _Line("calibration error (ECE)", "8.6 %", _ece),
-    _Line("one answer, one thread, ms", "11 to 23", _time),
-    _Line("items elsewhere, accuracy", "43 to 46 % \\*", _elsewhere),
+    _Line("latency, one thread, ms", "11 to 23", _time),
+    _Line("items on other backgrounds, accuracy", "43 to 46 % \\*", _elsewhere),
     _Line("unknown against known, AUROC", "0.76 to 0.85 \\*", _auroc),
-    _Line("unknown against known elsewhere, AUROC", "", _auroc_elsewhere),
+    _Line("unknown against known on other backgrounds, AUROC", "", _auroc_elsewhere),
 )
 
 

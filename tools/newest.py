@@ -67,7 +67,7 @@ def beyond(requirement: str) -> str:
 
 
 def main() -> None:
-    """Print them."""
+    """Print the newest versions."""
     parser = argparse.ArgumentParser(description="Print requirements without upper bounds, one a line.")
     parser.add_argument("extras", nargs="*", help="Extras whose requirements are printed, too.")
     parser.add_argument("--beyond", action="store_true", help="Print instead what is installed beyond its bound.")

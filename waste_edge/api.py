@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -103,7 +103,7 @@ class Classifier:
         cls,
         bundle: PathLike = DEFAULT_BUNDLE,
         *,
-        engine: EngineName | Literal["auto"] = "auto",
+        engine: EngineName = "auto",
         precision: Precision = "int8",
         threads: int = 1,
         require_key: PathLike | None = None,
@@ -112,7 +112,7 @@ class Classifier:
 
         Args:
             bundle: a folder, a `.zip`, or the name of a shipped bundle ("small", "accurate").
-            engine: "onnx", "litert", or "auto" for the preferred one that is installed.
+            engine: "onnx", "litert", a plug-in's name, or "auto" for the preferred one that is installed.
             precision: "int8" or "fp32".
             threads: threads of the engine, 1 to 64.
             require_key: public key (PEM) that must have signed the bundle; if None, the one that the environment

@@ -33,7 +33,7 @@ class EngineError(WasteEdgeError, RuntimeError):
 
 
 class UserError(WasteEdgeError):
-    """Something the user gave is wrong, and the message says how to mend it."""
+    """Error of the user, whose message says how to mend it."""
 
     exit_code = 2
 
@@ -43,7 +43,7 @@ class BundleError(UserError, ValueError):
 
 
 class CameraError(UserError, OSError):
-    """No camera answered, or a source gives no frames."""
+    """Camera that does not answer, or source without frames."""
 
 
 class ConfigError(UserError, ValueError):

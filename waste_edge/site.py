@@ -69,7 +69,7 @@ class Site(Strict, frozen=True):
 
     @property
     def on_several(self) -> Several:
-        """What becomes of things that lie apart."""
+        """Action on several separate things, the default filled in."""
         return self.several or ("residual" if self.ask is None else "ask")
 
     def places(self) -> list[str]:
@@ -77,7 +77,7 @@ class Site(Strict, frozen=True):
         return sorted({*self.streams.values(), self.residual})
 
     def cost(self, belongs: str, put: str, min_confidence: float) -> float:
-        """What it costs to put into stream `put` what belongs to stream `belongs`.
+        """Compute the cost of putting into stream `put` what belongs to stream `belongs`.
 
         The right stream costs 0 and a wrong one 1, unless [costs] says otherwise. A residual stream that no
         label belongs to costs 1 - min_confidence: where all wrong streams cost 1, that is the cost at which it
@@ -104,7 +104,7 @@ class Site(Strict, frozen=True):
         return self.residual
 
     def misfits(self, labels: Sequence[str], tree: Mapping[str, str]) -> list[tuple[str, str]]:
-        """Where the site does not fit a model: the key, and one line that says what and the remedy."""
+        """List where the site does not fit a model: (key, one line with the problem and the remedy)."""
         model = {node for label in labels for node in lineage(label, tree)}
         known = f"it knows {', '.join(sorted(model))}"
         found = []

@@ -22,7 +22,7 @@ def check_labels(labels: Sequence[str]) -> None:
 
 
 def label_faults(labels: Sequence[str]) -> list[str]:
-    """Why these cannot be the labels of one model, the gravest fault first; none: they can.
+    """Explain why these cannot be the labels of one model, the gravest fault first; empty if they can.
 
     Labels that people read as the same word are one label by mistake: in another case, composed and decomposed (NFC),
     with other blanks or joiners.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from waste_edge.benchmarks.measure import take_turns
 from waste_edge.benchmarks.scenario import Scenario, quick
 from waste_edge.bundle.bundle import Bundle, open_bundle
 from waste_edge.engines.engine import load_engine
+from waste_edge.engines.names import ENGINES
 from waste_edge.errors import BundleError, MissingPackageError
 
 QUICK = Scenario(seconds=0.05, least_samples=3, loads=1, pictures=2)
@@ -102,7 +104,7 @@ def test_files_beside_bundles_are_rows(tmp_path: Path, opened_tiny: Bundle, defa
 def test_a_file_whose_engine_is_missing_is_a_row(
     tmp_path: Path, opened_tiny: Bundle, default_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("waste_edge.engines.engine.LITERT_MODULES", ("no_such_package",))
+    monkeypatch.setitem(ENGINES, "litert", replace(ENGINES["litert"], modules=("no_such_package",)))
     field = load_field([opened_tiny, default_bundle / "model-int8.tflite"], QUICK)
     row = next(row for row in field.absent if row.subject == "model-int8.tflite")
     assert (row.status, "pip install ai-edge-litert" in row.reason) == ("not installed", True)

@@ -110,7 +110,7 @@ def test_ratios_name_their_rows(bench: Bench) -> None:
     bare = bench.candidate("onnx-int8", "bare", iter(lambda: 2.0, 0))
     take_turns([fp32, int8, bare], SCENARIO, lambda: None, ignore, bench.clock)
     for one in (fp32, int8):
-        one.bundle = one.artifact = "made up"  # type: ignore[assignment]
+        one.network = "made up"  # type: ignore[assignment]
     found = {ratio.what: ratio for ratio in ratios_of([fp32, int8, bare], seed=0)}
     assert set(found) == {"fp32 over int8", "ours over bare"}
     speedup, overhead = found["fp32 over int8"], found["ours over bare"]

@@ -19,6 +19,7 @@ from waste_edge.benchmarks.station.first_decision import time_starts
 from waste_edge.benchmarks.station.stages import STAGES, WARM_UP_FRAMES, measure_stages
 from waste_edge.bundle.bundle import Bundle, open_bundle
 from waste_edge.device.system.board import Board
+from waste_edge.engines.classifier import load_classifier
 from waste_edge.engines.engine import Output
 from waste_edge.engines.onnx import OnnxEngine
 from waste_edge.errors import EngineError
@@ -97,7 +98,7 @@ def test_a_fast_wrong_model_cannot_look_good(opened_tiny: Bundle, monkeypatch: p
         return Output(np.array([9.0, 0.0, 0.0], np.float32), np.zeros(3, np.float32))
 
     monkeypatch.setattr(OnnxEngine, "infer", wrong)
-    found = agreement(opened_tiny, "onnx-int8")
+    found = agreement(opened_tiny, ("onnx-int8", "onnx"))
     assert found is not None
     assert found.agreement == pytest.approx(1 / 3)
     assert found.low < 1 / 3 < found.high
@@ -111,9 +112,9 @@ def test_stages_are_the_ways_parts(opened_tiny: Bundle) -> None:
         now_ns += 1_000_000
         return now_ns
 
-    wanted = [("a", opened_tiny, "onnx-fp32", 1), ("b", opened_tiny, "onnx-int8", 1)]
+    wanted = [(key, load_classifier(opened_tiny, precision=key)) for key in ("fp32", "int8")]
     done: list[int] = []
-    first, second = measure_stages(wanted, 40, done.append, now)  # type: ignore[arg-type]
+    first, second = measure_stages(wanted, 40, done.append, now)
     assert [stage.stage for stage in first.stages] == list(STAGES)
     per_frame = {stage.stage: stage.p50_ms for stage in first.stages}
     assert {name: per_frame[name] for name in ("capture", "convert", "resize", "infer")} == dict.fromkeys(

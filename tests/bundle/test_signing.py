@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -258,3 +259,16 @@ def test_openssl_makes_the_keys_and_signs_and_checks_the_same(bundle_copy: Path,
     assert signature.read_bytes() == read_signer(key).sign(manifest.read_bytes())
     with open_bundle(bundle_copy, read_required_key(public)) as bundle:
         assert bundle.manifest.name == "tiny"
+
+
+def test_a_key_is_a_small_file_and_nothing_else_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: tuple[Path, Path]
+) -> None:
+    monkeypatch.setattr("waste_edge.files.bounded.MAX_WAIT_FOR_TEXT_S", 0.1)
+    os.mkfifo(tmp_path / "pipe")
+    with (tmp_path / "large").open("wb") as stream:
+        stream.truncate(1 << 34)  # holes: it takes no disk, and would take 16 GiB of memory
+    for name, why in (("pipe", "a pipe"), ("large", "larger than 64 KiB"), ("/dev/zero", "a device")):
+        for read in (read_required_key, read_signer):
+            with pytest.raises(ConfigError, match=why):
+                read(tmp_path / name)

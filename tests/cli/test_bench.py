@@ -14,6 +14,7 @@ from tests.conftest import tiny_network
 from tests.device.boards import HEALTHY_PI5, THROTTLED_PI4
 from waste_edge.benchmarks.schema import BenchReport, SoakReport
 from waste_edge.engines.engine import Output
+from waste_edge.engines.names import ENGINES
 from waste_edge.engines.onnx import OnnxEngine
 from waste_edge.files.resources import DEFAULT_BUNDLE
 from waste_edge.files.strict import read_json
@@ -66,7 +67,7 @@ def test_markdown(bench: Bench, tiny_bundle: Path) -> None:
 def test_an_engine_that_is_not_installed_is_a_row(
     bench: Bench, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("waste_edge.engines.engine.LITERT_MODULES", ("no_such_package",))
+    monkeypatch.setitem(ENGINES, "litert", replace(ENGINES["litert"], modules=("no_such_package",)))
     rows = ours(json.loads(bench("--bundle", tiny_bundle, "--json").stdout))
     assert [row["status"] for row in rows] == ["measured", "measured", "not installed", "not installed"]
     assert "pip install ai-edge-litert" in rows[2]["reason"]

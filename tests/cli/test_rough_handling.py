@@ -90,3 +90,25 @@ def test_a_zipped_bundle_leaves_nothing_when_a_signal_ends_the_command(
     process.communicate(timeout=30)
     assert process.returncode == 128 + number
     assert not list((tmp_path / "tmp").glob("waste-edge-*"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("classify", "{}"),
+        ("run", "--source", "{}"),
+        ("run", "--camera", "synthetic", "--state", "{}"),
+        ("run", "--config", "{}"),
+        ("verify", "{}"),
+        ("bench", "{}"),
+        ("site", "check", "{}"),
+        ("data", "check", "{}"),
+        ("verify", "small", "--require-key", "{}"),
+    ],
+    ids=" ".join,
+)
+def test_a_name_longer_than_any_file_has_is_one_line(waste_edge, words: tuple[str, ...]) -> None:  # type: ignore[no-untyped-def]
+    outcome = waste_edge(*(word.format("a" * 300) for word in words))
+    assert outcome.exit_code == 2
+    assert outcome.stderr.count("\n") == 1
+    assert "File name too long" in outcome.stderr

@@ -27,6 +27,8 @@ from waste_edge.files.resources import DEMO_CLIP, DEMO_SCRIPT, find, shipped
 from waste_edge.files.strict import read_toml
 from waste_edge.site import Site
 
+pytestmark = pytest.mark.alone  # real processes and threads that must be done within a second or so
+
 TRAY = 125
 FPS = 15.0
 
@@ -431,6 +433,15 @@ def test_the_demo_with_a_bundle_of_other_labels_gives_each_label_a_stream_and_sa
     start = lines_of(run("--demo", "--json", "--frames", 3).stdout)[0]
     assert start["streams"] == {label: label for label in start["labels"]}
     assert "each label is a stream of its own" in start["warning"]
+
+
+def test_a_bundle_for_whole_pictures_is_a_warning_in_health_at_a_camera(waste_edge, bundle_copy, edit_manifest):
+    for kind, warned in (("picture", True), ("item", False)):
+        edit_manifest(bundle_copy, "input.view", {"kind": kind, "margin": 0.1, "surround": "plain"})
+        outcome = waste_edge("run", "--bundle", bundle_copy, "--camera", "synthetic", "--json", "--frames", 3)
+        told = [one for line in of_kind(lines_of(outcome.stdout), "health") for one in line["conditions"]]
+        said = [one["text"] for one in told if (one["part"], one["level"]) == ("bundle", "warn")]
+        assert any("made for pictures that an item fills" in text for text in said) is warned
 
 
 def test_the_demo_starts_with_its_site(waste_edge, default_bundle):

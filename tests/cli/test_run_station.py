@@ -27,6 +27,8 @@ from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.views.display import About, JsonView
 from waste_edge.device.vision.presence import Presence
 
+pytestmark = pytest.mark.alone  # real processes and threads that must be done within a second or so
+
 PATIENCE_S = 60.0  # how long something may take to come about, on a busy machine
 Line = dict[str, Any]
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -132,3 +133,10 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str, complain
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none\.csv: no such file"):
         open_domains(tmp_path / "none.csv")
+
+
+def test_a_pipe_in_the_table_s_place_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("waste_edge.files.bounded.MAX_WAIT_FOR_TEXT_S", 0.1)
+    os.mkfifo(tmp_path / "domains.csv")
+    with pytest.raises(DataError, match="a pipe"):
+        open_domains(tmp_path / "domains.csv")

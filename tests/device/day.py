@@ -16,13 +16,14 @@ import numpy as np
 from tests.device.conftest import COLOURS, LABELS, FakeClock
 from tests.device.telling import FakeWall
 from waste_edge.device.capture import Absent, Ended, Message, Opened
+from waste_edge.device.clock import RetryPolicy
 from waste_edge.device.decision.item_tracker import CameraItemTracker, Event
 from waste_edge.device.decision.policy import DecisionPolicy
-from waste_edge.device.loop import Listener, Loop, Seen
+from waste_edge.device.loop import Listener, Loop, LoopServices, Seen
 from waste_edge.device.outbox.event_store import EventRecorder
 from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.outbox.record import Record
-from waste_edge.device.sinks.delivery import BackOff, Delivery
+from waste_edge.device.sinks.delivery import Delivery
 from waste_edge.device.sinks.sink import Sink
 from waste_edge.device.vision.inspection import Classify, Inspector
 from waste_edge.imaging.frames import Frame
@@ -243,7 +244,9 @@ class Replay:
         self.lives += 1
         outbox = Outbox(self._path, "bin", self.clock, self.wall_clock)
         deliveries = [
-            Delivery(outbox, MortalSink(sink, bin_), self.clock, self.wall_clock, BackOff(most_s=8.0))
+            Delivery(
+                outbox, MortalSink(sink, bin_), self.clock, self.wall_clock, RetryPolicy(longest_s=8.0, jitter=0.5)
+            )
             for sink in self._make_sinks()
         ]
         items = CameraItemTracker(self._policy, Inspector(self._classify))
@@ -252,7 +255,7 @@ class Replay:
         recorder = MortalKeeper(outbox, items, self.clock, bin_)
         watch = _Watch(outbox, deliveries, self.conditions)
         try:
-            Loop(ticket, items, [Carrier(deliveries), watch], self.clock, recorder=recorder).run()
+            Loop(ticket, items, [Carrier(deliveries), watch], self.clock, services=LoopServices(recorder)).run()
             self._deliver_all(outbox, deliveries)
         except Killed:
             self._dead.append((outbox, deliveries))

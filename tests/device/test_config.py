@@ -124,7 +124,7 @@ def test_every_key_is_read(read):
 
 def test_no_key_was_left_out_of_these_tests():
     tables = {"disk": DiskLimits, "load": Thresholds, "outbox": OutboxConfig, "json_lines": JsonLinesConfig}
-    keys = set(StationConfig.__struct_fields__) - {*tables, "mqtt"} | set(MqttConfig.__struct_fields__)
+    keys = set(StationConfig.__struct_fields__) - {*tables, "mqtt", "sinks"} | set(MqttConfig.__struct_fields__)
     for table in tables.values():
         keys |= set(table.__struct_fields__)
     tried = set(re.findall(r"^(\w+) = ", EVERY_KEY, re.MULTILINE))
@@ -147,7 +147,9 @@ def test_a_password_may_come_from_the_environment(read):
         ("[kafka]", "unknown key `kafka`"),
         ('threads = "two"', "in `threads`"),
         ("threads = 0", "threads must be 1 to 64, got 0"),
-        ('engine = "torch"', "in `engine`"),
+        ('engine = "torch"', "engine: 'torch' is not known; expected one of auto, litert, onnx"),
+        ('[sinks.pigeon]\nloft = "a"', "sinks.'pigeon' is not known; none is installed"),
+        ('[sinks.mqtt]\nhost = "b"', "sinks.mqtt: is a table of the package's own; write [mqtt]"),
         ('name = ""', "name must not be empty"),
         ("[disk]\nlow_mb = 1", "expected 0 <= full_mb <= low_mb, got 20 and 1"),
         ('camera = "auto"\nsource = "film.mp4"', "camera and source exclude each other; keep one"),
@@ -200,6 +202,14 @@ def test_an_address_stays_an_address(read):
 def test_where_events_are_kept(configured, environment, expected):
     folder = state_folder(StationConfig(state=configured), environment)
     assert folder == (None if expected is None else Path(expected))
+
+
+def test_an_empty_state_is_what_systemd_gives_or_an_error():
+    config = StationConfig(state="")
+    assert state_folder(config, {"STATE_DIRECTORY": "/var/lib/x"}) == Path("/var/lib/x")
+    for environment in ({}, {"STATE_DIRECTORY": ""}):
+        with pytest.raises(ConfigError, match="nothing would be kept"):
+            state_folder(config, environment)
 
 
 def test_the_shipped_file_is_a_station_with_a_log(read):

@@ -32,6 +32,8 @@ from waste_edge.bundle.bundle import find_bundle, open_bundle
 from waste_edge.device.system.thread_limits import ONE_THREAD
 from waste_edge.files.resources import BUNDLES, DEFAULT_BUNDLE
 
+pytestmark = pytest.mark.alone
+
 # As a user has it, if `make run` was called in this checkout: the workshop's packages slow every start down.
 RUNTIME = Path(__file__).parents[2] / ".venv/bin/python"
 PYTHON = str(RUNTIME if RUNTIME.exists() else sys.executable)
@@ -119,13 +121,14 @@ def measured(kind: str, frames: int) -> Figures:
 def test_a_prediction_costs_little_more_than_the_bare_calls_and_an_empty_frame_next_to_nothing():
     """Of three runs the best: other programs only ever add. Cold caches between turns cost the station most.
 
-    A busy machine makes all of a run slower, so that its own bare calls are the measure.
+    A busy machine makes all of a run slower, so that its own bare calls are the measure. An empty frame is many short
+    calls on cold caches, beside cv2's one conversion: 0.8 times that under a load of 17; half as much again is allowed.
     """
     runs = [measured("cpu", 2500) for _ in range(3)]
     assert all(run.items for run in runs)
     assert min(run.overhead for run in runs) <= 1.5
     assert min(run.tail for run in runs) <= 3
-    assert min(run.empty_ms / run.convert_ms for run in runs) <= 1.0
+    assert min(run.empty_ms / run.convert_ms for run in runs) <= 1.2
     assert min(run.closer_look_ms / run.baseline_ms for run in runs) <= 1.5
     assert min(run.decision_ms for run in runs) <= 60
 

@@ -17,7 +17,7 @@ from tests.device.telling import make_event
 from waste_edge.device.capture import Absent, BadPicture, Ended, Failed, Message, Opened
 from waste_edge.device.decision.item_tracker import CameraItemTracker, Event, Observation, PictureItemTracker
 from waste_edge.device.decision.policy import DecisionPolicy
-from waste_edge.device.loop import Limits, Listener, Loop, Seen
+from waste_edge.device.loop import Limits, Listener, Loop, LoopControl, LoopServices, Seen
 from waste_edge.device.signals import Stop, stopped_by_signals
 from waste_edge.device.statistics import Summary
 from waste_edge.device.system.condition import Condition, Level
@@ -86,7 +86,8 @@ def make_loop(clock, manifest, site, classify, diary):
         ask = options.pop("classify", classify)
         items = PictureItemTracker(policy, ask) if still_images else CameraItemTracker(policy, Inspector(ask, looks=4))
         messages = ScriptedMessages(clock, *script, dropped_frames=dropped_frames)
-        return Loop(messages, items, [diary], clock, **options)
+        services = LoopServices(health=options.pop("health", None) or Health())
+        return Loop(messages, items, [diary], clock, LoopControl(**options), services)
 
     return make
 
@@ -307,7 +308,7 @@ def test_a_board_that_suffers_is_given_fewer_frames(clock, diary, gap_s, classif
     health.least_gap_s = gap_s
     items = ScriptedItems()
     messages = ScriptedMessages(clock, *frames_at(*(number / 10 for number in range(10))), Ended())
-    summary = Loop(messages, items, [diary], clock, health=health).run()
+    summary = Loop(messages, items, [diary], clock, services=LoopServices(health=health)).run()
     assert (summary.frames, summary.shed_frames) == (classified, 10 - classified)
     assert items.spared == [gap_s > 0] * classified
     assert len(diary.only(State)) == classified
@@ -323,7 +324,7 @@ def test_of_pictures_none_is_passed_over_however_hot_it_is(make_loop, diary):
 def test_the_keeper_is_asked_before_anyone_is_told(clock, diary):
     recorder = NotingKeeper(diary)
     messages = ScriptedMessages(clock, *frames_at(0, 1), Ended())
-    Loop(messages, ScriptedItems(decides={1}), [diary], clock, recorder=recorder).run()
+    Loop(messages, ScriptedItems(decides={1}), [diary], clock, services=LoopServices(recorder)).run()
     event = make_event(1)
     assert diary.entries[:-1] == [("kept", None), State.EMPTY, ("kept", event.id), State.EMPTY, event]
     assert recorder.tended == 3, "after each message"
@@ -336,7 +337,7 @@ def test_an_event_that_cannot_be_kept_is_told_to_nobody(clock, diary):
 
     messages = ScriptedMessages(clock, *frames_at(0))
     with pytest.raises(ZeroDivisionError):
-        Loop(messages, ScriptedItems(decides={0}), [diary], clock, recorder=Broken(diary)).run()
+        Loop(messages, ScriptedItems(decides={0}), [diary], clock, services=LoopServices(Broken(diary))).run()
     assert diary.only(Event) == []
 
 
@@ -362,7 +363,7 @@ def test_a_reload_that_is_refused_goes_on_and_one_that_is_accepted_ends_the_loop
         return answers.pop(0)
 
     messages = ScriptedMessages(clock, *frames_at(*range(9)))
-    summary = Loop(messages, items, [diary], clock, stop=stop, reload=reload).run()
+    summary = Loop(messages, items, [diary], clock, LoopControl(stop=stop, reload=reload)).run()
     assert asked_at == [2, 5], "each wish is heard once, between two frames"
     assert (summary.frames, summary.ended) == (5, "a better one")
     assert messages.closed

@@ -20,6 +20,8 @@ from waste_edge.device.system.condition import Level
 from waste_edge.device.system.health import Health
 from waste_edge.errors import ConfigError, UserError
 
+pytestmark = pytest.mark.alone  # real processes and threads that must be done within a second or so
+
 CLOCK = SystemClock()
 BOTH = StationConfig(json_lines=JsonLinesConfig(), mqtt=MqttConfig(host="broker.invalid"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from waste_edge.bundle.bundle import Bundle, open_bundle
 from waste_edge.bundle.manifest import ARTIFACT_NAMES, ArtifactName
 from waste_edge.engines.classifier import load_classifier
 from waste_edge.engines.engine import ENGINE_NAMES, artifact_of, engine_of, installed_engines, load_engine
+from waste_edge.engines.names import ENGINES
 from waste_edge.errors import BundleError, EngineError, MissingPackageError
 
 Edit = Callable[[Path, str, Any], None]
@@ -21,7 +23,7 @@ Replace = Callable[[Path, str, bytes], None]
 
 @pytest.fixture
 def no_litert(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("waste_edge.engines.engine.LITERT_MODULES", ("no_such_package",))
+    monkeypatch.setitem(ENGINES, "litert", replace(ENGINES["litert"], modules=("no_such_package",)))
 
 
 def test_every_artifact_has_one_engine_and_precision() -> None:
@@ -32,7 +34,7 @@ def test_every_artifact_has_one_engine_and_precision() -> None:
 
 def test_installed_engines_in_order_of_preference(no_litert: None, monkeypatch: pytest.MonkeyPatch) -> None:
     assert installed_engines() == ["onnx"]
-    monkeypatch.setattr("waste_edge.engines.engine.LITERT_MODULES", ("no_such_package", "json"))
+    monkeypatch.setitem(ENGINES, "litert", replace(ENGINES["litert"], modules=("no_such_package", "json")))
     assert installed_engines() == ["litert", "onnx"]
 
 

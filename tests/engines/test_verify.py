@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from waste_edge.bundle.bundle import Bundle, open_bundle
+from waste_edge.engines.names import ENGINES
 from waste_edge.engines.verify import read_golden, verify_bundle
 from waste_edge.errors import BundleError, MissingPackageError
 
@@ -134,7 +136,7 @@ def test_a_network_that_does_not_load_fails_and_the_others_go_on(bundle_copy: Pa
 
 
 def test_an_engine_that_is_not_installed_is_skipped(default_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("waste_edge.engines.engine.LITERT_MODULES", ("no_such_package",))
+    monkeypatch.setitem(ENGINES, "litert", replace(ENGINES["litert"], modules=("no_such_package",)))
     with open_bundle(default_bundle) as bundle:
         result = verify_bundle(bundle)
     statuses = {replay.artifact: replay.status for replay in result.artifacts}

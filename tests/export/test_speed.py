@@ -1,4 +1,4 @@
-"""What the small students are for, measured again: the students' CNN, MobileNetV1s and MobileNetV2 in the same turns.
+"""Speed of the small students, measured again: earlier projects' CNN, MobileNetV1s and MobileNetV2 in the same turns.
 
     pytest -m long tests/export/test_speed.py -s
 

@@ -12,9 +12,9 @@ import pytest
 
 from tests.device.telling import id_of, make_event
 from tests.faults.conftest import require_tool, wait_until
-from waste_edge.device.clock import SystemClock
+from waste_edge.device.clock import RetryPolicy, SystemClock
 from waste_edge.device.outbox.outbox import Outbox
-from waste_edge.device.sinks.delivery import BackOff, Delivery
+from waste_edge.device.sinks.delivery import Delivery
 from waste_edge.device.sinks.mqtt import MqttConfig, build
 from waste_edge.device.system.condition import Condition, Level
 
@@ -50,7 +50,7 @@ def deliver(outbox):
     deliveries = []
 
     def deliver_(sink) -> Delivery:
-        deliveries.append(Delivery(outbox, sink, back_off=BackOff(first_s=0.1, most_s=1.0)))
+        deliveries.append(Delivery(outbox, sink, retry=RetryPolicy(0.1, 1.0)))
         deliveries[-1].start()
         return deliveries[-1]
 

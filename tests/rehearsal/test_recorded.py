@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -70,3 +71,10 @@ def test_a_file_that_is_no_film_is_refused(cast: Cast, film: Path) -> None:
     (film.parent / "film.avi").write_bytes(b"no film")
     with pytest.raises(CameraError):
         rehearse_recorded(cast, read_videos(film, LABELS, VideoClock()), "table")
+
+
+def test_a_pipe_in_the_table_s_place_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("waste_edge.files.bounded.MAX_WAIT_FOR_TEXT_S", 0.1)
+    os.mkfifo(tmp_path / "table.csv")
+    with pytest.raises(DataError, match="a pipe"):
+        read_videos(tmp_path / "table.csv", LABELS, VideoClock())

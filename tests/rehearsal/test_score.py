@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from waste_edge.device.clock import NS_PER_S
 from waste_edge.device.decision.item_tracker import Event
 from waste_edge.device.decision.policy import Decision, DecisionPolicy
@@ -9,9 +11,11 @@ from waste_edge.imaging.preprocess import Region
 from waste_edge.rehearsal.film import Visit
 from waste_edge.rehearsal.play import PlayedEvent
 from waste_edge.rehearsal.rehearse import Cast
+from waste_edge.rehearsal.report import BoxOverlap, Material, report_of
 from waste_edge.rehearsal.score import Outcome, Scorer
 from waste_edge.site import Site
 
+MATERIAL = Material(known="", unknown="", grounds="", seed=1, films=2, frames=9, seconds=1.0)
 BOX = Region(left=0.2, top=0.2, right=0.6, bottom=0.6)
 
 
@@ -80,3 +84,19 @@ def test_the_box_is_compared_where_the_true_one_is_known(cast: Cast) -> None:
     )
     assert exact.box_overlap == 1.0
     assert unknown.box_overlap is None
+
+
+def test_boxes_that_miss_the_item_are_a_figure_of_the_report_by_film(cast: Cast) -> None:
+    elsewhere = Region(left=0.5, top=0.5, right=0.9, bottom=0.9)
+    good = scored(
+        cast, [visit("red", 1, 3, BOX), visit("red", 4, 6, BOX)], [event(2, "red", "red"), event(5, "a", "red")]
+    )
+    bad = [replace(one, film="cork") for one in scored(cast, [visit("red", 1, 3, elsewhere)], [event(2, "red", "red")])]
+    report = report_of(cast.in_words, MATERIAL, [*good, *bad])
+    assert report.box_overlap == BoxOverlap("", 3, 1.0, report.box_overlap.tenth, 0.3333)
+    assert [(one.film, one.items, one.below_half) for one in report.box_overlap_by_film] == [
+        ("cork", 1, 1.0),
+        ("film", 2, 0.0),
+    ]
+    unknown = scored(cast, [visit("red", 1, 3)], [event(2, "red", "red")])
+    assert report_of(cast.in_words, MATERIAL, unknown).box_overlap is None

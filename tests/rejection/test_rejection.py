@@ -6,7 +6,7 @@ from scipy.special import logsumexp
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from waste_edge.bundle.arrays import as_packed, packed
-from waste_edge.evaluation.unknowns import judge_scores, threshold_keeping
+from waste_edge.evaluation.unknowns import ScoreSets, judge_scores, threshold_keeping
 from waste_edge.rejection import (
     KNOWN_SCORES,
     Direction,
@@ -111,7 +111,7 @@ def test_all_scores_are_higher_for_the_known() -> None:
     }
     known, unknown = known_scores(logits, features, 1.0, learnt), known_scores(strange[:, :3], strange, 1.0, learnt)
     assert tuple(known) == KNOWN_SCORES
-    for result in judge_scores(known, logits.argmax(axis=1) == truth, known, unknown):
+    for result in judge_scores(ScoreSets(known, known, unknown), logits.argmax(axis=1) == truth):
         assert result.auroc is not None
         assert result.auroc > 0.8, result.score
     assert tuple(known_scores(logits, features)) == ("max_probability", "max_logit", "energy")
@@ -225,12 +225,9 @@ def test_the_shipped_threshold_is_judged_first_and_as_it_is() -> None:
     elsewhere = {"energy": np.arange(2.0, 12.0)}
     right = np.ones(10, bool)
     shipped, fitted = judge_scores(
-        known,
+        ScoreSets(known, known, unknown, elsewhere),  # type: ignore[arg-type]
         right,
-        known,
-        unknown,
-        elsewhere=elsewhere,
-        shipped=("energy", 3.0),  # type: ignore[arg-type]
+        shipped=("energy", 3.0),
     )
     assert (shipped.keep, shipped.threshold, shipped.kept, shipped.rejected) == (None, 3.0, 0.7, 0.8)
     assert (shipped.in_words, fitted.in_words) == ("energy, as shipped", "energy")
@@ -259,7 +256,7 @@ def test_results_are_scikit_learns() -> None:
     known, unknown = {"max_logit": generator.normal(1, 1, 200)}, {"max_logit": generator.normal(0, 1, 150)}
     right = generator.random(200) < 1 / (1 + np.exp(-2 * known["max_logit"]))
     fitting = {"max_logit": generator.normal(1, 1, 500)}
-    (result,) = judge_scores(known, right, fitting, unknown, keep=0.9)  # type: ignore[arg-type]
+    (result,) = judge_scores(ScoreSets(known, fitting, unknown), right, keep=0.9)  # type: ignore[arg-type]
     is_known = np.repeat([1, 0], [200, 150])
     scores = np.concatenate([known["max_logit"], unknown["max_logit"]])
     assert result.auroc == pytest.approx(roc_auc_score(is_known, scores))
@@ -268,7 +265,7 @@ def test_results_are_scikit_learns() -> None:
     assert result.fpr_at_95 == pytest.approx(fpr[np.argmax(tpr >= 0.95)])
     assert result.rejected == pytest.approx((unknown["max_logit"] < result.threshold).mean())
     assert result.kept == pytest.approx((known["max_logit"] >= result.threshold).mean())
-    (without,) = judge_scores(known, np.ones(200, bool), fitting)  # type: ignore[arg-type]
+    (without,) = judge_scores(ScoreSets(known, fitting), np.ones(200, bool))  # type: ignore[arg-type]
     assert (without.auroc, without.auroc_wrong, without.rejected, without.fpr_at_95) == (None, None, None, None)
 
 

@@ -8,6 +8,7 @@ import pytest
 from waste_edge.rendering.items.sprites import ITEM_LABELS, render_item
 from waste_edge.rendering.scene import (
     Background,
+    CameraEffects,
     camera_effects,
     compose,
     extent,
@@ -96,17 +97,17 @@ def test_turned_sprites_keep_clean_edges(label: str) -> None:
 
 def test_camera_without_faults_changes_nothing() -> None:
     picture = render_item("paper", np.random.default_rng(0), 64)[..., :3].copy()
-    assert np.array_equal(camera_effects(picture, np.random.default_rng(0), noise=0.0), picture)
+    assert np.array_equal(camera_effects(picture, np.random.default_rng(0), CameraEffects(noise=0.0)), picture)
 
 
 def test_camera_faults_do_what_they_say() -> None:
     grey = np.full((80, 80, 3), 120, np.uint8)
 
     def shot(**faults: float) -> np.ndarray:
-        return camera_effects(grey, np.random.default_rng(1), **({"noise": 0.0} | faults)).astype(float)  # type: ignore[arg-type]
+        return camera_effects(grey, np.random.default_rng(1), CameraEffects(**({"noise": 0.0} | faults))).astype(float)  # type: ignore[arg-type]
 
     assert shot(exposure=1.2).mean() == pytest.approx(144, abs=1)
     assert shot(vignette=0.4)[0, 0, 0] < 80 < 118 < shot(vignette=0.4)[40, 40, 0]
     assert 2.0 < shot(noise=3.0).std() < 4.0
-    warm = camera_effects(grey, np.random.default_rng(1), white_balance=(1.1, 1.0, 0.9), noise=0.0)
+    warm = camera_effects(grey, np.random.default_rng(1), CameraEffects(white_balance=(1.1, 1.0, 0.9), noise=0.0))
     assert warm[0, 0, 0] > warm[0, 0, 1] > warm[0, 0, 2]

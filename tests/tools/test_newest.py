@@ -6,6 +6,7 @@ import importlib.metadata
 import tomllib
 
 import pytest
+import yaml
 
 from tools.newest import PYPROJECT, beyond, requirements, without_upper_bounds
 
@@ -47,3 +48,13 @@ def test_every_engine_has_an_upper_bound_and_its_known_bad_versions() -> None:
 def test_this_environment_is_within_the_bounds() -> None:
     project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
     assert [line for one in project["dependencies"] if (line := beyond(one))] == []
+
+
+def test_the_week_s_run_is_scheduled_and_is_what_cron_would_start() -> None:
+    root = PYPROJECT.parent
+    workflow = yaml.safe_load((root / ".github/workflows/weekly.yml").read_text(encoding="utf-8"))
+    cron = workflow[True]["schedule"][0]["cron"]  # YAML 1.1 reads `on` as a truth
+    assert [step["run"] for step in workflow["jobs"]["newest"]["steps"] if "run" in step] == ["bash .ci/weekly"]
+    weekly = (root / ".ci/weekly").read_text(encoding="utf-8")
+    assert f"cron: {cron};" in weekly
+    assert weekly.rstrip().endswith("exec make test-newest")

@@ -19,7 +19,7 @@ from waste_edge.training.distributed import ProcessGroup
 from waste_edge.training.loop.fit import fit
 from waste_edge.training.recipe import AugmentSpec, StockSpec
 from waste_edge.training.runs import open_run
-from waste_edge.training.stock.batches import StockBatches
+from waste_edge.training.stock.batches import Sampling, StockBatches
 from waste_edge.training.stock.changes import Changes
 from waste_edge.training.stock.gather import gather_stock
 from waste_edge.training.stock.making import Maker, subjects_of
@@ -43,7 +43,7 @@ def made(dataset: Dataset, teaching: Teaching, folder: Path, spec: StockSpec = S
 
 
 def batches(stock: Stock, spec: StockSpec = STOCK, shard: tuple[int, int] = (0, 1)) -> StockBatches:
-    return StockBatches(stock, spec, AugmentSpec(), InputSpec(32, 24), 4, 0, torch.device("cpu"), shard)
+    return StockBatches(stock, spec, AugmentSpec(), InputSpec(32, 24), Sampling(4, 0, shard), torch.device("cpu"))
 
 
 def test_a_stock_is_made_once(dataset: Dataset, teaching: Teaching, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How right the networks are that were timed: a fast wrong model must not look good.
+"""Accuracy of the networks that were timed, so that a fast wrong model cannot look good.
 
 With labelled pictures: accuracy with its interval, and INT8 against FP32 on the same pictures. Without: whether the
 golden inputs get the label that FP32 gave them where the bundle was exported. That is agreement, not accuracy.
@@ -15,13 +15,16 @@ from numpy.typing import NDArray
 
 from waste_edge.benchmarks.schema import Accuracy, Agreement, Difference
 from waste_edge.bundle.bundle import Bundle
-from waste_edge.bundle.manifest import ArtifactName
+from waste_edge.bundle.manifest import ARTIFACT_NAMES, ArtifactName
 from waste_edge.dataset import open_dataset
 from waste_edge.engines.classifier import load_classifier
+from waste_edge.engines.names import EngineName, format_of
 from waste_edge.engines.trial.trial import load_artifact
 from waste_edge.engines.verify import GoldenSet, read_golden
 from waste_edge.evaluation.evaluate import choose_photos, predict_photos, truth_of
 from waste_edge.metrics.classification import paired_interval, wilson_interval
+
+Network = tuple[ArtifactName, EngineName]  # an artifact on an engine
 
 
 @dataclass
@@ -30,7 +33,7 @@ class AccuracyTest:
 
     bundle: Bundle
     data: Path
-    right: dict[ArtifactName, NDArray[np.bool_]] = field(default_factory=dict)
+    right: dict[Network, NDArray[np.bool_]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         manifest = self.bundle.manifest
@@ -39,15 +42,16 @@ class AccuracyTest:
         self._photos, self.protocol = choose_photos(dataset, "auto", source.split, source.data_fingerprint)
         self._truth = truth_of(self._photos, manifest.labels)
 
-    def take(self, artifact: ArtifactName, progress: Callable[[int, int], None]) -> Accuracy:
+    def take(self, network: Network, progress: Callable[[int, int], None]) -> Accuracy:
         """Ask a network about all pictures; errors as in `predict_photos`."""
-        answers = predict_photos(load_classifier(self.bundle, artifact=artifact), self._photos, progress)
-        right = answers.logits.argmax(axis=1) == self._truth
-        self.right[artifact] = right
+        artifact, engine = network
+        classifier = load_classifier(self.bundle, engine, artifact=artifact)
+        right = predict_photos(classifier, self._photos, progress).logits.argmax(axis=1) == self._truth
+        self.right[network] = right
         low, high = wilson_interval(int(right.sum()), len(right))
         return Accuracy(pictures=len(right), accuracy=float(right.mean()), low=low, high=high)
 
-    def difference(self, int8: ArtifactName, fp32: ArtifactName, keys: tuple[str, str]) -> Difference:
+    def difference(self, int8: Network, fp32: Network, keys: tuple[str, str]) -> Difference:
         """INT8 minus FP32, both examined already; `keys` are their rows'."""
         after, before = self.right[int8], self.right[fp32]
         low, high = paired_interval(after, before)
@@ -61,13 +65,14 @@ class AccuracyTest:
         )
 
 
-def agreement(bundle: Bundle, artifact: ArtifactName) -> Agreement | None:
+def agreement(bundle: Bundle, network: Network) -> Agreement | None:
     """A network's labels on the golden inputs against the recorded ones of FP32; None for a bundle without FP32."""
+    artifact, name = network
     golden = read_golden(bundle)
     reference = _reference(golden, artifact)
     if reference is None:
         return None
-    engine = load_artifact(bundle, artifact)
+    engine = load_artifact(bundle, artifact, engine=name)
     given = np.array([int(engine.infer(picture).logits.argmax()) for picture in golden.pixels])
     same = int((given == golden.outputs[reference].logits.argmax(axis=1)).sum())
     low, high = wilson_interval(same, len(given))
@@ -75,7 +80,6 @@ def agreement(bundle: Bundle, artifact: ArtifactName) -> Agreement | None:
 
 
 def _reference(golden: GoldenSet, artifact: ArtifactName) -> ArtifactName | None:
-    """FP32 for the same engine, else for the other."""
-    own, other = ("onnx-fp32", "tflite-fp32") if artifact.startswith("onnx") else ("tflite-fp32", "onnx-fp32")
-    names: tuple[ArtifactName, ...] = (own, other)  # type: ignore[assignment]
-    return next((name for name in names if name in golden.outputs), None)
+    """FP32 of the same format, else of another."""
+    names = [name for name in ARTIFACT_NAMES if name.endswith("fp32") and name in golden.outputs]
+    return min(names, key=lambda name: format_of(name) != format_of(artifact), default=None)

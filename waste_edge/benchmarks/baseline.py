@@ -6,6 +6,7 @@ An engine here takes what its file takes, made ready beforehand, and gives all o
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from waste_edge.engines.engine import require_engine
 from waste_edge.engines.names import EngineName
 from waste_edge.errors import BundleError, EngineError
 from waste_edge.files.limits import MAX_INPUT_NUMBERS
+from waste_edge.files.text import first_line
 from waste_edge.imaging.preprocess import InputSpec
 
 SUFFIXES: dict[str, EngineName] = {".onnx": "onnx", ".tflite": "litert"}
@@ -61,7 +63,7 @@ class PlainOnnx:
         try:
             self._session = onnxruntime.InferenceSession(network.content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises a dozen classes that share no base but Exception
-            raise BundleError(f"{path}: ONNX Runtime cannot load it ({_first_line(error)})") from error
+            raise BundleError(f"{path}: ONNX Runtime cannot load it ({first_line(error)})") from error
         self.name = f"ONNX Runtime {onnxruntime.__version__}"
         entries = self._session.get_inputs()
         self._names = [entry.name for entry in entries]
@@ -88,7 +90,7 @@ class PlainLiteRt:
                 self._interpreter = module.Interpreter(model_content=network.content, num_threads=threads)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            raise BundleError(f"{path}: {self.name} cannot load it ({_first_line(error)})") from error
+            raise BundleError(f"{path}: {self.name} cannot load it ({first_line(error)})") from error
         entries = self._interpreter.get_input_details()
         self._inputs = [entry["index"] for entry in entries]
         self._outputs = [entry["index"] for entry in self._interpreter.get_output_details()]
@@ -103,6 +105,10 @@ class PlainLiteRt:
         return [self._interpreter.get_tensor(index) for index in self._outputs]
 
 
+# The engines whose plain loop is a floor under ours; a plug-in's rows have none beside them.
+PLAIN: dict[EngineName, Callable[[NetworkFile, int], Plain]] = {"onnx": PlainOnnx, "litert": PlainLiteRt}
+
+
 def open_plain(network: Path | NetworkFile, threads: int) -> Plain:
     """Load a network and ask it once.
 
@@ -114,7 +120,7 @@ def open_plain(network: Path | NetworkFile, threads: int) -> Plain:
     file = network if isinstance(network, NetworkFile) else read_network(network)
     engine = SUFFIXES[file.path.suffix]
     require_engine(engine)
-    plain: Plain = PlainOnnx(file, threads) if engine == "onnx" else PlainLiteRt(file, threads)
+    plain = PLAIN[engine](file, threads)
     for shape, _ in plain.inputs:
         if len(shape) == 4 and shape[0] != 1:
             raise BundleError(
@@ -125,7 +131,7 @@ def open_plain(network: Path | NetworkFile, threads: int) -> Plain:
     try:
         plain.infer([np.zeros(shape, dtype) for shape, dtype in plain.inputs])  # whether it runs, not how fast
     except Exception as error:  # whatever an engine raises for a network it cannot run
-        raise EngineError(f"{file.path}: {plain.name} failed: {_first_line(error)}") from error
+        raise EngineError(f"{file.path}: {plain.name} failed: {first_line(error)}") from error
     return plain
 
 
@@ -193,7 +199,3 @@ def _dtype(path: Path, told: str) -> np.dtype[Any]:
     if dtype.name not in _TAKEN:
         raise BundleError(f"{path}: an input is {told}; expected {', '.join(_TAKEN)}")
     return dtype
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

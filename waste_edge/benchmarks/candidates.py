@@ -1,4 +1,4 @@
-"""What takes part in a benchmark: each network of each bundle or file, on its engine, loaded, its inputs made ready."""
+"""Candidates of a benchmark: each network of each bundle or file, loaded on its engine, its inputs made ready."""
 
 from __future__ import annotations
 
@@ -12,18 +12,29 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from waste_edge.benchmarks.baseline import SUFFIXES, Array, Plain, inputs_for, open_plain, picture_size
+from waste_edge.benchmarks.baseline import PLAIN, SUFFIXES, Array, Plain, inputs_for, open_plain, picture_size
 from waste_edge.benchmarks.scenario import Scenario, make_pictures
 from waste_edge.benchmarks.schema import Row, RowKind, Status, Subject
 from waste_edge.bundle.bundle import Bundle
 from waste_edge.bundle.manifest import ARTIFACT_NAMES, ArtifactName
-from waste_edge.engines.engine import engine_of, require_engine
+from waste_edge.engines.classifier import Classifier, load_classifier
+from waste_edge.engines.engine import require_engine
+from waste_edge.engines.names import EngineName, EngineSpec, engine_spec, engines_with, format_of
 from waste_edge.engines.trial.trial import ensure_tried, load_artifact
 from waste_edge.errors import MissingPackageError
 from waste_edge.files.atomic import sha256_of
 
 Given = Bundle | Path  # a bundle, or a network's file
 Clock = Callable[[], int]  # nanoseconds
+
+
+@dataclass(frozen=True)
+class Network:
+    """A bundle's artifact on an engine."""
+
+    bundle: Bundle
+    artifact: ArtifactName
+    engine: EngineName
 
 
 @dataclass
@@ -34,7 +45,7 @@ class Candidate:
         row: what is known of it before it is timed.
         infer: the call that is timed; takes one of `values`.
         values: the inputs that take turns.
-        bundle, artifact: where it is from; None for a lone file.
+        network: where it is from, and what runs it; None for a lone file.
         plain: what runs a lone file; None otherwise.
         samples_ns: one a round.
     """
@@ -42,8 +53,7 @@ class Candidate:
     row: Row
     infer: Callable[[Any], object]
     values: Sequence[Any]
-    bundle: Bundle | None = None
-    artifact: ArtifactName | None = None
+    network: Network | None = None
     plain: Plain | None = None
     samples_ns: list[int] = field(default_factory=list)
 
@@ -52,16 +62,20 @@ class Candidate:
         return self.row.key
 
     @property
-    def ours(self) -> tuple[Bundle, ArtifactName] | None:
-        """A bundle and its artifact, if this runs it as a station does; None for bare loops and files."""
-        if self.bundle is None or self.artifact is None or self.row.kind == "bare":
-            return None
-        return self.bundle, self.artifact
+    def ours(self) -> Network | None:
+        """Its network, if this runs it as a station does; None for bare loops and files."""
+        return None if self.row.kind == "bare" else self.network
+
+    def classifier(self) -> Classifier:
+        """Its network loaded anew, as a station has it; for one of `ours`."""
+        assert self.network is not None
+        network = self.network
+        return load_classifier(network.bundle, network.engine, threads=self.row.threads, artifact=network.artifact)
 
 
 @dataclass(frozen=True)
 class Field:
-    """Everything that was asked for: subjects, rows that cannot be measured here, and candidates that can."""
+    """Candidates and rows of a benchmark: subjects, rows that cannot be measured here, and candidates that can."""
 
     subjects: list[Subject]
     absent: list[Row]
@@ -88,19 +102,38 @@ def load_field(given: Sequence[Given], scenario: Scenario, clock: Clock = time.p
             absent += [row] if row else []
             baseline += [] if row else [_file(one, subject, scenario, threads, clock) for threads in scenario.threads]
             continue
-        pictures = make_pictures(one.manifest.input, scenario.pictures, scenario.seed)
-        for name in ARTIFACT_NAMES:
-            row = _why_not(one, subject, name, scenario)
-            if row is not None:
-                absent.append(row)
-                continue
-            for threads in scenario.threads:
-                ours.append(_ours(one, subject, name, pictures, scenario, threads, clock))
-                baseline.append(_baseline(one, subject, name, pictures, scenario, threads, clock))
+        rows, with_ours, with_bare = _bundle(one, subject, scenario, clock)
+        absent, ours, baseline = absent + rows, ours + with_ours, baseline + with_bare
     if not ours and not baseline:
         why = "; ".join(dict.fromkeys(row.reason for row in absent))
         raise MissingPackageError(f"{subjects[0].name}: nothing to measure; {why}")
     return Field([_with_size(subject, baseline) for subject in subjects], absent, [*ours, *baseline])
+
+
+def _bundle(
+    bundle: Bundle, subject: Subject, scenario: Scenario, clock: Clock
+) -> tuple[list[Row], list[Candidate], list[Candidate]]:
+    """A bundle's rows that cannot be measured, and its candidates through our interface and in plain loops."""
+    absent: list[Row] = []
+    ours: list[Candidate] = []
+    baseline: list[Candidate] = []
+    loading = _Loading(subject, make_pictures(bundle.manifest.input, scenario.pictures, scenario.seed), scenario, clock)
+    for name in ARTIFACT_NAMES:
+        for engine in (spec.name for spec in _engines(scenario) if spec.format == format_of(name)):
+            network = Network(bundle, name, engine)
+            row = _why_not(network, subject, scenario)
+            if row is not None:
+                absent.append(row)
+                continue
+            for threads in scenario.threads:
+                ours.append(loading.ours(network, threads))
+                if engine in PLAIN:
+                    baseline.append(loading.baseline(network, threads))
+    return absent, ours, baseline
+
+
+def _engines(scenario: Scenario) -> list[EngineSpec]:
+    return [engine_spec(name) for name in engines_with(scenario.engines)]
 
 
 def _subjects(given: Sequence[Given]) -> list[Subject]:
@@ -115,7 +148,7 @@ def _subjects(given: Sequence[Given]) -> list[Subject]:
 
 
 def subject_of(bundle: Bundle, name: str) -> Subject:
-    """Which bundle this is."""
+    """Describe a bundle as a report's subject."""
     manifest = bundle.manifest
     return Subject(
         name=name,
@@ -150,41 +183,38 @@ def _with_size(subject: Subject, baseline: Sequence[Candidate]) -> Subject:
     return msgspec.structs.replace(subject, input_px=picture_size(plain) if plain else None)
 
 
-def _row(
-    subject: Subject, artifact: str, engine: str, threads: int, kind: RowKind, size_bytes: int | None, **more: Any
-) -> Row:
+def _row(subject: Subject, artifact: str, name: EngineName, threads: int, kind: RowKind, **more: Any) -> Row:
+    """A row of a network on the engine of this name; `more` is what is known beyond that."""
     precision: Literal["fp32", "int8", ""] = ""
     if artifact in ARTIFACT_NAMES:
         precision = "int8" if artifact.endswith("int8") else "fp32"
-    short = "litert" if artifact.startswith("tflite") or artifact.endswith(".tflite") else "onnx"
-    key = f"{subject.name}/{artifact}/{short}/{threads}/{kind}"
-    filled: dict[str, Any] = {"status": "measured", "reason": "", "load_ms": None, "latency": None} | more
+    filled: dict[str, Any] = {"engine": name, "status": "measured", "reason": "", "load_ms": None, "latency": None}
     return Row(
-        key=key,
+        key=f"{subject.name}/{artifact}/{name}/{threads}/{kind}",
         subject=subject.name,
         artifact=artifact,
         precision=precision,
-        engine=engine,
         threads=threads,
         kind=kind,
-        size_bytes=size_bytes,
-        **filled,
+        **(filled | more),
     )
 
 
-def _why_not(bundle: Bundle, subject: Subject, name: ArtifactName, scenario: Scenario) -> Row | None:
+def _why_not(network: Network, subject: Subject, scenario: Scenario) -> Row | None:
     """The row of a network that cannot be measured here; None if it can."""
-    artifact, engine = bundle.manifest.artifacts.get(name), engine_of(name)
+    name = network.artifact
+    artifact = network.bundle.manifest.artifacts.get(name)
     status: Status = "not installed"
     try:
-        require_engine(engine)
+        require_engine(network.engine)
         if artifact is not None:
             return None
-        status, reason = "not in bundle", f"{bundle.manifest.name} has no {name}"
+        status, reason = "not in bundle", f"{network.bundle.manifest.name} has no {name}"
     except MissingPackageError as error:
         reason = str(error)
     size = artifact.size_bytes if artifact else None
-    return _row(subject, name, engine, scenario.threads[0], "ours", size, status=status, reason=reason)
+    more = {"status": status, "reason": reason, "size_bytes": size}
+    return _row(subject, name, network.engine, scenario.threads[0], "ours", **more)
 
 
 def _why_not_file(path: Path, subject: Subject, scenario: Scenario) -> Row | None:
@@ -192,13 +222,13 @@ def _why_not_file(path: Path, subject: Subject, scenario: Scenario) -> Row | Non
     try:
         require_engine(engine)
     except MissingPackageError as error:
-        more = {"status": "not installed", "reason": str(error)}
-        return _row(subject, path.name, engine, scenario.threads[0], "bare", path.stat().st_size, **more)
+        more = {"status": "not installed", "reason": str(error), "size_bytes": path.stat().st_size}
+        return _row(subject, path.name, engine, scenario.threads[0], "bare", **more)
     return None
 
 
 def _timed(load: Callable[[], Any], loads: int, clock: Clock) -> tuple[Any, float]:
-    """What was loaded, and the median of the milliseconds; the first load imports the library and does not count."""
+    """Load something `loads` times; return it and the median ms, without the first load, which imports the library."""
     loaded = load()
     durations_ns = []
     for _ in range(loads):
@@ -208,41 +238,44 @@ def _timed(load: Callable[[], Any], loads: int, clock: Clock) -> tuple[Any, floa
     return loaded, float(np.median(durations_ns)) / 1e6
 
 
-def _ours(
-    bundle: Bundle,
-    subject: Subject,
-    name: ArtifactName,
-    pictures: Array,
-    scenario: Scenario,
-    threads: int,
-    clock: Clock,
-) -> Candidate:
-    load = partial(load_artifact, bundle, name, threads)
-    engine, load_ms = _timed(load, scenario.loads, clock)
-    size = bundle.manifest.artifacts[name].size_bytes
-    row = _row(subject, name, engine.name, threads, "ours", size, load_ms=load_ms)
-    return Candidate(row, engine.infer, list(pictures), bundle, name)
+@dataclass(frozen=True)
+class _Loading:
+    """Subject, pictures and scenario that a bundle's candidates are loaded with."""
+
+    subject: Subject
+    pictures: Array
+    scenario: Scenario
+    clock: Clock
+
+    def ours(self, network: Network, threads: int) -> Candidate:
+        """A network through our interface."""
+        load = partial(load_artifact, network.bundle, network.artifact, threads, network.engine)
+        engine, load_ms = _timed(load, self.scenario.loads, self.clock)
+        return Candidate(
+            self._row(network, threads, "ours", engine.name, load_ms), engine.infer, list(self.pictures), network
+        )
+
+    def baseline(self, network: Network, threads: int) -> Candidate:
+        """The same file in a plain loop against the engine."""
+        ensure_tried(network.bundle, [network.artifact])
+        load = partial(_open_plain, network, threads)
+        plain, load_ms = _timed(load, self.scenario.loads, self.clock)
+        values = inputs_for(plain, self.scenario.pictures, self.scenario.seed, self.pictures)
+        return Candidate(self._row(network, threads, "bare", plain.name, load_ms), plain.infer, values, network)
+
+    def _row(self, network: Network, threads: int, kind: RowKind, title: str, load_ms: float) -> Row:
+        size = network.bundle.manifest.artifacts[network.artifact].size_bytes
+        more = {"engine": title, "size_bytes": size, "load_ms": load_ms}
+        return _row(self.subject, network.artifact, network.engine, threads, kind, **more)
 
 
-def _baseline(
-    bundle: Bundle,
-    subject: Subject,
-    name: ArtifactName,
-    pictures: Array,
-    scenario: Scenario,
-    threads: int,
-    clock: Clock,
-) -> Candidate:
-    ensure_tried(bundle, [name])
-    plain, load_ms = _timed(lambda: open_plain(bundle.artifact(name), threads), scenario.loads, clock)
-    values = inputs_for(plain, scenario.pictures, scenario.seed, pictures)
-    size = bundle.manifest.artifacts[name].size_bytes
-    row = _row(subject, name, plain.name, threads, "bare", size, load_ms=load_ms)
-    return Candidate(row, plain.infer, values, bundle, name)
+def _open_plain(network: Network, threads: int) -> Plain:
+    return open_plain(network.bundle.artifact(network.artifact), threads)
 
 
 def _file(path: Path, subject: Subject, scenario: Scenario, threads: int, clock: Clock) -> Candidate:
     plain, load_ms = _timed(partial(open_plain, path, threads), scenario.loads, clock)
     values = inputs_for(plain, scenario.pictures, scenario.seed)
-    row = _row(subject, path.name, plain.name, threads, "bare", path.stat().st_size, load_ms=load_ms)
+    more = {"engine": plain.name, "size_bytes": path.stat().st_size, "load_ms": load_ms}
+    row = _row(subject, path.name, SUFFIXES[path.suffix], threads, "bare", **more)
     return Candidate(row, plain.infer, values, plain=plain)

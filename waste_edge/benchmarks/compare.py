@@ -1,4 +1,4 @@
-"""This run against a recorded one, row by row, with a verdict that respects noise.
+"""Comparison of a run with a recorded one, row by row, with a verdict that respects noise.
 
 A row differs if its median changed by more than 5 %, and by more than both runs' own unrest explains: the 95 %
 interval of the ratio, from a bootstrap over each run's blocks of a second, lies on one side of 1.
@@ -126,7 +126,7 @@ def _verdict(ratio: float, low: float, high: float) -> Verdict:
 
 
 def _interval(above: Sequence[Block], below: Sequence[Block]) -> tuple[float, float]:
-    """Of the ratio of medians of the blocks' medians."""
+    """Interval of the ratio of medians of the blocks' medians."""
     generator = np.random.default_rng(0)
     drawn = []
     for blocks in (above, below):
@@ -137,7 +137,7 @@ def _interval(above: Sequence[Block], below: Sequence[Block]) -> tuple[float, fl
 
 
 def sentences(comparison: Comparison) -> list[str]:
-    """The verdict in words."""
+    """Describe the verdict."""
     said = [f"no fair comparison: {one}" for one in comparison.reservations]
     beyond = comparison.beyond
     for change in beyond:

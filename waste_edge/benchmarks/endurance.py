@@ -121,7 +121,7 @@ def assess(windows: list[Window]) -> tuple[Trend, Trend]:
 
 
 def in_words(latency: Trend, memory: Trend) -> str:
-    """The verdict."""
+    """Describe the verdict."""
     said = [
         f"{what} {'drifts' if one.drifts else 'is steady'}: {one.change:+.3f} {unit} over the soak "
         f"(limit {one.limit:.3f}), Mann-Kendall p = {one.p:.3g}"

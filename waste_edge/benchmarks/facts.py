@@ -76,7 +76,7 @@ def read_machine(root: Path = ROOT) -> Machine:
 
 
 def emulated(root: Path, architecture: str) -> str:
-    """Why a program for this architecture is taken to run on an emulated processor; empty if nothing says so.
+    """Say why a program for this architecture is taken to run on an emulated processor; empty if nothing indicates it.
 
     A user-mode qemu cannot hide everything: the kernel's own architecture, or a /proc/cpuinfo of the other family.
 
@@ -106,7 +106,7 @@ def _family(architecture: str) -> str:
 
 
 def _architecture(root: Path) -> str:
-    """This process's; a folder that stands for a board says its own."""
+    """Architecture of this process; a folder that stands for a board names its own."""
     told = "" if root == ROOT else read_small(root / "proc/sys/kernel/arch").strip()
     return told or platform.machine()
 

@@ -77,7 +77,7 @@ def take_turns(
 
 
 def stopwatch_of(scenario: Scenario, clock: Clock) -> Clock:
-    """In CPU time that of this thread: engines with one thread work in it."""
+    """Choose the clock: for CPU time that of this thread, since engines with one thread work in it."""
     return time.thread_time_ns if scenario.time == "cpu" else clock
 
 

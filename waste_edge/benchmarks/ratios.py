@@ -1,4 +1,4 @@
-"""Which of two rows is how much faster, with an interval: rows that took turns are compared round by round."""
+"""Ratios of two rows' latencies with intervals: rows that took turns are compared round by round."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from waste_edge import __version__
-from waste_edge.benchmarks.accuracy import AccuracyTest, agreement
+from waste_edge.benchmarks.accuracy import AccuracyTest, Network, agreement
 from waste_edge.benchmarks.candidates import Candidate, Clock, Field, Given, load_field
 from waste_edge.benchmarks.facts import ROOT, Machine, read_machine
 from waste_edge.benchmarks.machine.energy import NOTHING_TOLD, find_meter, measure_energy, measure_idle
@@ -36,9 +36,8 @@ from waste_edge.benchmarks.station.first_decision import time_starts
 from waste_edge.benchmarks.station.live import measure_ages
 from waste_edge.benchmarks.station.stages import measure_stages
 from waste_edge.bundle.bundle import Bundle
-from waste_edge.bundle.manifest import ArtifactName
 from waste_edge.device.system.board import Board
-from waste_edge.engines.classifier import load_classifier
+from waste_edge.engines.classifier import Classifier
 from waste_edge.files.resources import commit_of_code
 
 NOTES = {
@@ -48,7 +47,7 @@ NOTES = {
 
 
 class Benchmark:
-    """What one benchmark gathers, row by row.
+    """Results of one benchmark, gathered row by row.
 
     Args:
         given: bundles and network files; the first bundle is the one that others are held against.
@@ -99,10 +98,11 @@ class Benchmark:
         return self._report(warm, self._in_order([*self._judged(rows), *field.absent]), pipelines)
 
     def _pipelines(self) -> list[Pipeline]:
-        wanted = [(one.key, *one.ours, one.row.threads) for one in self._field.candidates if one.ours]
         frames = self._scenario.frames
-        if not wanted or not frames:
+        taking_part = [one for one in self._field.candidates if one.ours] if frames else []
+        if not taking_part:
             return []
+        wanted = [(one.key, one.classifier()) for one in taking_part]
         looked_ns = self._clock()
 
         def between(done: int) -> None:
@@ -113,25 +113,26 @@ class Benchmark:
                 looked_ns = self._clock()
 
         first, *others = measure_stages(wanted, frames, between, stopwatch_of(self._scenario, self._clock))
-        live = self._live(*wanted[0][1:])
+        live = self._live(taking_part[0].classifier())
         return [msgspec.structs.replace(first, situations=[*first.situations, *live]), *others]
 
-    def _live(self, bundle: Bundle, artifact: ArtifactName, threads: int) -> list[Situation]:
+    def _live(self, classifier: Classifier) -> list[Situation]:
         """The loop over a camera, as time passes."""
         seconds, camera = self._scenario.live_seconds, self._scenario.camera
         if not seconds or self._scenario.time == "cpu":  # an age is waiting, too
             return []
         self._progress(f"capture to decision, {camera}", 0, round(seconds))
-        live = measure_ages(load_classifier(bundle, artifact=artifact, threads=threads), seconds, camera)
+        live = measure_ages(classifier, seconds, camera)
         self._watch.look(working=False)
         return live
 
     def _starts(self) -> dict[str, Start]:
         wanted = [(one, one.ours) for one in self._field.candidates if one.ours] if self._scenario.starts else []
         done: dict[str, Start] = {}
-        for index, (one, (bundle, artifact)) in enumerate(wanted):
+        for index, (one, network) in enumerate(wanted):
             self._progress("starting", index, len(wanted))
-            done[one.key] = time_starts(bundle, artifact, one.row.threads, self._scenario.starts)
+            count = self._scenario.starts
+            done[one.key] = time_starts(network.bundle, network.artifact, one.row.threads, count, network.engine)
         if wanted:
             self._watch.look(working=False)
         return done
@@ -153,36 +154,39 @@ class Benchmark:
 
     def _judged(self, rows: list[Row]) -> list[Row]:
         """The rows, with how right each one's network is."""
-        self._accuracies: dict[tuple[int, ArtifactName], Accuracy] = {}
+        self._accuracies: dict[tuple[int, Network], Accuracy] = {}
         judged = []
         for row, one in zip(rows, self._field.candidates, strict=True):
             judged.append(msgspec.structs.replace(row, **self._accuracy(one)))
         return judged
 
     def _accuracy(self, one: Candidate) -> dict[str, object]:
-        if one.bundle is None or one.artifact is None:
+        if one.network is None:
             return {}
-        exam = self._exams.get(id(one.bundle))
+        bundle, network = one.network.bundle, (one.network.artifact, one.network.engine)
+        exam = self._exams.get(id(bundle))
         if exam is None:
-            return {"agreement": agreement(one.bundle, one.artifact)}
-        known = (id(one.bundle), one.artifact)
+            return {"agreement": agreement(bundle, network)}
+        known = (id(bundle), network)
         if known not in self._accuracies:
-            tell = partial(self._progress, f"accuracy of {one.artifact}")
-            self._accuracies[known] = exam.take(one.artifact, tell)
+            tell = partial(self._progress, f"accuracy of {network[0]}")
+            self._accuracies[known] = exam.take(network, tell)
         return {"accuracy": self._accuracies[known]}
 
     def _differences(self) -> list[Difference]:
         made = []
-        by_key = {one.key: one for one in self._field.candidates if one.ours}
-        for key, one in by_key.items():
-            fp32 = by_key.get(key.replace("-int8/", "-fp32/")) if "-int8/" in key else None
-            exam = self._exams.get(id(one.bundle))
-            if exam and fp32 and one.artifact and fp32.artifact:
-                made.append(exam.difference(one.artifact, fp32.artifact, (key, fp32.key)))
+        by_key = {one.key: one.ours for one in self._field.candidates if one.ours}
+        for key, int8 in by_key.items():
+            fp32_key = key.replace("-int8/", "-fp32/")
+            fp32 = by_key.get(fp32_key) if "-int8/" in key else None
+            exam = self._exams.get(id(int8.bundle))
+            if exam and fp32:
+                networks = (int8.artifact, int8.engine), (fp32.artifact, fp32.engine)
+                made.append(exam.difference(*networks, (key, fp32_key)))
         return made
 
     def _in_order(self, rows: list[Row]) -> list[Row]:
-        """By subject as given, then by network; bare loops after ours, absent rows where they would have been."""
+        """Sort by subject as given, then by network; bare loops after ours, absent rows where they would have been."""
         subjects = [subject.name for subject in self._field.subjects]
         return sorted(
             rows, key=lambda row: (subjects.index(row.subject), row.artifact, row.threads, row.kind == "bare")
@@ -191,7 +195,7 @@ class Benchmark:
     def _report(self, warm: WarmUp, rows: list[Row], pipelines: list[Pipeline]) -> BenchReport:
         machine = read_machine(self._board.root)
         disturbances = [*standing(machine, self._scenario, warm), *self._watch.disturbances(self._scenario.time)]
-        names = {id(one.bundle): one.row.subject for one in self._field.candidates if one.bundle}
+        names = {id(one.network.bundle): one.row.subject for one in self._field.candidates if one.network}
         return BenchReport(
             schema=SCHEMA,
             mode=self._scenario.mode,
@@ -220,7 +224,7 @@ class Benchmark:
 
 
 def standing(machine: Machine, scenario: Scenario, warm: WarmUp) -> list[Disturbance]:
-    """What makes a run no evidence from its very beginning."""
+    """Name the disturbances that are known before a run begins."""
     found = standing_of(machine)
     if scenario.mode == "rigorous" and not warm.steady:
         text = f"not steady after {warm.seconds:.0f} s of warm-up; end other programs, run again"
@@ -229,7 +233,7 @@ def standing(machine: Machine, scenario: Scenario, warm: WarmUp) -> list[Disturb
 
 
 def standing_of(machine: Machine) -> list[Disturbance]:
-    """What makes every run on this machine no evidence."""
+    """Name the disturbances that every run on this machine has."""
     if not machine.emulated:
         return []
     text = f"{machine.emulated}: an emulated processor's latencies are nobody's; run it on the board"

@@ -14,6 +14,7 @@ from waste_edge.benchmarks.measure import StepProgress
 from waste_edge.benchmarks.roofline.model import Measured, roofline
 from waste_edge.benchmarks.schema import BenchReport, Row
 from waste_edge.bundle.manifest import ArtifactName
+from waste_edge.engines.names import ENGINES
 
 
 def with_roofline(report: BenchReport, given: Sequence[Given], progress: StepProgress) -> BenchReport:
@@ -37,9 +38,9 @@ def _measured(row: Row, source: Given) -> Measured | None:
     if row.latency is None or not row.precision:
         return None
     if isinstance(source, Path):
-        kind = "onnx" if SUFFIXES[source.suffix] == "onnx" else "tflite"
+        kind = ENGINES[SUFFIXES[source.suffix]].format
         return Measured(row.key, source, cast(ArtifactName, f"{kind}-{row.precision}"), row.threads, row.latency.p50_ms)
-    if row.kind == "bare":
+    if row.kind == "bare" or row.key.split("/")[-3] not in ENGINES:  # a plug-in's peak is not measured
         return None
     artifact = cast(ArtifactName, row.artifact)
     return Measured(row.key, source.artifact(artifact), artifact, row.threads, row.latency.p50_ms)

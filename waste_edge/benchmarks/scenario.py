@@ -1,4 +1,4 @@
-"""What a benchmark times, and the pictures it does that with."""
+"""Benchmark scenario: durations, thread counts, and the pictures to time with."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from waste_edge.engines.names import EngineName
 from waste_edge.errors import ConfigError
 from waste_edge.files.strict import Strict
 from waste_edge.imaging.preprocess import InputSpec, prepare
@@ -20,7 +21,7 @@ _LEAST_SIDE_PX = 32  # that the renderer draws
 
 
 class Scenario(Strict, frozen=True):
-    """How long and with what to measure.
+    """Durations and repetitions of a benchmark.
 
     Attributes:
         mode: `quick`, a first look of seconds; `rigorous`, evidence.
@@ -39,6 +40,7 @@ class Scenario(Strict, frozen=True):
         pictures: how many different inputs take turns.
         look_seconds: between two looks at the board.
         seed: of the inputs and the bootstrap.
+        engines: that are measured beside the package's own: plug-ins.
     """
 
     mode: Literal["quick", "rigorous"] = "quick"
@@ -56,6 +58,7 @@ class Scenario(Strict, frozen=True):
     pictures: int = 16
     look_seconds: float = 1.0
     seed: int = 0
+    engines: list[EngineName] = msgspec.field(default_factory=list)
 
     def __post_init__(self) -> None:
         for name in ("seconds", "warm_up_seconds", "look_seconds"):

@@ -1,4 +1,4 @@
-"""What a benchmark's report holds: strict, versioned JSON. `docs/benchmarks.md` says how to read it.
+"""Schema of a benchmark's report: strict, versioned JSON, explained in `docs/benchmarks.md`.
 
 Names of rows are keys: `small/tflite-int8/litert/1/ours` is the bundle's network on an engine with one thread through
 our interface, `…/bare` the same file in a plain loop against the engine. Everything that speaks of rows names them so.
@@ -24,7 +24,7 @@ Trouble = Literal["throttled", "frequency", "temperature", "governor", "load", "
 
 
 class Subject(Strict, frozen=True):
-    """What was measured: a bundle, or a lone network file.
+    """Subject of a measurement: a bundle, or a lone network file.
 
     Attributes:
         name: of the bundle or the file; unique in the report, and how every row's key begins.
@@ -96,7 +96,7 @@ class Start(Strict, frozen=True):
 
 
 class Energy(Strict, frozen=True):
-    """Of one inference, where the board tells.
+    """Energy of one inference, where the board tells.
 
     Attributes:
         source: `RAPL` or `PMIC`, and what it covers.
@@ -209,7 +209,7 @@ class StageTime(Strict, frozen=True):
 
 
 class Situation(Strict, frozen=True):
-    """What a station does again and again, in milliseconds of work.
+    """Recurring work of a station, in milliseconds.
 
     Attributes:
         what: `empty frame`: health and presence of a frame with nothing in it, converted already; `item, from settled
@@ -279,7 +279,7 @@ class Look(Strict, frozen=True):
 
 
 class Disturbance(Strict, frozen=True):
-    """Something that makes the figures no evidence: what, when (seconds since the first look) and in words."""
+    """Disturbance that makes the figures no evidence: kind, time (seconds since the first look) and description."""
 
     what: Trouble
     at_s: float
@@ -287,7 +287,7 @@ class Disturbance(Strict, frozen=True):
 
 
 class Watched(Strict, frozen=True):
-    """What was seen of the board before, during and after.
+    """Readings of the board before, during and after a run.
 
     Attributes:
         looks: the first was before the first call, the last after the last one.
@@ -347,12 +347,12 @@ class BenchReport(Strict, frozen=True):
     roofline: Roofline | None = None
 
     def row(self, key: str) -> Row:
-        """The row of that key."""
+        """Find the row of that key."""
         return next(row for row in self.rows if row.key == key)
 
 
 class Window(Strict, frozen=True):
-    """Some seconds of a soak: when it ended, its frames, the median latency and the memory then."""
+    """Part of a soak test: its end in seconds, its frames, their median latency and the memory then."""
 
     at_s: float
     frames: int

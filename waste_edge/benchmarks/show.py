@@ -83,7 +83,7 @@ def stages_table(report: BenchReport) -> tuple[list[str], Cells]:
 
 
 def situations_table(report: BenchReport) -> tuple[list[str], Cells]:
-    """What a station does again and again: empty frames, and items from settled to decision."""
+    """Tabulate a station's recurring work: empty frames, and items from settled to decision."""
     headings = ["at a station", "network", "p50 ms", "p95 ms", "timed"]
     cells = [
         [one.what, _short(report, pipeline.key), f"{one.p50_ms:.3f}", f"{one.p95_ms:.3f}", str(one.samples)]
@@ -121,7 +121,7 @@ def _short(report: BenchReport, key: str) -> str:
 
 
 def sentences(report: BenchReport) -> list[str]:
-    """What the tables do not say: ratios with intervals, differences, reasons, how it was measured."""
+    """Give the sentences that complete the tables: ratios with intervals, differences, reasons, method."""
     said = [f"{_short(report, row.key)}: {row.reason}" for row in report.rows if row.reason]
     verbs = {
         "fp32 over int8": "takes {} times as long as",
@@ -157,7 +157,7 @@ def _watched(watched: Watched) -> list[str]:
 
 
 def verdict(valid: bool, disturbances: Sequence[Disturbance], stand_in: str) -> list[str]:
-    """Whether this is evidence, and if not, why."""
+    """Say whether the run is valid evidence, and if not, why."""
     said = [f"measured with {stand_in} in the board's place: never evidence of that board"] if stand_in else []
     if not valid:
         said.append("INVALID: this run was disturbed, its figures are no evidence")
@@ -166,7 +166,7 @@ def verdict(valid: bool, disturbances: Sequence[Disturbance], stand_in: str) -> 
 
 
 def tables(report: BenchReport) -> list[tuple[list[str], Cells]]:
-    """All that have lines."""
+    """All tables that have lines."""
     made = [rows_table(report), stages_table(report), situations_table(report), starts_table(report)]
     if report.roofline is not None:
         name = partial(_short, report)
@@ -179,7 +179,7 @@ def tables(report: BenchReport) -> list[tuple[list[str], Cells]]:
 
 
 def title(report: BenchReport) -> str:
-    """What was measured, and where."""
+    """Name the subject and the machine of a measurement."""
     named = ", ".join(f"{subject.name} {subject.version}".rstrip() for subject in report.subjects)
     return f"{named} on {describe_machine(report.machine)}"
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from waste_edge.bundle.files import open_zip
 from waste_edge.errors import BundleError
 from waste_edge.files.limits import MAX_ARRAY_BYTES, MAX_ARRAYS_BYTES, MAX_BUNDLE_FILES
+from waste_edge.files.text import first_line
 
 _NPY_MAGIC = b"\x93NUMPY\x01\x00"  # 2.0 and 3.0 are for records with long names
 
@@ -107,7 +108,7 @@ class Arrays:
             )
 
     def _unreadable(self, error: Exception) -> BundleError:
-        message = (str(error) or type(error).__name__).splitlines()[0]
+        message = first_line(error)
         return BundleError(f"{self._what} is not a readable .npz ({message}); export the bundle again")
 
     def _widened(self, key: str, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
@@ -157,7 +158,7 @@ def widened(values: NDArray[np.generic], scale: NDArray[np.float64]) -> NDArray[
 
 
 def scales_of(shape: tuple[int, ...]) -> int:
-    """How many scales an array of bytes has."""
+    """Count the scales of an array of bytes."""
     across = _across(shape)
     return int(np.prod([length for axis, length in enumerate(shape) if axis != across]))
 

@@ -83,7 +83,7 @@ class Bundle:
         return self._arrays(self.manifest.golden)
 
     def known_scorer(self) -> Scorer:
-        """What tells how known a picture looks, for `calibration.min_known_score` to be held against.
+        """Build the scorer whose values `calibration.min_known_score` is compared with.
 
         Raises:
             BundleError: the file with what it learnt is damaged, or belongs to another network.
@@ -137,7 +137,7 @@ class Bundle:
 
 
 def find_bundle(given: str) -> Path:
-    """What a user meant by a bundle: the name of one that ships with the package, or a path.
+    """Resolve the name of a shipped bundle, or a path, to a bundle's path.
 
     A bare word that is a shipped bundle's name always means that one: a path to a folder of the same name has a
     slash (`./small`). What lies in the working directory must not decide which network runs.

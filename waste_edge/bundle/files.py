@@ -16,6 +16,7 @@ from typing import BinaryIO, NamedTuple, Protocol, TypeVar
 
 from waste_edge.errors import BundleError
 from waste_edge.files.limits import MAX_BUNDLE_BYTES, MAX_BUNDLE_FILES, MAX_ZIP_LIST_BYTES
+from waste_edge.files.text import first_line
 
 _END_SIGNATURE, _END_BYTES, _MAX_COMMENT_BYTES = b"PK\x05\x06", 22, 0xFFFF
 _ZIP64_SIGNATURE, _ZIP64_BYTES = b"PK\x06\x07", 20
@@ -32,7 +33,7 @@ class NetworkFile(NamedTuple):
 
 
 class BundleFiles(Protocol):
-    """What a bundle is read from."""
+    """Source of a bundle's files: a folder or an archive."""
 
     def size(self, name: str) -> int | None:
         """Bytes of a plain file; None if there is none of that name."""
@@ -80,7 +81,7 @@ class FolderFiles:
             ) from error
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no file is held open."""
 
 
 class ZipFiles:
@@ -137,7 +138,7 @@ class ZipFiles:
         try:
             return action()
         except _ZIP_ERRORS as error:
-            said = (str(error) or type(error).__name__).splitlines()[0]
+            said = first_line(error)
             raise BundleError(f"{self._path}: not a whole .zip bundle ({said}); export or copy it again") from error
 
 

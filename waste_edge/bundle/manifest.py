@@ -53,7 +53,7 @@ class Artifact(FileEntry, frozen=True):
 
 
 class Tolerance(Strict, frozen=True):
-    """How far another machine's outputs may lie from the golden ones: largest absolute differences."""
+    """Largest absolute differences from the golden outputs that are allowed on another machine."""
 
     logits: float
     features: float
@@ -165,7 +165,7 @@ class Metrics(Strict, frozen=True):
     quantization: dict[ArtifactName, Comparison] = msgspec.field(default_factory=dict)
 
     def reference_in_words(self) -> str:
-        """Which torch network the artifacts are held against, in a sentence."""
+        """Name the torch network that the artifacts are compared with, in a sentence."""
         rounded = [name for name, one in self.artifacts.items() if one.reference == "rounded"]
         if not rounded:
             return "The torch network is the one in float."
@@ -176,7 +176,7 @@ class Metrics(Strict, frozen=True):
 
 
 class Provenance(Strict, frozen=True):
-    """Where a model comes from, enough to make it again.
+    """Origin of a model, enough to train it again.
 
     Attributes:
         domains: pictures of each source of a domains file that taught it beside `data`.

@@ -58,7 +58,7 @@ def required_key(given: Path | None = None) -> RequiredKey | None:
 
 
 def required_key_path(given: Path | None = None) -> Path | None:
-    """Where that key is: as given, else as the environment variable says, else None.
+    """Find the required public key: as given, else by the environment variable, else None.
 
     Raises:
         ConfigError: the variable is set and empty.

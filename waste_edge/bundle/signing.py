@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from waste_edge.errors import BundleError, ConfigError, MissingPackageError
+from waste_edge.files.bounded import read_bounded
+from waste_edge.files.limits import MAX_KEY_BYTES
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -23,7 +25,7 @@ _MAKE_PUBLIC_KEY = "openssl pkey -in station.key -pubout -out station.pub"
 
 
 class Signer:
-    """Somebody's private key, read and checked before the long work starts."""
+    """Private key of the signer, read and checked before the long work starts."""
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
         self._key = key
@@ -123,7 +125,7 @@ def _library() -> tuple[Any, Any]:
 
 def _read(path: Path, remedy: str) -> bytes:
     try:
-        return path.read_bytes()
+        return read_bounded(path, MAX_KEY_BYTES)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); {remedy}") from error
 

@@ -10,7 +10,7 @@ import typer
 
 from waste_edge.cli.bench_modes import Form, Wish, measure, replay
 from waste_edge.cli.bench_modes import soak as run_soak
-from waste_edge.cli.common import DEFAULT_BUNDLE, JsonOption
+from waste_edge.cli.common import DEFAULT_BUNDLE, JsonOption, check_engine
 from waste_edge.cli.output.bench_plots import check_plots
 from waste_edge.errors import UserError
 
@@ -23,55 +23,79 @@ MAX_THREADS = 64
 def command(
     subjects: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[BUNDLE|FILE.onnx|FILE.tflite]...", help="What to measure, all in the same turns."),
+        typer.Argument(
+            metavar="[BUNDLE|FILE.onnx|FILE.tflite]...", help="Bundles and network files to measure, taking turns."
+        ),
     ] = None,
     bundle: Annotated[
         str | None,
-        typer.Option("--bundle", "-b", help=f"A bundle, before all others; {DEFAULT_BUNDLE} if nothing is named."),
+        typer.Option("--bundle", "-b", help=f"Bundle to list first; default: {DEFAULT_BUNDLE}."),
     ] = None,
     against: Annotated[
         list[str] | None,
-        typer.Option("--against", metavar="BUNDLE", help="Another bundle that takes turns with it; may be repeated."),
+        typer.Option("--against", metavar="BUNDLE", help="Bundle to compare with; repeatable."),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="Labelled pictures, as for evaluate: every row then carries its accuracy."),
+        typer.Option("--data", help="Labelled pictures, as for evaluate: measure each row's accuracy too."),
     ] = None,
     rigorous: Annotated[
-        bool, typer.Option("--rigorous", help="Evidence: at least 1,024 samples a row and 60 s, on an idle machine.")
+        bool, typer.Option("--rigorous", help="Measure at least 1,024 samples a row and 60 s; needs an idle machine.")
     ] = False,
-    threads: Annotated[str, typer.Option("--threads", help="Of the engines: 4, or several: 1,2,4 or 1..4.")] = "1",
+    threads: Annotated[
+        str, typer.Option("--threads", help="Threads of the engines: 4, or several: 1,2,4 or 1..4.")
+    ] = "1",
     seconds: Annotated[
         float | None,
-        typer.Option("--seconds", min=0.1, max=86_400, help="Of timed calls, all rows together; 6, or 60 if rigorous."),
+        typer.Option(
+            "--seconds",
+            min=0.1,
+            max=86_400,
+            help="Seconds of timed calls, all rows together; default 6, or 60 if rigorous.",
+        ),
+    ] = None,
+    engines: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--engine", metavar="PLUG-IN", help="Plug-in engine to time beside the package's own; may be repeated."
+        ),
     ] = None,
     cpu_time: Annotated[
         bool,
-        typer.Option("--cpu-time", help="Count what one thread works, not what it waits: for a machine that is busy."),
+        typer.Option("--cpu-time", help="Measure CPU time of one thread instead of wall time: for a busy machine."),
     ] = False,
     engine_only: Annotated[
-        bool, typer.Option("--engine-only", help="Only the engine's calls: no stages, no fresh processes, no energy.")
+        bool,
+        typer.Option("--engine-only", help="Measure the engine's calls only: no stages, process starts or energy."),
     ] = False,
     camera: Annotated[
         str | None,
-        typer.Option("--camera", metavar="ID", help="Whose frames are timed from capture to decision; synthetic:30."),
+        typer.Option("--camera", metavar="ID", help="Camera to time from capture to decision; default: synthetic:30."),
     ] = None,
     compare: Annotated[
-        Path | None, typer.Option("--compare", metavar="OLD.json", help="Say what changed since a recorded run.")
+        Path | None, typer.Option("--compare", metavar="OLD.json", help="Compare with a recorded run.")
     ] = None,
     soak: Annotated[
         float | None,
-        typer.Option("--soak", metavar="MINUTES", min=0.05, max=10_080, help="Run the station's loop instead."),
+        typer.Option(
+            "--soak",
+            metavar="MINUTES",
+            min=0.05,
+            max=10_080,
+            help="Run the station's loop for so many minutes instead.",
+        ),
     ] = None,
     roofline: Annotated[
-        bool, typer.Option("--roofline", help="Also what this machine can do at most, and known boards by computation.")
+        bool, typer.Option("--roofline", help="Add this machine's peak rates, and computed bounds for known boards.")
     ] = False,
     plots: Annotated[
-        Path | None, typer.Option("--plots", metavar="DIR", help="Draw PNG pictures into a folder; needs matplotlib.")
+        Path | None, typer.Option("--plots", metavar="DIR", help="Write plots as PNG into a folder; needs matplotlib.")
     ] = None,
     recorded: Annotated[
         Path | None,
-        typer.Option("--recorded", metavar="REPORT.json", help="Measure nothing: show or draw a run of --out again."),
+        typer.Option(
+            "--recorded", metavar="REPORT.json", help="Measure nothing: print or plot a report of --out again."
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the report as JSON to this file too.")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")] = False,
@@ -80,23 +104,24 @@ def command(
         Path | None, typer.Option("--fake-board", hidden=True, help="A folder in place of / for /proc, /sys, vcgencmd.")
     ] = None,
 ) -> None:
-    """Time FP32 against INT8 on ONNX Runtime and LiteRT, on this machine.
+    """Measure latency, memory and accuracy of FP32 and INT8 on each engine.
 
     The networks take turns on the same rendered pictures once they are warm:
     percentiles of the engine's call through our interface and in a plain loop
-    ("bare"), the way from frame to decision stage by stage, a camera's frames
-    from capture to decision, a fresh process to its first decision, memory,
-    energy where the board tells, and how right each network is. An engine that
-    is not installed is named so.
+    ("bare"), the stages from frame to decision, a camera's frames from capture to
+    decision, the time from process start to the first decision, memory, energy
+    where the board measures it, and each network's accuracy. Engines that are not
+    installed are listed.
 
-    Without --rigorous this is a quick run of seconds, for a first look. The
-    board is watched all along; if it throttles, swaps, changes its clock or
-    does other work, the run is marked invalid, says why and ends with 3.
+    Without --rigorous this is a quick run of seconds, for a first look. The board
+    is monitored; if it throttles, swaps, changes its clock or does other work,
+    the run is marked invalid with the reason and exits with 3.
 
-    With --recorded a report that --out wrote is shown, drawn or compared again.
+    With --recorded a report that --out wrote is printed, plotted or compared
+    again.
 
-    With --soak the station's loop runs for some minutes, and a trend test says
-    whether it slows down or grows.
+    With --soak the station's loop runs for some minutes, and a trend test checks
+    for slowdown and memory growth.
 
     Example: [bold]waste-edge bench --rigorous --threads 1..4 --data photos --out pi5.json[/]
     """
@@ -109,7 +134,8 @@ def command(
     named = [*first, *(subjects or []), *(against or [])]
     of_measuring = {
         "--data": data, "--rigorous": rigorous, "--seconds": seconds, "--cpu-time": cpu_time,
-        "--engine-only": engine_only, "--threads": threads != "1", "--roofline": roofline, "--camera": camera,
+        "--engine": engines, "--engine-only": engine_only, "--threads": threads != "1", "--roofline": roofline,
+        "--camera": camera,
     }  # fmt: skip
     if recorded is not None:
         others = {"bundles or files": subjects or bundle or against, **of_measuring, "--soak": soak, "--out": out}
@@ -120,8 +146,10 @@ def command(
     else:
         if camera is not None and (engine_only or cpu_time):
             raise UserError("--camera: is timed neither with --engine-only nor with --cpu-time")
-        scenario = _scenario(rigorous, seconds, threads, cpu_time, engine_only)
-        measure(named, _with_camera(scenario, camera), data, wish)
+        for name in engines or ():
+            check_engine(name)
+        changes = {"threads": _counts(threads), "time": "cpu" if cpu_time else "wall", "engines": engines or []}
+        measure(named, _with_camera(_scenario(rigorous, seconds, engine_only, changes), camera), data, wish)
 
 
 def _check(out: Path | None, plots: Path | None, fake_board: Path | None, two_forms: bool) -> None:
@@ -148,10 +176,9 @@ def _with_camera(scenario: Scenario, camera: str | None) -> Scenario:
     return msgspec.structs.replace(scenario, camera=camera)
 
 
-def _scenario(rigorous: bool, seconds: float | None, threads: str, cpu_time: bool, engine_only: bool) -> Scenario:
+def _scenario(rigorous: bool, seconds: float | None, engine_only: bool, changes: dict[str, Any]) -> Scenario:
     from waste_edge.benchmarks import scenario
 
-    changes: dict[str, Any] = {"threads": _counts(threads), "time": "cpu" if cpu_time else "wall"}
     if engine_only:
         changes |= {"starts": 0, "frames": 0, "energy_seconds": 0.0, "live_seconds": 0.0}
     if rigorous:

@@ -1,4 +1,4 @@
-"""What `waste-edge bench` does: measure, let a station's loop run, or show a recorded run again."""
+"""Modes of `waste-edge bench`: measure, run a station's loop, or show a recorded run again."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Form = Literal["table", "json", "markdown"]
 
 @dataclass(frozen=True)
 class Wish:
-    """What was asked for beyond what to measure."""
+    """Options of `bench` besides the scenario."""
 
     compare: Path | None
     out: Path | None

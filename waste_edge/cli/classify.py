@@ -11,7 +11,6 @@ from waste_edge.cli.common import (
     DEFAULT_BUNDLE,
     AllowOlderOption,
     BundleOption,
-    EngineChoice,
     EngineOption,
     JsonOption,
     PrecisionChoice,
@@ -42,24 +41,26 @@ def command(
     threads: ThreadsOption = 1,
     require_key: RequireKeyOption = None,
     allow_older: AllowOlderOption = False,
-    run: Annotated[Path | None, typer.Option("--run", help="Ask a training run instead of a bundle.")] = None,
-    text: Annotated[str | None, typer.Option("--text", help="What a run that reads is given to read.")] = None,
+    run: Annotated[Path | None, typer.Option("--run", help="Classify with a training run instead of a bundle.")] = None,
+    text: Annotated[str | None, typer.Option("--text", help="Text for a run whose network reads text.")] = None,
     text_from_name: Annotated[
-        bool, typer.Option("--text-from-name", help="A run that reads is given the file's name as words.")
+        bool, typer.Option("--text-from-name", help="Use the words of the file's name as the text.")
     ] = False,
-    logits: Annotated[bool, typer.Option("--logits", help="A run's logits too.")] = False,
+    logits: Annotated[bool, typer.Option("--logits", help="Print a run's logits too.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Name what is on pictures: one line each, with the confidence and every
-    label's probability.
+    """Classify pictures, one line each.
 
-    Folders are walked; hidden files and folders are passed over. A picture that
-    is like none of the labels is "unknown"; the known score is larger the more
-    it is like them. A file that cannot be read is reported on stderr, the rest
+    A line has the label, the confidence and every label's probability.
+
+    Folders are searched recursively, without hidden files. A picture that
+    resembles none of the labels is "unknown"; the known score is larger the more
+    it resembles them. A file that cannot be read is reported on stderr, the rest
     go on, and the exit code is 2. With --json there is one JSON object a line.
 
-    With --run a training run is asked: one for pictures, one for text (which needs
-    no PATH), or one for both, which then also tells each model's own opinion.
+    With --run a training run predicts: one for pictures, one for text (which
+    needs no PATH), or one for both, which then also prints each model's own
+    prediction.
 
     Example: [bold]waste-edge classify bottle.jpg photos/ --json[/]
 
@@ -85,7 +86,7 @@ def command(
 def _classify(
     paths: list[Path],
     opening: AbstractContextManager[Bundle],
-    engine: EngineChoice,
+    engine: str,
     precision: PrecisionChoice,
     threads: int,
     json: bool,

@@ -23,7 +23,7 @@ _Answer = tuple["Prediction", dict[str, "Prediction"]]
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked.
+    """Inputs of one `classify` call.
 
     Attributes:
         paths: pictures and folders.

@@ -1,4 +1,4 @@
-"""What several verbs share: their options, and how they write."""
+"""Options and output helpers that several verbs share."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from waste_edge.bundle.signing import REQUIRE_KEY_VARIABLE
+from waste_edge.errors import ConfigError
 from waste_edge.errors import extra_required as host_only
 from waste_edge.files.resources import AUTO_BUNDLE, DEFAULT_BUNDLE
 from waste_edge.files.text import visible, visible_json
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from waste_edge.bundle.bundle import Bundle
 
-EngineChoice = Literal["auto", "onnx", "litert"]
 PrecisionChoice = Literal["int8", "fp32"]
 
 BundleOption = Annotated[
@@ -34,10 +34,31 @@ StationBundleOption = Annotated[
         "one that this board affords, measured once.",
     ),
 ]
+
+
+def check_engine(given: str) -> str:
+    """Return the named engine; raises ConfigError if there is none of that name."""
+    from waste_edge.engines.names import check_engine_name
+
+    try:
+        check_engine_name(given)
+    except ConfigError as error:
+        raise ConfigError(f"--engine {error}") from error
+    return given
+
+
 EngineOption = Annotated[
-    EngineChoice, typer.Option("--engine", help="What runs the network; auto is LiteRT where it is installed.")
+    str,
+    typer.Option(
+        "--engine",
+        metavar="auto|litert|onnx|PLUG-IN",
+        callback=check_engine,
+        help="Inference engine; auto: LiteRT where it is installed.",
+    ),
 ]
-PrecisionOption = Annotated[PrecisionChoice, typer.Option("--precision", help="Which of the bundle's networks.")]
+PrecisionOption = Annotated[
+    PrecisionChoice, typer.Option("--precision", help="Precision of the bundle's network to run.")
+]
 ThreadsOption = Annotated[int, typer.Option("--threads", min=1, max=64, help="Threads of the engine.")]
 RequireKeyOption = Annotated[
     Path | None,
@@ -53,7 +74,7 @@ AllowOlderOption = Annotated[
     bool,
     typer.Option(
         "--allow-older",
-        help="Where a key is required: take an older version of a bundle than this device has used, and keep to that.",
+        help="With a required key: accept an older version of a bundle than this device has used.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]

@@ -43,7 +43,7 @@ def command(
     data: DataOption,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="REPORT.html", help="Write a page, and a .json of the same beside it."),
+        typer.Option("--out", metavar="REPORT.html", help="Write the report as an HTML page, and as JSON beside it."),
     ] = None,
     markdown: Annotated[
         Path | None, typer.Option("--markdown", metavar="FILE", help="Write the tables as Markdown, without pictures.")
@@ -56,19 +56,19 @@ def command(
     allow_leak: AllowLeakOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Hold models against each other on pictures that none of them was trained on.
+    """Compare models on the same pictures, which none of them was trained on.
 
-    Size, parameters, multiply-accumulates, accuracy and F1 with intervals,
-    calibration and latency of each; the differences of all pairs with an
-    interval and p; seeds and folds of one recipe as one row; a label tree against
-    a cascade of the same tree. Models made from
-    these very data are compared on their common test part, else on what all
-    of them held out. A bundle named alone means its INT8 network.
+    Reports size, parameters, multiply-accumulates, accuracy and F1 with
+    intervals, calibration and latency of each; all pairwise differences with
+    interval and p-value; seeds and folds of one recipe as one row; a label tree
+    beside a cascade of the same tree. Models trained on these data are compared
+    on their common test part, else on what all of them held out. A bundle without
+    an artifact means its INT8 network.
 
-    --unknown says how well each tells the unknown from the known, --elsewhere how
-    right it is where items lie on other surfaces. With --robustness the report is
-    another one: what blur, noise, darkness and the like cost each of them. With
-    --domains it is about other sources, one row each, and things that are unknown.
+    --unknown adds the rejection of unknown things, --elsewhere the accuracy on
+    other backgrounds. With --robustness the report is on corruptions (blur,
+    noise, darkness and more) instead; with --domains on other sources, one row
+    each, and on unknown things.
 
     Example: [bold]waste-edge compare runs/teacher runs/student small:tflite-int8 --data photos --out report.html[/]
     """

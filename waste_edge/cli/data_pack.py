@@ -15,18 +15,22 @@ def command(
     out: Annotated[Path, typer.Option("--out", help="The folder to make.", show_default=False)],
     domains: Annotated[
         Path | None,
-        typer.Option("--domains", metavar="CSV", help="Pictures of other sources; those that may teach are packed."),
+        typer.Option(
+            "--domains", metavar="CSV", help="Pictures of other sources; those that may be trained on are packed."
+        ),
     ] = None,
     side: Annotated[
-        int, typer.Option("--side", metavar="PX", min=32, max=1024, help="Their short side, at most.")
+        int,
+        typer.Option("--side", metavar="PX", min=32, max=1024, help="Longest short side of these pictures, in pixels."),
     ] = 224,
-    quality: Annotated[int, typer.Option("--quality", min=1, max=95, help="Of their JPEG.")] = 85,
+    quality: Annotated[int, typer.Option("--quality", min=1, max=95, help="JPEG quality of these pictures.")] = 85,
     as_json: JsonOption = False,
 ) -> None:
-    """Pack what a training reads into one folder, to be carried to another machine.
+    """Pack a training's data into one folder, to copy it to another machine.
 
     Photographs of --data are copied as they are; pictures of other sources are
-    reduced and compressed again. What may not teach is left out.
+    reduced and compressed again. Pictures that may not be used for training are
+    left out.
 
     \b
     Example:

@@ -34,10 +34,10 @@ def command(
     out: OutOption,
     teachers: Annotated[
         list[Path] | None,
-        typer.Option("--teacher", help="A teacher's run folder; several answer together.", show_default=False),
+        typer.Option("--teacher", help="Run folder of the teacher; repeat it for an ensemble.", show_default=False),
     ] = None,
     control: Annotated[
-        bool, typer.Option("--control", help="The same student without its teacher: does distilling help?")
+        bool, typer.Option("--control", help="Train the same student without its teacher, to compare with.")
     ] = False,
     weights: WeightsOption = None,
     start: StartOption = None,
@@ -52,11 +52,12 @@ def command(
     allow_leak: AllowLeakOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Teach a student from a teacher's run; leaves a run folder.
+    """Distill a teacher's run into a student and write a run folder.
 
-    A teacher may also read texts that the student never sees. Distilling
-    sometimes hurts: --control trains the same recipe on the labels alone.
-    With --folds, a teacher trained with the same --folds teaches fold by fold.
+    A teacher may also read texts that the student does not get. Distillation
+    sometimes lowers the accuracy: --control trains the same recipe on the labels
+    alone. With --folds, a teacher trained with the same --folds is used fold by
+    fold.
 
     [dim]waste-edge distill student_mobilenet_v1_025 --teacher runs/teacher --data photos --out runs/student[/]
     """

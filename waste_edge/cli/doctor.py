@@ -61,12 +61,13 @@ def command(
     allow_older: AllowOlderOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Examine this board: is it fit to be a station, and if not, what is to be done?
+    """Check whether this board can run a station; name the remedy for each fault.
 
-    A line each for camera and picamera2, permissions, Python and its libraries,
-    64 bits, INT8 instructions, power, temperature, memory, disk, clock, service,
-    each sink, the bundle, and each engine, in a process of its own: its version, its
-    speed on the bundle and whether its answers are right. A line is
+    Prints one line each for camera and picamera2, permissions, Python and its
+    libraries, 64 bits, INT8 instructions, power, temperature, memory, disk,
+    clock, service, each sink, the bundle, and each engine, in a process of its
+    own: its version, its speed on the bundle and whether its answers are right. A
+    line is
 
     \b
       ok    well, or the machine does not tell
@@ -133,7 +134,7 @@ class _Asked:
 
 
 def _setting(asked: _Asked, camera: str | None, state: Path | None) -> tuple[Setting, list[Check]]:
-    """What to examine for, and a configured station's own checks; the options win over its configuration."""
+    """Gather the doctor's setting and the checks of a configured station; options win over its configuration."""
     from waste_edge.device.doctor import Setting
     from waste_edge.device.doctor.setting import STATE
 
@@ -145,7 +146,9 @@ def _setting(asked: _Asked, camera: str | None, state: Path | None) -> tuple[Set
         return setting, []
     from waste_edge.device.doctor.sinks import check_sinks
 
-    setting = replace(setting, camera=camera or station.camera, thresholds=station.load, disk=station.disk)
+    setting = replace(
+        setting, camera=camera or station.camera, thresholds=station.load, disk=station.disk, engine=station.engine
+    )
     return setting, [partial(check_sinks, station, setting.state or setting.root / STATE)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from waste_edge.evaluation.domains.report import DomainsReport
     from waste_edge.evaluation.evaluate import Evaluation
     from waste_edge.evaluation.robustness.report import RobustnessReport
-    from waste_edge.evaluation.unknowns import RejectionResult
     from waste_edge.metrics.classification import Scores
 
 # The manifest's own names, written again because importing it would bring OpenCV into --help; a test compares.
@@ -51,17 +50,15 @@ def command(
     data: DataOption,
     artifact: Annotated[
         ArtifactChoice | None,
-        typer.Option("--artifact", help="Which of a bundle's networks; INT8 on the preferred engine if not given."),
+        typer.Option("--artifact", help="Network of the bundle; default: INT8 on the preferred engine."),
     ] = None,
     split: Annotated[
         SplitChoice,
-        typer.Option("--split", help="Which pictures; auto: the validation part of the model's own data, else all."),
+        typer.Option("--split", help="Pictures to score; auto: the validation part of the model's own data, else all."),
     ] = "auto",
     report: Annotated[
         Path | None,
-        typer.Option(
-            "--report", metavar="FILE.html", help="Write a page with everything, and a .json of it beside it."
-        ),
+        typer.Option("--report", metavar="FILE.html", help="Write the report as an HTML page, and as JSON beside it."),
     ] = None,
     unknown: UnknownOption = None,
     elsewhere: ElsewhereOption = False,
@@ -77,7 +74,7 @@ def command(
         bool,
         typer.Option(
             "--through-the-station",
-            help="Lay the pictures' items on grounds, and show the bundle what a station would see of them.",
+            help="Place the pictures' items on backgrounds, and score the view that a station would crop.",
         ),
     ] = False,
     grounds: Annotated[
@@ -93,34 +90,36 @@ def command(
     allow_leak: AllowLeakOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Score a model on labelled pictures: accuracy with a 95 % interval, per-class
-    table, confusion matrix.
+    """Score a model on labelled pictures.
 
-    On the very pictures that the model was trained from, only the validation
-    part is scored, since it has seen the others; it is found again from the
-    split that the model records. Any other data are scored whole. The output
-    says which it was. A run and --report need the training packages; a bundle
-    only the runtime.
+    Prints accuracy with a 95 % interval, the per-class table and the confusion
+    matrix.
 
-    With --unknown the output says how well pictures of nothing known can be told
-    from known ones, by the bundle's own score at its own threshold and by each of
-    several. With --elsewhere it says how right the model is where the pictures'
-    items lie on other surfaces, and whether it tells unknown things from these or
-    merely knows a strange place. What is rendered stands in for photographs and
-    is no substitute for them.
+    Of the data that the model was trained on, only the validation part is scored,
+    by the split that the model records. Any other data are scored whole. The
+    output says which it was. A run and --report need the training packages; a
+    bundle only the runtime.
 
-    With --robustness the same pictures are blurred, darkened, turned, covered and
-    more, three strengths each, and their items put on other grounds; the output
-    says what each costs. compare --robustness does so with several models.
+    With --unknown the output has the rejection of unknown things: AUROC of the
+    bundle's own known score and of several others, and the rates at the bundle's
+    threshold. With --elsewhere it has the accuracy on the pictures' items on
+    other backgrounds, and how well unknown things are told from these. Rendered
+    pictures stand in for photographs and are no substitute for them.
 
-    With --through-the-station the pictures' items are cut out and laid somewhere on
-    a ground, under a camera that may have stepped its exposure; a bundle is shown
-    what a station's loop would show it: the item's crop, or the whole view if it
-    was trained on whole pictures. rehearse does so with films and decisions.
+    With --robustness the pictures are blurred, darkened, rotated, covered and
+    more, at three strengths each, and their items put on other backgrounds; the
+    output has the loss of accuracy by each. compare --robustness does so with
+    several models.
 
-    With --domains the report is about other sources: accuracy and confidence a
-    source, their mean and the worst, and how well each kind of unknown thing is
-    told, beside the model's own held-back pictures.
+    With --through-the-station the pictures' items are cut out and placed at
+    random on a background, under a camera whose exposure may have changed; the
+    bundle gets the same input as in a station's loop: the item's crop, or the
+    whole view if it was trained on whole pictures. rehearse does so with videos
+    and decisions.
+
+    With --domains the report is by source: accuracy and confidence for each,
+    their mean and the worst, and the rejection of each kind of unknown thing,
+    beside the model's own held-out pictures.
 
     Example: [bold]waste-edge evaluate small --data photos --split all[/]
     Example: [bold]waste-edge evaluate small --data photos --through-the-station[/]
@@ -263,13 +262,17 @@ def _print(result: Evaluation) -> None:
     for line in _of_stand_ins(result):
         screen.print(line, markup=False, soft_wrap=True)
     if result.rejection:
-        screen.print(_rejection(result.rejection))
-    if any(one.auroc_elsewhere is not None for one in result.rejection):
-        screen.print(_elsewhere(result.rejection))
+        from waste_edge.cli.output.report import print_table
+        from waste_edge.evaluation.report.unknown_tables import scores_table
+
+        table = scores_table(result.rejection)
+        print_table(screen, table.without("elsewhere"))
+        if any("elsewhere" in heading for heading in table.headings):
+            print_table(screen, table.columns("score", "AUROC, unknown against", "kept elsewhere"))
 
 
 def _of_stand_ins(result: Evaluation) -> Iterator[str]:
-    """What the tables of the unknown are about."""
+    """Say in words which pictures the tables of unknowns are about."""
     if result.unknown:
         called = "" if result.called_unknown is None else f"; both thresholds call {result.called_unknown:.1%} unknown"
         yield f"unknown: {result.unknown}{called}"
@@ -280,37 +283,6 @@ def _of_stand_ins(result: Evaluation) -> Iterator[str]:
             f"accuracy there {scores.accuracy:.1%}, 95 % interval {scores.accuracy_low:.1%} to "
             f"{scores.accuracy_high:.1%}; macro F1 {scores.macro_f1:.3f}{rejected}"
         )
-
-
-def _rejection(results: list[RejectionResult]) -> Table:
-    strange = results[0].auroc is not None
-    headings = ("AUROC, unknown", "let through", "rejected") if strange else ()
-    rows = [
-        (
-            one.in_words,
-            *((one.auroc, one.fpr_at_95, one.rejected) if strange else ()),
-            *(one.auroc_wrong, one.threshold, one.kept),
-        )
-        for one in results
-    ]
-    return _scores_table("none of these", (*headings, "AUROC, wrong", "threshold", "kept"), rows)
-
-
-def _elsewhere(results: list[RejectionResult]) -> Table:
-    rows = [(one.in_words, one.auroc_elsewhere, one.kept_elsewhere) for one in results]
-    return _scores_table("none of these, against the items elsewhere", ("AUROC, unknown", "kept"), rows)
-
-
-def _scores_table(title: str, headings: Sequence[str], rows: Sequence[tuple[str | float | None, ...]]) -> Table:
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column("score", no_wrap=True)
-    for heading in headings:
-        table.add_column(heading, justify="right")
-    for name, *numbers in rows:
-        table.add_row(str(name), *("" if number is None else f"{number:.3f}" for number in numbers))
-    return table
 
 
 def _per_class(scores: Scores) -> Table:

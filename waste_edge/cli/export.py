@@ -32,54 +32,60 @@ def command(
     run: Annotated[Path, typer.Argument(help="A finished run's folder.", show_default=False)],
     data: DataOption,
     out: Annotated[
-        Path, typer.Option("--out", help="The bundle to make: a folder, or a .zip by its name.", show_default=False)
+        Path, typer.Option("--out", help="Bundle to write: a folder, or a .zip by its name.", show_default=False)
     ],
     recipe: Annotated[
         str | None,
-        typer.Option("--recipe", help=f"How to quantize: a .toml file, or the name of one in export/ [{_DEFAULT}]."),
+        typer.Option(
+            "--recipe", help=f"Quantization recipe: a .toml file, or the name of one in export/; default: {_DEFAULT}."
+        ),
     ] = None,
     best: Annotated[
         bool, typer.Option("--best", help="Try the shipped recipes in their order and keep the most accurate.")
     ] = False,
     debug: Annotated[
         Path | None,
-        typer.Option("--debug", help="Write here where INT8 departs from FP32, tensor by tensor: JSON and a plot."),
+        typer.Option("--debug", help="Write the INT8 error against FP32, tensor by tensor, as JSON and a plot."),
     ] = None,
     known_score: Annotated[
         str | None,
-        typer.Option("--known-score", help="By what to tell the unknown (docs/bundle.md), or best [the recipe's]."),
+        typer.Option(
+            "--known-score", help="Score for rejecting unknown things (docs/bundle.md), or best; default: the recipe's."
+        ),
     ] = None,
     calibration_domains: Annotated[
         Path | None,
         typer.Option(
             "--calibration-domains",
             metavar="CSV",
-            help="Pictures of other sources (docs/domains.md): fit the temperature on some, choose min_confidence and, "
-            "by unknown things, the known score on others.",
+            help="Pictures of other sources (docs/domains.md): fit the temperature on some, and min_confidence "
+            "and the known score on others.",
         ),
     ] = None,
     test_evaluation: Annotated[
         bool,
         typer.Option(
             "--last-look",
-            help="Score the bundle on the run's test part too, spoiled, elsewhere and against unknowns; for its card.",
+            help="Evaluate the bundle on the run's test part too: clean, corrupted, on other backgrounds and "
+            "against unknown things; for its card.",
         ),
     ] = False,
-    name: Annotated[str, typer.Option("--name", help="The bundle's name; --out's own if not given.")] = "",
-    version: Annotated[str, typer.Option("--version", help="The bundle's version.")] = "1",
-    licence: Annotated[str, typer.Option("--licence", help="The bundle's licence, written into it.")] = "unspecified",
+    name: Annotated[str, typer.Option("--name", help="Name of the bundle; default: that of --out.")] = "",
+    version: Annotated[str, typer.Option("--version", help="Version of the bundle.")] = "1",
+    licence: Annotated[str, typer.Option("--licence", help="Licence of the bundle, written into it.")] = "unspecified",
     sign: SignOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Export a run as ONNX and TFLite, FP32 and INT8, measured and packed as a bundle.
+    """Export a run as a bundle: ONNX and TFLite, FP32 and INT8, each measured.
 
-    --data takes the photographs the run was trained on: training pictures set the quantization ranges, validation
-    pictures the thresholds and scores. If INT8 loses more accuracy than the recipe allows, no bundle is made.
-    With --calibration-domains the bundle's confidence is fitted to other places too: what may teach by its licence
-    gives its held-out groups to the temperature, and what is for measuring sets the least confidence at which at most
-    5 % of what is sorted is wrong.
-    With --last-look the card says too how the bundle does on the test part, which nothing was chosen by: take it once,
-    when all is decided.
+    --data takes the photographs the run was trained on: training pictures set the
+    quantization ranges, validation pictures the thresholds and scores. If INT8
+    loses more accuracy than the recipe allows, no bundle is made. With
+    --calibration-domains the confidence is calibrated on other sources too:
+    held-out groups of sources that may train fit the temperature, and sources for
+    measuring set the least confidence at which at most 5 % of the sorted items
+    are wrong. With --last-look the card has the bundle's results on the test part
+    too, which no choice was based on: use it once, at the end.
 
     [dim]waste-edge export runs/student --data photos --out my-bundle[/]
     """
@@ -119,7 +125,7 @@ def command(
 
 @contextmanager
 def _told() -> Iterator[tuple[Callable[[str], None], Callable[[int, int], None]]]:
-    """Who is told of each step, in words, and of the pictures done and in all: a bar that names the step."""
+    """Show progress as a bar: yields a callback for step names and one for (pictures done, pictures in all)."""
     from rich.progress import Progress
 
     screen = console(stderr=True)

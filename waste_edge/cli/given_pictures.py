@@ -15,10 +15,10 @@ def pictures_of(given: Path) -> Iterator[Path]:
     from waste_edge.files.remarks import remark
     from waste_edge.imaging.image_files import look_for_pictures
 
-    if not given.is_dir():
-        yield given
-        return
     try:
+        if not given.is_dir():
+            yield given
+            return
         found = look_for_pictures(given)
     except OSError as error:
         raise PictureError(f"{error.filename}: cannot be listed ({error.strerror}); check its permissions") from error

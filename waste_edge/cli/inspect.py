@@ -24,16 +24,17 @@ def command(
     ] = "",
     json: JsonOption = False,
 ) -> None:
-    """Say what a bundle is: labels, input, artifacts, thresholds, measured
-    accuracy, and where it comes from.
+    """Describe a bundle.
+
+    Prints labels, input, artifacts, thresholds, measured accuracy and provenance.
 
     Reads the manifest only and runs nothing; [bold]waste-edge verify[/] checks
-    that it is true. With --json the manifest itself is printed.
+    the content against it. With --json the manifest itself is printed.
 
-    --graph looks into the files instead: the operators of each artifact, those
-    that the target lacks, and what every byte is for. Without --target each
-    artifact is checked for what it is made for: xnnpack-arm64 for TFLite,
-    ort-cpu for ONNX. Exit code 2 if an operator should not be there.
+    With --graph the files are read instead: the operators of each artifact, those
+    that the target does not support, and the bytes by purpose. The default target
+    is that of each artifact's format: xnnpack-arm64 for TFLite, ort-cpu for ONNX.
+    Exit code 2 if an operator is not supported.
 
     Example: [bold]waste-edge inspect small --graph --target edgetpu-like[/]
     """

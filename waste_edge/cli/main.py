@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import io
 import os
@@ -18,6 +19,7 @@ from waste_edge import __version__
 from waste_edge.cli.manners import ReaderGoneError, Verbs, occupy_standard_streams, reader_has_gone
 from waste_edge.errors import UserError, WasteEdgeError
 from waste_edge.files.text import visible
+from waste_edge.plugins import Group
 
 # Each is a module of `waste_edge.cli`; the groups have verbs of their own.
 VERBS = (
@@ -35,18 +37,31 @@ VERBS = (
     "export",
 )
 GROUPS = ("data", "service", "site")
+# What a verb may be given that plug-ins add to.
+_EXTENDED: dict[str, tuple[Group, ...]] = {
+    "run": ("cameras", "sinks", "engines"),
+    "doctor": ("cameras", "sinks", "engines"),
+    "bench": ("engines",),
+    "classify": ("engines",),
+    "rehearse": ("engines",),
+    "train": ("networks",),
+    "distill": ("networks",),
+}
+_HELP = ("-h", "--help")
 _LONGEST = 2000  # letters of a library's message
+_LONGEST_PATH = 200  # letters of a path that is too long for the system
+_FAULTS_OF_PATHS = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR, errno.EROFS)
 
 
 def command_line(words: Sequence[str]) -> typer.Typer:
-    """What understands these words: the verb they begin with, alone, else all verbs.
+    """Build the smallest Typer app that parses these words: their first verb alone, else all verbs.
 
     A station that starts does not wait for the options of eleven other verbs.
     """
     app = typer.Typer(
         name="waste-edge",
         cls=Verbs,
-        help="Put a waste classifier that deserves trust on a small board at a real bin.\n\n"
+        help="Train waste classifiers on a workstation and run them on an edge board at a bin.\n\n"
         "At a bin: [bold]run[/], [bold]doctor[/], [bold]classify[/], [bold]bench[/], [bold]verify[/], "
         "[bold]inspect[/], [bold]evaluate[/], [bold]rehearse[/], [bold]site[/], [bold]service[/].\n\n"
         "On a workstation (pip install 'waste-edge\\[host]'): [bold]data[/], [bold]train[/], [bold]distill[/], "
@@ -55,17 +70,27 @@ def command_line(words: Sequence[str]) -> typer.Typer:
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": list(_HELP)},
     )
     app.callback()(_options)
     every = (*VERBS, *GROUPS)
+    helps = any(word in _HELP for word in words)
     for name in words[:1] if words and words[0] in every else every:
         verb = importlib.import_module(f"waste_edge.cli.{name}")
         if name in GROUPS:
             app.add_typer(verb.app, name=name)
         else:
-            app.command(name)(verb.command)
+            app.command(name, epilog=_plugins_of(name) if helps else None)(verb.command)
     return app
+
+
+def _plugins_of(verb: str) -> str | None:
+    """The last line of a verb's help: the plug-ins that are installed for it; nothing of them is imported."""
+    from waste_edge.plugins import installed_plugins
+
+    found = {group: installed_plugins(group) for group in _EXTENDED.get(verb, ())}
+    said = [f"{group}: {', '.join(map(str, plugins))}" for group, plugins in found.items() if plugins]
+    return f"Plug-ins: {'; '.join(said)}." if said else None
 
 
 def _print_version(wanted: bool) -> None:
@@ -131,6 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from waste_edge.files.atomic import is_full
 
         if not is_full(error):
+            _complain_of_path(error)
             _complain_of_us(error)
         _write_no_more()
         _complain(f"no space left to write to ({error.strerror}); free some", 2, error)
@@ -165,6 +191,17 @@ def _refuse_undecodable(words: Sequence[str]) -> None:
             word.encode()
         except UnicodeEncodeError as error:
             raise UserError(f"{os.fsencode(word)!r}: not a UTF-8 name; rename the file or folder") from error
+
+
+def _complain_of_path(error: OSError) -> None:
+    """Say it in one line if it is of a path that the user gave, or of who may use it; else return.
+
+    Most readers tell more; this is for those that look at a path before they open it.
+    """
+    if error.errno in _FAULTS_OF_PATHS and isinstance(error.filename, str | bytes | os.PathLike):
+        path = os.fsdecode(error.filename)
+        shown = path if len(path) <= _LONGEST_PATH else f"{path[:_LONGEST_PATH]}…"
+        _complain(f"{shown}: cannot be used ({error.strerror}); check the path and its permissions", 2, error)
 
 
 def _complain_of_us(error: Exception) -> None:

@@ -1,4 +1,4 @@
-"""How a command behaves towards shells, pipes and terminals, whatever verb it is."""
+"""Behaviour towards shells, pipes and terminals that all commands share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from waste_edge.files.text import visible
 
 
 class ReaderGoneError(Exception):
-    """Who read our stdout has closed it, as `head` does."""
+    """Closed stdout: the reader, such as `head`, has ended."""
 
 
 class Verbs(TyperGroup):
@@ -53,7 +53,7 @@ def _mended() -> Iterator[None]:
 
 
 def reader_has_gone() -> bool:
-    """Whether stdout is a pipe that nobody reads any more."""
+    """Return whether stdout is a pipe that nobody reads any more."""
     try:
         watched = select.poll()
         watched.register(sys.stdout.fileno(), select.POLLOUT)

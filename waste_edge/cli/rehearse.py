@@ -33,63 +33,61 @@ def command(
     data: Annotated[
         Path | None,
         typer.Option(
-            "--data", help="Labelled photographs on a plain board, whose items are cut out; rendered if not given."
+            "--data", help="Labelled photographs on a plain board, to cut items out of; default: rendered items."
         ),
     ] = None,
     split: Annotated[
         SplitChoice,
-        typer.Option("--split", help="Which of them; auto: the validation part of the model's own data, else all."),
+        typer.Option("--split", help="Part of --data; auto: the validation part of the model's own data, else all."),
     ] = "auto",
     unknown: Annotated[
         Path | None,
-        typer.Option(
-            "--unknown", metavar="DIR", help="Pictures of things of none of the labels; rendered if not given."
-        ),
+        typer.Option("--unknown", metavar="DIR", help="Pictures of unknown things; default: rendered."),
     ] = None,
     grounds: Annotated[
         Path | None,
-        typer.Option(
-            "--grounds", metavar="DIR", help="Pictures of bare surfaces to lay them on; rendered if not given."
-        ),
+        typer.Option("--grounds", metavar="DIR", help="Pictures of empty surfaces as backgrounds; default: rendered."),
     ] = None,
     films: Annotated[
         Path | None,
         typer.Option(
             "--films",
             metavar="CSV",
-            help="Films that you made: a table of file,start_s,end_s,label (and perhaps group), the films beside it.",
+            help="Your own videos: a CSV of file,start_s,end_s,label (and optionally group), the videos beside it.",
         ),
     ] = None,
-    items: Annotated[int, typer.Option("--items", min=0, max=_MOST_ITEMS, help="How many known items.")] = 96,
+    items: Annotated[int, typer.Option("--items", min=0, max=_MOST_ITEMS, help="Number of known items.")] = 96,
     unknown_items: Annotated[
-        int, typer.Option("--unknown-items", min=0, max=_MOST_ITEMS, help="How many unknown things.")
+        int, typer.Option("--unknown-items", min=0, max=_MOST_ITEMS, help="Number of unknown things.")
     ] = 48,
     items_per_video: Annotated[
-        int, typer.Option("--items-a-film", min=1, max=1000, help="Things on one ground, one after another.")
+        int, typer.Option("--items-a-film", min=1, max=1000, help="Items in one video, on one background.")
     ] = 16,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same films and report.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Random seed: the same one gives the same videos and report.")
+    ] = 0,
     site: Annotated[
         str | None,
         typer.Option("--site", help="A site.toml, or the name of a shipped one; else a stream for each label."),
     ] = None,
-    looks: Annotated[
-        int, typer.Option("--looks", min=1, max=64, help="Answers of the network that a decision is made from.")
-    ] = 4,
+    looks: Annotated[int, typer.Option("--looks", min=1, max=64, help="Predictions averaged for a decision.")] = 4,
     engine: EngineOption = "auto",
     page: Annotated[
-        Path | None, typer.Option("--page", metavar="FILE.html", help="Write a page with every item, worst first.")
+        Path | None,
+        typer.Option("--page", metavar="FILE.html", help="Write an HTML page with every item, worst first."),
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Play films whose items are known through a station's loop, and score what
-    it decides: no camera, no waiting, as fast as this machine can.
+    """Run a station's loop on videos of known items, and score its decisions.
 
-    Films are composed: items cut out of photographs are laid on grounds, at
-    random places, sizes and turns, under changing light. What is not given is
-    rendered, of kinds that training never shows. Or give films of your own with
-    --films. The output says how many items were missed or decided twice, how
-    often the label and the stream were right, with 95 % intervals by group, how
-    many were sorted wrong, and how many unknown things were kept out.
+    Needs no camera, and runs as fast as this machine can.
+
+    The videos are composed: items cut out of photographs are placed on
+    backgrounds, at random positions, sizes and rotations, under changing light.
+    Items and backgrounds that are not given are rendered, of kinds not used in
+    training. Or give your own videos with --films. The output counts missed and
+    doubled items, right labels and streams with 95 % intervals by group, wrongly
+    sorted items, and unknown things that were rejected.
 
     \b
     Examples:
@@ -145,7 +143,7 @@ def _sources(data: Path | None, unknown: Path | None, grounds: Path | None) -> l
 def _known(
     manifest: Manifest, data: Path | None, split: SplitChoice, count: int, seed: int
 ) -> tuple[Sequence[Candidate], str]:
-    """What of the labels may be laid down, and where it comes from in words."""
+    """Collect the known items to show, and their source in words."""
     from waste_edge.rehearsal.things import photographed, rendered
 
     if count == 0:
@@ -161,7 +159,7 @@ def _known(
 
 
 def _unknown(folder: Path | None, count: int, seed: int) -> tuple[Sequence[Candidate], str]:
-    """What of none of the labels may be laid down, and where it comes from in words."""
+    """Collect the unknown items to show, and their source in words."""
     from waste_edge.rehearsal.things import rendered_unknown, unknown_in
 
     if count == 0:
@@ -201,6 +199,11 @@ def _print(report: RehearsalReport) -> None:
     if material.untrusted_frames:
         lines.append(f"frames that the camera's health held to be unfit: {material.untrusted_frames}")
     lines.append(f"missed {report.missed}, doubled {report.doubled}, extra {report.extra}")
+    if (boxes := report.box_overlap) is not None:
+        lines.append(
+            f"box over the true one, intersection over union: median {boxes.median:.2f}, 10th percentile "
+            f"{boxes.tenth:.2f}, below 0.5 {boxes.below_half:.1%} of {boxes.items}"
+        )
     for line in lines:
         screen.print(line, soft_wrap=True, markup=False)
     screen.print(_table(report))

@@ -1,4 +1,4 @@
-"""What `train` and `distill` share for several trainings at once: their options and their table."""
+"""Shared parts of `train` and `distill` for several trainings at once: options and the summary table."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 SeedsOption = Annotated[
     str,
-    typer.Option("--seeds", metavar="0,1,2", help="Train once with each seed, into OUT/seed-0 ..., and sum up."),
+    typer.Option("--seeds", metavar="0,1,2", help="Train once with each seed, into OUT/seed-0 ..., and summarize."),
 ]
 FoldsOption = Annotated[
     int,
-    typer.Option("--folds", metavar="N", help="Train N times, each fold held out once, into OUT/fold-0 ..., sum up."),
+    typer.Option("--folds", metavar="N", help="Cross-validate: train N times, into OUT/fold-0 ..., and summarize."),
 ]
 
 

@@ -29,8 +29,9 @@ CameraOption = Annotated[
     typer.Option(
         "--camera",
         metavar="[ID]",
-        help="A camera: picamera:0, an index, /dev/videoN, /dev/v4l/by-id/NAME, or synthetic[:FPS[:SEED]], which draws "
-        "items. Alone: the Pi camera if there is one, else the first USB camera that gives a frame.",
+        help="A camera: picamera:0, an index, /dev/videoN, /dev/v4l/by-id/NAME, synthetic[:FPS[:SEED]], which draws "
+        "items, or a plug-in's name. Alone: the Pi camera if there is one, else the first USB camera that gives a "
+        "frame.",
     ),
 ]
 SourceOption = Annotated[
@@ -39,16 +40,14 @@ SourceOption = Annotated[
         "--source", metavar="PATH|URL", help="A video file, a folder of pictures, a picture, or an rtsp/http stream."
     ),
 ]
-DemoOption = Annotated[bool, typer.Option("--demo", help="The bundled, rendered clip: ten items, then it ends.")]
+DemoOption = Annotated[bool, typer.Option("--demo", help="Play the bundled, rendered clip: ten items, then end.")]
 FramesOption = Annotated[int | None, typer.Option("--frames", min=1, metavar="N", help="End after N frames.")]
 DurationOption = Annotated[
     float | None, typer.Option("--duration", metavar="S", help="End after S seconds, waiting included.")
 ]
 SiteOption = Annotated[
     str | None,
-    typer.Option(
-        "--site", help="Which label goes to which stream: a site.toml, or the name of a shipped one (four_bins)."
-    ),
+    typer.Option("--site", help="Streams and costs: a site.toml, or the name of a shipped one (four_bins)."),
 ]
 NoWaitOption = Annotated[
     bool,
@@ -61,8 +60,7 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         metavar="TOML",
-        help="A station.toml, which has these options' names as keys and more; an option given here goes before it. "
-        "SIGHUP reads it again.",
+        help="Configuration, a station.toml; options given here override it. SIGHUP reloads it.",
     ),
 ]
 StateOption = Annotated[
@@ -70,7 +68,7 @@ StateOption = Annotated[
     typer.Option(
         "--state",
         metavar="DIR",
-        help="Keep events and the learnt scene in this folder: across restarts, and until everybody was told. "
+        help="Folder for events and the learned scene, kept across restarts and until every sink has had them. "
         "Under systemd: the service's own.",
     ),
 ]
@@ -79,7 +77,7 @@ CameraPythonOption = Annotated[
     typer.Option(
         "--camera-python",
         metavar="PYTHON",
-        help="The interpreter that has picamera2; else this one if it has it, else /usr/bin/python3.",
+        help="Python interpreter with picamera2; default: this one if it has it, else /usr/bin/python3.",
     ),
 ]
 
@@ -104,10 +102,10 @@ def command(
     as_json: JsonOption = False,
     no_wait: NoWaitOption = False,
 ) -> None:
-    """Watch a bin: see what is put in, decide where it belongs, say why.
+    """Run the station: classify each item before the camera and report its stream.
 
-    Each item gets one decision, from all frames in which it lies still.
-    Start with nothing in view. Ctrl-C ends it with a summary.
+    Each item gets one decision, made once it lies still. Start with nothing in
+    view. Ctrl-C ends it with a summary.
 
     \b
     Examples:
@@ -118,8 +116,8 @@ def command(
       waste-edge run --source photos/ --json           one JSON object a line
       waste-edge run --source rtsp://user:password@cam/stream --duration 60
 
-    Exit code 0: ended well, by Ctrl-C too. 2: no such source, or a picture that
-    cannot be read. 1: our fault.
+    Exit code 0: ended normally, also by Ctrl-C. 2: no such source, or an
+    unreadable picture. 1: internal error.
     """
     import atexit
     import gc
@@ -144,7 +142,7 @@ def _plan(context: typer.Context, path: Path | None) -> RunPlan:
     """The configuration, read now, with the options of the command line in the place of its keys."""
     import msgspec
 
-    from waste_edge.device.config import StationConfig, read_config, with_paths
+    from waste_edge.device.config import StationConfig, read_config, with_paths, without_sinks
     from waste_edge.device.run import RunPlan
     from waste_edge.errors import UserError
 
@@ -160,7 +158,7 @@ def _plan(context: typer.Context, path: Path | None) -> RunPlan:
     if chosen:
         config = msgspec.structs.replace(config, camera=None, source=None)
     if options["demo"]:  # which tells nobody
-        config = msgspec.structs.replace(config, json_lines=None, mqtt=None)
+        config = without_sinks(config)
     changes = {
         name: str(value) if isinstance(value, Path) else value
         for name, value in given.items()

@@ -13,14 +13,14 @@ from waste_edge.cli.common import JsonOption, say, say_json
 if TYPE_CHECKING:
     from waste_edge.device.service.steps import Step
 
-app = typer.Typer(help="Run the station from boot on, under systemd.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="Install and manage the station as a systemd service.", no_args_is_help=True, add_completion=False
+)
 
-DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Print all that would be done, and do nothing. Needs no root.")
-]
-FollowOption = Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines are written; Ctrl-C ends.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the steps without doing them. Needs no root.")]
+FollowOption = Annotated[bool, typer.Option("--follow", "-f", help="Follow new lines; Ctrl-C ends.")]
 SinceOption = Annotated[
-    str | None, typer.Option("--since", metavar="TIME", help="From then on, e.g. -1h, today, '2026-05-01 08:00'.")
+    str | None, typer.Option("--since", metavar="TIME", help="Start of the log, e.g. -1h, today, '2026-05-01 08:00'.")
 ]
 
 
@@ -32,7 +32,9 @@ def install(
     ] = None,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Write the unit and, unless there is one, /etc/waste-edge/station.toml; start now and at every boot. Needs root.
+    """Install the service and start it, now and at every boot; needs root.
+
+    Writes the unit and, unless there is one, /etc/waste-edge/station.toml.
 
     Installing again renews the unit and leaves the configuration as it is.
 
@@ -58,7 +60,9 @@ def install(
 
 @app.command()
 def status(as_json: JsonOption = False) -> None:
-    """How the service fares, and what to do next. Exit code 1 if it does not run.
+    """Show the state of the service and the next step.
+
+    Exit code 1 if it does not run.
 
     Example: [bold]waste-edge service status[/]
     """
@@ -80,7 +84,7 @@ def status(as_json: JsonOption = False) -> None:
 
 @app.command()
 def logs(follow: FollowOption = False, since: SinceOption = None) -> None:
-    """What the service wrote into the journal: the last 100 lines, or all since a time.
+    """Show the service's journal: the last 100 lines, or all since a time.
 
     Example: [bold]waste-edge service logs --follow[/]
     """
@@ -100,13 +104,11 @@ def logs(follow: FollowOption = False, since: SinceOption = None) -> None:
 def update(
     wheels: Annotated[
         Path | None,
-        typer.Option("--wheels", metavar="DIR", help="A folder that device/gather_wheels.sh made; needs no network."),
+        typer.Option("--wheels", metavar="DIR", help="Folder that device/gather_wheels.sh made; needs no network."),
     ] = None,
-    online: Annotated[
-        bool, typer.Option("--online", help="With --wheels: what the folder lacks may be downloaded.")
-    ] = False,
+    online: Annotated[bool, typer.Option("--online", help="With --wheels: download what the folder lacks.")] = False,
     version: Annotated[
-        str, typer.Option("--version", metavar="X", help="This version, from the package index that pip is set to.")
+        str, typer.Option("--version", metavar="X", help="Version to install from pip's package index.")
     ] = "",
     hashes: Annotated[
         Path | None,
@@ -118,12 +120,14 @@ def update(
     ] = None,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Put the service on another version, and back if it is not ready within 120 s. Needs root.
+    """Update the service to another version; needs root.
 
-    The new version is installed beside the old one, which works on meanwhile;
-    then the service is started from it. Settings and data stay as they are. The
-    old version is kept until the next update. Wheels are held against the
-    folder's SHA256SUMS; where the station requires a key, that list must be
+    Rolls back if the new version is not ready within 120 s.
+
+    The new version is installed beside the old one, which keeps running
+    meanwhile; then the service is started from it. Settings and data stay as they
+    are. The old version is kept until the next update. Wheels are checked against
+    the folder's SHA256SUMS; where the station requires a key, that list must be
     signed with it (SHA256SUMS.sig).
 
     Example: [bold]sudo waste-edge service update --wheels /media/stick/wheels[/]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from waste_edge.device.decision.site_check import Finding, Mixture, SiteReport
 
 app = typer.Typer(
-    help="Look at a site.toml, which says where each label goes and what a mistake costs.",
+    help="Check a site.toml, which sets each label's stream and the costs of mistakes.",
     no_args_is_help=True,
     add_completion=False,
 )
@@ -41,22 +41,21 @@ def check(
     require_key: RequireKeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Say what a site.toml means, and find where it contradicts itself.
+    """Explain a site.toml and find contradictions in it.
 
-    Tells which stream each label goes to, what becomes of the unsure and the
-    unknown, what each mistake costs, and, between any two streams, from which
-    probability on which one is chosen. Runs no model: the bundle gives labels
-    and thresholds.
+    Prints each label's stream, the handling of unsure and unknown items, the cost
+    of each mistake, and, between any two streams, the probability from which on
+    each is chosen. Runs no model: the bundle gives labels and thresholds.
 
-    "blue or green: green below 40% blue, other from 40%, blue from 60%" means:
-    of an item that is one or the other, 70% for blue is enough, 50% is not.
+    "blue or green: green below 40% blue, other from 40%, blue from 60%" means: of
+    an item that is one or the other, 70% for blue is enough, 50% is not.
 
     \b
     Examples:
       waste-edge site check four_bins
       waste-edge site check my_site.toml --bundle my-bundle --json
 
-    Exit code 0: it can be used; warnings are printed. 2: it cannot, and why.
+    Exit code 0: it can be used; warnings are printed. 2: it cannot be used.
     """
     from waste_edge.device.decision.site_check import check_site, unreadable
     from waste_edge.errors import ConfigError

@@ -22,47 +22,47 @@ if TYPE_CHECKING:
 RecipeArgument = Annotated[
     str, typer.Argument(help="A recipe: a .toml file, or the name of one in training/.", show_default=False)
 ]
-OutOption = Annotated[Path, typer.Option("--out", help="The run's folder, to be made.", show_default=False)]
+OutOption = Annotated[Path, typer.Option("--out", help="Run folder to create.", show_default=False)]
 WeightsOption = Annotated[
-    Path | None, typer.Option("--weights", help="A .safetensors file to start from, instead of a download.")
+    Path | None, typer.Option("--weights", help="Initial weights, a .safetensors file, instead of a download.")
 ]
 StartOption = Annotated[
     Path | None,
-    typer.Option("--from", help="A finished run to go on from; a quantization-aware recipe needs one."),
+    typer.Option("--from", help="Finished run to start from; required by quantization-aware recipes."),
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="What the recipe is to say instead, e.g. fit.epochs=3. Repeatable."
-    ),
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a recipe's value, e.g. fit.epochs=3. Repeatable."),
 ]
 ResumeOption = Annotated[
-    bool, typer.Option("--resume", help="Go on with the unfinished training in --out, to the same weights.")
+    bool, typer.Option("--resume", help="Continue the unfinished training in --out; the weights come out the same.")
 ]
 DomainsOption = Annotated[
     Path | None,
     typer.Option(
         "--domains",
         metavar="CSV",
-        help="Pictures of other sources that teach too, where their licence allows it (docs/domains.md).",
+        help="Pictures of other sources to train on too, where their licence allows it (docs/domains.md).",
     ),
 ]
 LeaveOutOption = Annotated[
     list[str] | None,
-    typer.Option("--leave-out", metavar="SOURCE", help="A source of --domains to keep away. Repeatable."),
+    typer.Option("--leave-out", metavar="SOURCE", help="Source of --domains to exclude. Repeatable."),
 ]
 DeviceOption = Annotated[
-    str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to train; auto takes a GPU if there is one.")
+    str, typer.Option("--device", metavar="auto|cpu|cuda", help="Device to train on; auto: a GPU if there is one.")
 ]
 StockOption = Annotated[
     Path | None,
     typer.Option(
-        "--stock", metavar="FOLDER", help="Keeps the views of a recipe with a [stock] part; trainings may share it."
+        "--stock",
+        metavar="FOLDER",
+        help="Folder for the views of a recipe with a stock table; trainings may share it.",
     ),
 ]
 AllowLeakOption = Annotated[
     bool,
-    typer.Option("--allow-leak", help="Train although the same picture teaches and is held out."),
+    typer.Option("--allow-leak", help="Train although pictures are in both the training and a held-out part."),
 ]
 ALLOW_LEAK = "split.allow_leak=true"
 MemberOption = Annotated[
@@ -70,7 +70,7 @@ MemberOption = Annotated[
     typer.Option(
         "--member",
         metavar="NAME=RUN",
-        help="A finished run to take as a part of a model put together from others, e.g. image=runs/image. Repeatable.",
+        help="Finished run to use as a member of a composite model, e.g. image=runs/image. Repeatable.",
     ),
 ]
 
@@ -93,13 +93,13 @@ def command(
     allow_leak: AllowLeakOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train the model of a recipe; leaves a run folder.
+    """Train the model of a recipe and write a run folder.
 
-    Stopped or killed, it goes on with --resume. On several GPUs or machines:
-    torchrun --nproc-per-node 2 -m waste_edge train ...
+    A stopped or killed training continues with --resume. On several GPUs or
+    machines: torchrun --nproc-per-node 2 -m waste_edge train ...
 
     A label without a picture to train on is an error, and so is a picture that
-    lies in two parts of the split (--allow-leak trains all the same).
+    lies in two parts of the split (--allow-leak permits it).
 
     [dim]waste-edge train teacher_mobilenet_v2 --data photos --out runs/teacher[/]
     """
@@ -111,7 +111,7 @@ def command(
 
 @dataclass(frozen=True)
 class Said:
-    """What the command line of `train` and `distill` says beside recipe and data."""
+    """Options of `train` and `distill` besides recipe and data."""
 
     out: Path
     weights: Path | None
@@ -129,7 +129,7 @@ class Said:
     stock: Path | None
 
     def extra(self) -> Extra:
-        """What a training takes of it beside its data."""
+        """Convert the options to a training's extras."""
         from waste_edge.training.teaching import DeviceChoice, Extra
 
         known = get_args(DeviceChoice)
@@ -195,7 +195,7 @@ def _named(member: str) -> tuple[str, Path]:
 
 
 def in_words(info: RunInfo, out: Path, as_json: bool) -> str:
-    """What a training left."""
+    """Describe a finished training run."""
     if as_json:
         from waste_edge.files.strict import to_json
 

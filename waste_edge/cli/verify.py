@@ -20,14 +20,14 @@ def command(
     allow_older: AllowOlderOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Check a bundle: every file's checksum, then its golden outputs replayed on
-    every engine installed here. One that this machine has not found good before
-    is tried in a process of its own, with limits on memory and time.
+    """Verify a bundle: checksums, then its golden outputs on every installed engine.
 
-    Each artifact must give the logits and features it gave where it was
-    exported, within the tolerance that the manifest states. Exit code 2 if a
-    file is damaged, an artifact differs, nothing could be replayed, or the
-    signature is not the required key's.
+    A bundle that this machine has not verified before runs in a process of its
+    own first, with limits on memory and time.
+
+    Each artifact must reproduce the logits and features recorded at export,
+    within the manifest's tolerance. Exit code 2 if a file is damaged, an artifact
+    differs, no artifact could be run, or the signature is not the required key's.
 
     Example: [bold]waste-edge verify small[/]
     """

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from waste_edge.dataset.folders import open_table
 from waste_edge.dataset.label_map import EVERY_LABEL, LabelMap
 from waste_edge.dataset.splitting import SplitSpec
 from waste_edge.dataset.table import picture_of_row
@@ -42,7 +44,7 @@ class DomainPhoto:
 
     @property
     def why_not(self) -> str:
-        """Why no network may be taught with it; empty if one may."""
+        """Reason for which no network may be trained on it; empty if one may."""
         if is_for_measuring(self.photo):
             return f"lies in a folder {MEASURING}/"
         stated = self.licence.strip().casefold()
@@ -149,7 +151,7 @@ class Domains:
         )
 
     def divided(self, spec: SplitSpec) -> tuple[Domains, Domains]:
-        """What to teach with, and groups held out of it: the same on every machine.
+        """Split off held-out groups: (rows to train with, rows held out), the same on every machine.
 
         Each group falls by a hash of its own name, so that what else is in the file, or was left out, moves none.
 
@@ -164,7 +166,7 @@ class Domains:
         )
 
     def pictures_by_source(self) -> dict[str, int]:
-        """How many rows each source has, sorted by name."""
+        """Count the rows of each source, sorted by name."""
         return {source: sum(row.source == source for row in self.rows) for source in self.sources}
 
     def _targets(self, label_map: LabelMap) -> dict[str, str]:
@@ -185,18 +187,15 @@ def open_domains(path: Path) -> Domains:
             a picture that is not there or stands twice.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            rows = csv.DictReader(stream, strict=True)
-            columns = [name.strip().casefold() for name in rows.fieldnames or ()]
-            _check_columns(path, columns)
-            rows.fieldnames = columns
-            found = [_row(f"{path}: line {rows.line_num}", path.parent, row) for row in rows]
-    except (UnicodeDecodeError, csv.Error) as error:
+        if not os.path.lexists(path):
+            raise DataError(f"{path}: no such file; give a CSV file with the columns {', '.join(COLUMNS)}")
+        rows = csv.DictReader(open_table(path), strict=True)
+        columns = [name.strip().casefold() for name in rows.fieldnames or ()]
+        _check_columns(path, columns)
+        rows.fieldnames = columns
+        found = [_row(f"{path}: line {rows.line_num}", path.parent, row) for row in rows]
+    except csv.Error as error:
         raise DataError(f"{path}: not a readable CSV file ({error}); save it as UTF-8 with commas") from error
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; give a CSV file with the columns {', '.join(COLUMNS)}") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
     if not found:
         raise DataError(f"{path}: no rows; expected one a picture")
     _check_once(path, found)
@@ -204,7 +203,7 @@ def open_domains(path: Path) -> Domains:
 
 
 def is_for_measuring(photo: Photo) -> bool:
-    """Whether a picture lies in a folder whose pictures are for measuring only."""
+    """Return whether a picture lies in a folder whose pictures are for measuring only."""
     folders = photo.path.resolve().parts[:-1] if photo.path else PurePosixPath(photo.key).parts[:-1]
     return MEASURING in folders
 
@@ -254,5 +253,5 @@ def _check_once(path: Path, rows: Iterable[DomainPhoto]) -> None:
 
 
 def _place(seed: int, group: str) -> float:
-    """Where a group falls, from 0 to below 1."""
+    """Map a group to a pseudo-random number from 0 to below 1."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{group}".encode()).digest()[:8]) / 2**64

@@ -33,7 +33,7 @@ class LabelMap(Strict, frozen=True):
                 raise ValueError(f"labels.merge.{new} is empty; expected the labels of the data that become {new}")
 
     def targets(self, present: Collection[str], source: object, complete: bool = True) -> dict[str, str]:
-        """What becomes of each label of the data; dropped ones are missing.
+        """Map each label of the data to its target label; dropped ones are missing.
 
         Args:
             present: the labels that the data have.

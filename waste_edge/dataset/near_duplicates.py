@@ -1,4 +1,4 @@
-"""Which pictures are the same one again: scaled, compressed once more, made brighter, cut at the edge.
+"""Near-duplicate pictures: scaled, compressed once more, made brighter, cut at the edge.
 
 A picture's hash is the signs of the 128 lowest frequencies of its 32x32 grey miniature (a DCT, the mean left out).
 Two pictures are near-duplicates if at most 14 of 128 signs differ. On the development copy of TrashNet (2,022 pictures,

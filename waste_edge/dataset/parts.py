@@ -1,4 +1,4 @@
-"""Whether a split is one to learn from: every label in it, and no picture on both sides."""
+"""Checks of a split before training: every label is in it, and no picture on both sides."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _check_copies(source: Path, parts: Mapping[Part, Sequence[Photo]], allowed: 
 
 
 def _parts_of_a_label(copies: Iterable[tuple[Part, Photo]]) -> Counter[str]:
-    """In how many parts a picture's copies lie, for each label they have."""
+    """Count, for each label they have, the parts in which a picture's copies lie."""
     return Counter(label for label, _ in {(photo.label, part) for part, photo in copies})
 
 

@@ -75,7 +75,7 @@ def _mapped(
 def _targets(
     source: Path, present: Collection[str], noun: str, labels: Sequence[str] | None, label_map: LabelMap
 ) -> dict[str, str]:
-    """What each label of the data becomes, once it is sure that a model can learn that, or has learnt it."""
+    """Map each label of the data to its target, after checking that the model has or can learn that label."""
     targets = label_map.targets(present, source, complete=labels is None)
     found = sorted(set(targets.values()))
     if labels is not None:

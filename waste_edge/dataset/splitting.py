@@ -1,4 +1,4 @@
-"""How labelled photos are divided: by group and label, the same on every machine."""
+"""Splits of labelled photos: by group and label, the same on every machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from waste_edge.files.strict import Strict
 
 
 class SplitSpec(Strict, frozen=True):
-    """How photographs are divided: the share of each part and the seed. Train is what remains.
+    """Shares of the parts and the seed of a split. Train is what remains.
 
     Attributes:
         val_fraction: share to validate on; with `folds` each fold has an equal share instead.

@@ -13,7 +13,7 @@ TextSource = Literal["file_name", "column"]
 
 
 def text_of(photo: Photo, source: TextSource) -> str:
-    """What a network reads of a photo beside its pixels.
+    """Get the text of a photo that a network reads besides its pixels.
 
     Args:
         source: `file_name` is the picture's own name, see `text_of_name`; `column` the data's text, which may be empty.

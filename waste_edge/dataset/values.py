@@ -51,7 +51,7 @@ class Photo:
         return read_picture(self.path)
 
     def sha256(self) -> str:
-        """Of the picture's file; empty for a row of text only."""
+        """SHA-256 of the picture's file; empty for a row of text only."""
         return sha256_of(self.path) if self.path else ""
 
 
@@ -73,22 +73,22 @@ class Dataset:
 
     @property
     def name(self) -> str:
-        """What to call it: its folder's name."""
+        """Name for messages: that of its folder."""
         return self.root.name if self.root.name != "images" else self.root.parent.name
 
     @property
     def has_pictures(self) -> bool:
-        """Whether every photo has a picture."""
+        """True if every photo has a picture."""
         return all(photo.path is not None for photo in self.photos)
 
     @property
     def has_text(self) -> bool:
-        """Whether any photo has a text."""
+        """True if any photo has a text."""
         return any(photo.text for photo in self.photos)
 
     @property
     def has_parts(self) -> bool:
-        """Whether the data say themselves what to train on, validate on or test on."""
+        """True if the data say themselves what to train on, validate on or test on."""
         return any(photo.part for photo in self.photos)
 
     def label_index(self, photo: Photo) -> int:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
@@ -22,7 +21,7 @@ from waste_edge.device.system.board import Board
 from waste_edge.device.vision.inspection import BUDGET_MS, look_ms_of
 from waste_edge.engines.classifier import load_classifier
 from waste_edge.engines.engine import artifact_of, installed_engines
-from waste_edge.engines.names import EngineName, Precision
+from waste_edge.engines.names import AUTO, ENGINES, EngineName, Precision
 from waste_edge.errors import ConfigError, WasteEdgeError
 from waste_edge.files.atomic import write_atomically
 from waste_edge.files.resources import AUTO_BUNDLE, BUNDLES
@@ -34,18 +33,20 @@ _MAX_KEPT = 32  # measurements remembered
 
 
 class Speed(Strict, frozen=True):
-    """What one look at an item took.
+    """Measured time of one look at an item.
 
     Attributes:
         manifest: SHA-256 of the bundle's manifest.
         artifact, threads: which network, on how many threads.
         look_ms: the least of some.
+        engine: that of a plug-in; empty for the package's own.
     """
 
     manifest: str
     artifact: str
     threads: int
     look_ms: float
+    engine: str = ""
 
 
 class Speeds(Strict, frozen=True):
@@ -57,16 +58,16 @@ class Speeds(Strict, frozen=True):
 
 @dataclass(frozen=True)
 class EngineWish:
-    """How a bundle will be run: as the options of the same names."""
+    """Engine, artifact and threads to run a bundle with, as the options of the same names."""
 
-    engine: EngineName | Literal["auto"] = "auto"
+    engine: EngineName = "auto"
     precision: Precision = "int8"
     threads: int = 1
 
 
 @dataclass(frozen=True)
 class BundleChoice:
-    """A bundle and why.
+    """Chosen bundle and the reason.
 
     Attributes:
         bundle: its name or path.
@@ -97,7 +98,7 @@ class _Tried:
 def choose_bundle(
     given: str, opens: Opens, wish: EngineWish, folder: Path | None, remember: bool = True
 ) -> BundleChoice:
-    """What a user meant by a station's bundle.
+    """Resolve a station's `bundle` option to a bundle.
 
     Args:
         given: a name or path, which is obeyed; or `auto`.
@@ -148,7 +149,7 @@ def shipped_by_accuracy() -> list[str]:
 
 
 def machine_identity(board: Board | None = None) -> str:
-    """What a measurement holds for: board, processor, cores that this process may use, and engines; 16 digits."""
+    """Hash what a measurement depends on: board, processor, usable cores and engines; 16 hex digits."""
     readings = (board or Board()).read()
     cores = sorted(os.sched_getaffinity(0))
     facts = (readings.model, readings.cpu, readings.int8_features, cores, installed_engines())
@@ -174,24 +175,25 @@ def _look_ms(bundle: Bundle, wish: EngineWish, known: list[Speed]) -> float:
     """Remembered, or measured now and added to what is known."""
     digest = bundle.digest
     artifact = _artifact(bundle, wish)
+    plugin = "" if wish.engine in (AUTO, *ENGINES) else wish.engine
     for one in known:
-        if (one.manifest, one.artifact, one.threads) == (digest, artifact, wish.threads):
+        if (one.manifest, one.artifact, one.threads, one.engine) == (digest, artifact, wish.threads, plugin):
             return one.look_ms
     classifier = load_classifier(bundle, wish.engine, wish.precision, wish.threads)
     look_ms = round(look_ms_of(classifier), 3)
-    known.append(Speed(digest, classifier.artifact, wish.threads, look_ms))
+    known.append(Speed(digest, classifier.artifact, wish.threads, look_ms, plugin))
     return look_ms
 
 
 def _artifact(bundle: Bundle, wish: EngineWish) -> ArtifactName | None:
-    """Which network would be loaded; None if none can be, which loading it says."""
-    engines = installed_engines() if wish.engine == "auto" else (wish.engine,)
+    """Name the network that would be loaded; None if none can be, which loading will report."""
+    engines = installed_engines() if wish.engine == AUTO else (wish.engine,)
     names = (artifact_of(engine, wish.precision) for engine in engines)
     return next((name for name in names if name in bundle.manifest.artifacts), None)
 
 
 def _read(path: Path) -> list[Speed]:
-    """What is remembered of this machine; nothing if the file is absent, damaged or another machine's."""
+    """Read this machine's remembered speeds; empty if the file is absent, damaged or another machine's."""
     try:
         kept = read_json(path, Speeds)
     except (OSError, WasteEdgeError):

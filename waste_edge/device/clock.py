@@ -4,9 +4,36 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 NS_PER_S = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """Delay after failures in a row: doubling from `first_s` to `longest_s`.
+
+    Attributes:
+        first_s, longest_s: the bounds.
+        jitter: each wait is shortened at random by up to this share, so that not all stations come at once.
+        random: gives the chance, from 0 to 1; None: Python's own.
+    """
+
+    first_s: float = 1.0
+    longest_s: float = 60.0
+    jitter: float = 0.0
+    random: Callable[[], float] | None = None
+
+    def after(self, failures: int) -> float:
+        """Seconds to wait after so many failures in a row, at least 1."""
+        wait_s = float(min(self.longest_s, self.first_s * 2.0 ** min(failures - 1, 30)))
+        if not self.jitter:
+            return wait_s
+        if (chance := self.random) is None:
+            from random import random as chance  # here: most who read this module draw nothing
+        return wait_s * (1.0 - self.jitter * chance())
 
 
 class Clock(Protocol):
@@ -17,7 +44,7 @@ class Clock(Protocol):
         ...
 
     def sleep(self, seconds: float, interrupt: threading.Event | None = None) -> None:
-        """Let `seconds` pass, or less once `interrupt` is set; not at all if negative."""
+        """Sleep for `seconds`, or until `interrupt` is set; not at all if negative."""
         ...
 
 

@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -14,13 +14,15 @@ from waste_edge.device.config_paths import as_path
 from waste_edge.device.outbox.config import OutboxConfig
 from waste_edge.device.sinks.json_lines import JsonLinesConfig
 from waste_edge.device.sinks.mqtt import MqttConfig
+from waste_edge.device.sinks.sink import SinkConfig
 from waste_edge.device.system.disk import DiskLimits
 from waste_edge.device.system.shedding import Thresholds
-from waste_edge.engines.names import EngineName, Precision
+from waste_edge.engines.names import AUTO, EngineName, Precision, check_engine_name
 from waste_edge.errors import ConfigError
 from waste_edge.files.limits import MAX_STATION_LETTERS
 from waste_edge.files.resources import AUTO_BUNDLE, is_shipped_bundle, is_shipped_site
-from waste_edge.files.strict import Strict, read_toml
+from waste_edge.files.strict import Strict, as_kind, read_toml, readable
+from waste_edge.plugins import UnknownPartError, find_plugin, load_plugin
 
 _FILE_BYTES = 1 << 20
 _PATHS = ("source", "camera_python", "bundle", "require_key", "site", "state")
@@ -36,9 +38,10 @@ class StationConfig(Strict, frozen=True):
         camera, source, camera_python, bundle, engine, precision, threads, require_key, allow_older, site: see
             `waste-edge run`.
         looks: how often an item is shown to the network; `auto` is what measured best and fits the board.
-        state: folder for the outbox and the learnt scene; empty for what systemd gives, or none.
+        state: folder for the outbox and the learnt scene; left out, what systemd gives, or none.
         disk, load, outbox: limits, of the disk, of heat, of what is kept.
-        json_lines, mqtt: whom to tell; a sink is there if its table is.
+        json_lines, mqtt: whom to tell; a sink is there if its table is. The next one of the package is a line here.
+        sinks: the tables of sinks that plug-ins bring, by the names of their entry points: `[sinks.NAME]`.
     """
 
     name: str = "station"
@@ -46,7 +49,7 @@ class StationConfig(Strict, frozen=True):
     source: str | None = None
     camera_python: str | None = None
     bundle: str = AUTO_BUNDLE
-    engine: EngineName | Literal["auto"] = "auto"
+    engine: EngineName = AUTO
     precision: Precision = "int8"
     threads: int = 1
     require_key: str | None = None
@@ -59,12 +62,17 @@ class StationConfig(Strict, frozen=True):
     outbox: OutboxConfig = msgspec.field(default_factory=OutboxConfig)
     json_lines: JsonLinesConfig | None = None
     mqtt: MqttConfig | None = None
+    sinks: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.camera is not None and self.source is not None:
             raise ValueError("camera and source exclude each other; keep one")
         if not 1 <= self.threads <= 64:
             raise ValueError(f"threads must be 1 to 64, got {self.threads}")
+        try:
+            check_engine_name(self.engine)
+        except ConfigError as error:
+            raise ValueError(f"engine: {error}") from error
         if self.looks != "auto" and not 1 <= self.looks <= MAX_LOOKS:
             raise ValueError(f'looks must be "auto" or 1 to {MAX_LOOKS}, got {self.looks}')
         if not self.name.strip():
@@ -95,7 +103,7 @@ def read_config(path: Path) -> StationConfig:
             for key in ("bundle", "site", "source")
             if not is_shipped.get(key)
         }
-        return msgspec.structs.replace(config, **paths, **named, mqtt=_mqtt_below(folder, config.mqtt))
+        return _with_sinks(msgspec.structs.replace(config, **paths, **named), folder)
     except (ConfigError, OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from error
 
@@ -119,25 +127,67 @@ def with_paths(config: StationConfig) -> StationConfig:
         ConfigError: see `as_path`; the message names the key.
     """
     given = {key: getattr(config, key) for key in _PATHS}
-    config = msgspec.structs.replace(config, **{key: as_path(key, value) for key, value in given.items() if value})
-    if config.json_lines is not None:
-        path = as_path("json_lines.path", config.json_lines.path)
-        config = msgspec.structs.replace(config, json_lines=msgspec.structs.replace(config.json_lines, path=path))
-    return config
+    filled = {key: as_path(key, value) for key, value in given.items() if value}
+    return _with_sinks(msgspec.structs.replace(config, **filled), None)
+
+
+def sink_tables(config: StationConfig) -> dict[str, SinkConfig]:
+    """The tables of all sinks, by what they are called in a `station.toml`; plug-ins among them are imported now.
+
+    Raises:
+        ConfigError: a plug-in that is not installed or cannot be loaded, or a key of its table that is wrong.
+    """
+    given = {name: getattr(config, name) for name in StationConfig.__struct_fields__}
+    own = {name: table for name, table in given.items() if isinstance(table, SinkConfig)}
+    return own | {f"sinks.{name}": _plugin_table(name, table) for name, table in config.sinks.items()}
+
+
+def without_sinks(config: StationConfig) -> StationConfig:
+    """The same, of a station that tells nobody."""
+    own = {name: None for name in config.__struct_fields__ if isinstance(getattr(config, name), SinkConfig)}
+    return msgspec.structs.replace(config, **own, sinks={})
+
+
+def _plugin_table(name: str, table: Any) -> SinkConfig:
+    """A `[sinks.NAME]` table as its plug-in describes it."""
+    if isinstance(table, SinkConfig):
+        return table
+    if name in StationConfig.__struct_fields__:
+        raise ConfigError(f"sinks.{name}: is a table of the package's own; write [{name}]")
+    try:
+        plugin = find_plugin("sinks", name)
+    except UnknownPartError as error:
+        raise ConfigError(f"sinks.{error}") from error
+    kind = load_plugin(plugin, type)
+    if not issubclass(kind, SinkConfig) or kind.build is SinkConfig.build:
+        raise ConfigError(
+            f"{plugin.distribution}: waste_edge.sinks: {name} is {kind.__name__}; expected a subclass of SinkConfig "
+            "with a build method (docs/extend.md)"
+        )
+    try:
+        return as_kind(table, kind)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise ConfigError(f"sinks.{name}: {readable(error, kind)}") from error
+
+
+def _with_sinks(config: StationConfig, folder: Path | None) -> StationConfig:
+    """The same with the paths of its sinks' tables filled in; see `SinkConfig.with_paths`."""
+    tables = {name: table.with_paths(name, folder) for name, table in sink_tables(config).items()}
+    own = {name: table for name, table in tables.items() if name in StationConfig.__struct_fields__}
+    plugins = {name.removeprefix("sinks."): table for name, table in tables.items() if name not in own}
+    return msgspec.structs.replace(config, **own, sinks=plugins)
 
 
 def state_folder(config: StationConfig, environment: Mapping[str, str] = os.environ) -> Path | None:
-    """Where the station keeps its events: as configured, else what systemd gives it, else nowhere."""
+    """Find the folder for the station's events: as configured, else systemd's state folder, else None.
+
+    Raises:
+        ConfigError: it is configured as empty, and systemd gives none: somebody meant a folder.
+    """
+    if config.state == "" and not environment.get(STATE_VARIABLE):
+        raise ConfigError('state = "": no folder, so nothing would be kept; give its path, or leave the key out')
     given = config.state or environment.get(STATE_VARIABLE)
     return Path(given) if given else None
-
-
-def _mqtt_below(folder: Path, mqtt: MqttConfig | None) -> MqttConfig | None:
-    if mqtt is None:
-        return None
-    keys = [key for key in ("password_file", "ca_file", "certificate_file", "key_file") if getattr(mqtt, key)]
-    paths = {key: str(folder / as_path(f"mqtt.{key}", getattr(mqtt, key))) for key in keys}
-    return msgspec.structs.replace(mqtt, **paths)
 
 
 def _below(folder: Path, given: str | None) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from waste_edge.device.capture import Absent, BadPicture, Ended, Failed, Message, Messages, Opened
@@ -47,7 +47,7 @@ class Seen:
 
 
 class Listener:
-    """Is told what happens, in the loop's thread: it must not linger. Each kind overrides what it cares for."""
+    """Listener to the loop, called in its thread: it must not block. Each kind overrides the methods it needs."""
 
     def news(self, message: Opened | Absent | BadPicture) -> None:
         """A camera was opened or is missing, or a picture cannot be read."""
@@ -79,10 +79,38 @@ class Recorder(Protocol):
 
 @dataclass(frozen=True)
 class Limits:
-    """When to end at the latest: after so many frames, after so many seconds (waiting included)."""
+    """Limits after which the loop ends: frames, and seconds (waiting included)."""
 
     frames: int | None = None
     duration_s: float | None = None
+
+
+@dataclass(frozen=True)
+class LoopControl:
+    """Limits and signals that end a loop, or have it read its configuration again.
+
+    Attributes:
+        limits: when to end at the latest.
+        stop: ends the loop from outside.
+        reload: called between frames when `stop` asks for it; returns why the loop ends, or an empty string.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    stop: Stop = field(default_factory=Stop)
+    reload: Callable[[], str] = str
+
+
+@dataclass(frozen=True)
+class LoopServices:
+    """Recorder and health beside a station's loop.
+
+    Attributes:
+        recorder: keeps events and the scene; None keeps nothing.
+        health: whose news the listeners are told, and whose pace is kept.
+    """
+
+    recorder: Recorder | None = None
+    health: Health = field(default_factory=Health)
 
 
 class Loop:
@@ -94,11 +122,8 @@ class Loop:
             other.
         listeners: told in this order.
         clock: times the run; frames bring their own time.
-        limits: when to end at the latest.
-        stop: ends the loop from outside.
-        recorder: keeps events and the scene; None keeps nothing.
-        health: whose news the listeners are told, and whose pace is kept.
-        reload: called between frames when `stop` asks for it; returns why the loop ends, or an empty string.
+        control: what ends it.
+        services: what is beside it.
     """
 
     def __init__(
@@ -107,21 +132,16 @@ class Loop:
         items: ItemTracker,
         listeners: Sequence[Listener],
         clock: Clock,
-        limits: Limits | None = None,
-        stop: Stop | None = None,
-        recorder: Recorder | None = None,
-        health: Health | None = None,
-        reload: Callable[[], str] | None = None,
+        control: LoopControl | None = None,
+        services: LoopServices | None = None,
     ) -> None:
+        control, services = control or LoopControl(), services or LoopServices()
         self._messages = messages
         self._items = items
         self._listeners = listeners
         self._clock = clock
-        self._limits = limits or Limits()
-        self._stop = stop or Stop()
-        self._recorder = recorder
-        self._health = health or Health()
-        self._reload = reload or (lambda: "")
+        self._limits, self._stop, self._reload = control.limits, control.stop, control.reload
+        self._recorder, self._health = services.recorder, services.health
         self._looked_ns = -1
 
     def run(self) -> Summary:
@@ -150,7 +170,7 @@ class Loop:
         return summary
 
     def _why_end(self, statistics: Statistics) -> str:
-        """Why the loop must end now; empty if it need not."""
+        """Give the reason for which the loop must end now; empty if it need not."""
         if self._stop.reason:
             return self._stop.reason
         if self._stop.reload:
@@ -211,14 +231,14 @@ class Loop:
             self._tell(lambda listener: listener.decided(event))
 
     def _look_around(self) -> None:
-        """What is due whether or not a frame came."""
+        """Do the recurring work that does not depend on frames."""
         if self._recorder is not None:
             self._recorder.tend()
         if changed := self._health.news(self._clock.now_ns()):
             self._tell(lambda listener: listener.health(changed))
 
     def _too_soon(self, frame: Frame) -> bool:
-        """Whether load is shed, and this is not a picture of a folder, of which none may be dropped."""
+        """Return whether load is shed, and this is not a picture of a folder, of which none may be dropped."""
         gap_ns = 0 if frame.name else self._health.least_gap_s * NS_PER_S
         if gap_ns and self._looked_ns >= 0 and frame.captured_ns - self._looked_ns < gap_ns:
             return True

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from waste_edge.device.service.notify import Notifier
     from waste_edge.device.signals import Stop
     from waste_edge.device.statistics import Summary
+    from waste_edge.device.system.condition import Condition
     from waste_edge.device.system.health import Health
     from waste_edge.device.views.display import View
     from waste_edge.engines.classifier import Classifier
@@ -60,7 +61,7 @@ class RunPlan:
 
 @dataclass
 class Trial:
-    """A plan that is tried.
+    """Plan of a trial.
 
     Attributes:
         plan: what is to be run.
@@ -154,13 +155,13 @@ def _in_one_line(error: Exception) -> str:
 
 
 def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: Callable[[], str]) -> Summary:
-    from waste_edge.device.capture import RetryPolicy, start_capture
+    from waste_edge.device.capture import CAMERA_RETRY, start_capture
 
     plan, config = trial.plan, trial.plan.config
     looked_at = _source(plan, clock)
     health.forget()
     with contextlib.ExitStack() as stack:
-        start = partial(start_capture, looked_at, clock, None if plan.no_wait else RetryPolicy())
+        start = partial(start_capture, looked_at, clock, None if plan.no_wait else CAMERA_RETRY)
         # A camera's process starts up while numpy, OpenCV and the engine are imported here. A film does not wait for
         # us: it begins when we are ready, or its first frames would be lost, and with them the empty scene.
         early = start() if looked_at.live else None
@@ -170,7 +171,7 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         from waste_edge.device.camera_condition import CameraCondition
         from waste_edge.device.capture.rotate import turned
         from waste_edge.device.decision.policy import DecisionPolicy
-        from waste_edge.device.loop import Limits, Loop
+        from waste_edge.device.loop import Limits, Loop, LoopControl, LoopServices
         from waste_edge.device.outbox.event_store import EventRecorder
         from waste_edge.device.service.notify import Watchdog, watchdog_ns
         from waste_edge.device.station import station_services
@@ -194,6 +195,7 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
             health.announce(Condition("config", Level.WARN, trial.failure))
         else:
             health.set(Condition("config", Level.OK, "in use as it was last read"))
+        health.set(_bundle_condition(looked_at.still_images, opened.manifest))
         outbox = stack.enter_context(station_services(config, state, health, clock))
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())
         items = _items(DecisionPolicy(opened.manifest, site), classifier, looks, looked_at, outbox)
@@ -207,16 +209,13 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
             items,
             [*_about_the_camera(items, looked_at, health, state, site.rotate), camera, watchdog, view, *plan.listeners],
             clock,
-            Limits(plan.frames, plan.duration_s),
-            stop,
-            recorder=None if outbox is None else EventRecorder(outbox, items, clock),
-            health=health,
-            reload=reload,
+            LoopControl(Limits(plan.frames, plan.duration_s), stop, reload),
+            LoopServices(None if outbox is None else EventRecorder(outbox, items, clock), health),
         ).run()
 
 
 def _choice(plan: RunPlan) -> BundleChoice:
-    """Which bundle: the one that was named, or what this board affords."""
+    """Choose the bundle: the named one, or the best that this board can run."""
     from waste_edge.bundle.opening import open_required
     from waste_edge.device.bundle_choice import EngineWish, choose_bundle
 
@@ -227,7 +226,7 @@ def _choice(plan: RunPlan) -> BundleChoice:
 
 
 def _state(plan: RunPlan) -> Path | None:
-    """Where events are kept; a demo keeps nothing."""
+    """Find the folder for events; None for a demo."""
     from waste_edge.device.config import state_folder
 
     return None if plan.demo else state_folder(plan.config)
@@ -251,12 +250,13 @@ def _source(plan: RunPlan, clock: Clock) -> Source:
 
 
 def _secrets(plan: RunPlan) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What the capture process has no business with: variables of the environment, and files and folders."""
-    mqtt, state = plan.config.mqtt, _state(plan)
-    variables = [mqtt.password_environment] if mqtt is not None else []
-    paths = [plan.config_path, state, *([mqtt.password_file, mqtt.key_file] if mqtt is not None else [])]
-    absolute = (str(Path(path).absolute()) for path in paths if path)
-    return tuple(filter(None, variables)), tuple(absolute)
+    """List what to hide from the capture process: (environment variables, files and folders)."""
+    from waste_edge.device.config import sink_tables
+
+    tables = sink_tables(plan.config).values()
+    variables = [name for table in tables for name in table.secret_variables()]
+    paths = [plan.config_path, _state(plan), *(path for table in tables for path in table.secret_files())]
+    return tuple(variables), tuple(str(Path(path).absolute()) for path in paths if path)
 
 
 def _key(config: StationConfig) -> Path | None:
@@ -266,7 +266,7 @@ def _key(config: StationConfig) -> Path | None:
 def _items(
     policy: DecisionPolicy, classifier: Classifier, looks: int, looked_at: Source, outbox: Outbox | None
 ) -> ItemTracker:
-    """What finds the items: with the scene as it was kept, before a camera that was there when we ended."""
+    """Build the item tracker; it gets the stored scene if the camera is the one of the last run."""
     from waste_edge.device.decision.item_tracker import CameraItemTracker, PictureItemTracker
     from waste_edge.device.vision.camera_health import CameraHealth, CameraHealthConfig
     from waste_edge.device.vision.inspection import inspector_of
@@ -277,15 +277,15 @@ def _items(
     health = CameraHealth(CameraHealthConfig(watch_frozen=looked_at.live))
     items = CameraItemTracker(policy, inspector_of(classifier, looks), health=health)
     scene = outbox.scene() if outbox is not None and looked_at.live else None
-    if scene:
-        items.presence.recall(scene)
+    if outbox is not None and scene and not items.presence.recall(scene):
+        outbox.say_scene_is_unreadable()
     return items
 
 
 def _about_the_camera(
     items: ItemTracker, looked_at: Source, health: Health, state: Path | None, rotate: int
 ) -> list[Listener]:
-    """Whoever must know whether it is the same camera as before: not of a film, which has no scene to be kept."""
+    """Build the listeners that compare the camera with the last run's; none for a video, which has no lasting scene."""
     from waste_edge.device.decision.item_tracker import CameraItemTracker
     from waste_edge.device.same_camera import NAME, SameCamera
 
@@ -309,13 +309,22 @@ def _site(plan: RunPlan, manifest: Manifest) -> Site:
 
 
 def _warning(plan: RunPlan, still_images: bool, manifest: Manifest, site: Site) -> str:
-    """What people should know of the bundle at this source, in one line."""
+    """Give the one-line warning about this bundle at this source; empty if there is none."""
     from waste_edge.device.vision.inspection import warning_of
 
     said = [] if still_images else [warning_of(manifest)]
     if plan.demo and plan.config.site is None and site.name != DEMO_SITE.replace("_", " "):
         said.append(f"the demo's site does not fit the labels of {manifest.name}: each label is a stream of its own")
     return "; ".join(filter(None, said))
+
+
+def _bundle_condition(still_images: bool, manifest: Manifest) -> Condition:
+    """Whether the bundle was made for what a camera shows."""
+    from waste_edge.device.system.condition import Condition, Level
+    from waste_edge.device.vision.inspection import warning_of
+
+    warning = "" if still_images else warning_of(manifest)
+    return Condition("bundle", Level.WARN if warning else Level.OK, warning or f"{manifest.name} {manifest.version}")
 
 
 def _view(plan: RunPlan, still_images: bool, clock: Clock) -> View:

@@ -1,4 +1,4 @@
-"""What a station has beside its loop: events that are kept and told, and an eye on the board."""
+"""Services of a station besides its loop: storing and delivering events, watching the board."""
 
 from __future__ import annotations
 
@@ -6,22 +6,18 @@ import contextlib
 import fcntl
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import msgspec
-
 from waste_edge.device.clock import Clock
-from waste_edge.device.config import StationConfig
+from waste_edge.device.config import StationConfig, sink_tables
 from waste_edge.device.outbox.outbox import Outbox
-from waste_edge.device.sinks import json_lines, mqtt
 from waste_edge.device.sinks.delivery import Delivery
-from waste_edge.device.sinks.sink import Sink
+from waste_edge.device.sinks.sink import Sink, SinkContext
 from waste_edge.device.system.board import Board
 from waste_edge.device.system.disk import Disk
 from waste_edge.device.system.health import Health
 from waste_edge.device.system.housekeeping import Check, Housekeeper
-from waste_edge.device.system.identity import station_identity
 from waste_edge.device.system.shedding import Shedding
 from waste_edge.errors import ConfigError, UserError
 
@@ -79,12 +75,13 @@ def station_services(
 
 
 def _newest(sink: Sink) -> tuple[str, int] | None:
-    """What a sink that can be asked says it was told last: its outbox id and sequence."""
-    return sink.newest() if isinstance(sink, json_lines.JsonLines) else None
+    """Ask a sink for the last event it was told: (outbox id, sequence); None if it cannot be asked."""
+    ask: Callable[[], tuple[str, int] | None] | None = getattr(sink, "newest", None)
+    return None if ask is None else ask()
 
 
 def check_state(state: Path) -> None:
-    """Whether a station could keep its events there: a folder of ours alone, with an outbox that we can read.
+    """Check that a station can keep its events there: a folder of ours alone, with an outbox that we can read.
 
     Raises:
         ConfigError: it could not; the message says why.
@@ -134,25 +131,28 @@ def _close(outbox: Outbox) -> None:
 
 
 def build_sinks(config: StationConfig, state: Path | None) -> list[Sink]:
-    """Every sink that the configuration has a table for; nobody is told anything yet. The next one is two more lines.
+    """Every sink that the configuration has a table for; nobody is told anything yet.
 
     Raises:
         ConfigError, MissingPackageError: see `beside_the_loop`.
     """
-    sinks: list[Sink] = []
+    tables = sink_tables(config)
     if state is None:
-        if config.json_lines or config.mqtt:
+        if tables:
+            named = " and ".join(f"[{name}]" for name in tables)
             raise ConfigError(
-                "[json_lines] and [mqtt] need a folder where events wait until they are delivered: give --state DIR, "
-                "or the key `state`"
+                f"{named}: sinks need a folder where events wait until they are delivered: give --state DIR, or the "
+                "key `state`"
             )
-        return sinks
-    if config.json_lines is not None:
-        path = str(state / config.json_lines.path)
-        sinks.append(json_lines.build(msgspec.structs.replace(config.json_lines, path=path)))
-    if config.mqtt is not None:
-        sinks.append(mqtt.build(config.mqtt, config.name, identity=station_identity(state)))
-    return sinks
+        return []
+    context = SinkContext(config.name, state)
+    sinks = {name: table.build(context) for name, table in tables.items()}
+    by_name: dict[str, str] = {}
+    for table, sink in sinks.items():
+        if other := by_name.get(sink.name):
+            raise ConfigError(f"[{other}] and [{table}]: both are called {sink.name!r}, by which their events are kept")
+        by_name[sink.name] = table
+    return list(sinks.values())
 
 
 def _stop_all(deliveries: Sequence[Delivery]) -> None:

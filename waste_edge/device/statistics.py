@@ -1,4 +1,4 @@
-"""What the loop counts: frames, items, latency. Bounded, however long it runs."""
+"""Statistics of the loop: frames, items, latency, in bounded memory."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Statistics:
         self._latencies_ms.append(latency_ms)
 
     def count_item(self, event: Event) -> None:
-        """An item was decided."""
+        """Count a decided item."""
         self.items += 1
         self.streams[event.decision.stream] += 1
         self.labels[event.decision.label] += 1
@@ -118,7 +118,7 @@ class Statistics:
         return float(np.percentile(self._ages_ms, percentile)) if self._ages_ms else 0.0
 
     def summary(self, now_ns: int, dropped_frames: int, ended: str = "") -> Summary:
-        """The run so far."""
+        """Summarize the run so far."""
         last_ns = self._times_ns[-1] if self._times_ns else self._first_ns
         return Summary(
             seconds=(now_ns - self.started_ns) / NS_PER_S,

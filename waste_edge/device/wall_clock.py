@@ -14,7 +14,7 @@ _TIME_ERROR = 5  # adjtimex's answer for a clock that nobody keeps in step
 
 
 class WallClock(Protocol):
-    """What people call the time. It may jump by years, either way."""
+    """UTC wall clock of the machine. It may jump by years, either way."""
 
     @property
     def boot_id(self) -> str:
@@ -26,7 +26,7 @@ class WallClock(Protocol):
         ...
 
     def synchronized(self) -> bool:
-        """Whether something keeps the wall clock in step with the world's."""
+        """Return whether something keeps the wall clock in step with the world's."""
         ...
 
 
@@ -57,7 +57,7 @@ class SystemWallClock:
 
 
 def _kernel_in_step() -> bool:
-    """What chrony and ntpd told the kernel. False where the question is not allowed, as under ProtectClock=."""
+    """Ask the kernel whether chrony or ntpd keeps it in step. False where it may not ask (ProtectClock=)."""
     question = (ctypes.c_long * 64)()  # a struct timex of zeros (modes 0: read only), with room to spare
     answer = getattr(ctypes.CDLL(None), "adjtimex", lambda _: -1)(ctypes.byref(question))
     return 0 <= int(answer) < _TIME_ERROR

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from waste_edge.bundle.bundle import Bundle
 from waste_edge.bundle.manifest import ArtifactName, Calibration, Manifest
 from waste_edge.engines.engine import (
+    ENGINE_NAMES,
     Engine,
     EngineName,
     Output,
@@ -20,6 +20,7 @@ from waste_edge.engines.engine import (
     installed_engines,
     require_engine,
 )
+from waste_edge.engines.names import AUTO, ENGINES
 from waste_edge.engines.trial.trial import load_artifact
 from waste_edge.errors import BundleError
 from waste_edge.imaging.frames import Pixels
@@ -31,7 +32,7 @@ from waste_edge.taxonomy import UNKNOWN
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """One picture's answer.
+    """Prediction for one picture.
 
     Attributes:
         label: the most probable label, or "unknown" if the bundle's thresholds reject it.
@@ -87,7 +88,7 @@ def apply_thresholds(best: str, confidence: float, known_score: float, calibrati
 
 def load_classifier(
     bundle: Bundle,
-    engine: EngineName | Literal["auto"] = "auto",
+    engine: EngineName = "auto",
     precision: Precision = "int8",
     threads: int = 1,
     artifact: ArtifactName | None = None,
@@ -98,14 +99,16 @@ def load_classifier(
         engine: `auto` is the preferred installed engine that the bundle has an artifact for.
         precision: which of the engine's two artifacts.
         threads: of the engine.
-        artifact: names the artifact outright; engine and precision are then not looked at.
+        artifact: names the artifact outright; precision is then not looked at, nor is engine unless it is a plug-in.
 
     Raises:
-        BundleError, MissingPackageError, EngineError: see `load_artifact`, `Bundle.known_scorer`.
+        BundleError, MissingPackageError, EngineError, ConfigError: see `load_artifact`, `Bundle.known_scorer`.
     """
     if artifact is None:
-        artifact = artifact_of(_preferred(bundle, precision) if engine == "auto" else engine, precision)
-    loaded = load_artifact(bundle, artifact, threads)
+        engine = _preferred(bundle, precision) if engine == AUTO else engine
+        artifact = artifact_of(engine, precision)
+    plugin = None if engine in (AUTO, *ENGINES) else engine
+    loaded = load_artifact(bundle, artifact, threads, plugin)
     return Classifier(loaded, bundle.manifest, artifact, bundle.known_scorer())
 
 
@@ -115,5 +118,5 @@ def _preferred(bundle: Bundle, precision: Precision) -> EngineName:
         if artifact_of(engine, precision) in bundle.manifest.artifacts:
             return engine
     if not present:
-        require_engine("litert")
+        require_engine(ENGINE_NAMES[0])
     raise BundleError(f"{bundle.source}: has no {precision} artifact for {' or '.join(present)}, installed here")

@@ -1,39 +1,41 @@
-"""What an engine is, which are installed, and how one is loaded."""
+"""List of installed engines, and loading; the table of engines is in `names.py`."""
 
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
 from waste_edge.bundle.files import NetworkFile, read_network
 from waste_edge.bundle.manifest import ArtifactName, Manifest
 from waste_edge.engines.interface import Engine as Engine
+from waste_edge.engines.interface import Opener
 from waste_edge.engines.interface import Output as Output
-from waste_edge.engines.names import LITERT_MODULES as LITERT_MODULES
+from waste_edge.engines.names import ENGINES, engine_spec, format_of
 from waste_edge.engines.names import EngineName as EngineName
 from waste_edge.engines.names import Precision as Precision
-from waste_edge.errors import BundleError, EngineError, MissingPackageError
+from waste_edge.errors import BundleError, ConfigError, EngineError, MissingPackageError
+from waste_edge.plugins import resolve
 
-ENGINE_NAMES: tuple[EngineName, ...] = ("litert", "onnx")  # in the order `auto` prefers them
+ENGINE_NAMES: tuple[EngineName, ...] = tuple(ENGINES)
 
 
 def engine_of(artifact: ArtifactName) -> EngineName:
-    """The engine that runs an artifact: ONNX files run on ONNX Runtime, TFLite files on LiteRT."""
-    return "onnx" if artifact.startswith("onnx") else "litert"
+    """The package's own engine that runs an artifact: ONNX files run on ONNX Runtime, TFLite files on LiteRT."""
+    return next(spec.name for spec in ENGINES.values() if spec.format == format_of(artifact))
 
 
 def artifact_of(engine: EngineName, precision: Precision) -> ArtifactName:
     """The artifact an engine runs at a precision."""
-    if engine == "onnx":
-        return "onnx-int8" if precision == "int8" else "onnx-fp32"
-    return "tflite-int8" if precision == "int8" else "tflite-fp32"
+    return cast(ArtifactName, f"{engine_spec(engine).format}-{precision}")
 
 
 def modules_of(engine: EngineName) -> tuple[str, ...]:
     """The modules of which an engine needs one, the preferred first."""
-    return LITERT_MODULES if engine == "litert" else ("onnxruntime",)
+    return engine_spec(engine).modules
 
 
 def import_engine(engine: EngineName) -> None:
@@ -44,54 +46,72 @@ def import_engine(engine: EngineName) -> None:
         ImportError: it is, and a library that it needs is not.
     """
     require_engine(engine)
-    if engine == "onnx":
-        importlib.import_module("waste_edge.engines.onnx")
-    else:
-        importlib.import_module("waste_edge.engines.litert").find_interpreter()
+    spec = engine_spec(engine)
+    resolve(spec.opener)
+    if spec.importer:
+        cast(Callable[[], object], resolve(spec.importer))()
 
 
 def installed_engines() -> list[EngineName]:
-    """Engines whose package is installed, preferred first; nothing is imported."""
-    return [name for name in ENGINE_NAMES if any(importlib.util.find_spec(module) for module in modules_of(name))]
+    """The package's engines whose library is installed, preferred first; nothing is imported."""
+    return [name for name in ENGINE_NAMES if is_installed(name)]
+
+
+def is_installed(engine: EngineName) -> bool:
+    """Return whether an engine's library is installed; it is not imported."""
+    return any(importlib.util.find_spec(module) for module in modules_of(engine))
 
 
 def require_engine(wanted: EngineName) -> None:
     """Raise MissingPackageError, naming what to install, unless the engine's package is installed."""
-    if wanted not in installed_engines():
-        package = "onnxruntime" if wanted == "onnx" else "ai-edge-litert"
-        raise MissingPackageError(f"engine {wanted}: not installed here; pip install {package}")
+    if not (wanted in installed_engines() if wanted in ENGINES else is_installed(wanted)):
+        raise MissingPackageError(f"engine {wanted}: not installed here; pip install {engine_spec(wanted).package}")
 
 
-def open_engine(network: Path | NetworkFile, artifact: ArtifactName, threads: int = 1) -> Engine:
+def open_engine(
+    network: Path | NetworkFile, artifact: ArtifactName, threads: int = 1, engine: EngineName | None = None
+) -> Engine:
     """Load a network: the bytes that were read from a bundle, or a file of our own making.
+
+    Args:
+        network: the file.
+        artifact: what it is.
+        threads: of the engine.
+        engine: which one; None: the package's own for such artifacts.
 
     Raises:
         MissingPackageError: the engine is not installed.
         BundleError: the file does not load, or its input and outputs are not what an artifact has.
+        ConfigError: the engine runs no such artifacts, or is a plug-in that cannot be loaded.
     """
-    require_engine(engine_of(artifact))
+    name = engine or engine_of(artifact)
+    require_engine(name)
+    spec = engine_spec(name)
+    if spec.format != format_of(artifact):
+        raise ConfigError(f"engine {name}: runs {spec.format} networks, and {artifact} is none")
     file = network if isinstance(network, NetworkFile) else read_network(network)
-    if engine_of(artifact) == "onnx":
-        from waste_edge.engines.onnx import OnnxEngine
-
-        return OnnxEngine(file, threads)
-    from waste_edge.engines.litert import LiteRtEngine
-
-    return LiteRtEngine(file, threads)
+    opener = cast(Opener, resolve(spec.opener))
+    return opener(file, threads)
 
 
-def load_engine(network: Path | NetworkFile, artifact: ArtifactName, manifest: Manifest, threads: int = 1) -> Engine:
+def load_engine(
+    network: Path | NetworkFile,
+    artifact: ArtifactName,
+    manifest: Manifest,
+    threads: int = 1,
+    engine: EngineName | None = None,
+) -> Engine:
     """Load a network and check that it is the one the manifest describes.
 
     Whether it may be loaded in this process is not asked here; see `trial.load_artifact`.
 
     Raises:
-        MissingPackageError, BundleError: see `open_engine`; also where labels or features do not match.
+        MissingPackageError, BundleError, ConfigError: see `open_engine`; also where labels or features do not match.
         EngineError: the engine failed while running it.
     """
-    engine = open_engine(network, artifact, threads)
-    _check_outputs(engine, network.path if isinstance(network, NetworkFile) else network, manifest)
-    return engine
+    loaded = open_engine(network, artifact, threads, engine)
+    _check_outputs(loaded, network.path if isinstance(network, NetworkFile) else network, manifest)
+    return loaded
 
 
 def _check_outputs(engine: Engine, path: Path, manifest: Manifest) -> None:

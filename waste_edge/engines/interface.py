@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from waste_edge.bundle.files import NetworkFile
 from waste_edge.imaging.frames import Pixels
 
 
@@ -25,3 +27,6 @@ class Engine(Protocol):
     def infer(self, pixels: Pixels) -> Output:
         """Answer for uint8 (H, W, 3) RGB of exactly the network's input size."""
         ...
+
+
+Opener = Callable[[NetworkFile, int], Engine]  # a network and a number of threads; raises BundleError

@@ -1,4 +1,4 @@
-"""How long each artifact takes here: a first impression beside the sizes. `waste-edge bench` measures properly."""
+"""Quick latency of each artifact on this machine, shown beside the sizes. `waste-edge bench` measures properly."""
 
 from __future__ import annotations
 

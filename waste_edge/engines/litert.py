@@ -17,6 +17,7 @@ from waste_edge.engines.interface import Output
 from waste_edge.engines.names import LITERT_MODULES
 from waste_edge.engines.stderr import without_greeting
 from waste_edge.errors import BundleError, EngineError, MissingPackageError
+from waste_edge.files.text import first_line
 from waste_edge.imaging.frames import Pixels
 
 _PINNED_SCALE = 1 / 128  # the INT8 input's scale: its pixels are the camera's, seen as signed
@@ -32,7 +33,7 @@ class LiteRtEngine:
                 self._interpreter = module.Interpreter(model_content=network.content, num_threads=threads)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            raise BundleError(f"{path}: {self.name} cannot load it ({str(error).splitlines()[0]})") from error
+            raise BundleError(f"{path}: {self.name} cannot load it ({first_line(error)})") from error
         entries = self._interpreter.get_input_details()
         self._input = entries[0]
         self._signed = self._input["dtype"] == np.int8
@@ -58,7 +59,7 @@ class LiteRtEngine:
             self._interpreter.set_tensor(self._input["index"], batch)
             self._interpreter.invoke()
         except (ValueError, RuntimeError) as error:
-            raise EngineError(f"{self.name} failed: {str(error).splitlines()[0]}") from error
+            raise EngineError(f"{self.name} failed: {first_line(error)}") from error
         return Output(*(self._read(index, steps) for index, steps in self._outputs))
 
     def _read(self, index: int, steps: NDArray[np.float32] | None) -> NDArray[np.float32]:
@@ -79,7 +80,7 @@ def find_interpreter() -> tuple[Any, str]:
 
 
 def _version(package: str) -> str:
-    """As the package says itself; asking the installation costs a station a tenth of its start."""
+    """Read the version from the package itself; asking the installation costs a station a tenth of its start."""
     said = getattr(sys.modules[package], "__version__", "")
     if said:
         return str(said)
@@ -102,7 +103,7 @@ def _find_outputs(path: Path, interpreter: Any) -> tuple[dict[str, Any], dict[st
 
 
 def _steps(path: Path, detail: dict[str, Any]) -> NDArray[np.float32] | None:
-    """What each of an output's 256 bytes stands for, float32 (256,), by the byte read as unsigned; None for floats.
+    """Compute the value of each of an output's 256 bytes (unsigned), float32 (256,); None for float outputs.
 
     Looked up, not computed each time: between two frames numpy's code goes cold, and five calls of it cost a small
     network a tenth of its time.

@@ -8,6 +8,7 @@ from waste_edge.bundle.files import NetworkFile
 from waste_edge.engines.interface import Output
 from waste_edge.engines.stderr import without_greeting
 from waste_edge.errors import BundleError, EngineError
+from waste_edge.files.text import first_line
 from waste_edge.imaging.frames import Pixels
 
 with without_greeting():
@@ -22,7 +23,7 @@ class OnnxEngine:
         try:
             self._session = open_session(network.content, threads)
         except Exception as error:  # onnxruntime raises a dozen classes that share no base but Exception
-            raise BundleError(f"{path}: ONNX Runtime cannot load it ({_first_line(error)})") from error
+            raise BundleError(f"{path}: ONNX Runtime cannot load it ({first_line(error)})") from error
         self.name = f"ONNX Runtime {onnxruntime.__version__}"
         entry = self._session.get_inputs()[0]
         if entry.type != "tensor(uint8)" or len(entry.shape) != 4:
@@ -38,7 +39,7 @@ class OnnxEngine:
         try:
             logits, features = self._session.run(self._outputs, {self._input: pixels[np.newaxis]})
         except Exception as error:
-            raise EngineError(f"ONNX Runtime failed: {_first_line(error)}") from error
+            raise EngineError(f"ONNX Runtime failed: {first_line(error)}") from error
         return Output(logits[0], features[0])
 
 
@@ -51,7 +52,3 @@ def open_session(model: str | bytes, threads: int) -> onnxruntime.InferenceSessi
     # Between frames a spinning pool would heat the board for nothing.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,4 +1,4 @@
-"""Does a bundle still do here what it did where it was exported? Checksums, then every golden output replayed."""
+"""Verification of a bundle on this machine: checksums, then every golden output is computed again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from waste_edge.bundle.bundle import Bundle
 from waste_edge.bundle.manifest import ArtifactName, Manifest, Tolerance
-from waste_edge.engines.engine import Output, engine_of, installed_engines, load_engine, require_engine
+from waste_edge.engines.engine import ENGINE_NAMES, Output, engine_of, installed_engines, load_engine, require_engine
 from waste_edge.errors import BundleError, EngineError, MissingPackageError
 from waste_edge.files.strict import Strict
 from waste_edge.imaging.frames import Pixels
@@ -55,7 +55,7 @@ class Verification(Strict, frozen=True):
 
     @classmethod
     def of(cls, bundle: Bundle, replays: list[Replay]) -> Verification:
-        """What became of a bundle's artifacts."""
+        """Verify a bundle's artifacts from their replays."""
         manifest = bundle.manifest
         return cls(
             bundle=str(bundle.source),
@@ -93,7 +93,7 @@ def verify_bundle(bundle: Bundle) -> Verification:
     bundle.known_scorer()
     golden = read_golden(bundle)
     if not installed_engines():
-        require_engine("litert")
+        require_engine(ENGINE_NAMES[0])
     return Verification.of(bundle, [_replay(bundle, artifact, golden) for artifact in bundle.manifest.artifacts])
 
 

@@ -34,7 +34,7 @@ def without_progress(done: int, total: int) -> None:
 
 
 class Outputs(NamedTuple):
-    """What a network gave for N pictures, in their order: `logits` float32 (N, C), pooled `features` float32 (N, F)."""
+    """Outputs of a network for N pictures, in order: `logits` float32 (N, C), pooled `features` float32 (N, F)."""
 
     logits: NDArray[np.float32]
     features: NDArray[np.float32]
@@ -42,7 +42,7 @@ class Outputs(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What a classifier said to N pictures, in their order.
+    """Predictions of a classifier for N pictures, in their order.
 
     Attributes:
         logits: float32 (N, C), as the network gave them.
@@ -58,7 +58,7 @@ class Answers:
 
 
 class Evaluation(Strict, frozen=True):
-    """How right a model is, and on what.
+    """Accuracy of a model, and the data and protocol it was measured on.
 
     Attributes:
         model: the bundle or the run, as it was given.
@@ -178,7 +178,7 @@ def score_logits(
 
 
 def rejected_by(calibration: Calibration, logits: NDArray[np.float32], known: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which of N pictures are called unknown, by either threshold, given logits (N, C) and known scores (N,)."""
+    """Mask the N pictures that are called unknown by either threshold, given logits (N, C) and known scores (N,)."""
     confidences = softmax(logits, calibration.temperature).max(axis=1)
     return np.array(
         [

@@ -17,7 +17,7 @@ _LEAST_SIDE_PX = 64
 
 @dataclass(frozen=True)
 class Grounds:
-    """Where surfaces come from.
+    """Source of surfaces to lay items on.
 
     Attributes:
         folder: of pictures; None: they are rendered, of families that neither training nor fitting uses.

@@ -37,7 +37,7 @@ class Drawn(Photo):
 
 
 def outlier_pictures(draw: Draw, count: int) -> list[Photo]:
-    """So many pictures of nothing known, seen by a camera that may be dim, warm or soft."""
+    """Render `count` pictures of unknown things, seen by a camera that may be dim, warm or soft."""
     keys = [f"{UNKNOWN}:{index}" for index in range(count)]
     return [Drawn(None, key, UNKNOWN, key, draw=partial(_outlier, draw, index)) for index, key in enumerate(keys)]
 

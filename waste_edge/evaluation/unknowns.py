@@ -1,8 +1,9 @@
-"""How well a score tells the known from the unknown, and where its threshold lies."""
+"""Separation of known from unknown by a score, and its threshold."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,26 +55,38 @@ def threshold_keeping(scores: Floats, keep: float) -> float:
     return float(ordered[min(dropped, len(ordered) - 1)])
 
 
+@dataclass(frozen=True, eq=False)
+class ScoreSets:
+    """Scores by their names, float (N,) each, of several sets of pictures.
+
+    Attributes:
+        known: of labelled pictures.
+        fitting: of the pictures that the threshold is fitted on.
+        unknown: of pictures that show none of the labels, if there are such.
+        elsewhere: of known items in strange places, if there are such.
+    """
+
+    known: Mapping[KnownScore, Floats]
+    fitting: Mapping[KnownScore, Floats]
+    unknown: Mapping[KnownScore, Floats] | None = None
+    elsewhere: Mapping[KnownScore, Floats] | None = None
+
+
 def judge_scores(
-    known: Mapping[KnownScore, Floats],
+    sets: ScoreSets,
     right: NDArray[np.bool_],
-    fitting: Mapping[KnownScore, Floats],
-    unknown: Mapping[KnownScore, Floats] | None = None,
     keep: float = 0.95,
-    elsewhere: Mapping[KnownScore, Floats] | None = None,
     shipped: tuple[KnownScore, float] | None = None,
 ) -> list[RejectionResult]:
-    """How well each score tells known from unknown, and right from wrong.
+    """Evaluate how well each score separates known from unknown, and right from wrong.
 
     Args:
-        known: scores of labelled pictures.
-        right: which of these were named rightly.
-        fitting: scores of the pictures that the threshold is fitted on.
-        unknown: scores of pictures that show none of the labels, if there are such.
+        sets: the scores.
+        right: which of the known pictures were named rightly.
         keep: share of the fitting pictures that the threshold must keep.
-        elsewhere: scores of known items in strange places, if there are such.
         shipped: a bundle's own score and threshold, judged before all others.
     """
+    known, fitting, unknown, elsewhere = sets.known, sets.fitting, sets.unknown, sets.elsewhere
     thresholds: list[tuple[KnownScore, float, float | None]] = [
         (name, threshold_keeping(fitting[name], keep), keep) for name in known
     ]

@@ -51,7 +51,7 @@ class Floating:
 
 @dataclass(frozen=True, eq=False)
 class Attempt:
-    """A recipe carried out.
+    """Result of one export recipe.
 
     Attributes:
         folder: holds the files of `artifacts`.
@@ -173,7 +173,7 @@ def _calibration_photos(work: Work, recipe: ExportRecipe) -> list[Photo]:
 def _range_finders(
     work: Work, recipe: ExportRecipe, pictures: Sequence[Pixels]
 ) -> tuple[onnx.RangesOf, tflite.RangesOf]:
-    """How each exporter finds its activations' ranges: as they were trained, else from the pictures."""
+    """Choose each exporter's source of activation ranges: those of the training, else from the pictures."""
     if fixed := work.run.info.ranges:
         return (
             lambda model: trained.onnx_ranges(model, work.network, fixed),
@@ -210,7 +210,7 @@ def _artifact(path: Path, scheme: str, work: Work) -> Artifact:
 
 
 def _measure(folder: Path, artifacts: dict[ArtifactName, Artifact], work: Work) -> Answers:
-    """What each artifact answers to the validation pictures, read and prepared as a device would."""
+    """Predict the validation pictures with each artifact, read and prepared as on a device."""
     engines = {name: open_engine(folder / artifact.file, name) for name, artifact in artifacts.items()}
     answers: dict[ArtifactName, list[Output]] = {name: [] for name in engines}
     work.step(f"measuring {' and '.join(engines)} on {len(work.validation)} validation pictures")

@@ -59,7 +59,7 @@ _LIBRARIES = (
 
 @dataclass(frozen=True)
 class Naming:
-    """What the bundle is called and under which licence it goes."""
+    """Name, version and licence of the bundle."""
 
     name: str
     version: str
@@ -68,7 +68,7 @@ class Naming:
 
 @dataclass(frozen=True)
 class Extras:
-    """What not every export wants.
+    """Optional parts of an export.
 
     Attributes:
         debug_folder: where to write how far each tensor is from FP32, even if the accuracy gate stays shut.
@@ -211,7 +211,7 @@ def _debug(folder: Path, work: Work, attempt: Attempt) -> None:
 
 
 def _verify(folder: Path) -> None:
-    """No bundle leaves that `waste-edge verify` would refuse."""
+    """Verify the finished bundle as `waste-edge verify` does, so that none leaves that it would refuse."""
     with open_bundle(folder) as bundle:
         failed = [replay for replay in verify_bundle(bundle).artifacts if replay.status != "ok"]
     if failed:

@@ -28,7 +28,7 @@ def of_sources(report: DomainsReport) -> str:
 
 
 def of_confidence(calibration: Calibration) -> str:
-    """How far its confidence can be trusted elsewhere, and what trusting it so costs."""
+    """Describe the reliability of the confidence on other sources, and its cost."""
     rows: list[tuple[str, ...]] = []
     for one in calibration.domains:
         shares = (one.accuracy, one.ece, one.kept_out, one.wrong)

@@ -1,4 +1,4 @@
-"""What export refuses: weights that are no numbers, and graphs that are not made for their target."""
+"""Checks of export: weights must be finite, and graphs made for their target."""
 
 from __future__ import annotations
 

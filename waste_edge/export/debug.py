@@ -1,4 +1,4 @@
-"""Where quantization breaks: every tensor's INT8 values beside its FP32 values, along the graph."""
+"""Quantization error along the graph: every tensor's INT8 values beside its FP32 values."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Breakage(Strict, frozen=True):
 
 
 class _Operator(NamedTuple):
-    """Where an operator's output is found in both graphs, what it is called and what it is given."""
+    """Operator whose output is found in both graphs: its names, inputs and kind."""
 
     layer: str
     floating: str

@@ -115,7 +115,7 @@ def _answered(rows: Domains, labels: tuple[str, ...], predict: Predict, kinds: b
 
 
 def mixed_weights(home: int, elsewhere: Rows | None, home_weight: float = 1.0) -> NDArray[np.float64]:
-    """What each picture counts, so that every source counts 1 and home `home_weight`: `home` pictures, then others."""
+    """Weigh `home` pictures, then others, so that every source weighs 1 and home `home_weight`: float64 (N,)."""
     weights = [np.full(home, home_weight / home)]
     if elsewhere is not None:
         _, own, counts = np.unique(elsewhere.source, return_inverse=True, return_counts=True)
@@ -170,7 +170,7 @@ def choose_confidence(
 
 
 def by_source(rows: Rows, known: NDArray[np.float64], calibration: Calibration, use: Use) -> list[DomainCalibration]:
-    """How sure a bundle is on each source, and how rightly.
+    """Measure confidence and accuracy on each source.
 
     Args:
         known: (N,) the rows' known scores.

@@ -1,4 +1,4 @@
-"""What each known score learns at export, small enough for a board: at most 20 kB a bundle."""
+"""Parameters of each known score, fitted at export, at most 20 kB a bundle."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Taught(Protocol):
 
     @property
     def plain(self) -> int:
-        """How many of the first are photographs of the model's own training part."""
+        """Number of leading rows that are photographs of the model's own training part."""
 
     @property
     def in_words(self) -> str: ...
@@ -54,7 +54,7 @@ class Taught(Protocol):
 
 
 def fit_learnt(name: KnownScore, taught: Taught, strange: Callable[[], tuple[Features, str]]) -> tuple[Learnt, str]:
-    """What a score of features learns, and from what, in words.
+    """Fit a score of features; returns its parameters and, in words, the data.
 
     Args:
         taught: known pictures.
@@ -93,7 +93,7 @@ def _groups(taught: Taught, size: int) -> NDArray[np.int64]:
 
 
 def _shape(size: int) -> tuple[int, int]:
-    """How many directions and places of known pictures there is room for."""
+    """Compute the numbers of directions and prototypes that fit into the size."""
     directions = min(16, _at_least_one((ROOM_BYTES - size) // (size + _PLACES)))
     return directions, max(20, (ROOM_BYTES - size * (directions + 1)) // directions)
 

@@ -1,4 +1,4 @@
-"""By what a bundle tells the known from the unknown: the score chosen, and what it learns fitted.
+"""Known score of a bundle: which one is chosen, and its parameters fitted.
 
 All on the answers of the artifact that boards run. Nothing here sees the strangers and surfaces that `evaluate` judges
 by (`held_out.JUDGING`).
@@ -61,11 +61,11 @@ class _Predictor:
         self.domains = domains
 
     def predict(self, photos: Sequence[Photo]) -> Outputs:
-        """Its answers, the pictures read and prepared as a device would."""
+        """Predict pictures, read and prepared as a device would."""
         return ask_engine(self._work, self._engine, photos)
 
     def taught(self) -> _Taught:
-        """Its features of training photographs, and of their items on other backgrounds."""
+        """Compute features of training photographs, and of their items on other backgrounds."""
         if self._taught is None:
             work, labels = self._work, self._work.run.info.labels
             plain = stratified(work.dataset, work.parts["train"], _PHOTOGRAPHS, seed=0)
@@ -85,7 +85,7 @@ class _Predictor:
         return self._taught
 
     def strange(self) -> tuple[NDArray[np.float32], str]:
-        """Its features of unknown pictures that may teach, and which these are: photographs if there are any."""
+        """Compute features of unknown pictures that may teach, with their description: photographs if there are any."""
         given = self.domains.teaching_unknown if self.domains else None
         if given is not None:
             return given.outputs.features, f"{len(given.truth)} photographs of {', '.join(given.kinds)}"
@@ -121,12 +121,12 @@ class _Taught:
         return f"{self.plain} training pictures, {self.moved} of them on other backgrounds too{others}"
 
     def real(self) -> NDArray[np.bool_]:
-        """Which are photographs: (N,)."""
+        """Mask the photographs: bool (N,)."""
         index = np.arange(len(self.truth))
         return np.asarray((index < self.plain) | (index >= self.plain + self.moved))
 
     def place(self) -> NDArray[np.int64]:
-        """Where each lies: at home, on another background, at another source; (N,)."""
+        """Number each picture's place: at home, on another background, at another source; int64 (N,)."""
         return np.repeat([0, 1, 2], [self.plain, self.moved, self.others])
 
 

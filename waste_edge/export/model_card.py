@@ -105,7 +105,7 @@ since the temperature was fitted here."""
 
 
 def agreement(measured: ArtifactScores) -> str:
-    """Of an artifact with the torch network, e.g. `98.8%`; `98.8% (rounded)` if that is not the network in float."""
+    """Format an artifact's agreement with the torch network: `98.8%`; `98.8% (rounded)` if that is not in float."""
     return f"{measured.agreement:.1%}" + (" (rounded)" if measured.reference == "rounded" else "")
 
 

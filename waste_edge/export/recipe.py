@@ -26,7 +26,7 @@ SHIPPED = (
 
 
 class OnnxOptions(Strict, frozen=True):
-    """What only the ONNX file has.
+    """Options of the ONNX file alone.
 
     Attributes:
         activations: `uint8` (U8S8) or `int8` (S8S8); weights are INT8 either way.
@@ -38,7 +38,7 @@ class OnnxOptions(Strict, frozen=True):
 
 
 class ExportRecipe(Strict, frozen=True):
-    """One `export/*.toml`.
+    """Export recipe, one `export/*.toml`.
 
     Attributes:
         name: decodes to what is done; see `decoded_name`.

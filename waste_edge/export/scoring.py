@@ -1,4 +1,4 @@
-"""What is fitted on the validation pictures, and how right every artifact is there."""
+"""Calibration on the validation pictures, and every artifact's accuracy there."""
 
 from __future__ import annotations
 

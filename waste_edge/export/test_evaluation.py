@@ -10,7 +10,7 @@ from waste_edge.bundle.bundle import open_bundle
 from waste_edge.bundle.manifest import ArtifactName
 from waste_edge.dataset import Photo, group_near_duplicates
 from waste_edge.errors import DataError
-from waste_edge.evaluation.comparison.build import build_report
+from waste_edge.evaluation.comparison.build import ReportExtras, build_report
 from waste_edge.evaluation.comparison.held_out import pictures_for_all
 from waste_edge.evaluation.comparison.models import model_of_bundle
 from waste_edge.evaluation.comparison.outlier_sets import RENDERED, ShiftedPictures, open_unknown, shift_backgrounds
@@ -25,7 +25,7 @@ SHOWN: tuple[ArtifactName, ArtifactName] = ("tflite-fp32", "tflite-int8")
 
 
 class FinalEvaluation(NamedTuple):
-    """What was seen: of both TFLite files, in the order of `SHOWN`; of the INT8 one also source by source."""
+    """Results on the test part: of both TFLite files, in the order of `SHOWN`; of the INT8 one also by source."""
 
     report: ComparisonReport
     robustness: RobustnessReport
@@ -57,8 +57,7 @@ def evaluate_on_test_part(folder: Path, work: Work) -> FinalEvaluation:
             dataset,
             pictures,
             lambda _: work.progress,
-            open_unknown(RENDERED),
-            _elsewhere(pictures.scored, work),
+            ReportExtras(open_unknown(RENDERED), _elsewhere(pictures.scored, work)),
         )
         work.step("the last look: the test part, spoiled")
         robustness = measure_robustness(models, dataset, pictures.scored, pictures.protocol, work.progress)
@@ -71,7 +70,7 @@ def evaluate_on_test_part(folder: Path, work: Work) -> FinalEvaluation:
 
 
 def _elsewhere(photos: Sequence[Photo], work: Work) -> ShiftedPictures | None:
-    """None where no item can be told from its background: then nothing is said of elsewhere."""
+    """Shift the items to other backgrounds; None where no item can be told from its own."""
     try:
         return shift_backgrounds(photos, work.progress)
     except DataError as error:

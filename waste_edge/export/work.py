@@ -1,4 +1,4 @@
-"""What every step of an export needs: the run, its pictures, and whom to tell."""
+"""Context of an export's steps: the run, its pictures, and the progress callbacks."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Work:
 
     @property
     def spec(self) -> InputSpec:
-        """How pictures are prepared."""
+        """Input specification that pictures are prepared by."""
         return self.run.info.recipe.sees
 
     @property

@@ -72,7 +72,7 @@ def folder_in_one_piece(target: Path) -> Iterator[Path]:
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether an error says that a disk has no space left, or a user none of his share."""
+    """Return whether an error says that a disk has no space left, or a user none of his share."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 

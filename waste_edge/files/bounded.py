@@ -21,11 +21,11 @@ _KINDS = {
 
 
 class NotAFileError(OSError):
-    """What is there is no plain file; `strerror` says what it is."""
+    """Path that leads to no plain file; `strerror` says what it is instead."""
 
 
 class TooLargeError(OSError):
-    """There is more of it than is read; `strerror` says how much is."""
+    """File that is larger than what is read of it; `strerror` says how much is."""
 
 
 def open_file(path: Path, limit_bytes: int) -> BinaryIO:

@@ -11,6 +11,7 @@ MIB = 1 << 20
 MAX_PICTURE_FILE_BYTES = 256 * MIB
 MAX_PICTURE_MEGAPIXELS = 64  # as the file says
 MAX_DECODED_BYTES = 192 * MIB  # what a decoder holds at once; a JPEG is decoded smaller instead
+MAX_JPEG_SCANS = 40  # a progressive one has ten; each is decoded over the whole picture
 MAX_KEPT_MEGAPIXELS = 16  # a larger picture is averaged down by a whole number
 MAX_SIDE_PX = 16_384  # of a picture that is kept, and of a camera's frame
 
@@ -24,6 +25,7 @@ MAX_DOTTED_KEY = 32  # parts of one key
 MAX_NESTING = 64  # tables and lists in one another
 MAX_NUMBER = 1e15  # beyond it a number in a TOML file is a slip of the pen; so are inf and nan
 MAX_PASSWORD_BYTES = 4096
+MAX_KEY_BYTES = MIB // 16  # a PEM file; ed25519's has 120 bytes
 MAX_WAIT_FOR_TEXT_S = 10.0  # for a pipe that is given in the place of a file
 
 # Labels and label trees (taxonomy.py)

@@ -1,4 +1,4 @@
-"""What a user should know and is no error: one line on stderr, once, through Python's logging (logger `waste_edge`)."""
+"""Remarks for the user: one line on stderr, once, through Python's logging (logger `waste_edge`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where shipped files are. The only place that knows: the checkout first, else what the wheel carries."""
+"""Paths of shipped files, known only here: the checkout first, else the wheel's copy."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ DEMO_SCRIPT = _PACKAGE / "demo" / "clip.json"
 
 
 def is_shipped_bundle(given: str) -> bool:
-    """Whether a word is the name of a bundle that ships with the package; a path has a slash."""
+    """Return whether a word is the name of a bundle that ships with the package; a path has a slash."""
     return "/" not in given and given not in ("", ".", "..") and (BUNDLES / given / "manifest.json").is_file()
 
 
 def is_shipped_site(given: str) -> bool:
-    """Whether a word is the name of a site that ships with the package."""
+    """Return whether a word is the name of a site that ships with the package."""
     return find(given, SITES) != Path(given)
 
 
@@ -40,7 +40,7 @@ def shipped(name: str) -> Path:
 
 
 def find(given: str, room: str, suffix: str = ".toml") -> Path:
-    """What a user meant by a recipe's or site's name: a shipped file's, else a path.
+    """Resolve the name of a shipped recipe or site, or a path, to a path.
 
     `find("student", "training")` is `training/student.toml` of the checkout or the wheel, whatever lies in the working
     directory: a path has a slash or a suffix. A name that is neither is returned as given, so that whoever opens it

@@ -66,7 +66,7 @@ def same_text(name: str) -> str:
 
 
 def fault_of_name(name: str) -> str:
-    """Why no table or other system can hold a file's name; empty if it can."""
+    """Explain why a file's name cannot be stored in a table or on another system; empty if it can."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -74,3 +74,8 @@ def fault_of_name(name: str) -> str:
     if any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in name):
         return "a name with control characters"
     return ""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of a library's error; its type where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,4 +1,4 @@
-"""What cameras, light and handling do to pictures: one definition for training against it and for measuring it.
+"""Corruptions of pictures by cameras, light and handling: one definition for training and measuring.
 
 After Hendrycks and Dietterich 2019 (arXiv:1903.12261), in what happens at a bin and at three strengths.
 """
@@ -35,13 +35,13 @@ def noisy(pixels: Pixels, strength: float, rng: Rng) -> Pixels:
 
 
 def dark(pixels: Pixels, strength: float, rng: Rng) -> Pixels:
-    """Too little light: a third of it is left at the greatest strength, and the noise that goes with it."""
+    """Darken: a third of the light is left at the greatest strength, with the noise that goes with it."""
     gain = 1 - 0.25 * strength * rng.uniform(0.8, 1.0)
     return noisy(_bytes(pixels * np.float32(gain)), 0.5 * strength, rng)
 
 
 def overexposed(pixels: Pixels, strength: float, rng: Rng) -> Pixels:
-    """Too much light: what is bright is white."""
+    """Overexpose: bright parts become white."""
     return _bytes(pixels * np.float32(1 + 0.3 * strength * rng.uniform(0.8, 1.0)))
 
 

@@ -88,7 +88,7 @@ def rgb_from_nv12(planes: NDArray[np.uint8], width_px: int, height_px: int) -> P
 
 
 def _require_planes(planes: NDArray[np.uint8], width_px: int, height_px: int) -> int:
-    """How many rows luma and colour have together; raises ValueError if they are not there."""
+    """Compute the rows of luma and colour together; raises ValueError if they are not there."""
     if width_px % 2 or height_px % 2 or width_px < 2 or height_px < 2:
         raise ValueError(f"YUV needs an even width and height, got {width_px}x{height_px}")
     rows = height_px * 3 // 2

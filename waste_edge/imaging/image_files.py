@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError, features
@@ -17,12 +18,15 @@ from waste_edge.errors import PictureError
 from waste_edge.files.bounded import NotAFileError, TooLargeError, open_file
 from waste_edge.files.limits import (
     MAX_DECODED_BYTES,
+    MAX_JPEG_SCANS,
     MAX_KEPT_MEGAPIXELS,
     MAX_PICTURE_FILE_BYTES,
     MAX_PICTURE_MEGAPIXELS,
     MAX_SIDE_PX,
 )
+from waste_edge.files.text import first_line
 from waste_edge.imaging.frames import Pixels
+from waste_edge.imaging.jpeg import jpeg_cost
 
 # Suffix -> the format that it names. What a file is, its content says; the suffix says whether a folder's walk looks.
 FORMAT_OF_SUFFIX = {
@@ -54,6 +58,7 @@ UNREAD_SUFFIXES = frozenset(_UNREAD.split()) - PICTURE_SUFFIXES
 _FORMATS = tuple(sorted(set(FORMAT_OF_SUFFIX.values())))
 _COPIES = {"WEBP": 4, "AVIF": 4, "GIF": 2, "TIFF": 2}  # how many whole pictures a decoder holds at once
 _BAND_PIXELS = 1 << 20
+_JPEG = ("JPEG", "MPO")
 
 _ORIENTATION_TAG = 0x0112
 _TURNS: dict[object, tuple[bool, bool, bool]] = {  # swap the axes, then turn rows round, then columns
@@ -85,7 +90,7 @@ def read_picture(path: Path) -> Pixels:
             with open_file(path, MAX_PICTURE_FILE_BYTES) as stream, Image.open(stream, formats=_FORMATS) as image:
                 _check_size(path, *image.size)
                 _reduce_jpeg(image)
-                _check_memory(path, image)
+                _check_memory(path, image, _jpeg_coefficients(path, stream) if image.format in _JPEG else 0)
                 return rgb_pixels(image)
     except FileNotFoundError as error:
         raise PictureError(f"{path}: no such picture; check the path") from error
@@ -107,13 +112,13 @@ def read_picture(path: Path) -> Pixels:
         ) from error
     except Exception as error:  # a damaged file makes Pillow's decoders raise nearly anything
         raise PictureError(
-            f"{path}: damaged picture ({_first_line(error)}); make or copy it again, or remove it"
+            f"{path}: damaged picture ({first_line(error)}); make or copy it again, or remove it"
         ) from error
 
 
 @dataclass(frozen=True)
 class Found:
-    """What lies below a folder.
+    """Files below a folder, by kind.
 
     Attributes:
         pictures: sorted.
@@ -172,20 +177,31 @@ def _check_size(path: Path, width_px: int, height_px: int) -> None:
 
 
 def _reduce_jpeg(image: Image.Image) -> None:
-    """Have a large JPEG decoded at the largest of 1/2, 1/4 and 1/8 that is small enough: no memory for the rest."""
+    """Decode a large JPEG at the largest of 1/2, 1/4 and 1/8 that is small enough, without memory for the rest."""
     factor = _factor(*image.size)
-    if image.format in ("JPEG", "MPO") and factor > 1:
+    if image.format in _JPEG and factor > 1:
         image.draft(None, (image.width // factor, image.height // factor))
 
 
-def _check_memory(path: Path, image: Image.Image) -> None:
+def _jpeg_coefficients(path: Path, stream: BinaryIO) -> int:
+    """Bytes that a JPEG's decoder keeps beside the pixels; raises PictureError if it has too many scans."""
+    cost = jpeg_cost(stream)
+    if cost.scans > MAX_JPEG_SCANS:
+        raise PictureError(
+            f"{path}: {cost.scans} scans of one JPEG, at most {MAX_JPEG_SCANS} are decoded; save it again as JPEG"
+        )
+    return cost.coefficient_bytes
+
+
+def _check_memory(path: Path, image: Image.Image, beside_bytes: int) -> None:
     """Raise PictureError where the decoder alone would take more than a small board has to give."""
     bytes_per_pixel = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "LA": 4}.get(image.mode, 4)  # as Pillow keeps it
-    needed = image.width * image.height * bytes_per_pixel * _COPIES.get(image.format or "", 1)
+    needed = image.width * image.height * bytes_per_pixel * _COPIES.get(image.format or "", 1) + beside_bytes
     if needed > MAX_DECODED_BYTES:
+        kind = "baseline JPEG" if beside_bytes else "JPEG"
         raise PictureError(
             f"{path}: {image.width}x{image.height} {image.format} takes {needed >> 20} MiB to decode, at most "
-            f"{MAX_DECODED_BYTES >> 20} are spent; make it smaller, or save it as JPEG"
+            f"{MAX_DECODED_BYTES >> 20} are spent; make it smaller, or save it as {kind}"
         )
 
 
@@ -265,7 +281,3 @@ def _silence_libtiff() -> None:
             handler = getattr(library, name)
             handler.argtypes, handler.restype = [ctypes.c_void_p], ctypes.c_void_p
             handler(None)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

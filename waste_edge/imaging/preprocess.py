@@ -19,7 +19,7 @@ Surround = Literal["keep", "plain"]
 
 
 class View(Strict, frozen=True):
-    """Which part of a camera's view the network was trained on; `item.crop_item` makes it.
+    """Part of a camera's view that the network was trained on; `item.crop_item` makes it.
 
     Attributes:
         kind: the whole `picture`, or a square crop around the `item`.
@@ -37,7 +37,7 @@ class View(Strict, frozen=True):
 
 
 class InputSpec(Strict, frozen=True):
-    """What the network takes: part of the manifest, so that a device cannot do otherwise.
+    """Input of the network; part of the manifest, so that a device cannot do otherwise.
 
     `crop` keeps the middle of the picture, scaled to cover the input; `letterbox` keeps all of it and fills
     the rest. `blur_sigma_px` smooths the resized picture (0: not at all). `view` says which part of a camera's
@@ -82,6 +82,8 @@ WHOLE = Region()
 
 def cut(pixels: Pixels, region: Region) -> Pixels:
     """The region's part of a picture: a view, at least one pixel in each direction."""
+    if region == WHOLE:
+        return pixels
     height, width = pixels.shape[:2]
     top, left = int(region.top * height), int(region.left * width)
     bottom = max(top + 1, round(region.bottom * height))

@@ -25,7 +25,7 @@ _THERE = 0.3  # cover of a pixel that shows the item
 
 @dataclass(frozen=True)
 class Station:
-    """What composed views vary in; pairs are the least and the most.
+    """Ranges of the composed views' parameters; pairs are the least and the most.
 
     Attributes:
         width_px: of the view.
@@ -58,7 +58,7 @@ class Station:
 
 @dataclass(frozen=True)
 class Place:
-    """Where an item lies: its middle in shares of the view, its longer side in pixels, its turn."""
+    """Placement of an item: its middle in shares of the view, its longer side in pixels, its rotation."""
 
     x: float
     y: float
@@ -69,7 +69,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Light:
-    """How a ground's lamp falls on an item: factors by colour, and the shadow's direction, reach and strength.
+    """Light of a ground on an item: factors by colour, and the shadow's direction, reach and strength.
 
     Lengths are shares of the item's longer side.
     """
@@ -92,7 +92,7 @@ class Camera:
 
 @dataclass(frozen=True, eq=False)
 class Composed:
-    """A composed scene.
+    """Composed scene.
 
     Attributes:
         empty: the view before the item came, uint8 (H, W, 3).
@@ -175,7 +175,7 @@ def draw_place(sprite: Sprite, station: Station, rng: Rng) -> Place:
 
 
 def draw_light(station: Station, rng: Rng) -> Light:
-    """A random lamp."""
+    """Draw a random lamp."""
     level = float(rng.uniform(*station.light))
     red, blue = (float(rng.uniform(-station.tint, station.tint)) for _ in range(2))
     return Light(
@@ -236,7 +236,7 @@ def photograph(scene: Pixels, camera: Camera, rng: Rng) -> Pixels:
 
 
 def silhouette(cover: Floats) -> Mask:
-    """Where an item is, bool (H, W), from how much of each pixel it covers: outlines filled, as of a clear bottle."""
+    """Compute an item's mask, bool (H, W), from each pixel's coverage: outlines are filled, as of a clear bottle."""
     outlines, _ = cv2.findContours((cover > _THERE).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     filled = np.zeros(cover.shape, np.uint8)
     cv2.drawContours(filled, outlines, -1, 1, cv2.FILLED)
@@ -272,7 +272,7 @@ def _turned(sprite: Sprite, place: Place, width: int, height: int) -> Floats:
 
 
 def _shade(cover: Floats, size_px: float, light: Light) -> Floats:
-    """How much light, (H, W), the item leaves on the ground: a wide soft shadow to one side, and one of contact."""
+    """Compute the light, (H, W), that the item leaves on the ground: a wide soft shadow and a contact shadow."""
     height, width = cover.shape
     quarter = (max(2, width // 4), max(2, height // 4))
     small = np.asarray(cv2.resize(cover, quarter, interpolation=cv2.INTER_AREA), np.float32)

@@ -63,12 +63,17 @@ def square_around(frame: Pixels, region: ItemRegion, margin: float) -> tuple[int
 
 
 def _cover(shape: tuple[int, ...], frame_shape: tuple[int, ...], corner: tuple[int, int], region: ItemRegion) -> Pixels:
-    """Where a part of the frame shows the item, uint8 (h, w), 0 or 1, the mask's steps smoothed."""
+    """Mask the item in a part of the frame, uint8 (h, w), 0 or 1, the mask's steps smoothed."""
     rows, columns = region.mask.shape
     down, across = rows / frame_shape[0], columns / frame_shape[1]
     left, top = corner
-    matrix = np.array([[across, 0, (left + 0.5) * across - 0.5], [0, down, (top + 0.5) * down - 0.5]], np.float64)
-    soft = cv2.blur(region.mask.astype(np.uint8) * 255, (3, 3))
+    # The part of the mask that is shown, and two pixels of what is around it.
+    first_row, first_column = max(0, int(top * down) - 2), max(0, int(left * across) - 2)
+    last_row, last_column = int((top + shape[0]) * down) + 3, int((left + shape[1]) * across) + 3
+    part = region.mask[first_row:last_row, first_column:last_column].astype(np.uint8) * np.uint8(255)
+    soft = cv2.blur(part, (3, 3))
+    x, y = (left + 0.5) * across - 0.5 - first_column, (top + 0.5) * down - 0.5 - first_row
+    matrix = np.array([[across, 0, x], [0, down, y]], np.float64)
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     fine = cv2.warpAffine(soft, matrix, (shape[1], shape[0]), flags=how, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(cv2.threshold(fine, 127, 1, cv2.THRESH_BINARY)[1], np.uint8)

@@ -62,7 +62,7 @@ class Ground:
 
     @property
     def unsteady(self) -> NDArray[np.uint8]:
-        """How much each pixel, (h, w), changes when the camera shakes by half a working pixel: half its contrast."""
+        """Change of each pixel, (h, w), when the camera shakes by half a working pixel: half its contrast."""
         if self._unsteady is None:
             grey = cv2.cvtColor(self._look, cv2.COLOR_RGB2GRAY)
             box = np.ones((3, 3), np.uint8)

@@ -24,7 +24,7 @@ class LabelScore(Strict, frozen=True):
 
 
 class Scores(Strict, frozen=True):
-    """How well a classifier did on a set of pictures.
+    """Classification scores on a set of pictures.
 
     Attributes:
         pictures: how many were scored.

@@ -1,4 +1,4 @@
-"""What chance alone may do: paired tests, intervals by groups, and the spread over several runs. Numpy only."""
+"""Statistical tests: paired tests, intervals by groups, and the spread over several runs. Numpy only."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def student_quantile(share: float, degrees: int) -> float:
 
 
 def _student_cdf(t: float, degrees: int) -> float:
-    """For t >= 0 and whole degrees of freedom, in closed form (Abramowitz and Stegun 26.7.3 and 26.7.4)."""
+    """Distribution function of Student's t >= 0 for whole degrees of freedom (Abramowitz and Stegun 26.7.3, 26.7.4)."""
     angle = math.atan2(t, math.sqrt(degrees))
     cosine_squared = math.cos(angle) ** 2
     odd = degrees % 2
@@ -153,7 +153,7 @@ def _numbered(groups: Sequence[str]) -> NDArray[np.int64]:
 
 @lru_cache(maxsize=1)  # a table of many cells draws the same groups for each
 def _draws(groups: int, resamples: int, seed: int) -> NDArray[np.float64]:
-    """How often each group is drawn in each resample, (resamples, groups)."""
+    """Draw the number of times each group is drawn in each resample, (resamples, groups)."""
     generator = np.random.default_rng(seed)
     draws = generator.multinomial(groups, np.full(groups, 1 / groups), resamples).astype(np.float64)
     draws.setflags(write=False)

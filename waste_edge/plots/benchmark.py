@@ -10,10 +10,11 @@ from matplotlib.lines import Line2D
 from waste_edge.benchmarks.schema import BenchReport, Pipeline, Row
 from waste_edge.plots.style import (
     LOUD,
-    MARKERS,
     caption,
     colour_of,
     engine_key,
+    line_of,
+    marker_of,
     name_of,
     new_figure,
     save,
@@ -71,7 +72,7 @@ def draw_latency(report: BenchReport, rows: list[Row], path: Path) -> Path:
 
 
 def _shown(medians_and_tails: list[tuple[float, float]]) -> float:
-    """How many milliseconds are worth showing: a tail that is many times as long would leave no room for the rest."""
+    """Choose the axis's upper end in ms: a tail many times as long would leave no room for the rest."""
     medians, tails = zip(*medians_and_tails, strict=True)
     return float(min(max(tails), 3 * max(medians)))
 
@@ -107,7 +108,7 @@ def draw_accuracy(report: BenchReport, rows: list[Row], path: Path) -> Path:
             [],
             linestyle="",
             color=colour_of(row, report),
-            marker=MARKERS[engine_key(row)],
+            marker=marker_of(row),
             markerfacecolor=_face(row, report),
             label=name_of(row, report),
         )
@@ -125,9 +126,9 @@ def _point(axes: Axes, x: float, row: Row, report: BenchReport) -> None:
         assert row.agreement is not None
         value, low, high = row.agreement.agreement, row.agreement.low, row.agreement.high
     spread = [[100 * max(0.0, value - low)], [100 * max(0.0, high - value)]]
-    marker = MARKERS[engine_key(row)]
+    marker = marker_of(row)
     colour = colour_of(row, report)
-    size = 9 if marker == MARKERS["onnx"] else 6  # one must be seen behind another
+    size = 9 if engine_key(row) == "onnx" else 6  # one must be seen behind another
     axes.errorbar(x, 100 * value, yerr=spread, capsize=3, linewidth=1, color=colour)
     axes.plot(x, 100 * value, marker=marker, markersize=size, color=colour, markerfacecolor=_face(row, report))
 
@@ -183,7 +184,7 @@ def draw_time(report: BenchReport, rows: list[Row], path: Path) -> Path:
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     for row in ours:
         assert row.latency is not None
-        style = {"onnx": "--", "litert": "-"}[engine_key(row)]
+        style = line_of(row)
         times, medians = zip(*((block.at_s, block.p50_ms) for block in row.latency.blocks), strict=True)
         marker = "." if len(times) < 20 else ""
         above.plot(
@@ -211,7 +212,7 @@ def draw_time(report: BenchReport, rows: list[Row], path: Path) -> Path:
 
 
 def _draw_looks(axes: Axes, report: BenchReport, start_s: float) -> None:
-    """What the board told: its temperature if it does, else what other processes took of its cores."""
+    """Draw the board's temperature if it was read, else the processor share of other processes."""
     looks = report.watched.looks
     warm = [(look.at_s - start_s, look.temperature_c) for look in looks if look.temperature_c is not None]
     busy = [(look.at_s - start_s, look.foreign_cores) for look in looks if look.foreign_cores is not None]

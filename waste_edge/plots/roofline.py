@@ -9,7 +9,7 @@ from matplotlib.ticker import NullFormatter
 
 from waste_edge.benchmarks.roofline.model import Roof
 from waste_edge.benchmarks.schema import BenchReport
-from waste_edge.plots.style import MARKERS, caption, colour_of, engine_key, name_of, new_figure, save, tidy
+from waste_edge.plots.style import caption, colour_of, line_of, marker_of, name_of, new_figure, save, tidy
 
 
 def draw_roofline(report: BenchReport, path: Path) -> Path:
@@ -24,11 +24,9 @@ def draw_roofline(report: BenchReport, path: Path) -> Path:
         row = report.row(roof.key)
         reached = roof.macs / roof.measured_ms / 1e6
         line = np.minimum(roof.peak_gmacs_per_s, span * roof.memory_gb_per_s)
-        axes.plot(
-            span, line, "--" if engine_key(row) == "onnx" else "-", color=colour_of(row, report), linewidth=1, alpha=0.7
-        )
+        axes.plot(span, line, line_of(row), color=colour_of(row, report), linewidth=1, alpha=0.7)
         label = f"{name_of(row, report)}: {roof.peak_share:.0%} of the peak"
-        marker = MARKERS[engine_key(row)]
+        marker = marker_of(row)
         axes.plot(
             intensity, reached, linestyle="", marker=marker, color=colour_of(row, report), markersize=8, label=label
         )

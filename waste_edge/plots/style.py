@@ -1,4 +1,4 @@
-"""How every picture of a benchmark looks."""
+"""Style of all benchmark pictures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from waste_edge.benchmarks.schema import BenchReport, Row, SoakReport
 from waste_edge.files.atomic import write_atomically
 
 COLOURS = {"fp32": "#b5542d", "int8": "#2d6a4f", "": "#4a4e69"}
-MARKERS = {"onnx": "s", "litert": "o"}
+_MARKERS = {"onnx": "s", "litert": "o"}
+_LINES = {"onnx": "--", "litert": "-"}
 QUIET, LOUD = "#8a8a8a", "#b00020"
 _DPI = 130
 
@@ -40,7 +41,7 @@ def _warning(report: BenchReport | SoakReport) -> str:
 
 
 def tidy(axes: Axes, grid: str = "both") -> None:
-    """Fewer lines."""
+    """Remove superfluous lines."""
     axes.grid(alpha=0.25, axis=grid)  # type: ignore[arg-type]
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -50,7 +51,7 @@ def tidy(axes: Axes, grid: str = "both") -> None:
 
 
 def caption(axes: Axes, words: str, colour: str = QUIET) -> None:
-    """What the eye needs to read the picture, above its left corner."""
+    """Write a caption above the picture's left corner."""
     axes.set_title(words, loc="left", color=colour, fontsize=8.5)
 
 
@@ -63,8 +64,18 @@ def save(figure: Figure, path: Path) -> Path:
 
 
 def engine_key(row: Row) -> str:
-    """`onnx` or `litert`, from the row's key."""
+    """`onnx`, `litert` or a plug-in's name, from the row's key."""
     return row.key.split("/")[-3]
+
+
+def marker_of(row: Row) -> str:
+    """The mark of a row's engine; plug-ins share one."""
+    return _MARKERS.get(engine_key(row), "D")
+
+
+def line_of(row: Row) -> str:
+    """The line of a row's engine; plug-ins share one."""
+    return _LINES.get(engine_key(row), ":")
 
 
 def name_of(row: Row, report: BenchReport, kind: bool = True) -> str:

@@ -40,7 +40,7 @@ _BANK_PX = 48  # how much larger than a frame the grain is, from which each fram
 
 @dataclass(frozen=True)
 class Visit:
-    """What lay before the camera when, in seconds from the film's start.
+    """Stay of an item before the camera, in seconds from the video's start.
 
     Attributes:
         label: "unknown" for what belongs to none of the model's labels.
@@ -66,7 +66,7 @@ class Video(Protocol):
 
     @property
     def visits(self) -> Sequence[Visit]:
-        """In their order; complete once the frames were played."""
+        """Stays in their order; complete once the frames were played."""
         ...
 
     def frames(self) -> Iterator[Frame]:

@@ -13,6 +13,8 @@ from waste_edge.rehearsal.rehearse import Rehearsal
 from waste_edge.rehearsal.report import RehearsalReport, Tally
 from waste_edge.rehearsal.score import Outcome
 
+_WORST_FILMS = 5  # whose boxes are shown
+
 _STYLE = """
 :root { color-scheme: light dark; --paper: #f6f7f4; --card: #fff; --ink: #1b2420; --soft: #5c6a63; --rule: #dde2dc;
   --good: #2d6a4f; --bad: #b5342d; --care: #a5690f; }
@@ -28,8 +30,10 @@ p { margin: 0 0 8px; max-width: 84ch; } .soft { color: var(--soft); }
 .figures b { display: block; font-size: 1.5rem; } .figures span { color: var(--soft); font-size: 0.85rem; }
 .table { overflow-x: auto; } table { border-collapse: collapse; background: var(--card); font-size: 0.9rem; }
 th, td { border: 1px solid var(--rule); padding: 5px 9px; text-align: right; white-space: nowrap; }
-th:first-child, td:first-child, td.words { text-align: left; }
-.items { display: grid; grid-template-columns: repeat(auto-fill, minmax(330px, 1fr)); gap: 10px; }
+th:first-child, td:first-child, th.words, td.words { text-align: left; }
+td.words { white-space: normal; min-width: 15em; }
+.table + p { margin-top: 8px; } td:first-child { white-space: normal; min-width: 8.5em; overflow-wrap: anywhere; }
+.items { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(330px, 100%), 1fr)); gap: 10px; }
 .item { display: flex; gap: 12px; background: var(--card); border: 1px solid var(--rule); border-left: 5px solid;
   border-radius: 8px; padding: 8px 10px; min-width: 0; }
 .item img, .item .none { width: 96px; height: 96px; object-fit: contain; flex: none; background: var(--paper); }
@@ -45,7 +49,7 @@ def write_page(path: Path, rehearsal: Rehearsal) -> None:
 
 
 def page_of(rehearsal: Rehearsal) -> str:
-    """The page's text."""
+    """Render the page."""
     report = rehearsal.report
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
@@ -54,6 +58,7 @@ def page_of(rehearsal: Rehearsal) -> str:
         *_head(report),
         *_figures(report),
         *_table(report),
+        *_boxes(report),
         "<h2>Every item, worst first</h2>",
         '<div class="items">',
         *(_item(outcome, rehearsal.thumbnails) for outcome in report.outcomes),
@@ -121,12 +126,32 @@ def _table(report: RehearsalReport) -> list[str]:
     )
     return [
         '<h2>By label</h2><div class="table"><table><tr>',
-        *(f"<th>{escape(head)}</th>" for head in heads),
-        "</tr>",
+        *(f"<th>{escape(head)}</th>" for head in heads[:-1]),
+        f'<th class="words">{escape(heads[-1])}</th></tr>',
         *(_row(name, tally) for name, tally in rows if tally is not None),
         "</table></div>",
         '<p class="soft">Shares with 95 % intervals, whole groups drawn anew. The label of an unknown thing is right '
         "if the station calls it unknown.</p>",
+    ]
+
+
+def _boxes(report: RehearsalReport) -> list[str]:
+    """How well items were found, and the films where that went worst."""
+    whole = report.box_overlap
+    if whole is None:
+        return []
+    rows = [
+        f"<tr><td>{escape(one.film or 'all films')}</td><td>{one.items}</td><td>{one.median:.2f}</td>"
+        f"<td>{one.tenth:.2f}</td><td>{one.below_half:.1%}</td></tr>"
+        for one in (whole, *report.box_overlap_by_film[:_WORST_FILMS])
+    ]
+    return [
+        '<h2>Where the items were seen</h2><div class="table"><table>',
+        "<tr><th></th><th>items</th><th>median</th><th>10th percentile</th><th>below 0.5</th></tr>",
+        *rows,
+        "</table></div>",
+        '<p class="soft">Overlap of the station\'s box with the true one: intersection over union. Of the films the '
+        "worst.</p>",
     ]
 
 
@@ -144,7 +169,7 @@ def _row(name: str, tally: Tally) -> str:
 
 
 def _short(interval: Interval) -> str:
-    return f"{interval.value:.0%} ({interval.low:.0%} to {interval.high:.0%})"
+    return f"{interval.value:.0%} ({100 * interval.low:.0f}–{interval.high:.0%})"
 
 
 def _item(outcome: Outcome, thumbnails: Sequence[bytes]) -> str:

@@ -23,7 +23,7 @@ THUMBNAIL_PX = 112
 
 @dataclass(frozen=True, eq=False)
 class PlayedEvent:
-    """What the loop decided, and the small picture of it.
+    """Decision of the loop with the event's small picture.
 
     Attributes:
         event: as listeners of a station get it; its crop is kept here only.
@@ -36,7 +36,7 @@ class PlayedEvent:
 
 @dataclass(frozen=True)
 class Played:
-    """What came of one film.
+    """Result of playing one video.
 
     Attributes:
         events: in their order.
@@ -62,7 +62,7 @@ class VideoClock:
         return self._now_ns
 
     def sleep(self, seconds: float, interrupt: threading.Event | None = None) -> None:
-        """Let the film's time pass, and none of ours."""
+        """Advance the video's time, and none of ours."""
 
     def goes_to(self, time_ns: int) -> None:
         """The film has come to this time."""

@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from waste_edge.dataset.folders import open_table
 from waste_edge.device.cameras.video import VideoFile
 from waste_edge.device.capture.convert import frame_of
 from waste_edge.device.clock import Clock
@@ -71,26 +72,23 @@ def read_videos(path: Path, labels: Sequence[str], clock: Clock) -> list[Recorde
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, strict=True)
-            columns = [name.strip() for name in reader.fieldnames or ()]
-            if missing := [name for name in COLUMNS if name not in columns]:
-                raise DataError(f"{path}: column {', '.join(missing)} is missing; expected {','.join(COLUMNS)}")
-            if strange := [name for name in columns if name not in (*COLUMNS, "group")]:
-                raise DataError(
-                    f"{path}: unknown column {', '.join(map(repr, strange))}; expected {','.join(COLUMNS)} "
-                    "and perhaps group"
-                )
-            reader.fieldnames = columns
-            for row in reader:
-                where = f"{path}: line {reader.line_num}"
-                if None in row or None in row.values():
-                    raise DataError(f"{where}: expected {len(columns)} cells as in the first line")
-                yield where, {name: cell.strip() for name, cell in row.items()}
-    except (UnicodeDecodeError, csv.Error) as error:
+        reader = csv.DictReader(open_table(path), strict=True)
+        columns = [name.strip() for name in reader.fieldnames or ()]
+        if missing := [name for name in COLUMNS if name not in columns]:
+            raise DataError(f"{path}: column {', '.join(missing)} is missing; expected {','.join(COLUMNS)}")
+        if strange := [name for name in columns if name not in (*COLUMNS, "group")]:
+            raise DataError(
+                f"{path}: unknown column {', '.join(map(repr, strange))}; expected {','.join(COLUMNS)} "
+                "and perhaps group"
+            )
+        reader.fieldnames = columns
+        for row in reader:
+            where = f"{path}: line {reader.line_num}"
+            if None in row or None in row.values():
+                raise DataError(f"{where}: expected {len(columns)} cells as in the first line")
+            yield where, {name: cell.strip() for name, cell in row.items()}
+    except csv.Error as error:
         raise DataError(f"{path}: not a readable CSV file ({error}); save it as UTF-8 with commas") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from error
 
 
 def _visit(where: str, row: dict[str, str], labels: Sequence[str]) -> Visit:

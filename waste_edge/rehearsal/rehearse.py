@@ -27,7 +27,7 @@ Progress = Callable[[int, int], None]  # called with items played and items in a
 
 @dataclass(frozen=True)
 class Programme:
-    """What composed films are made of.
+    """Ingredients of composed videos.
 
     Attributes:
         known, unknown: what may be laid down; either may be empty.
@@ -89,7 +89,7 @@ class Cast:
 
 
 def view_in_words(view: View) -> str:
-    """What a bundle's network is shown."""
+    """Describe the view that a bundle's network is shown."""
     if view.kind == "picture":
         return "the whole view"
     around = "what surrounds it kept" if view.surround == "keep" else "what surrounds it painted plain"

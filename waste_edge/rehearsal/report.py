@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+import msgspec
 import numpy as np
 
 from waste_edge.files.strict import Strict
@@ -16,7 +17,7 @@ _WRONG_UNKNOWN_COST = 1.0  # orders unknown things among mistakes where the site
 
 
 class Station(Strict, frozen=True):
-    """What was rehearsed.
+    """Station that was rehearsed: bundle, site and settings.
 
     Attributes:
         bundle: its name and version.
@@ -35,7 +36,7 @@ class Station(Strict, frozen=True):
 
 
 class Material(Strict, frozen=True):
-    """What was shown to it.
+    """Material that was played.
 
     Attributes:
         known, unknown: where the things came from, in words.
@@ -59,7 +60,7 @@ class Material(Strict, frozen=True):
 
 
 class Tally(Strict, frozen=True):
-    """Things of one kind.
+    """Counts for things of one kind.
 
     Attributes:
         label: which; empty for all known ones together.
@@ -83,6 +84,23 @@ class Tally(Strict, frozen=True):
     called: dict[str, int]
 
 
+class BoxOverlap(Strict, frozen=True):
+    """How well the station's boxes fit the true ones: intersection over union of things that were decided.
+
+    Attributes:
+        film: its title, which names the ground; empty for all films.
+        items: things whose true box is known.
+        median, tenth: 50th and 10th percentile.
+        below_half: share of the things with less than 0.5.
+    """
+
+    film: str
+    items: int
+    median: float
+    tenth: float
+    below_half: float
+
+
 class RehearsalReport(Strict, frozen=True):
     """A rehearsal. The same inputs, seed and machine give the same report, to the byte.
 
@@ -95,6 +113,8 @@ class RehearsalReport(Strict, frozen=True):
         missed, doubled, extra: of all things; `extra` are events of nothing.
         median_box_overlap: of the box that the station saw and the true one; None where that is not known.
         outcomes: worst first.
+        box_overlap: of all films; None where no true box is known.
+        box_overlap_by_film: worst first.
     """
 
     schema: Literal[1]
@@ -108,13 +128,16 @@ class RehearsalReport(Strict, frozen=True):
     extra: int
     median_box_overlap: float | None
     outcomes: list[Outcome]
+    box_overlap: BoxOverlap | None = None
+    box_overlap_by_film: list[BoxOverlap] = msgspec.field(default_factory=list)
 
 
 def report_of(station: Station, material: Material, outcomes: Sequence[Outcome]) -> RehearsalReport:
     """The report of all outcomes of all films."""
     known = [one for one in outcomes if one.is_known]
     unknown = [one for one in outcomes if one.label == UNKNOWN]
-    overlaps = [one.box_overlap for one in outcomes if one.box_overlap is not None]
+    boxes = _box_overlap("", outcomes)
+    by_film = [_box_overlap(film, [o for o in outcomes if o.film == film]) for film in {one.film for one in outcomes}]
     labels = sorted({one.label for one in known})
     return RehearsalReport(
         schema=1,
@@ -126,13 +149,30 @@ def report_of(station: Station, material: Material, outcomes: Sequence[Outcome])
         missed=sum(one.status == "missed" for one in outcomes),
         doubled=sum(one.status == "doubled" for one in outcomes),
         extra=sum(one.status == "extra" for one in outcomes),
-        median_box_overlap=round(float(np.median(overlaps)), 4) if overlaps else None,
+        median_box_overlap=None if boxes is None else boxes.median,
         outcomes=sorted(outcomes, key=_badness, reverse=True),
+        box_overlap=boxes,
+        box_overlap_by_film=sorted(filter(None, by_film), key=lambda one: (-one.below_half, one.median, one.film)),
+    )
+
+
+def _box_overlap(film: str, outcomes: Sequence[Outcome]) -> BoxOverlap | None:
+    """Of the first event of each thing."""
+    decided = [one.box_overlap for one in outcomes if one.status == "decided" and one.box_overlap is not None]
+    if not decided:
+        return None
+    overlaps = np.array(decided)
+    return BoxOverlap(
+        film=film,
+        items=len(decided),
+        median=round(float(np.median(overlaps)), 4),
+        tenth=round(float(np.percentile(overlaps, 10)), 4),
+        below_half=round(float(np.mean(overlaps < 0.5)), 4),
     )
 
 
 def _tally(label: str, outcomes: Sequence[Outcome]) -> Tally | None:
-    """Of the first event of each thing, and of things without one; None where there are no things."""
+    """Tally the first event of each thing, and things without one; None where there are no things."""
     first = [one for one in outcomes if one.status != "doubled"]
     if not first:
         return None

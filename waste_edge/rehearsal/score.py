@@ -1,4 +1,4 @@
-"""What the loop decided against what lay there: each visit should give one event, in its time, and nothing else any."""
+"""Score of decisions against the known stays: each should give one event in its time, and nothing else any."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Outcome(Strict, frozen=True):
 
     @property
     def is_known(self) -> bool:
-        """Whether it is of one of the model's labels."""
+        """True if it is of one of the model's labels."""
         return bool(self.label) and self.label != UNKNOWN
 
 

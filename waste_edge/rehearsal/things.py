@@ -118,7 +118,7 @@ def rendered_unknown(count: int, seed: int) -> list[Candidate]:
 
 
 def choose(candidates: Sequence[Candidate], count: int, rng: np.random.Generator) -> tuple[list[Thing], int]:
-    """So many usable things, at random; all come once before one comes twice.
+    """Choose `count` usable things at random; all come once before one comes twice.
 
     Args:
         candidates: at least one.

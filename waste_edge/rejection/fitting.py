@@ -1,4 +1,4 @@
-"""What scores in feature space are made from: known pictures alone. Numpy only."""
+"""Fitting of scores in feature space, from known pictures alone. Numpy only."""
 
 from __future__ import annotations
 

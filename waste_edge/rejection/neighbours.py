@@ -1,4 +1,4 @@
-"""How near a picture's features lie to those of known pictures, and how far from the known ones' plane. Numpy only."""
+"""Distances in feature space: to known pictures, and to their principal plane. Numpy only."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Neighbours:
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """Where the features of known pictures lie, but for a little.
+    """Principal subspace of known pictures' features.
 
     Attributes:
         origin: float64 (F,).

@@ -46,14 +46,14 @@ class Direction:
 
 @dataclass(frozen=True, eq=False)
 class Prototypes:
-    """Where the features of known pictures point to: `units` float64 (P, F), each of length 1."""
+    """Directions of known pictures' features: `units` float64 (P, F), each of length 1."""
 
     units: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureSpace:
-    """Where the known classes lie in feature space.
+    """Distribution of the known classes in feature space.
 
     Attributes:
         means: float64 (K, F), of the classes that had pictures.

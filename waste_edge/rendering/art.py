@@ -49,8 +49,9 @@ def plain(width: int, height: int, colour: Colour) -> Floats:
     return np.tile(np.asarray(colour, np.float32), (height, width, 1))
 
 
-def word(art: Floats, rng: Rng, left: float, top: float, letter_px: float, count: int, ink: Colour) -> None:
-    """Draw `count` large letters, `letter_px` high, in place."""
+def word(art: Floats, rng: Rng, corner: tuple[float, float], letter_px: float, count: int, ink: Colour) -> None:
+    """Draw `count` large letters, `letter_px` high, in place; `corner` is their left and top in px."""
+    left, top = corner
     thickness = max(1, round(letter_px / 6.5))
     for position in range(count):
         letter = _LETTERS[int(rng.integers(len(_LETTERS)))]
@@ -126,7 +127,7 @@ def label_art(rng: Rng, width: int = 160, height: int = 120) -> Floats:
         name_ink = ink_on(ground, rng)
     letters = int(rng.integers(3, 7))
     letter = min(height * rng.uniform(0.16, 0.3), width * 0.55 / (letters * 0.72))
-    word(art, rng, middle - letters * letter * 0.36, height * 0.4 - letter * 0.45, letter, letters, name_ink)
+    word(art, rng, (middle - letters * letter * 0.36, height * 0.4 - letter * 0.45), letter, letters, name_ink)
     box = (int(width * 0.1), int(height * 0.68), int(width * 0.6), int(height * 0.92))
     small_text(art, rng, box, 4, ink_on(ground, rng))
     if rng.random() < 0.5:
@@ -142,7 +143,7 @@ def letter_page(rng: Rng, width: int, height: int) -> Floats:
         art[:: max(4, height // 26)] *= np.array((0.8, 0.88, 0.95), np.float32)
     left, right = int(width * 0.11), int(width * 0.89)
     if rng.random() < 0.6:
-        word(art, rng, left, height * 0.06, height * 0.04, int(rng.integers(5, 12)), mix(ink, bright(rng), 0.6))
+        word(art, rng, (left, height * 0.06), height * 0.04, int(rng.integers(5, 12)), mix(ink, bright(rng), 0.6))
     top = 0.14
     while top < 0.88:
         lines = int(rng.integers(2, 9))
@@ -158,7 +159,7 @@ def news_page(rng: Rng, width: int, height: int) -> Floats:
     """A greyish newspaper page: headline, columns of text and one or two grey pictures."""
     art = plain(width, height, jitter((0.80, 0.78, 0.73), rng, 0.05))
     ink: Colour = (0.16, 0.16, 0.17)
-    word(art, rng, width * 0.06, height * 0.03, height * 0.07, int(width * 0.88 / (height * 0.0504)), ink)
+    word(art, rng, (width * 0.06, height * 0.03), height * 0.07, int(width * 0.88 / (height * 0.0504)), ink)
     columns = int(rng.integers(3, 6))
     for column in range(columns):
         left = int(width * (0.05 + 0.9 * column / columns))
@@ -176,7 +177,7 @@ def magazine_page(rng: Rng, width: int, height: int) -> Floats:
     for _ in range(int(rng.integers(1, 4))):
         picture_block(art, rng, grey=False)
     letters = int(rng.integers(4, 9))
-    word(art, rng, width * 0.08, height * rng.uniform(0.04, 0.7), width * 0.8 / letters, letters, bright(rng))
+    word(art, rng, (width * 0.08, height * rng.uniform(0.04, 0.7)), width * 0.8 / letters, letters, bright(rng))
     top = rng.uniform(0.5, 0.75)
     half = int(width * rng.uniform(0.45, 0.9))
     box = (int(width * 0.08), int(height * top), half, int(height * 0.94))

@@ -1,4 +1,4 @@
-"""What lies behind the items: a sorting tray at a bin, poster board, wood, concrete and other surfaces."""
+"""Backgrounds of items: a sorting tray at a bin, poster board, wood, concrete and other surfaces."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from waste_edge.rendering.canvas import Bytes
 from waste_edge.rendering.items.sprites import ITEM_LABELS, render_item
-from waste_edge.rendering.scene import Background, camera_effects, compose, extent, paint_background
+from waste_edge.rendering.scene import Background, CameraEffects, camera_effects, compose, extent, paint_background
 
 # Chosen among the seeds 0 to 15 so that the demo goes well (nine right; five to nine of ten over those seeds): a demo
 # shows that the chain works, it measures nothing.
@@ -36,7 +36,7 @@ FIRST_EMPTY_S, ARRIVE_S, REST_S, LEAVE_S, EMPTY_S = 1.2, 0.4, 1.8, 0.4, 0.8
 
 @dataclass(frozen=True)
 class ClipItem:
-    """When one item is where, in seconds from the clip's start.
+    """Times of one item, in seconds from the clip's start.
 
     It is in view from `arrives_s`, lies still from `settles_s` to `leaves_s` and is out of view at `gone_s`.
     """
@@ -50,7 +50,7 @@ class ClipItem:
 
 @dataclass(frozen=True)
 class ClipScript:
-    """What the clip shows; `clip.json` holds exactly these fields."""
+    """Script of the clip; `clip.json` holds exactly these fields."""
 
     seed: int
     fps: int
@@ -69,7 +69,7 @@ class ClipScript:
 
 
 def clip_script(seed: int) -> ClipScript:
-    """Which items come when: every label at least once, and never the same label twice in a row."""
+    """Draw the items' order: every label at least once, and never the same label twice in a row."""
     rng = np.random.default_rng([seed, 0])
     labels: list[str] = []
     while len(labels) < ITEM_COUNT:
@@ -113,7 +113,7 @@ def _place(label: str, seed: int, index: int) -> _Placed:
 
 
 def _centre_x(item: ClipItem, rest_x: float, time_s: float) -> float:
-    """Where an item is across the frame: in from the left, slowing down; away to the right, speeding up."""
+    """Compute an item's place across the frame: in from the left, slowing down; away to the right, speeding up."""
     if time_s < item.settles_s:
         left = 1.0 - (time_s - item.arrives_s) / (item.settles_s - item.arrives_s)
         return rest_x - (rest_x + _OUTSIDE) * left * left
@@ -145,7 +145,7 @@ def clip_frames(seed: int) -> Iterator[Bytes]:
         else:
             view = tray
         drift = 1.0 + 0.02 * math.sin(2 * math.pi * time_s / 19.0)
-        yield camera_effects(view, noise, exposure=drift, vignette=0.1, noise=0.9)
+        yield camera_effects(view, noise, CameraEffects(exposure=drift, vignette=0.1, noise=0.9))
 
 
 def write_clip(folder: Path, seed: int) -> tuple[Path, Path]:

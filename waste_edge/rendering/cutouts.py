@@ -25,7 +25,7 @@ _SHARES = (0.02, 0.85)  # of the picture that a credible item covers
 
 
 class Cutout(NamedTuple):
-    """Where the item of a photograph is.
+    """Cutout of a photograph's item.
 
     Attributes:
         cover: (h, w) bytes, 255 where the item is, about 96 pixels on the short side.
@@ -188,7 +188,7 @@ def _may_be_board(lab: Floats) -> NDArray[np.bool_]:
 
 
 def _distance_from_board(lab: Floats, board: NDArray[np.bool_]) -> tuple[Floats, float]:
-    """How far each pixel (h, w) is from the board's colour there, a quadratic surface, and how far the board itself."""
+    """Measure each pixel's distance (h, w) from the board's colour, a quadratic surface, and the board's own spread."""
     height, width = lab.shape[:2]
     y, x = np.mgrid[0:height, 0:width].astype(np.float32) / _SIDE_PX
     terms = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=-1).reshape(-1, 6)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -45,15 +47,23 @@ def heap(rng: Rng, width_px: int, height_px: int) -> Floats:
         radius = size * short / 2 * rng.uniform(0.8, 1.2)
         middle = rng.uniform(0, 1, 2) * (height_px, width_px)
         body = np.clip(hue * rng.uniform(0.8, 1.15) + rng.normal(0, spread, 3), 0, 1)
-        _lay_fruit(picture, middle, radius, slim, rng.uniform(0, np.pi), body, side, gloss)
+        _lay_fruit(picture, middle, _Fruit(radius, slim, rng.uniform(0, np.pi), body), side, gloss)
     skin = 1 + np.float32(rng.uniform(0, 0.12)) * noise_field(rng, width_px, height_px, int(rng.integers(8, 80)))
     return np.asarray(picture * skin[..., None], np.float32)
 
 
-def _lay_fruit(
-    picture: Floats, middle: Exact, radius: float, slim: float, turn: float, body: Exact, side: float, gloss: float
-) -> None:
+class _Fruit(NamedTuple):
+    """An ellipsoid: radius in px, the share of it that the other axis has, its turn, and its colour (3,)."""
+
+    radius: float
+    slim: float
+    turn: float
+    body: Exact
+
+
+def _lay_fruit(picture: Floats, middle: Exact, fruit: _Fruit, side: float, gloss: float) -> None:
     """One ellipsoid, lit from `side`, into a picture (H, W, 3)."""
+    radius, slim, turn, body = fruit
     top, left = (max(0, int(at - radius)) for at in middle)
     part = picture[top : int(middle[0] + radius) + 2, left : int(middle[1] + radius) + 2]
     rows, columns = np.mgrid[0 : part.shape[0], 0 : part.shape[1]].astype(np.float32)
@@ -76,7 +86,7 @@ def _dyed(rng: Rng) -> Floats:
 
 
 def _print(rng: Rng, across: Floats, along: Floats) -> Floats:
-    """What a cloth is printed or woven with, by coordinates (H, W) that follow its folds: colours (H, W, 3)."""
+    """Paint a cloth's print or weave, by coordinates (H, W) that follow its folds: colours (H, W, 3)."""
     first, second = _dyed(rng), random_colour(rng)
     kind = rng.random()
     if kind < 0.5:

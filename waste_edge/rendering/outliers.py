@@ -70,7 +70,7 @@ def _with_things(ground: Bytes, rng: Rng, fill: Fill) -> Bytes:
 
 
 def _ground(rng: Rng, width_px: int, height_px: int) -> Bytes:
-    """As often a poster board or a tray as anything else: a strange place must not be what makes a thing strange."""
+    """Draw the ground, as often a poster board or a tray as anything else: the place must not mark an outlier."""
     if rng.random() < 0.5:
         return _usual_ground(rng, width_px, height_px)
     return paint_texture(rng, width_px, height_px)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -56,7 +58,7 @@ def _placed(sprite: Bytes, width_px: int, height_px: int, centre: Point, scale: 
 
 
 def _shadow(cover: Floats, size: float, rng: np.random.Generator) -> Floats:
-    """How much light (H, W) the item leaves on the ground: a dark line of contact and a wide soft shade."""
+    """Compute the light (H, W) that the item leaves on the ground: a contact shadow and a wide soft shade."""
     height, width = cover.shape
     quarter = (max(2, width // 4), max(2, height // 4))
     small = np.asarray(cv2.resize(cover, quarter, interpolation=cv2.INTER_AREA), dtype=np.float32)
@@ -94,22 +96,11 @@ def compose(
     return np.asarray(np.clip(ground + layer[..., :3] * 255.0 + 0.5, 0, 255), dtype=np.uint8)
 
 
-def camera_effects(
-    rgb: Bytes,
-    rng: np.random.Generator,
-    *,
-    exposure: float = 1.0,
-    white_balance: tuple[float, float, float] = (1.0, 1.0, 1.0),
-    contrast: float = 1.0,
-    blur_px: float = 0.0,
-    vignette: float = 0.0,
-    noise: float = 1.0,
-) -> Bytes:
-    """What a cheap camera does to a view (H, W, 3); returns a new one.
+@dataclass(frozen=True)
+class CameraEffects:
+    """Effects of a cheap camera on a view.
 
-    Args:
-        rgb: the perfect picture.
-        rng: source of the sensor noise.
+    Attributes:
         exposure: gain on all channels.
         white_balance: gains on red, green and blue.
         contrast: stretch about middle grey; 1 leaves it.
@@ -117,8 +108,26 @@ def camera_effects(
         vignette: share of the light lost in the corners.
         noise: standard deviation of the sensor noise in grey levels.
     """
+
+    exposure: float = 1.0
+    white_balance: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    contrast: float = 1.0
+    blur_px: float = 0.0
+    vignette: float = 0.0
+    noise: float = 1.0
+
+
+def camera_effects(rgb: Bytes, rng: np.random.Generator, effects: CameraEffects) -> Bytes:
+    """Apply a cheap camera's effects to a view (H, W, 3); returns a new one.
+
+    Args:
+        rgb: the perfect picture.
+        rng: source of the sensor noise.
+        effects: of the camera.
+    """
     height, width = rgb.shape[:2]
-    gains = np.asarray(white_balance, dtype=np.float32) * np.float32(exposure)
+    blur_px, contrast, vignette, noise = effects.blur_px, effects.contrast, effects.vignette, effects.noise
+    gains = np.asarray(effects.white_balance, dtype=np.float32) * np.float32(effects.exposure)
     picture = rgb.astype(np.float32)
     if blur_px > 0.2:
         picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), blur_px), dtype=np.float32)
@@ -140,9 +149,7 @@ def random_camera(rgb: Bytes, rng: np.random.Generator) -> Bytes:
     """Camera effects as they may come, on a view (H, W, 3): dim or bright, warm or cool, sharp or soft."""
     warmth, green = rng.normal(0, 0.05), rng.normal(0, 0.015)
     short = min(rgb.shape[:2])
-    return camera_effects(
-        rgb,
-        rng,
+    effects = CameraEffects(
         exposure=float(rng.uniform(0.72, 1.18)),
         white_balance=(1.0 + warmth, 1.0 + green, 1.0 - warmth),
         contrast=float(rng.uniform(0.85, 1.12)),
@@ -150,6 +157,7 @@ def random_camera(rgb: Bytes, rng: np.random.Generator) -> Bytes:
         vignette=float(max(0.0, rng.uniform(-0.1, 0.3))),
         noise=float(rng.uniform(0.4, 4.0)),
     )
+    return camera_effects(rgb, rng, effects)
 
 
 def render_view(label: str, rng: np.random.Generator, width_px: int, height_px: int) -> Bytes:

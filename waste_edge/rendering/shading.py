@@ -53,7 +53,7 @@ class Relief:
     slope_y: Floats
 
     def plus(self, other: Relief, amount: float = 1.0) -> Relief:
-        """This relief with another one added on top."""
+        """Add another relief on top; returns a new one."""
         return Relief(self.slope_x + other.slope_x * amount, self.slope_y + other.slope_y * amount)
 
     def lit(self, strength: float, angle_deg: float = 225.0) -> Floats:

@@ -113,7 +113,7 @@ def grain(rng: Rng, width_px: int, height_px: int) -> Floats:
 
 
 def crumbs(rng: Rng, width_px: int, height_px: int) -> Floats:
-    """Something made of many bits of kindred colours, moist or dry, as food and soil are: (H, W, 3) in 0..1."""
+    """Paint a texture of many bits of kindred colours, moist or dry, as food and soil are: (H, W, 3) in 0..1."""
     base = np.array([rng.uniform(0.2, 0.95), rng.uniform(0.15, 0.8), rng.uniform(0.02, 0.5)], np.float32)
     if rng.random() < 0.3:
         base = base[[1, 0, 2]]  # greens

@@ -20,7 +20,7 @@ class Anchor:
 
     @torch.no_grad()
     def pull(self, network: nn.Module, optimizer: Optimizer) -> None:
-        """After a step: move every weight towards its first value, by its learning rate times `l2_sp`.
+        """Move every weight towards its first value after a step, by its learning rate times `l2_sp`.
 
         Decoupled from the gradient's moments, as AdamW's weight decay is (Loshchilov and Hutter 2019).
         """

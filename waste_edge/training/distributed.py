@@ -19,19 +19,19 @@ _PATIENCE = timedelta(seconds=10)
 
 
 class OtherProcessError(WasteEdgeError, RuntimeError):
-    """Another process of this training ended; its own message says why."""
+    """End of another process of this training, whose own message gives the reason."""
 
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """This process's place among those that train together."""
+    """Rank of this process and size of its group."""
 
     rank: int = 0
     size: int = 1
 
     @property
     def is_main_process(self) -> bool:
-        """Whether this process writes the run and tells how it goes."""
+        """True if this process writes the run and tells how it goes."""
         return self.rank == 0
 
     def wrap_ddp(self, network: nn.Module) -> nn.Module:
@@ -90,7 +90,7 @@ def process_group() -> Iterator[ProcessGroup]:
 
 
 def local_world_size() -> int:
-    """How many processes of this training share this machine."""
+    """Count the processes of this training on this machine."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
@@ -118,7 +118,7 @@ def _one_speaks(error: Exception) -> None:
 
 
 def _lost_another(error: Exception) -> bool:
-    """Whether an error is that of a connection to another process."""
+    """Return whether an error is that of a connection to another process."""
     words = str(error)
     return isinstance(error, distributed.DistError) or (
         isinstance(error, RuntimeError) and ("gloo" in words or "closed by peer" in words or "reset by peer" in words)

@@ -107,7 +107,7 @@ def train_each(
 
 
 def summarize(infos: dict[str, RunInfo]) -> Summary:
-    """What several finished runs, by their folders' names, come to together."""
+    """Summarize several finished runs, by their folders' names."""
     by: Literal["seeds", "folds"] = "folds" if next(iter(infos)).startswith("fold-") else "seeds"
     runs = [RunSummary(run=name, scores=_scores(info)) for name, info in infos.items()]
     parts = [part for part in runs[0].scores if all(part in run.scores for run in runs)]

@@ -6,21 +6,26 @@ import csv
 import hashlib
 import importlib.metadata
 import io
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 import msgspec
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from waste_edge.dataset import Part, Photo, text_of
+from waste_edge.dataset import Dataset, Part, Photo, text_of
 from waste_edge.errors import ConfigError, RunError
 from waste_edge.files.atomic import sha256_of, write_atomically
+from waste_edge.files.resources import commit_of_code
 from waste_edge.files.strict import Strict, read_json, to_json
+from waste_edge.files.text import first_line
 from waste_edge.metrics.classification import Scores
+from waste_edge.plugins import resolve
 from waste_edge.taxonomy import check_labels
 from waste_edge.training.input_pipeline.inputs import InputReader, Tokenize
 from waste_edge.training.networks import build_network
@@ -109,6 +114,50 @@ class Run:
         return FakeQuantized(self.network).restore(self.info.ranges).eval() if self.info.ranges else self.network
 
 
+CompositeBuilder = Callable[[Path, RunInfo, dict[str, Run]], tuple[nn.Module, Tokenize | None]]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedOn:
+    """Source of a run: its recipe, and the photographs in `data`, in parts."""
+
+    recipe: Recipe
+    data: Path
+    dataset: Dataset
+    parts: Mapping[Part, Sequence[Photo]]
+
+
+def run_info(source: TrainedOn, begun: tuple[str, str], weights_sha256: str, seconds: float, **facts: Any) -> RunInfo:
+    """Put `run.json` together.
+
+    Args:
+        source: recipe and photographs.
+        begun: what it started from, in words, and the SHA-256 of that.
+        weights_sha256: of what was trained.
+        seconds: wall time that it took.
+        facts: further fields of `RunInfo`; `libraries` are names of those that shaped it besides those of every run.
+    """
+    libraries = library_versions() | library_versions(tuple(facts.pop("libraries", ())))
+    dataset = source.dataset
+    return RunInfo(
+        schema=1,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        recipe=source.recipe,
+        labels=list(dataset.labels),
+        data=source.data.resolve().name,
+        data_fingerprint=dataset.fingerprint(),
+        grouped=dataset.grouped,
+        pictures={part: len(photos) for part, photos in source.parts.items()},
+        initial_weights=begun[0],
+        initial_weights_sha256=begun[1],
+        weights_sha256=weights_sha256,
+        libraries=libraries,
+        commit=commit_of_code(),
+        seconds=round(seconds, 1),
+        **({"rendered_pictures": 0, "teacher": "", "scores": None} | facts),
+    )
+
+
 def save_weights(folder: Path, network: nn.Module) -> str:
     """Write the checkpoint in one piece; returns its SHA-256."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
@@ -172,34 +221,19 @@ def open_members(folder: Path, info: RunInfo) -> dict[str, Run]:
     return members
 
 
-def cascade_of(folder: Path, info: RunInfo, members: dict[str, Run]) -> nn.Module:
-    """The network of a cascade's run, put together from its opened members.
-
-    Raises:
-        RunError: they are not those of its tree.
-    """
-    from waste_edge.training.networks.cascade import assemble_cascade
-
-    assert info.recipe.tree is not None  # a recipe with [cascade] has one
-    stages = {name: (run.info.labels, run.as_trained()) for name, run in members.items()}
-    try:
-        return assemble_cascade(info.recipe.tree, info.labels, stages)
-    except ValueError as error:
-        raise RunError(f"{folder / RUN_NAME}: {error}; train again") from error
-
-
 def _put_together(folder: Path, info: RunInfo) -> Run:
     """A run made of others; each kind builds its network above theirs."""
     members = open_members(folder, info)
-    if info.recipe.kind == "cascade":
-        return Run(folder, info, cascade_of(folder, info, members).eval(), members=members)
-    if info.recipe.kind == "weighted_fusion" and info.alpha is not None and set(members) == {"image", "text"}:
-        from waste_edge.training.networks.fusion import WeightedLogits
+    network, tokenize = _composite_of(folder, info, members)
+    return Run(folder, info, network.eval(), tokenize, members)
 
-        image, text = members["image"], members["text"]
-        network = WeightedLogits(image.as_trained(), text.as_trained(), info.alpha)
-        return Run(folder, info, network.eval(), text.tokenize, members)
-    raise RunError(f"{folder}: a run of a kind that this version cannot open")
+
+def _composite_of(folder: Path, info: RunInfo, members: dict[str, Run]) -> tuple[nn.Module, Tokenize | None]:
+    """The network of a run that its recipe's kind builds, and what tokenizes for it."""
+    composite = info.recipe.composite
+    if composite is None:
+        raise RunError(f"{folder}: a run of a kind that this version cannot open")
+    return cast(CompositeBuilder, resolve(composite.builder))(folder, info, members)
 
 
 def rebuilt(folder: Path, info: RunInfo) -> Run:
@@ -213,7 +247,7 @@ def rebuilt(folder: Path, info: RunInfo) -> Run:
     try:
         network.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
-        raise RunError(f"{path}: does not fit the recipe in {RUN_NAME} ({str(error).splitlines()[0]})") from error
+        raise RunError(f"{path}: does not fit the recipe in {RUN_NAME} ({first_line(error)})") from error
     network.eval()
     return Run(folder, info, network, tokenize)
 
@@ -222,10 +256,8 @@ def _network_of(folder: Path, info: RunInfo) -> tuple[nn.Module, Tokenize | None
     """The run's network before its weights are read, and what tokenizes for it."""
     model, text, fusion = info.recipe.model, info.recipe.text, info.recipe.fusion
     classes = len(info.labels)
-    if info.recipe.kind == "probe":
-        from waste_edge.training.networks.clip import rebuild_probe
-
-        return rebuild_probe(folder, classes), None
+    if info.recipe.composite is not None:
+        return _composite_of(folder, info, {})
     if text is None:
         if model is None:
             raise RunError(f"{folder}: a run of a kind that this version cannot open")
@@ -253,7 +285,7 @@ def library_versions(names: tuple[str, ...] = _LIBRARIES) -> dict[str, str]:
 
 
 def reader_of(recipe: Recipe, tokenize: Tokenize | None) -> InputReader:
-    """What turns photographs into the inputs of a recipe's model."""
+    """Build the reader that turns photographs into the inputs of a recipe's model."""
     if recipe.text is None:
         return InputReader(recipe.input, tokenize)
     return InputReader(recipe.input, tokenize, partial(text_of, source=recipe.text.source))

@@ -1,4 +1,4 @@
-"""Where a training's chances come from: nothing but the seed and the place, so that a repeated one is the same."""
+"""Random state of a training, from nothing but the seed and the place, so that a repeated one is the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training is given beside its data: pictures of other sources, a device, a place for its views."""
+"""Inputs of a training besides its data: pictures of other sources, a device, a place for its views."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DeviceChoice = Literal["auto", "cpu", "cuda"]
 
 @dataclass(frozen=True)
 class Extra:
-    """What the command line says beside recipe and data.
+    """Options besides recipe and data.
 
     Attributes:
         domains: a CSV file of pictures from other sources, see `dataset.open_domains`; those that may teach do.
@@ -36,7 +36,7 @@ class Extra:
     stock: Path | None = None
 
     def torch_device(self) -> torch.device:
-        """Where to train.
+        """Choose the device to train on.
 
         Raises:
             UserError: a GPU was asked for, and torch sees none.

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import cast
+
 from waste_edge.errors import ConfigError
+from waste_edge.plugins import resolve
 from waste_edge.training.distributed import process_group
 from waste_edge.training.loop.fit import fit
 from waste_edge.training.runs import RunInfo
 from waste_edge.training.train_request import TrainRequest
+
+Trainer = Callable[[TrainRequest], RunInfo]
 
 
 def train(request: TrainRequest) -> RunInfo:
@@ -17,15 +23,18 @@ def train(request: TrainRequest) -> RunInfo:
         UserError: see `fit`.
     """
     with process_group() as together:
-        if together.size > 1 and request.recipe.kind != "network":
+        composite = request.recipe.composite
+        if composite is None:
+            return _fit_network(request)
+        if together.size > 1:
             raise ConfigError(
                 f"recipe {request.recipe.name!r} is a {request.recipe.kind}, put together from others; with torchrun "
                 "train these on their own"
             )
-        return _TRAINERS[request.recipe.kind](request)
+        return cast(Trainer, resolve(composite.trainer))(request)
 
 
-def _network(request: TrainRequest) -> RunInfo:
+def _fit_network(request: TrainRequest) -> RunInfo:
     request.check_members(())
     with request.watch(request.recipe) as watcher:
         return fit(
@@ -39,24 +48,3 @@ def _network(request: TrainRequest) -> RunInfo:
             request.resume,
             request.extra,
         )
-
-
-def _probe(request: TrainRequest) -> RunInfo:
-    from waste_edge.training.composites.probe import fit_probe
-
-    return fit_probe(request)
-
-
-def _weighted_fusion(request: TrainRequest) -> RunInfo:
-    from waste_edge.training.composites.weighted_fusion import fit_weighted_fusion
-
-    return fit_weighted_fusion(request)
-
-
-def _cascade(request: TrainRequest) -> RunInfo:
-    from waste_edge.training.composites.cascade import fit_cascade
-
-    return fit_cascade(request)
-
-
-_TRAINERS = {"network": _network, "probe": _probe, "weighted_fusion": _weighted_fusion, "cascade": _cascade}

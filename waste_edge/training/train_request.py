@@ -1,4 +1,4 @@
-"""What a training is told to do, whatever kind of model its recipe describes."""
+"""Request to train, whatever kind of model its recipe describes."""
 
 from __future__ import annotations
 

@@ -21,6 +21,8 @@ from waste_edge.errors import CameraError
         ("http://cam/v.cgi?user=admin&pwd=SECRET", "http://cam/v.cgi?…"),
         ("http://cam/v#SECRET?x", "http://cam/v#…"),
         ("http://cam/user=admin&password=SECRET&channel=1", "http://cam/user=…&password=…&channel=1"),
+        ("rtsp://cam/1_password=SECRET_stream=0.sdp", "rtsp://cam/1_password=…"),
+        ("http://cam/access_token=SECRET/live", "http://cam/access_token=…/live"),
         ("rtmps://user:SECRET@cam", "rtmps://cam"),
         ("rtsp:/user:SECRET@cam", "rtsp:/cam"),
         ("rtsp://user:SECRET/live", "rtsp://…"),

@@ -8,7 +8,7 @@ import pytest
 
 from waste_edge.device.cameras import camera_source
 from waste_edge.device.cameras.hardware import hardware_of, lasting_name
-from waste_edge.device.cameras.openers import load
+from waste_edge.device.cameras.openers import KINDS, load
 from waste_edge.errors import CameraError
 
 
@@ -60,7 +60,7 @@ def test_it_is_found_again_under_another_number(clock, usb, plug, no_devices):
     (no_devices / "video0").unlink()
     usb({"video3": 9})
     plug(3, "1-4", "SN1")
-    assert load(kind)(again, clock).title == str(no_devices / "video3")
+    assert load(kind, KINDS[kind])(again, clock).title == str(no_devices / "video3")
 
 
 def test_another_camera_under_its_number_does_not_take_its_place(clock, usb, plug, no_devices):
@@ -70,13 +70,13 @@ def test_another_camera_under_its_number_does_not_take_its_place(clock, usb, plu
     unplug(no_devices.parent / "sys", 0)
     plug(0, "1-2", "SN2", product="9999")
     with pytest.raises(CameraError, match="another camera is there now; waiting for the one that was opened first"):
-        load(kind)(again, clock)
+        load(kind, KINDS[kind])(again, clock)
 
 
 def test_where_the_kernel_tells_nothing_the_number_must_do(clock, usb, no_devices):
     usb({"video0": 9})
     kind, again = camera_source("auto", clock).open().again
-    assert load(kind)(again, clock).title == str(no_devices / "video0")
+    assert load(kind, KINDS[kind])(again, clock).title == str(no_devices / "video0")
 
 
 def test_the_name_that_stays_is_by_serial_number_before_by_socket(tmp_path):

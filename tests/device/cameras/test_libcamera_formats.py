@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from waste_edge.device.cameras import camera_source, nodes
-from waste_edge.device.cameras.openers import load
+from waste_edge.device.cameras.openers import KINDS, load
 from waste_edge.device.cameras.picamera import _sensor_ns
 from waste_edge.device.capture.convert import frame_of
 from waste_edge.errors import CameraError
@@ -53,10 +53,10 @@ def test_the_same_camera_is_found_again_under_another_number(clock, picamera2):
     assert kind == "picamera"
     assert "imx708@1a turned 180" in camera.identity
     picamera2.do("second")
-    assert load(kind)(argument, clock).title == "picamera:1 (imx708)"
+    assert load(kind, KINDS[kind])(argument, clock).title == "picamera:1 (imx708)"
     picamera2.do("absent")
     with pytest.raises(CameraError, match=r"picamera:0: is not there; waiting for the one .*imx708@1a"):
-        load(kind)(argument, clock)
+        load(kind, KINDS[kind])(argument, clock)
 
 
 def test_a_frame_is_as_old_as_its_sensor_says_and_late_ones_are_passed_over(clock, picamera2):

@@ -17,10 +17,12 @@ import numpy as np
 import pytest
 
 from waste_edge.device.cameras import camera_source, media_source
-from waste_edge.device.capture import Absent, Ended, Failed, Message, Opened, ProcessCapture, RetryPolicy, Timeouts
+from waste_edge.device.capture import CAMERA_RETRY, Absent, Ended, Failed, Message, Opened, ProcessCapture, Timeouts
 from waste_edge.device.capture.process import start_capture
-from waste_edge.device.clock import SystemClock
+from waste_edge.device.clock import RetryPolicy, SystemClock
 from waste_edge.imaging.frames import Frame
+
+pytestmark = pytest.mark.alone  # real processes and threads that must be done within a second or so
 
 FAKES = Path(__file__).parents[1] / "fakes"
 RED = (220, 30, 30)
@@ -165,7 +167,7 @@ def test_a_camera_call_that_never_returns_costs_seconds(do, begin, what, limit):
 
 
 def test_by_the_limits_a_hung_read_is_over_within_ten_seconds(do, begin):
-    capture = begin(patience=RetryPolicy())
+    capture = begin(patience=CAMERA_RETRY)
     until(capture, Frame)
     do("hang")
     time.sleep(0.1)
@@ -324,11 +326,11 @@ def test_a_synthetic_camera_gives_a_thousand_frames_a_second_or_what_the_machine
 PARENT = """
 import sys, time
 from waste_edge.device.cameras import camera_source
-from waste_edge.device.capture import ProcessCapture, Patience
+from waste_edge.device.capture import CAMERA_RETRY, ProcessCapture
 from waste_edge.device.clock import SystemClock
 from waste_edge.imaging.frames import Frame
 clock = SystemClock()
-capture = ProcessCapture(camera_source("picamera:0", clock, sys.executable), clock, Patience())
+capture = ProcessCapture(camera_source("picamera:0", clock, sys.executable), clock, CAMERA_RETRY)
 while not isinstance(capture.take(1), Frame):
     pass
 print(capture._link.pid, flush=True)

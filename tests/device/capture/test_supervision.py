@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from waste_edge.device.cameras import Candidate, Source
-from waste_edge.device.capture import Absent, Ended, Failed, Message, Opened, ProcessCapture, RetryPolicy, Timeouts
+from waste_edge.device.capture import CAMERA_RETRY, Absent, Ended, Failed, Message, Opened, ProcessCapture, Timeouts
 from waste_edge.device.capture.link import InvalidNewsError, News
 from waste_edge.device.capture.process import MAX_ABANDONED
+from waste_edge.device.clock import RetryPolicy
 
 SILENCE = Timeouts(start_s=20, open_s=8, read_s=4)
 
@@ -62,7 +63,7 @@ class Bench:
             return self.links[-1]
 
         source = Source("cam", lambda: None, live, candidates=candidates)
-        self.capture = ProcessCapture(source, clock, patience or RetryPolicy(), SILENCE, start)
+        self.capture = ProcessCapture(source, clock, patience or CAMERA_RETRY, SILENCE, start)
 
     def say(self, *kinds: str, text: str = "") -> None:
         self.links[-1].news += [News(kind=kind, text=text) for kind in kinds]
@@ -185,7 +186,7 @@ def test_an_interpreter_that_is_not_there_is_named(clock):
         raise FileNotFoundError(2, "No such file or directory")
 
     source = Source("cam", lambda: None, True, candidates=(Candidate("picamera", "0", "/opt/python"),))
-    capture = ProcessCapture(source, clock, RetryPolicy(), SILENCE, refuse)
+    capture = ProcessCapture(source, clock, CAMERA_RETRY, SILENCE, refuse)
     assert capture.take(0) == Absent(
         "/opt/python: cannot be started (No such file or directory); check --camera-python", 1.0
     )

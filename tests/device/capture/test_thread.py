@@ -10,10 +10,13 @@ import pytest
 
 from waste_edge.device.cameras import RawFrame, Source
 from waste_edge.device.cameras.camera import packed
-from waste_edge.device.capture import Absent, BadPicture, Ended, Failed, Message, Opened, RetryPolicy
+from waste_edge.device.capture import CAMERA_RETRY, Absent, BadPicture, Ended, Failed, Message, Opened
 from waste_edge.device.capture.thread import Capture, Slot
+from waste_edge.device.clock import RetryPolicy
 from waste_edge.errors import CameraError, PictureError
 from waste_edge.imaging.frames import Frame
+
+pytestmark = pytest.mark.alone  # real processes and threads that must be done within a second or so
 
 PIXELS = np.zeros((4, 4, 3), np.uint8)
 
@@ -118,7 +121,7 @@ def test_pictures_wait_until_they_are_taken(clock):
 
 def test_one_bad_picture_is_told_and_the_rest_follow(clock):
     camera = ScriptedCamera(raw(1), PictureError("b.jpg: damaged"), raw(3), still_images=True)
-    messages = take_all(Capture(source_of(camera, live=False), clock, RetryPolicy()))
+    messages = take_all(Capture(source_of(camera, live=False), clock, CAMERA_RETRY))
     assert numbers(messages) == [1, 3]
     assert BadPicture("b.jpg: damaged") in messages
 
@@ -135,7 +138,7 @@ def test_an_absent_camera_is_waited_for_ever_more_patiently(clock):
 def test_a_camera_that_vanishes_is_opened_again(clock):
     lost = ScriptedCamera(raw(1), CameraError("unplugged"))
     messages = take_all(
-        Capture(source_of(lost, CameraError("still gone"), ScriptedCamera(raw(2))), clock, RetryPolicy())
+        Capture(source_of(lost, CameraError("still gone"), ScriptedCamera(raw(2))), clock, CAMERA_RETRY)
     )
     assert numbers(messages) == [1, 2]
     reasons = [message.reason for message in messages if isinstance(message, Absent)]
@@ -146,7 +149,7 @@ def test_a_camera_that_vanishes_is_opened_again(clock):
 
 @pytest.mark.parametrize("live", [True, False])
 def test_without_patience_an_absence_ends_it(clock, live):
-    patience = None if live else RetryPolicy()  # a missing file is never waited for
+    patience = None if live else CAMERA_RETRY  # a missing file is never waited for
     messages = take_all(Capture(source_of(CameraError("nothing there"), live=live), clock, patience))
     assert isinstance(messages[-1], Failed)
     assert str(messages[-1].error) == "nothing there"
@@ -154,9 +157,19 @@ def test_without_patience_an_absence_ends_it(clock, live):
 
 
 def test_any_other_error_reaches_the_loop(clock):
-    messages = take_all(Capture(source_of(ScriptedCamera(raw(1), ZeroDivisionError("oh"))), clock, RetryPolicy()))
+    messages = take_all(Capture(source_of(ScriptedCamera(raw(1), ZeroDivisionError("oh"))), clock, CAMERA_RETRY))
     assert isinstance(messages[-1], Failed)
     assert isinstance(messages[-1].error, ZeroDivisionError)
+
+
+def test_a_library_that_ends_the_thread_reaches_the_loop(clock):
+    class Exiting(ScriptedCamera):
+        def read(self):
+            raise SystemExit("a decoder")
+
+    (*_, last) = take_all(Capture(source_of(Exiting()), clock, RetryPolicy()))
+    assert isinstance(last, Failed)
+    assert "a decoder" in str(last.error)
 
 
 def test_closing_ends_a_wait_for_the_camera_at_once():

@@ -146,6 +146,27 @@ def test_the_item_on_top_is_cropped_and_not_the_pile(at):
     assert overlap(event.item_box, below) < 0.7
 
 
+@pytest.mark.parametrize("side", [0.16, 0.24])
+def test_a_small_item_that_lies_on_a_larger_one_is_one_more(at, side):
+    below, above = Region(left=0.2, top=0.15, right=0.8, bottom=0.9), Region(0.4, 0.4, 0.4 + side, 0.4 + side * 4 / 3)
+    first = with_item(wood(), below)
+    at.show(wood(), 1.5)
+    at.show(first)
+    (event,) = at.show(with_item(first, above, (220, 210, 60), seed=4))
+    assert overlap(event.item_box, above) > 0.75
+    assert at.show(first) == [], "it was taken away again"
+    assert at.states[-1] is State.DECIDED
+
+
+@pytest.mark.parametrize("shift", [0.004, 0.01, 0.02, 0.05])
+def test_a_printed_item_that_is_nudged_is_not_one_more(at, shift):
+    below = Region(left=0.2, top=0.15, right=0.8, bottom=0.9)
+    at.show(wood(), 1.5)
+    at.show(with_item(wood(), below))
+    nudged = Region(left=0.2 + shift, top=0.15, right=0.8 + shift, bottom=0.9)
+    assert at.show(with_item(wood(), nudged)) == []
+
+
 def test_an_item_that_took_anothers_place_is_cropped_alone(at):
     first, second = Region(left=0.1, top=0.2, right=0.4, bottom=0.6), Region(left=0.5, top=0.3, right=0.85, bottom=0.8)
     at.show(wood(), 1.5)
@@ -223,6 +244,20 @@ def test_a_camera_that_changes_its_exposure_as_the_item_comes(at, gain):
     at.show(wood(), 1.5)
     (event,) = at.show((with_item(wood()) * gain).clip(0, 255).astype(np.uint8), 3.0)
     assert overlap(event.item_box, ITEM) > 0.8
+
+
+@pytest.mark.parametrize(
+    "ground", [wood(level=150), np.full((HEIGHT, WIDTH, 3), 200, np.uint8)], ids=["drawn", "plain"]
+)
+@pytest.mark.parametrize("gain", [0.88, 1.12])
+@pytest.mark.parametrize("side", [0.2, 0.4])
+def test_a_step_of_exposure_that_all_of_the_view_shows_hides_no_item(at, side, gain, ground):
+    """Nearly all of the view changes, and its drawing stays: the item is what an even change does not explain."""
+    box = Region(left=0.3, top=0.3, right=0.3 + side, bottom=0.3 + side)
+    at.show(ground, 1.5)
+    (event,) = at.show((with_item(ground, box) * gain).clip(0, 255).astype(np.uint8), 2.0)
+    assert overlap(event.item_box, box) > 0.8
+    assert FaultKind.LIGHT not in at.faults
 
 
 @pytest.mark.parametrize("factor", [0.35, 1.9])

@@ -57,6 +57,8 @@ def remove(path: Path) -> None:
         "UPDATE cursors SET sequence = 7000",
         "UPDATE cursors SET sequence = 'seven'",
         "UPDATE cursors SET sequence = -1",
+        "CREATE TRIGGER empties AFTER INSERT ON events BEGIN DELETE FROM events; END",
+        "CREATE VIEW more AS SELECT 1",
         "UPDATE scene SET scene = 5",
         "UPDATE scene SET scene = zeroblob(20000000)",
         "UPDATE scene SET lived_ns = 'long'",
@@ -118,6 +120,15 @@ def test_a_cursor_of_the_database_before_says_nothing_in_the_new_one(open_outbox
     outbox.commit(make_event(7), b"")
     reader.move(given[-1].sequence)  # its delivery was under way meanwhile
     assert ids(outbox, "slow")[-1:] == [id_of(7)]
+
+
+def test_a_scene_that_cannot_be_taken_up_is_said(open_outbox):
+    outbox = open_outbox()
+    outbox.commit(make_event(1), b"half a pile")
+    assert outbox.condition().level is Level.OK
+    outbox.say_scene_is_unreadable()
+    assert outbox.condition().level is Level.WARN
+    assert "learned anew" in outbox.condition().text
 
 
 @pytest.mark.parametrize("how", ["emptied", "removed"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from tests.device.telling import START, FakeWall, id_of, make_event
 from waste_edge.device.outbox.config import OutboxConfig
+from waste_edge.device.outbox.database import Database
 from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.outbox.record import event_fields, to_json_line
 from waste_edge.device.system.condition import Level
@@ -244,23 +246,68 @@ def test_a_database_that_rotted_behind_its_first_page_is_found_at_the_start(open
     assert (outbox.scene(), ids(outbox)) == (None, [])
 
 
-def test_a_reader_that_finds_rot_has_the_database_set_aside(open_outbox, tmp_path):
-    outbox = open_outbox()
-    for number in range(100):
-        outbox.commit(make_event(number), b"pile")
-    outbox = open_outbox()  # so that all lies in the database, none in the log
-    written = (tmp_path / "outbox.sqlite").stat()
-    rot(tmp_path / "outbox.sqlite")
-    os.utime(tmp_path / "outbox.sqlite", ns=(written.st_atime_ns, written.st_mtime_ns))  # a card rots by itself
+@pytest.fixture
+def rotted(open_outbox, tmp_path) -> Callable[[int], Outbox]:
+    """Commits 100 events, of which the sink "any" has had the first so many; then the card rots by itself."""
+
+    def rot_under(had: int) -> Outbox:
+        outbox = open_outbox()
+        for number in range(100):
+            outbox.commit(make_event(number), b"pile")
+        if had:
+            outbox.reader("any").pending(100)
+            outbox.reader("any").move(had)
+        outbox = open_outbox()  # so that all lies in the database, none in the log
+        outbox.reader("any")
+        written = (tmp_path / "outbox.sqlite").stat()
+        rot(tmp_path / "outbox.sqlite")
+        os.utime(tmp_path / "outbox.sqlite", ns=(written.st_atime_ns, written.st_mtime_ns))
+        return outbox
+
+    return rot_under
+
+
+def assert_begun_anew(outbox: Outbox, lost: int) -> None:
+    condition = outbox.condition()
+    assert condition.level is Level.BAD
+    assert condition.text.startswith(f"{lost} events were lost"), "nobody had been told of them"
+    assert "was corrupt: set aside as outbox.corrupt-1" in condition.text
+
+
+@pytest.mark.parametrize("had", [0, 40])
+def test_a_reader_that_finds_rot_has_the_database_set_aside(rotted, had):
+    outbox = rotted(had)
     with pytest.raises(sqlite3.DatabaseError):
         outbox.reader("any").pending(1_000)
     outbox.tend()
-    condition = outbox.condition()
-    assert condition.level is Level.BAD
-    assert "100 events were lost" in condition.text, "nobody had been told of them"
+    assert_begun_anew(outbox, lost=100 - had)
     assert outbox.scene() == b"pile"
     assert outbox.commit(make_event(1), b"").sequence == 1
     assert ids(outbox) == [id_of(1)]
+    outbox.tend()
+    assert_begun_anew(outbox, lost=100 - had)  # counted once
+
+
+def test_rot_that_is_found_when_a_failing_disk_is_tried_again_is_counted(rotted, clock, monkeypatch):
+    outbox = rotted(40)
+
+    def fail(*_: object) -> None:
+        raise OSError("the disk fails")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(Database, "write", fail)
+        assert outbox.commit(make_event(200), b"pile").sequence == 0
+    clock.time_ns += 61_000_000_000
+    outbox.tend()
+    assert_begun_anew(outbox, lost=60)
+    assert ids(outbox) == [id_of(200)]
+
+
+def test_rot_that_is_found_by_a_later_start_is_said_to_be_uncounted(rotted, open_outbox):
+    rotted(40)
+    condition = open_outbox().condition()
+    assert condition.level is Level.WARN
+    assert condition.text.endswith("how many events had not been told is not known")
 
 
 def test_only_so_many_corrupt_databases_are_kept(open_outbox, tmp_path):

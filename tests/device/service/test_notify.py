@@ -12,7 +12,7 @@ import pytest
 from waste_edge.device.capture import Absent, BadPicture, Opened
 from waste_edge.device.decision.item_tracker import CameraItemTracker
 from waste_edge.device.decision.policy import DecisionPolicy
-from waste_edge.device.loop import Limits, Loop
+from waste_edge.device.loop import Limits, Loop, LoopControl
 from waste_edge.device.service.notify import Notifier, Watchdog, watchdog_ns
 from waste_edge.device.vision.camera_health import Fault
 from waste_edge.device.vision.inspection import Inspector
@@ -221,7 +221,7 @@ def run_loop(clock, heard, manifest, site, classify, make_stage):
         stage = make_stage(fps=10)
         messages = Silent([*stage.hold(1.0), *(frame for label in visits for frame in stage.visit(label))], clock)
         items = CameraItemTracker(DecisionPolicy(manifest, site), Inspector(classify))
-        return Loop(messages, items, [watchdog], clock, Limits(duration_s=3600)).run()
+        return Loop(messages, items, [watchdog], clock, LoopControl(Limits(duration_s=3600))).run()
 
     return run
 

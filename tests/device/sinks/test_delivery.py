@@ -8,12 +8,12 @@ import time
 import pytest
 
 from tests.device.telling import REFUSED, FakeSink, FakeWall, id_of, make_event
-from waste_edge.device.clock import SystemClock
+from waste_edge.device.clock import RetryPolicy, SystemClock
 from waste_edge.device.outbox.outbox import Outbox
-from waste_edge.device.sinks.delivery import BATCH, BackOff, Delivery
+from waste_edge.device.sinks.delivery import BATCH, Delivery
 from waste_edge.device.system.condition import Condition, Level
 
-LONGEST = BackOff(random=lambda: 0.0)
+LONGEST = RetryPolicy()
 
 
 @pytest.fixture
@@ -93,8 +93,8 @@ def test_the_back_off_doubles_up_to_its_bound_with_jitter(outbox, sink, delivery
         waits.append(delivery.step())
         clock.time_ns += round(waits[-1] * 1e9)
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
-    assert BackOff(random=lambda: 1.0).wait_s(3) == 2.0
-    assert BackOff().wait_s(100_000) <= 60
+    assert RetryPolicy(jitter=0.5, random=lambda: 1.0).after(3) == 2.0
+    assert RetryPolicy(jitter=0.5).after(100_000) <= 60
 
 
 def test_an_idle_sink_is_asked_whether_it_is_there(sink, delivery):
@@ -220,7 +220,7 @@ class DeadlyReader:
 
 
 def test_no_failure_ends_the_thread_in_silence(outbox, sink):
-    delivery = Delivery(outbox, sink, SystemClock(), back_off=BackOff(0.01, 0.01))
+    delivery = Delivery(outbox, sink, SystemClock(), retry=RetryPolicy(0.01, 0.01))
     delivery._reader = reader = DeadlyReader()  # type: ignore[assignment]
     delivery.start()
     wait_until(lambda: reader.calls > 3)

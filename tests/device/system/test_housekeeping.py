@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 
@@ -133,6 +134,34 @@ def test_a_thread_that_died_is_said_and_started_again_but_not_in_a_loop(make_kee
     health.news(clock.now_ns())
     assert keeper._stopping.is_set()
     wait_until(lambda: not keeper._thread.is_alive())
+
+
+def test_a_look_that_hangs_is_said_by_the_loop_and_told_to_the_sinks(make_keeper, health, clock):
+    hangs, held, heard = threading.Event(), threading.Event(), []
+    held.set()
+
+    def check() -> Condition:
+        hangs.set()
+        held.wait(20.0)
+        return DISK
+
+    keeper = make_keeper(checks=[check], told=[heard.append], clock=_Apart(clock))
+    keeper.look()  # by now it is known what this check speaks of
+    hangs.clear()
+    held.clear()
+    keeper.start()
+    assert hangs.wait(20.0)
+    clock.time_ns += 59_000_000_000
+    assert "housekeeping" not in {condition.part for condition in health.news(clock.now_ns())}
+    heard.clear()
+    clock.time_ns += 121_000_000_000
+    told = {condition.part: condition for condition in health.news(clock.now_ns())}
+    assert told["housekeeping"].level is Level.BAD
+    assert "hangs since 3 min asking about disk" in told["housekeeping"].text
+    assert [condition for condition in heard[-1] if condition.part == "housekeeping"] == [told["housekeeping"]]
+    held.set()
+    wait_until(lambda: levels(health)["housekeeping"] is Level.OK)
+    keeper.stop()
 
 
 class _Apart:

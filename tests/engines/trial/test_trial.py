@@ -98,7 +98,7 @@ def test_a_good_network_is_tried_once(trials: Path, bundle_copy: Path, monkeypat
         kept = json.loads(trials.read_text(encoding="utf-8"))["good"]
         assert [(entry["digest"], entry["artifact"]) for entry in kept] == [(bundle.digest, "onnx-int8")]
         assert kept[0]["engine"].startswith("onnxruntime-")
-        monkeypatch.setattr(trial, "try_bundle", lambda *_: pytest.fail("tried again"))
+        monkeypatch.setattr(trial, "try_bundle", lambda *_, **__: pytest.fail("tried again"))
         load_classifier(bundle)
         with pytest.raises(pytest.fail.Exception):
             load_classifier(bundle, precision="fp32")

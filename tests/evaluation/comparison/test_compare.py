@@ -19,7 +19,7 @@ import pytest
 from tests.conftest import COLOURS, write_photos
 from tests.evaluation.conftest import Silent, recipe
 from waste_edge.dataset import SplitSpec, open_dataset
-from waste_edge.evaluation.comparison.build import build_report
+from waste_edge.evaluation.comparison.build import ReportExtras, build_report
 from waste_edge.evaluation.comparison.held_out import pictures_for_one
 from waste_edge.evaluation.evaluate import without_progress
 from waste_edge.evaluation.report.content import ComparisonReport
@@ -300,7 +300,7 @@ def test_leaks_are_said_before_any_number(teacher: Path, colour_photos: Path) ->
     model = model_of_run(teacher, "teacher")
     leaks = [SimpleNamespace(sentence="The <file> name alone names 100 % of the labels; chance is 33 %.")]
     pictures = pictures_for_one(model, dataset, "auto")
-    report = build_report([model], dataset, pictures, lambda name: without_progress, leaks=leaks)
+    report = build_report([model], dataset, pictures, lambda name: without_progress, ReportExtras(leaks=leaks))
     assert report.leaks == [leaks[0].sentence]
     page = to_html(report, thumbnails_for(report, pictures.scored))
     check_self_contained(page)
@@ -351,7 +351,7 @@ def test_times_of_a_busy_machine_are_called_so(teacher: Path, colour_photos: Pat
     dataset = open_dataset(colour_photos)
     model = model_of_run(teacher, "teacher")
     pictures = pictures_for_one(model, dataset, "auto")
-    report = build_report([model], dataset, pictures, lambda name: without_progress, machine="a board")
+    report = build_report([model], dataset, pictures, lambda name: without_progress, ReportExtras(machine="a board"))
 
     def note(latency_ms: float, cpu_ms: float) -> str:
         facts = msgspec.structs.replace(report.models[0].facts, latency_ms=latency_ms, cpu_ms=cpu_ms)

@@ -16,7 +16,7 @@ from waste_edge.training.distributed import ProcessGroup
 from waste_edge.training.input_pipeline.augmentation import BadCamera, augmentation
 from waste_edge.training.input_pipeline.batches import make_batches, mixed, mixing
 from waste_edge.training.input_pipeline.inputs import InputReader
-from waste_edge.training.input_pipeline.views import Backgrounds, TrainingViews, render_outliers
+from waste_edge.training.input_pipeline.views import Backgrounds, TrainingViews, ViewOptions, render_outliers
 from waste_edge.training.recipe import AugmentSpec, BackgroundSpec, FitSpec, OutlierSpec
 from waste_edge.training.seeding import mixed_seed
 
@@ -47,7 +47,9 @@ def views_of(
 ) -> TrainingViews:
     painted = Backgrounds(grounds, 64) if grounds else None
     drawn = render_outliers(OutlierSpec(views=strangers), 64)
-    return TrainingViews(dataset, dataset.photos, drawn, augmentation(spec, TARGET), InputReader(TARGET), 5, painted)
+    return TrainingViews(
+        dataset, dataset.photos, drawn, augmentation(spec, TARGET), InputReader(TARGET), ViewOptions(5, painted)
+    )
 
 
 def test_all_backgrounds_change_where_there_is_an_item_to_cut_out(boards: Dataset) -> None:

@@ -13,7 +13,7 @@ from waste_edge.training.distributed import ProcessGroup
 from waste_edge.training.input_pipeline.augmentation import augmentation, no_augmentation
 from waste_edge.training.input_pipeline.batches import make_batches, mixing
 from waste_edge.training.input_pipeline.inputs import InputReader
-from waste_edge.training.input_pipeline.views import TrainingViews, render_views
+from waste_edge.training.input_pipeline.views import TrainingViews, ViewOptions, render_views
 from waste_edge.training.networks import normalize
 from waste_edge.training.recipe import AugmentSpec, FitSpec, RenderedSpec
 
@@ -31,7 +31,9 @@ def gradient(height: int, width: int) -> torch.Tensor:
 
 def views_of(colour_photos: Path, spec: AugmentSpec = WILD, seed: int = 0) -> TrainingViews:
     dataset = open_dataset(colour_photos)
-    return TrainingViews(dataset, dataset.photos, [], augmentation(spec, TARGET), InputReader(TARGET), seed)
+    return TrainingViews(
+        dataset, dataset.photos, [], augmentation(spec, TARGET), InputReader(TARGET), ViewOptions(seed)
+    )
 
 
 @pytest.mark.parametrize("spec", [PLAIN, WILD], ids=["plain", "everything"])
@@ -126,7 +128,7 @@ def test_sets_of_views_come_in_turn_and_are_made_once(colour_photos: Path) -> No
         view: torch.Tensor = augment(pixels)
         return view
 
-    kept = TrainingViews(dataset, dataset.photos, [], counted, InputReader(TARGET), sets=2)
+    kept = TrainingViews(dataset, dataset.photos, [], counted, InputReader(TARGET), ViewOptions(sets=2))
     shown = [kept[epoch, 3].pixels for epoch in (1, 2, 3, 4, 5)]
     assert len(made) == 2
     assert torch.equal(shown[0], shown[2])
@@ -171,7 +173,7 @@ def test_pictures_are_decoded_once_while_there_is_room(colour_photos: Path, monk
     dataset = open_dataset(colour_photos)
     size = 24 * 24 * 3
     views = TrainingViews(
-        dataset, dataset.photos, [], no_augmentation(TARGET), InputReader(TARGET), cache_bytes=4 * size
+        dataset, dataset.photos, [], no_augmentation(TARGET), InputReader(TARGET), ViewOptions(cache_bytes=4 * size)
     )
     views.share_room(2)
     for epoch in (1, 2):

@@ -23,7 +23,7 @@ _BATCH = 8  # inferences between two looks at the clock
 
 
 class Meter(Protocol):
-    """Counts energy.
+    """Counter of energy.
 
     Attributes:
         source: what it is, and what it covers.
@@ -32,7 +32,7 @@ class Meter(Protocol):
     source: str
 
     def joules(self) -> float:
-        """Since some moment in the past; ask at least once a second."""
+        """Joules since some moment in the past; call it at least once a second."""
         ...
 
 
@@ -74,7 +74,7 @@ class Pmic:
         self._sum = 0.0
 
     def watts(self) -> float | None:
-        """Now; None if the program does not tell."""
+        """Watts at present; None if the program does not tell."""
         answer = self.ask_program([str(self.vcgencmd), "pmic_read_adc"], _ASK_TIMEOUT_S)
         return None if answer is None or not answer.ok else watts_of(answer.text)
 
@@ -87,7 +87,7 @@ class Pmic:
 
 
 def watts_of(text: str) -> float | None:
-    """What `vcgencmd pmic_read_adc` says, as power: the sum over rails that have both a current and a voltage."""
+    """Sum the watts in the output of `vcgencmd pmic_read_adc`: all rails that have both a current and a voltage."""
     values: dict[str, dict[str, float]] = {}
     for rail, kind, value in re.findall(
         r"^\s*(\w+)_([AV]) (?:current|volt)\(\d+\)=([\d.]+)[AV]\s*$", text, re.MULTILINE
@@ -98,7 +98,7 @@ def watts_of(text: str) -> float | None:
 
 
 def find_meter(root: Path, vcgencmd: Path | None = None) -> Meter | None:
-    """What this machine has; None if it tells no energy."""
+    """Find this machine's energy meter; None if it has none."""
     packages = sorted((root / "sys/class/powercap").glob("intel-rapl:[0-9]*"))
     readable = [zone for zone in packages if zone.name.count(":") == 1 and _number(zone / "energy_uj") is not None]
     if readable:
@@ -121,7 +121,7 @@ def measure_energy(
     idle_watts: float,
     clock: Callable[[], int] = time.perf_counter_ns,
 ) -> Energy:
-    """Let one network run alone for some seconds.
+    """Run one network alone for some seconds and measure its energy.
 
     Args:
         infer: is called with a running number.

@@ -1,4 +1,4 @@
-"""What a process and its children take of the memory, as the kernel counts it."""
+"""Memory of a process and its children, as the kernel counts it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Memory:
-    """In millions of bytes.
+    """Memory of a process, in millions of bytes.
 
     Attributes:
         pss_mb: all pages, each shared one divided by those who share it.

@@ -35,7 +35,7 @@ def own_cpu_s() -> float:
 
 @dataclass(frozen=True)
 class _Counters:
-    """What had been used up to a moment; None is what the machine does not tell.
+    """Counters of the machine up to a moment; None for those that it does not provide.
 
     Attributes:
         at_s: the moment.
@@ -108,11 +108,11 @@ class BoardMonitor:
         )
 
     def watched(self) -> Watched:
-        """What was seen, for the report."""
+        """Summarize the readings for the report."""
         return Watched(looks=list(self.looks), unwatched=unwatched(self.looks), notes=notes(self.looks))
 
     def disturbances(self, kind: Literal["wall", "cpu"]) -> list[Disturbance]:
-        """What disturbed, see `judge`."""
+        """Name the disturbances of the run; see `assess`."""
         return judge(self.looks, kind, self.pi)
 
 
@@ -137,7 +137,7 @@ def _bits(throttled: Throttled | None) -> int | None:
 
 
 def judge(looks: Sequence[Look], kind: Literal["wall", "cpu"], pi: bool) -> list[Disturbance]:
-    """What disturbed a run, each kind once, told by its worst.
+    """Name the disturbances of a run, each kind once, by its worst reading.
 
     Args:
         looks: the first before the run, the last after it.
@@ -206,7 +206,7 @@ def _swap(looks: Sequence[Look]) -> Disturbance | None:
 def _taken(
     looks: Sequence[Look], what: Literal["load", "steal"], who: str, limits: tuple[float, float], remedy: str
 ) -> Disturbance | None:
-    """Whether somebody took more of the processor than `limits`, at the worst and on average, allow."""
+    """Check whether other programs took more of the processor than `limits`, at the worst and on average, allow."""
     spans = [(after, after.at_s - before.at_s) for before, after in _spans(looks)]
     parts = [(look.foreign_cores if what == "load" else look.stolen_cores, seconds, look) for look, seconds in spans]
     known = [(cores, seconds, look) for cores, seconds, look in parts if cores is not None]
@@ -230,7 +230,7 @@ def _disturbance(what: Trouble, look: Look, text: str) -> Disturbance:
 
 
 def unwatched(looks: Sequence[Look]) -> list[str]:
-    """What no look told, in words."""
+    """Name the quantities that no reading provided."""
     told: dict[str, Sequence[object]] = {
         "temperature": [look.temperature_c for look in looks],
         "throttle bits": [look.throttled for look in looks],
@@ -243,7 +243,7 @@ def unwatched(looks: Sequence[Look]) -> list[str]:
 
 
 def notes(looks: Sequence[Look]) -> list[str]:
-    """What disturbed nothing but may have shaped the figures."""
+    """Note conditions that may have shaped the figures without disturbing the run."""
     said = []
     first = looks[0]
     if first.throttled is not None and (earlier := Throttled.from_bits(first.throttled).since_boot) != NO_TROUBLE:

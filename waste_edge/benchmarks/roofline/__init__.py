@@ -1,1 +1,1 @@
-"""How near a network comes to what its machine can do at best."""
+"""Roofline model: measured latency against the least that the machine allows."""

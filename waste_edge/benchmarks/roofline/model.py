@@ -1,4 +1,4 @@
-"""How near a network comes to what its machine can do, and what known boards could do at best.
+"""Roofline model of a network on this machine, and lower bounds of its latency on known boards.
 
 A layer needs at least the longer of two times: its multiply-accumulates at the engine's peak, and its bytes at the
 memory's. The peaks are measured here (`probe.py`); for known boards they are computed from what is published, and such
@@ -46,7 +46,7 @@ class Measured(NamedTuple):
 
 
 class LayerRoof(Strict, frozen=True):
-    """One layer.
+    """Roof of one layer.
 
     Attributes:
         place: what it computes, as the file names it.
@@ -101,7 +101,7 @@ class Roof(Strict, frozen=True):
 
 
 class Floor(Strict, frozen=True):
-    """What a board could do at best with a network: computed from published figures, never measured.
+    """Lower bound of a network's latency on a board, computed from published figures, never measured.
 
     Attributes:
         key: of the row whose network it is.

@@ -1,4 +1,4 @@
-"""What this machine can do at its best: multiply-accumulates through each engine, and bytes to and from memory.
+"""Peak rates of this machine: multiply-accumulates through each engine, and bytes to and from memory.
 
 The engines' peak is that of their own kernels on a chain of 1x1 convolutions, which suits them best: the roof that a
 network is held against is one that the same library reaches here, not a data sheet's. Of many short calls the fastest
@@ -31,7 +31,7 @@ def peak_gmacs_per_s(engine: EngineName, precision: Precision, threads: int) -> 
     Raises:
         MissingPackageError: the engine, or for LiteRT its schema, is not installed.
     """
-    call = _onnx_call(precision, threads) if engine == "onnx" else _litert_call(precision, threads)
+    call = _CALL_OF[engine](precision, threads)
     return MACS / fastest_s(call) / 1e9
 
 
@@ -113,6 +113,9 @@ def _litert_call(precision: Precision, threads: int) -> Callable[[], object]:
     given = _values(TFLITE_SHAPE, np.int8 if precision == "int8" else np.float32)
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], given)
     return lambda: interpreter.invoke()
+
+
+_CALL_OF = {"onnx": _onnx_call, "litert": _litert_call}
 
 
 def _values(shape: tuple[int, ...], kind: type[Any]) -> NDArray[Any]:

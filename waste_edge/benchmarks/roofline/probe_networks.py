@@ -24,7 +24,7 @@ _ONNX_TYPES = {"float32": _FLOAT, "uint8": _UINT8, "int8": _INT8, "int32": _INT3
 
 
 def _weights(shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Such that values neither vanish nor grow through the chain: a denormal number would be slow on some machines."""
+    """Draw weights that keep values from vanishing or growing: denormal numbers are slow on some machines."""
     generator = np.random.default_rng(0)
     return np.asarray(generator.standard_normal(shape) / np.sqrt(CHANNELS), np.float32)
 

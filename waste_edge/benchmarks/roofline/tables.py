@@ -13,7 +13,7 @@ COMPUTED = "computed from published figures, measured by nobody"
 
 
 def roofs_table(roofline: Roofline, name: Name) -> tuple[list[str], Cells]:
-    """This machine's: measured peaks, and how near each network came."""
+    """Tabulate this machine's measured peaks, and how near each network came."""
     headings = ["of what this machine can do", "million MACs", "MB moved", "peak GMAC/s", "memory GB/s"]
     headings += ["at best ms", "p50 ms", "of the peak", "of the roof", "wait for memory"]
     return headings, [_roof_line(roof, name) for roof in roofline.roofs if not roof.skipped]
@@ -78,7 +78,7 @@ def _times(floors: Sequence[Floor]) -> list[str]:
 
 
 def sentences(roofline: Roofline, name: Name) -> list[str]:
-    """What the tables leave out."""
+    """Give the sentences that complete the tables."""
     said = [f"{name(roof.key)}: no roof: {roof.skipped}" for roof in roofline.roofs if roof.skipped]
     said += [
         f"{name(roof.key)}: not counted, since the file says too little: {', '.join(roof.uncounted)}"

@@ -1,9 +1,9 @@
 """A fresh process to its first decision, and what it then takes of the memory.
 
-`python -m waste_edge.benchmarks.station.first_decision BUNDLE DIGEST ARTIFACT THREADS` opens a bundle, loads that
-network, renders nothing and waits for no camera: one picture of the size a camera gives is classified, and the answer
-written. The files are in the page cache, as after a service's restart; a board that boots has to read them from its
-card, too.
+`python -m waste_edge.benchmarks.station.first_decision BUNDLE DIGEST ARTIFACT ENGINE THREADS` opens a bundle, loads
+that network, renders nothing and waits for no camera: one picture of the size a camera gives is classified, and the
+answer written. The files are in the page cache, as after a service's restart; a board that boots has to read them from
+its card, too.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from waste_edge.benchmarks.schema import Start
 from waste_edge.bundle.bundle import Bundle
 from waste_edge.bundle.manifest import ArtifactName
 from waste_edge.device.system.thread_limits import ONE_THREAD
+from waste_edge.engines.names import AUTO, EngineName
 from waste_edge.errors import EngineError
 from waste_edge.files.strict import Strict
 
@@ -35,15 +36,20 @@ class Taken(Strict, frozen=True):
     peak_rss_mb: float | None
 
 
-def time_starts(bundle: Bundle, artifact: ArtifactName, threads: int, starts: int) -> Start:
+def time_starts(bundle: Bundle, artifact: ArtifactName, threads: int, starts: int, engine: EngineName = AUTO) -> Start:
     """Start so many processes, one after the other.
+
+    Args:
+        bundle, artifact, threads: what each of them loads.
+        starts: how many.
+        engine: that runs it; `auto`: the package's own.
 
     Raises:
         EngineError: one of them did not come to a decision.
     """
     times_ms, taken = [], []
     for _ in range(starts):
-        waited_ms, memory = _one(bundle, artifact, threads)
+        waited_ms, memory = _one(bundle, artifact, threads, engine)
         times_ms.append(waited_ms)
         taken.append(memory)
     last = taken[-1]
@@ -56,10 +62,10 @@ def time_starts(bundle: Bundle, artifact: ArtifactName, threads: int, starts: in
     )
 
 
-def _one(bundle: Bundle, artifact: ArtifactName, threads: int) -> tuple[float, Taken]:
+def _one(bundle: Bundle, artifact: ArtifactName, threads: int, engine: EngineName) -> tuple[float, Taken]:
     import msgspec
 
-    words = (str(bundle.source), bundle.digest, artifact, str(threads))
+    words = (str(bundle.source), bundle.digest, artifact, engine, str(threads))
     command = [sys.executable, "-m", "waste_edge.benchmarks.station.first_decision", *words]
     environment = ONE_THREAD | os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     started_ns = time.perf_counter_ns()
@@ -80,7 +86,7 @@ def _one(bundle: Bundle, artifact: ArtifactName, threads: int) -> tuple[float, T
 
 
 def taken_by_this_process() -> Taken:
-    """From /proc/self."""
+    """Resources of this process, from /proc/self."""
     status, rollup = _read("status"), _read("smaps_rollup")
     return Taken(rss_mb=_mb(status, "VmRSS"), pss_mb=_mb(rollup, "Pss"), peak_rss_mb=_mb(status, "VmHWM"))
 
@@ -98,18 +104,18 @@ def _mb(text: str, key: str) -> float | None:
 
 
 def main() -> None:
-    """The fresh process."""
+    """Entry point of the fresh process."""
     import numpy as np
 
     from waste_edge.bundle.bundle import open_bundle
     from waste_edge.engines.classifier import load_classifier
 
-    source, digest, artifact, threads = sys.argv[1:]
+    source, digest, artifact, engine, threads = sys.argv[1:]
     picture = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
     with open_bundle(Path(source)) as bundle:
         if bundle.digest != digest:
             raise EngineError(f"{source}: was changed while it was measured; measure again")
-        classifier = load_classifier(bundle, artifact=artifact, threads=int(threads))  # type: ignore[arg-type]
+        classifier = load_classifier(bundle, engine, threads=int(threads), artifact=artifact)  # type: ignore[arg-type]
         print(classifier.classify(picture).label, flush=True)
         for _ in range(_INFERENCES):
             classifier.classify(picture)

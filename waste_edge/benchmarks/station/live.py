@@ -1,4 +1,4 @@
-"""How old a frame is when the station has judged it: the real capture process and the real loop, as time passes.
+"""Age of a frame when the station has judged it: the real capture process and the real loop, in real time.
 
 A camera gives frames at its own rate; the age counts from the driver's stamp, so waiting in queues, the way between the
 processes, conversion, health, presence and network are all in it. A machine that is too slow shows here and nowhere
@@ -14,7 +14,7 @@ from waste_edge.device.capture import start_capture
 from waste_edge.device.clock import NS_PER_S, Clock, SystemClock
 from waste_edge.device.decision.item_tracker import CameraItemTracker, Event
 from waste_edge.device.decision.policy import DecisionPolicy
-from waste_edge.device.loop import Limits, Listener, Loop, Seen
+from waste_edge.device.loop import Limits, Listener, Loop, LoopControl, Seen
 from waste_edge.device.signals import Stop
 from waste_edge.device.vision.camera_health import CameraHealth
 from waste_edge.device.vision.inspection import USUAL_LOOKS, inspector_of
@@ -28,7 +28,7 @@ _FIRST = 15  # frames that are not counted: libraries and networks warm up
 
 
 class _Ages(Listener):
-    """How old each frame was, in ns, and each frame that completed an item; ends the loop `seconds` after the first."""
+    """Ages of frames, in ns, and of those that completed an item; ends the loop `seconds` after the first."""
 
     def __init__(self, clock: Clock, seconds: float) -> None:
         self._clock = clock
@@ -62,7 +62,8 @@ def measure_ages(classifier: Classifier, seconds: float, camera: str = CAMERA) -
         DecisionPolicy(classifier.manifest, site), inspector_of(classifier, USUAL_LOOKS), Presence(), CameraHealth()
     )
     messages = start_capture(camera_source(camera, clock), clock, None)
-    Loop(messages, items, [ages], clock, Limits(duration_s=_START_S + seconds), ages.stop).run()
+    control = LoopControl(Limits(duration_s=_START_S + seconds), ages.stop)
+    Loop(messages, items, [ages], clock, control).run()
     found = [
         situation(f"frame of {camera}, from capture to verdict", ages.frames_ns[_FIRST:]),
         situation(f"item of {camera}, from capture to decision", ages.decisions_ns),

@@ -1,4 +1,4 @@
-"""What a station's loop costs: an empty frame, an item, and what it adds to the bare calls that a prediction needs.
+"""Cost of a station's loop: an empty frame, an item, and the overhead over the bare calls that a prediction needs.
 
 The real loop runs over synthetic frames of 640x480, in one process and one thread. Each frame lies in the shared memory
 as a capture process leaves it. Before the loop takes it, the same frame goes through the bare calls, so whatever
@@ -40,7 +40,7 @@ from waste_edge.device.capture import Ended, Message
 from waste_edge.device.capture.convert import take_frame
 from waste_edge.device.decision.item_tracker import CameraItemTracker, Observation
 from waste_edge.device.decision.policy import DecisionPolicy
-from waste_edge.device.loop import Limits, Loop
+from waste_edge.device.loop import Loop, LoopServices
 from waste_edge.device.system.health import Health
 from waste_edge.device.views.display import About, JsonView
 from waste_edge.device.vision.camera_health import CameraHealth
@@ -103,7 +103,7 @@ class Figures(Strict, frozen=True):
         return self.p99_ms / self.p50_ms
 
     def idle_share(self, fps: float) -> float:
-        """Which share of a core an empty scene takes at so many frames a second, capture and conversion apart."""
+        """Compute the share of a core that an empty scene takes at `fps`, without capture and conversion."""
         return fps * self.empty_ms / 1000
 
 
@@ -123,7 +123,7 @@ class _Times:
         self.rows.setdefault(stage, []).append(taken_ns)
 
     def of(self, stage: str, warm_up: int = 0) -> NDArray[np.float64]:
-        """In ms, the warm-up left out."""
+        """Summarize the times in ms, the warm-up left out."""
         return np.array(self.rows[stage][warm_up:], np.float64) / 1e6
 
 
@@ -155,8 +155,7 @@ def measure_pipeline(
         _TimedItems(items, messages, times),
         [CameraCondition(health), _view(classifier, site, nowhere)],
         clock,
-        Limits(),
-        health=health,
+        services=LoopServices(health=health),
     ).run()
     gc.unfreeze()
     return _figures(times, frames, summary.items)
@@ -189,7 +188,7 @@ def _figures(times: _Times, frames: int, items: int) -> Figures:
 
 
 class _TimedPresence(Presence):
-    """With a stopwatch."""
+    """Presence with a stopwatch."""
 
     times: _Times
 
@@ -202,7 +201,7 @@ class _TimedPresence(Presence):
 
 @dataclass(frozen=True)
 class _TimedInspector(Inspector):
-    """With a stopwatch."""
+    """Inspector with a stopwatch."""
 
     times: _Times | None = None
 

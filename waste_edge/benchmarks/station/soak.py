@@ -1,4 +1,4 @@
-"""Does a station grow or slow down? The loop with outbox and sink over very many drawn frames, as fast as they go.
+"""Soak test for growth and slowdown: the loop with outbox and sink over very many drawn frames, at full speed.
 
 In one process: drawing a frame, and everything from the shared memory on that a station does with one, commits
 and JSON lines included. The frames' own time is that of a camera at 30 frames a second, so a million of them is nine
@@ -26,7 +26,7 @@ from waste_edge.device.capture.convert import take_frame
 from waste_edge.device.clock import SystemClock
 from waste_edge.device.decision.item_tracker import CameraItemTracker
 from waste_edge.device.decision.policy import DecisionPolicy
-from waste_edge.device.loop import Listener, Loop, Seen
+from waste_edge.device.loop import Listener, Loop, LoopServices, Seen
 from waste_edge.device.outbox.event_store import EventRecorder
 from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.sinks.delivery import Delivery
@@ -44,7 +44,7 @@ WARM_UP_BLOCKS = 4  # of them, before the memory is held against anything
 
 
 class Soak(Strict, frozen=True):
-    """What became of a station.
+    """Result of a soak test.
 
     Attributes:
         frames, items, seconds: how much was done, and in what time.
@@ -62,7 +62,7 @@ class Soak(Strict, frozen=True):
 
     @property
     def drift(self) -> float:
-        """How much slower the end is than the beginning."""
+        """Latency of the last part over that of the first; 1 is no drift."""
         return self.last_ms / self.first_ms
 
 
@@ -139,7 +139,7 @@ def run_station(classifier: Classifier, folder: Path, go_on: Callable[[], bool],
     try:
         messages = _Drawn(SyntheticCamera(FPS, 0, SimulatedClock()), go_on)
         recorder = EventRecorder(outbox, items, clock)
-        return Loop(messages, items, [listener], clock, recorder=recorder).run()
+        return Loop(messages, items, [listener], clock, services=LoopServices(recorder)).run()
     finally:
         delivery.stop()
         outbox.close()

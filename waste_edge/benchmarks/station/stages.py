@@ -26,8 +26,6 @@ from waste_edge.benchmarks.schema import Pipeline, Stage, StageTime
 from waste_edge.benchmarks.station.percentiles import situation
 from waste_edge.benchmarks.station.pipeline import drawn
 from waste_edge.benchmarks.station.simulated_clock import SimulatedClock
-from waste_edge.bundle.bundle import Bundle
-from waste_edge.bundle.manifest import ArtifactName
 from waste_edge.device.cameras.camera import RawFrame
 from waste_edge.device.cameras.memory import create_memory
 from waste_edge.device.cameras.shared import FrameReader, FrameWriter
@@ -38,7 +36,7 @@ from waste_edge.device.decision.policy import Decision, DecisionPolicy
 from waste_edge.device.vision.camera_health import CameraHealth
 from waste_edge.device.vision.inspection import USUAL_LOOKS, Inspector, ItemView, Visibility, inspector_of
 from waste_edge.device.vision.presence import Presence, State
-from waste_edge.engines.classifier import Classifier, Prediction, load_classifier
+from waste_edge.engines.classifier import Classifier, Prediction
 from waste_edge.imaging.frames import Pixels
 from waste_edge.imaging.preprocess import WHOLE, Region, prepare
 from waste_edge.item import ItemRegion
@@ -60,7 +58,7 @@ class _Stopwatch:
     all: dict[Stage, list[int]] = field(default_factory=lambda: {stage: [] for stage in STAGES})
 
     def time(self, stage: Stage, work: Callable[[], T]) -> T:
-        """Do some work, and add its duration to a stage of the frame in hand."""
+        """Run some work, and add its duration to a stage of the present frame."""
         began_ns = self.now()
         done = work()
         self.frame[stage] = self.frame.get(stage, 0) + self.now() - began_ns
@@ -68,7 +66,7 @@ class _Stopwatch:
 
 
 class _Presence(Presence):
-    """With a stopwatch."""
+    """Presence with a stopwatch."""
 
     watch: _Stopwatch
 
@@ -78,7 +76,7 @@ class _Presence(Presence):
 
 @dataclass(frozen=True)
 class _Inspector(Inspector):
-    """With a stopwatch."""
+    """Inspector with a stopwatch."""
 
     watch: _Stopwatch | None = None
 
@@ -88,7 +86,7 @@ class _Inspector(Inspector):
 
 
 class _Judge(DecisionPolicy):
-    """With a stopwatch."""
+    """Policy with a stopwatch."""
 
     watch: _Stopwatch
 
@@ -149,7 +147,7 @@ class Way:
         self._reader.close()
 
     def result(self, frame: str) -> Pipeline:
-        """Without the warm-up."""
+        """Summarize the times, without the warm-up."""
         whole = np.array(self._whole_ns, np.float64) / 1e6
         p50, p95, p99 = (float(value) for value in np.percentile(whole, (50, 95, 99)))
         situations = [
@@ -182,7 +180,7 @@ def _stage_time(name: Stage, taken_ns: Sequence[int]) -> StageTime:
 
 
 def measure_stages(
-    wanted: Sequence[tuple[str, Bundle, ArtifactName, int]],
+    wanted: Sequence[tuple[str, Classifier]],
     frames: int,
     between: Callable[[int], None],
     now: Callable[[], int] = time.perf_counter_ns,
@@ -190,15 +188,12 @@ def measure_stages(
     """Every network's way, in turns.
 
     Args:
-        wanted: key, bundle, artifact and threads of each.
+        wanted: key and loaded network of each.
         frames: timed ones of each; an item comes and goes in 34.
         between: is called with the frames done, after each frame and off the clock.
         now: nanoseconds.
     """
-    ways = [
-        Way(key, load_classifier(bundle, artifact=artifact, threads=threads), now)
-        for key, bundle, artifact, threads in wanted
-    ]
+    ways = [Way(key, classifier, now) for key, classifier in wanted]
     camera = SyntheticCamera(FPS, 0, SimulatedClock())
     try:
         for index in range(frames + WARM_UP_FRAMES):

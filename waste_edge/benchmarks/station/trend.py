@@ -1,4 +1,4 @@
-"""Does a series of numbers go one way? Mann and Kendall's test, and the slope of Theil and Sen: both bear outliers."""
+"""Trend test of a series: Mann and Kendall's test, and the slope of Theil and Sen; both are robust to outliers."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from waste_edge.cli import data_pack
 from waste_edge.cli.data import cards, check, domains, fetch, split
 
 app = typer.Typer(
-    help="Photographs and texts before training: get them, see whether they are fit for it, split them.",
+    help="Prepare training data: download, check, split and pack photographs and texts.",
     no_args_is_help=True,
     add_completion=False,
 )

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
 def command(
     card: Annotated[
-        str | None, typer.Argument(metavar="[CARD]", help="One of them, with its maps as a recipe takes them.")
+        str | None, typer.Argument(metavar="[CARD]", help="Card to show, with its label maps as a recipe takes them.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """List the data cards, or tell all of one: licence, labels, and what they
-    are called in other taxonomies.
+    """List the data cards, or show one.
+
+    A card has the licence, the labels, and their names in other taxonomies.
 
     \b
     Examples:

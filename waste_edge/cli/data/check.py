@@ -24,22 +24,25 @@ def command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Photographs: one folder a label.")],
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="REPORT_DIR", help="Write check.json and a contact sheet a finding there."),
+        typer.Option(
+            "--out", metavar="REPORT_DIR", help="Folder for check.json and one contact sheet for each finding."
+        ),
     ] = None,
     weights: Annotated[
         Path | None,
         typer.Option(
             "--weights",
             metavar="FILE",
-            help="A MobileNetV1's .safetensors: wrong labels are found by what it sees, not by colours and edges.",
+            help="Weights of a MobileNetV1 (.safetensors), to find wrong labels by its features instead of "
+            "colours and edges.",
         ),
     ] = None,
     unknown_ok: Annotated[
-        bool, typer.Option("--unknown-ok", help="A folder called unknown holds pictures that are like no label.")
+        bool, typer.Option("--unknown-ok", help="Accept a folder named unknown, with pictures of none of the labels.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Look at every file of a data folder, and say whether it is fit to train on.
+    """Check every file of a data folder before training.
 
     \b
       error    unreadable files; empty classes; the same picture under two labels
@@ -49,8 +52,8 @@ def command(
                file names that give the label away
       note     how many pictures a label has, groups of look-alikes, extremes
 
-    Nothing is changed. With --out each finding has a contact sheet: look at them
-    before you believe a warning.
+    Nothing is changed. With --out each finding has a contact sheet: look at it
+    before you act on a warning.
 
     \b
     Examples:

@@ -15,16 +15,18 @@ def command(
         list[Path],
         typer.Argument(metavar="FOLDER...", help="Folders of data fetch, or with one folder of pictures a label."),
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="CSV", help="The file to write.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", metavar="CSV", help="File to write.", show_default=False)],
     taxonomy: Annotated[
         str | None,
-        typer.Option("--taxonomy", help="Call labels as the cards' maps to it do, e.g. six_materials."),
+        typer.Option("--taxonomy", help="Rename labels by the cards' maps to this taxonomy, e.g. six_materials."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write one file of pictures from several sources, for --domains: each folder is a
-    source, under its card's name and licence. A folder without a SOURCE.json has no
-    licence, so it measures and teaches nothing. Near-copies share a group.
+    """Write one CSV of pictures from several sources, for --domains.
+
+    Each folder is a source, under its card's name and licence. A folder without a
+    SOURCE.json has no licence, so it serves for measuring and is never trained
+    on. Near-copies share a group.
 
     [dim]waste-edge data domains data/clothing_small data/my_bin --out elsewhere.csv[/]
     """

@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 def command(
     card: Annotated[str, typer.Argument(metavar="CARD", help="A data card: a .toml file, or a shipped name.")],
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="The folder to be made; data/CARD if not given.")
+        Path | None, typer.Option("--out", metavar="DIR", help="Folder to create; default: data/CARD.")
     ] = None,
     archive: Annotated[
         Path | None,
-        typer.Option("--archive", metavar="FILE", help="An archive fetched by hand, checked and unpacked likewise."),
+        typer.Option("--archive", metavar="FILE", help="Archive downloaded by hand, checked and unpacked likewise."),
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Download a data set and unpack it as folders that train takes.
+    """Download a data set and unpack it into folders that train reads.
 
-    A broken download goes on where it stopped, in this call or the next. The
-    archive's SHA-256 is held against the card's, or told where the card knows
-    none. Nothing is unpacked but plain files of the card's folders. What needs a
-    login says what to download by hand; go on with --archive.
+    An interrupted download continues, in this call or the next. The archive's
+    SHA-256 is compared with the card's, or printed where the card has none. Only
+    plain files of the card's folders are unpacked. For sources that need a login
+    the file to download by hand is named; continue with --archive.
 
     \b
     Examples:
       waste-edge data fetch trashnet
       waste-edge data fetch organic_recyclable --archive archive.zip --out photos
 
-    Exit code 2: it could not be had, and why.
+    Exit code 2: it could not be downloaded; stderr says why.
     """
     from waste_edge.files.strict import to_json
     from waste_edge.training.data.cards import read_card
@@ -56,7 +56,9 @@ def command(
 
 @contextlib.contextmanager
 def _fetch_bar() -> Iterator[tuple[Callable[[int, int | None], None], Callable[[int], None]]]:
-    """Bytes with speed and time left, then the files written, on stderr if that is a terminal."""
+    """Bytes with speed and time left, then the files written, on stderr if that is a
+    terminal.
+    """
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
     screen = console(stderr=True)

@@ -20,22 +20,23 @@ def command(
         Path, typer.Argument(metavar="SOURCE", help="A folder with one folder of pictures a label, or a data-set CSV.")
     ],
     out: Annotated[Path, typer.Option("--out", help="The CSV file to write.", show_default=False)],
-    val: Annotated[float | None, typer.Option("--val", help="Share to validate on; 0.2 if not given.")] = None,
-    test: Annotated[float, typer.Option("--test", help="Share kept for the test.")] = 0.2,
+    val: Annotated[float | None, typer.Option("--val", help="Share of the validation part; default 0.2.")] = None,
+    test: Annotated[float, typer.Option("--test", help="Share of the test part.")] = 0.2,
     folds: Annotated[
-        int | None, typer.Option("--folds", help="Divide all but the test part into so many folds, instead of --val.")
+        int | None,
+        typer.Option("--folds", help="Number of folds to split all but the test part into, instead of --val."),
     ] = None,
     fold: Annotated[
         int | None, typer.Option("--fold", help="Write this fold alone, counted from 0; else one file a fold.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Another seed, another split.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Random seed of the split.")] = 0,
     json: JsonOption = False,
 ) -> None:
-    """Divide labelled pictures or texts into train, val and test, and write it down.
+    """Split labelled pictures or texts into train, val and test, and write a CSV.
 
-    Groups (the data's own, or else near-duplicates) stay together, and each
-    label has its share in each part. Parts that the data give are kept. The
-    file is a data set itself: give it to --data, and exactly this split is used.
+    Groups (the data's own, or else near-duplicates) stay together, and each label
+    has its share in each part. Parts that the data give are kept. The file is a
+    data set itself: give it to --data, and exactly this split is used.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""What `evaluate --domains` and `compare --domains` share: their options, the check for copies, writing, printing."""
+"""Shared parts of `evaluate --domains` and `compare --domains`: options, check for copies, writing, printing."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ DomainsOption = Annotated[
     typer.Option(
         "--domains",
         metavar="CSV",
-        help="Score source by source, and tell what is unknown: a file of pictures from elsewhere (docs/domains.md).",
+        help="Score by source, with rejection of unknown things: a file of pictures of other sources "
+        "(docs/domains.md).",
     ),
 ]
 AllowLeakOption = Annotated[
     bool,
-    typer.Option("--allow-leak", help="Go on although pictures that judge are near-copies of pictures that teach."),
+    typer.Option("--allow-leak", help="Continue although test pictures are near-copies of training pictures."),
 ]
 
 

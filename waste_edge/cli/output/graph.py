@@ -1,4 +1,4 @@
-"""How `waste-edge inspect --graph` writes what it found."""
+"""Output of `waste-edge inspect --graph`."""
 
 from __future__ import annotations
 

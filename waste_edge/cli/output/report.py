@@ -1,4 +1,4 @@
-"""What `evaluate --report` and `compare` share: opening models by name, building the report, writing it."""
+"""Shared parts of `evaluate --report` and `compare`: opening models by name, building and writing the report."""
 
 from __future__ import annotations
 
@@ -29,17 +29,19 @@ UnknownOption = Annotated[
     typer.Option(
         "--unknown",
         metavar="DIR|rendered",
-        help="Pictures that show none of the labels, to measure rejection with; rendered: stand-ins that we draw.",
+        help="Pictures of unknown things, to measure rejection; rendered: stand-ins drawn by this program.",
     ),
 ]
 ElsewhereOption = Annotated[
     bool,
-    typer.Option("--elsewhere", help="Also put the pictures' items on surfaces that training never paints."),
+    typer.Option(
+        "--elsewhere", help="Score the pictures' items on rendered backgrounds too, of kinds not used in training."
+    ),
 ]
 
 
 def is_run(given: str) -> bool:
-    """Whether a word names a training run's folder."""
+    """Return whether a word names a training run's folder."""
     return (Path(given) / "run.json").is_file()
 
 
@@ -116,7 +118,7 @@ def report_on(
     Raises:
         MissingPackageError: a full report needs the packages of a workstation.
     """
-    from waste_edge.evaluation.comparison.build import build_report
+    from waste_edge.evaluation.comparison.build import ReportExtras, build_report
     from waste_edge.evaluation.comparison.outlier_sets import open_unknown, shift_backgrounds
 
     leaks: Sequence[Leak] = ()
@@ -135,7 +137,7 @@ def report_on(
 
         moved = shift_backgrounds(pictures.scored, asking("cutting items out")) if elsewhere else None
         machine = _machine() if full else ""
-        report = build_report(models, dataset, pictures, asking, strange, moved, leaks, machine)
+        report = build_report(models, dataset, pictures, asking, ReportExtras(strange, moved, leaks, machine))
     if full and any(model.run and model.run.info.recipe.cascade for model in models):
         from msgspec.structs import replace
 

@@ -1,4 +1,4 @@
-"""What `evaluate --robustness` and `compare --robustness` share: measuring, drawing, writing, printing."""
+"""Shared parts of `evaluate --robustness` and `compare --robustness`: measuring, drawing, writing, printing."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ RobustnessOption = Annotated[
     bool,
     typer.Option(
         "--robustness",
-        help="Score under blur, noise, darkness, other backgrounds and the like, each beside the pictures as they are.",
+        help="Score under corruptions (blur, noise, darkness, other backgrounds) beside the clean pictures.",
     ),
 ]
 PlotOption = Annotated[
     Path | None,
-    typer.Option("--plot", metavar="FILE.png", help="With --robustness: draw accuracy by corruption and strength."),
+    typer.Option("--plot", metavar="FILE.png", help="With --robustness: plot accuracy by corruption and strength."),
 ]
 
 

@@ -1,4 +1,4 @@
-"""What a person sees while a network learns: a bar on a terminal, and a line an epoch either way."""
+"""Progress of a training for people: a bar on a terminal, and one line an epoch in any case."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class TrainingProgress:
         self._bar.stop()
 
     def warn(self, sentence: str) -> None:
-        """What is to be read before the first accuracy."""
+        """Print a warning before the first accuracy."""
         self._bar.console.print(f"warning: {sentence}", style="yellow", markup=False)
 
     def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
-        """One batch is done."""
+        """Note a finished batch."""
         done = (epoch - 1) * steps + step
         self._bar.update(self._task, total=self._epochs * steps, completed=done, epoch=epoch, loss=loss)
 

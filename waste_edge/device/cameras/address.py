@@ -8,19 +8,19 @@ STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://", "rtmp://", "rtmp
 # A network address, or one with a slash forgotten: its password must not be shown either.
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]{1,9}):(/{0,3})(?=[^/])", re.IGNORECASE)
 _HOST = re.compile(r"(\[[0-9a-f:.%]*\]|[^:@\s]*)(:\d{1,5})?", re.IGNORECASE)
-_SECRET = re.compile(r"(?i)\b(pass\w*?|pwd?|secret|token|auth\w*?|key|psw|user\w*?|login)=[^&/;]*")
+_SECRET = re.compile(r"(?i)\b(\w*?(?:pass|pw|secret|token|auth|key|psw|user|login)\w*?)=[^&/;]*")
 # The names that stay when the numbers of /dev/videoN change.
 _DEVICE = re.compile(r"/dev/v4l/by-(?:id|path)/(?!\.)[\w.:+@,%=-]+")
 
 
 def is_address(given: str) -> bool:
-    """Whether a source is meant as a network address, and not as a file."""
+    """Return whether a source is meant as a network address, and not as a file."""
     found = _ADDRESS.match(given)
     return "://" in given or bool(found and (found[1].lower() + "://") in STREAM_SCHEMES)
 
 
 def is_device(given: str) -> bool:
-    """Whether this is udev's name of a camera, e.g. `/dev/v4l/by-id/usb-Example-video-index0`."""
+    """Return whether this is udev's name of a camera, e.g. `/dev/v4l/by-id/usb-Example-video-index0`."""
     return _DEVICE.fullmatch(given) is not None
 
 

@@ -1,4 +1,4 @@
-"""How old a frame is: by the driver's clock, since what waited in a queue was captured before it was read."""
+"""Age of a frame by the driver's clock: a frame that waited in a queue was captured before it was read."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Ages:
         self._last_ns = 0
 
     def set_rate(self, fps: float) -> None:
-        """How many frames a second there are now; 30 if it is nonsense."""
+        """Set the frames a second; 30 if the number makes no sense."""
         self.interval_ns = round(NS_PER_S / (fps if 1 <= fps <= 1000 else 30.0))
 
     def captured_ns(self, stamp_ms: float, now_ns: int) -> int:
-        """When a frame was captured; now, if its stamp is none of the monotonic clock. Never before the last one.
+        """Compute a frame's capture time; now, if its stamp is not of the monotonic clock. Never before the last one.
 
         Args:
             stamp_ms: the driver's, in milliseconds.
@@ -44,7 +44,7 @@ class Ages:
         return self._last_ns
 
     def waited(self, captured_ns: int, now_ns: int) -> bool:
-        """Whether a frame is older than this camera's usually are, by more than an interval and a half."""
+        """Return whether a frame is older than this camera's usually are, by more than an interval and a half."""
         age_ns = now_ns - captured_ns
         usual_ns = min(self._ages, default=0 if age_ns > 3 * self.interval_ns else age_ns)
         self._ages.append(age_ns)

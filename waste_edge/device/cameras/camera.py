@@ -1,4 +1,4 @@
-"""What a camera is. The next kind of camera is one more file beside this one.
+"""Camera protocol. Each kind of camera is one file beside this one, and a row in `openers.KINDS`.
 
 Everything in this folder runs in the capture process, which may belong to an interpreter that has the standard
 library, numpy and one camera's own library, and nothing else. No file imports more than that.
@@ -87,15 +87,45 @@ class Camera(Protocol):
 
 
 @dataclass(frozen=True)
+class CameraKind:
+    """A kind of camera: how it is opened, and what its process may do beyond reading files.
+
+    Attributes:
+        opener: `module:name` of what takes an argument and a clock and gives an opened `Camera`; imported in the
+            capture process.
+        importer: `module:name` of what imports the camera's library, without arguments, where `opener`'s module does
+            not: its time is not the camera's.
+        by_name: `--camera` takes it by its name: `NAME`, or `NAME:ARGUMENT`.
+        argument: a regular expression that the argument behind the name must match as a whole.
+        check: `module:name` of what raises CameraError of an argument; called where the ID is read.
+        network: it opens connections.
+        programs: it starts programs.
+        reads_file: its argument is a file, which it must see wherever that is.
+        system_library: a module that may be there for the system's interpreter only; the camera is then read by that.
+    """
+
+    opener: str
+    importer: str = ""
+    by_name: bool = True
+    argument: str = ".*"
+    check: str = ""
+    network: bool = False
+    programs: bool = False
+    reads_file: bool = False
+    system_library: str = ""
+
+
+@dataclass(frozen=True)
 class Candidate:
     """One camera that a source may turn out to be, in words that a process of its own understands.
 
     Attributes:
-        kind: a key of `openers.KINDS`.
+        kind: a key of `openers.KINDS`, or the name of the plug-in's entry point.
         argument: what that kind takes: an index, a device, a file, an address, a rate.
         python: the interpreter that has this camera's library.
         withheld: variables of the environment that its process is not given: they hold secrets.
         hidden: files and folders that its process must not see.
+        plugin: what a plug-in says of its kind; None for the package's own kinds.
     """
 
     kind: str
@@ -103,11 +133,12 @@ class Candidate:
     python: str
     withheld: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
+    plugin: CameraKind | None = None
 
 
 @dataclass(frozen=True)
 class Source:
-    """Something that can be opened as a camera, again and again.
+    """Source that can be opened as a camera, again and again.
 
     Attributes:
         title: what the user asked for, in words.

@@ -5,24 +5,26 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 from waste_edge.device.cameras.address import STREAM_SCHEMES, is_address, is_device, without_password
-from waste_edge.device.cameras.camera import Camera, Candidate, Source
-from waste_edge.device.cameras.openers import load
-from waste_edge.device.cameras.rate import parse_rate
+from waste_edge.device.cameras.camera import Camera, CameraKind, Candidate, Source
+from waste_edge.device.cameras.openers import KINDS, kind_of, load
 from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError
 from waste_edge.files.text import fault_of_name
+from waste_edge.plugins import UnknownPartError, find_plugin, load_plugin, resolve
 
 # Raspberry Pi OS installs picamera2 for its own interpreter, on Bookworm built against numpy 1.
 SYSTEM_PYTHON = Path("/usr/bin/python3")
+_NAME = re.compile(r"[A-Za-z][\w-]{0,62}", re.ASCII)  # of a plug-in's camera
 
 
 def camera_source(given: str, clock: Clock, camera_python: str | None = None) -> Source:
     """A camera by its ID: `auto`, `picamera:0`, an index, `/dev/videoN` or another name of a
-    device, `synthetic` or `synthetic:FPS`.
+    device, `synthetic` or `synthetic:FPS`, or a plug-in's `NAME` or `NAME:ARGUMENT`.
 
     Args:
         given: the ID.
@@ -31,27 +33,49 @@ def camera_source(given: str, clock: Clock, camera_python: str | None = None) ->
 
     Raises:
         CameraError: the ID is none of these. Whether the camera is there shows when it is opened.
+        ConfigError: a plug-in that cannot be loaded.
     """
     if given == "auto":
-        both = [_picamera("", camera_python, "first-picamera"), Candidate("first-v4l2", "", sys.executable)]
+        both = [
+            Candidate("first-picamera", "", _python_for("picamera2", camera_python)),
+            Candidate("first-v4l2", "", sys.executable),
+        ]
         return _live("any camera", both, clock)
-    if match := re.fullmatch(r"picamera:(\d{1,3})", given):
-        return _live(given, [_picamera(match[1], camera_python)], clock)
     if match := re.fullmatch(r"(?:/dev/video)?(\d{1,3})", given):
         device = f"/dev/video{int(match[1])}"
         return _live(device, [Candidate("v4l2", device, sys.executable)], clock)
     if is_device(given):
         return _live(given, [Candidate("v4l2", given, sys.executable)], clock)
-    if given == "synthetic" or given.startswith("synthetic:"):
-        rate = given.removeprefix("synthetic").removeprefix(":")
-        parse_rate(rate)
-        return _live(given, [Candidate("synthetic", rate, sys.executable)], clock)
+    if (named := _named(given, camera_python)) is not None:
+        return _live(given, [named], clock)
     shown = without_password(given)
     remedy = "; a network address goes to --source" if is_address(given) else ""
     raise CameraError(
         f"--camera {shown}: expected auto, picamera:0, an index such as 0, /dev/video0, /dev/v4l/by-id/NAME, or "
-        f"synthetic{remedy}"
+        f"synthetic, or a plug-in's name{remedy}"
     )
+
+
+def _named(given: str, camera_python: str | None) -> Candidate | None:
+    """A camera by the name of its kind: `NAME` or `NAME:ARGUMENT`; None if no kind takes such an ID.
+
+    Raises:
+        CameraError: the argument is wrong.
+        ConfigError: a plug-in of this name cannot be loaded.
+    """
+    name, _, argument = given.partition(":")
+    kind, plugin = KINDS.get(name), None
+    if kind is None and _NAME.fullmatch(name) and not is_address(given):
+        try:
+            kind = plugin = load_plugin(find_plugin("cameras", name), CameraKind)
+        except UnknownPartError:
+            return None
+    if kind is None or not kind.by_name or not re.fullmatch(kind.argument, argument):
+        return None
+    if kind.check:
+        cast(Callable[[str], object], resolve(kind.check))(argument)
+    python = _python_for(kind.system_library, camera_python) if kind.system_library else sys.executable
+    return Candidate(name, argument, python, plugin=plugin)
 
 
 def media_source(given: str, clock: Clock) -> Source:
@@ -77,8 +101,8 @@ def media_source(given: str, clock: Clock) -> Source:
         raise CameraError(f"--source {given}: {fault}; rename the file")
     if paths := pictures_of(path):
         return Source(given, lambda: Pictures(given, paths, clock), live=False, still_images=True)
-    film = (Candidate("film", given, sys.executable),)
-    return Source(given, lambda: _open_here(film, clock), live=False, candidates=film)
+    video = (Candidate("film", given, sys.executable),)
+    return Source(given, lambda: _open_here(video, clock), live=False, candidates=video)
 
 
 def _live(title: str, candidates: Sequence[Candidate], clock: Clock) -> Source:
@@ -90,20 +114,18 @@ def _open_here(candidates: Sequence[Candidate], clock: Clock) -> Camera:
     absent = []
     for candidate in candidates:
         try:
-            return load(candidate.kind)(candidate.argument, clock)
+            return load(candidate.kind, kind_of(candidate))(candidate.argument, clock)
         except CameraError as error:
             absent.append(str(error))
     raise CameraError("; ".join(absent))
 
 
-def _picamera(index: str, python: str | None, kind: str = "picamera") -> Candidate:
-    return Candidate(kind, index, python or _python_for_picamera())
-
-
-def _python_for_picamera() -> str:
-    """This interpreter if it has picamera2, else the system's; whether that one has it shows in its process."""
+def _python_for(library: str, given: str | None) -> str:
+    """Find the interpreter for a library: the given one, this one if it has it, else the system's, untested."""
+    if given:
+        return given
     try:
-        here = importlib.util.find_spec("picamera2") is not None
+        here = importlib.util.find_spec(library) is not None
     except ValueError:  # a module that was put in place by hand, without a spec
         here = True
     return sys.executable if here or not SYSTEM_PYTHON.exists() else str(SYSTEM_PYTHON)

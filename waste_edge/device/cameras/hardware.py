@@ -1,4 +1,4 @@
-"""Which piece of hardware a /dev/videoN is: numbers change with every plug, the bus and the serial number do not."""
+"""Hardware identity of a /dev/videoN: numbers change with every plug, bus and serial number do not."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def pictures_of(path: Path) -> list[Path]:
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a file's name is that of a picture."""
+    """Return whether a file's name is that of a picture."""
     return path.suffix.lower() in PICTURE_SUFFIXES
 
 

@@ -20,7 +20,7 @@ ACCEPTED = (*_LAYOUTS, MJPEG)
 
 @dataclass(frozen=True)
 class Stream:
-    """How one stream of libcamera lays its pictures out.
+    """Memory layout of the pictures of one of libcamera's streams.
 
     Attributes:
         format: one of ACCEPTED.

@@ -39,7 +39,7 @@ PICAMERA2_HEAPS = ("vidbuf_cached", "linux,cma")
 
 
 def may_open(node: Path) -> bool:
-    """Whether this process may read and write a device."""
+    """Return whether this process may read and write a device."""
     return os.access(node, _READ_WRITE)
 
 
@@ -54,7 +54,7 @@ def closed(kind: Kind, allowed: Callable[[Path], bool] = may_open, devices: Path
 
 
 def remedy(shut: Sequence[tuple[Kind, Path]], user: str) -> str:
-    """How `user` gets to open these nodes: a group that one belongs to, else a rule for udev that gives it one."""
+    """Describe how `user` gets access to these nodes: by a group, else by a udev rule that assigns one."""
     groups, rules = [], []
     for kind, node in shut:
         group = opening_group(node)
@@ -70,7 +70,7 @@ def remedy(shut: Sequence[tuple[Kind, Path]], user: str) -> str:
 
 
 def why_closed(user: str, devices: Path | None = None) -> str:
-    """What keeps this process from a ribbon camera's devices, with the remedy; empty if nothing does."""
+    """Explain what keeps this process from a ribbon camera's devices, with the remedy; empty if nothing does."""
     for kind in (MEDIA, HEAPS):
         if nodes := closed(kind, devices=devices):
             return f"{nodes[0]} may not be opened; {remedy([(kind, nodes[0])], user)}"

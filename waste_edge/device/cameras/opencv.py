@@ -32,7 +32,7 @@ def prepare_opencv() -> None:
 
 
 def refuse_large(capture: cv2.VideoCapture, title: str) -> None:
-    """Let go of an opened video whose frames are too large, before one of them is decoded.
+    """Close an opened video whose frames are too large, before one of them is decoded.
 
     Raises:
         CameraError: they are; the message says what is possible.

@@ -1,86 +1,68 @@
-"""From a `Candidate` to an opened camera: in the capture process, or in this one.
+"""The table of cameras, and from a `Candidate` to an opened one: in the capture process, or in this one.
 
 In two steps, since they may take their time for different reasons: importing a library waits for a slow card,
-opening a camera waits for the camera.
+opening a camera waits for the camera. A camera from another distribution is an entry point of the group
+`waste_edge.cameras` that leads to a `CameraKind` (docs/extend.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from typing import cast
 
-from waste_edge.device.cameras.camera import Camera
+from waste_edge.device.cameras.camera import Camera, CameraKind, Candidate
 from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError
+from waste_edge.plugins import resolve
 
 Opener = Callable[[str, Clock], Camera]
 
+_HERE = "waste_edge.device.cameras"
+KINDS: dict[str, CameraKind] = {
+    "picamera": CameraKind(
+        opener=f"{_HERE}.picamera:open_picamera",
+        importer=f"{_HERE}.picamera:import_picamera2",
+        argument=r"[0-9]{1,3}",
+        programs=True,  # libcamera starts one for image processing that is not its own
+        system_library="picamera2",
+    ),
+    "first-picamera": CameraKind(
+        opener=f"{_HERE}.picamera:open_first_picamera",
+        importer=f"{_HERE}.picamera:import_picamera2",
+        by_name=False,
+        programs=True,
+        system_library="picamera2",
+    ),
+    "v4l2": CameraKind(opener=f"{_HERE}.v4l2:open_v4l2", by_name=False),
+    "first-v4l2": CameraKind(opener=f"{_HERE}.v4l2:open_first_camera", by_name=False),
+    "film": CameraKind(opener=f"{_HERE}.video:open_video", by_name=False, reads_file=True),
+    "stream": CameraKind(opener=f"{_HERE}.stream:NetworkStream", by_name=False, network=True),
+    "synthetic": CameraKind(opener=f"{_HERE}.synthetic:open_synthetic", check=f"{_HERE}.rate:parse_rate"),
+}
 
-def load(kind: str) -> Opener:
-    """Import what this kind of camera needs, and return what opens one.
+
+def kind_of(candidate: Candidate) -> CameraKind:
+    """Return the table's row of a candidate's kind.
 
     Raises:
-        CameraError: there is no such kind, or its library is missing.
+        CameraError: there is no such kind.
     """
-    if kind not in KINDS:
-        raise CameraError(f"no kind of camera is called {kind!r}; expected one of {', '.join(KINDS)}")
+    kind = candidate.plugin or KINDS.get(candidate.kind)
+    if kind is None:
+        raise CameraError(f"no kind of camera is called {candidate.kind!r}; expected one of {', '.join(KINDS)}")
+    return kind
+
+
+def load(name: str, kind: CameraKind) -> Opener:
+    """Import what a kind of camera needs, and return what opens one.
+
+    Raises:
+        CameraError: its library is missing.
+    """
     try:
-        return KINDS[kind]()
+        opener = resolve(kind.opener)
+        if kind.importer:
+            cast(Callable[[], object], resolve(kind.importer))()
     except ImportError as error:
-        raise CameraError(f"{kind}: cannot be used here ({error}); install what is missing") from error
-
-
-def _picamera() -> Opener:
-    from waste_edge.device.cameras.picamera import PiCamera, import_picamera2
-
-    library = import_picamera2()
-    return lambda argument, clock: PiCamera(library, argument, clock)
-
-
-def _first_picamera() -> Opener:
-    from waste_edge.device.cameras.picamera import PiCamera, import_picamera2
-
-    library = import_picamera2()
-    return lambda argument, clock: PiCamera(library, "0", clock, usb=False)  # libcamera lists ribbon cameras first
-
-
-def _v4l2() -> Opener:
-    from waste_edge.device.cameras.v4l2 import open_v4l2
-
-    return open_v4l2
-
-
-def _first_v4l2() -> Opener:
-    from waste_edge.device.cameras.v4l2 import open_first_v4l2
-
-    return lambda argument, clock: open_first_v4l2(clock)
-
-
-def _video() -> Opener:
-    from waste_edge.device.cameras.video import VideoFile
-
-    return lambda argument, clock: VideoFile(Path(argument), clock)
-
-
-def _stream() -> Opener:
-    from waste_edge.device.cameras.stream import NetworkStream
-
-    return NetworkStream
-
-
-def _synthetic() -> Opener:
-    from waste_edge.device.cameras.rate import parse_rate
-    from waste_edge.device.cameras.synthetic import SyntheticCamera
-
-    return lambda argument, clock: SyntheticCamera(*parse_rate(argument), clock)
-
-
-KINDS: dict[str, Callable[[], Opener]] = {
-    "picamera": _picamera,
-    "first-picamera": _first_picamera,
-    "v4l2": _v4l2,
-    "first-v4l2": _first_v4l2,
-    "film": _video,
-    "stream": _stream,
-    "synthetic": _synthetic,
-}
+        raise CameraError(f"{name}: cannot be used here ({error}); install what is missing") from error
+    return cast(Opener, opener)

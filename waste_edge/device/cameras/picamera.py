@@ -129,14 +129,14 @@ class PiCamera:
 
 
 def _sensor_ns(stamp_ns: int, now_ns: int) -> int:
-    """libcamera's SensorTimestamp by the monotonic clock: drivers count by that or, while it slept too, since boot."""
+    """Convert libcamera's SensorTimestamp to the monotonic clock; some drivers count since boot, sleep included."""
     if stamp_ns <= now_ns:
         return stamp_ns
     return stamp_ns - (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.clock_gettime_ns(time.CLOCK_MONOTONIC))
 
 
 def _configuration(camera: Any, usb: bool) -> tuple[str, dict[str, Any]]:
-    """Which stream to read, and how to configure the camera for it.
+    """Choose the stream to read, and the camera's configuration.
 
     queue=False: a capture waits for a fresh frame instead of taking the one that was kept ready.
     """
@@ -169,7 +169,7 @@ def _is_pi_5() -> bool:
 
 
 def import_picamera2() -> Any:
-    """The library.
+    """Import picamera2.
 
     Raises:
         CameraError: it is missing, or does not load.
@@ -214,7 +214,7 @@ def _user() -> str:
 
 
 def _is_usb(camera: dict[str, Any]) -> bool:
-    """As picamera2 itself tells them apart."""
+    """Return whether picamera2 lists it as a USB camera."""
     return "/usb" in str(camera["Id"])
 
 
@@ -234,7 +234,7 @@ def _first(error: BaseException) -> BaseException:
 
 
 def _others(error: BaseException) -> str:
-    """Whether another program may have it, or a device may not be opened: only for an error that says so."""
+    """Name another program or missing rights as the possible cause, for an error that says so; else empty."""
     first = _first(error)
     said, number = f"{error} {first}".lower(), getattr(first, "errno", None)
     if number == errno.EBUSY or "busy" in said:
@@ -242,3 +242,13 @@ def _others(error: BaseException) -> str:
     if (number in _CLOSED or _OF_MEMORY(said)) and (found := why_closed(_user())):
         return f"; {found}"
     return ""
+
+
+def open_picamera(which: str, clock: Clock) -> PiCamera:
+    """Open the camera of this number; raises CameraError."""
+    return PiCamera(import_picamera2(), which, clock)
+
+
+def open_first_picamera(argument: str, clock: Clock) -> PiCamera:
+    """Open the first ribbon camera, which libcamera lists before all others; raises CameraError."""
+    return PiCamera(import_picamera2(), "0", clock, usb=False)

@@ -1,4 +1,4 @@
-"""What a /dev/videoN says of itself: is it a camera, and has another program got it? V4L2, without its library."""
+"""V4L2 queries of a /dev/videoN, without its library: is it a camera, and is it in use?"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_PROCESSES = 5  # that are named
 
 
 def why_silent(device: str) -> str:
-    """Why a device gives no frame, with the remedy."""
+    """Explain why a device gives no frame, with the remedy."""
     try:
         handle = os.open(device, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -63,7 +63,7 @@ _GET_CONTROL = 0xC008561B  # VIDIOC_G_CTRL: struct v4l2_control, 8 bytes
 
 
 def look_of(device: str) -> str:
-    """How a camera is set: mirrored or turned, exposure, gain and white balance where they are not automatic.
+    """Describe a camera's settings: mirrored or rotated; exposure, gain and white balance where they are not automatic.
 
     Empty if nothing is set or it does not tell. Asked beside the stream, which it does not disturb.
     """

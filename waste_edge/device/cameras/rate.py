@@ -1,4 +1,4 @@
-"""What may follow `synthetic:` in a camera's ID."""
+"""Options that may follow `synthetic:` in a camera's ID."""
 
 from __future__ import annotations
 

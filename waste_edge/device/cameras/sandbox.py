@@ -1,4 +1,4 @@
-"""What the capture process may do: it parses whatever a camera or the network sends, so it is given little.
+"""Sandbox of the capture process, which parses whatever a camera or the network sends.
 
 Landlock (Linux 5.13): it reads what it finds, but not the secrets and the state of the station; it writes to devices
 and to nothing else; it signals and traces nobody. seccomp: it opens no connection unless its source is on the network,
@@ -99,7 +99,7 @@ def confine(hidden: Sequence[str], shown: Sequence[str] = (), network: bool = Fa
 
 
 def support() -> str:
-    """What this kernel has of it, in words as `confine` returns them; changes nothing."""
+    """Describe this kernel's sandbox support, in the words of `confine`; changes nothing."""
     library = ctypes.CDLL(None, use_errno=True)
     version = _landlock_version(library)
     held = [f"landlock {version}"] if version else []
@@ -109,7 +109,7 @@ def support() -> str:
 
 
 def _drop_capabilities(library: ctypes.CDLL) -> None:
-    """Where root runs it: keep root's way to files of others, and none of its other powers. capabilities(7)."""
+    """Drop root's capabilities but for reading others' files. See capabilities(7)."""
     header, data = struct.pack("=Ii", _CAPABILITY_VERSION, 0), ctypes.create_string_buffer(24)
     if library.capget(header, data) == 0:
         effective, permitted, _, *upper = struct.unpack("=6I", data.raw)
@@ -148,7 +148,7 @@ def _landlock(library: ctypes.CDLL, hidden: Sequence[str], shown: Sequence[str])
 
 
 def _real(path: str) -> Path:
-    """Where a path leads, through links; a home that nobody has stays as it is written."""
+    """Resolve a path through links; a home that nobody has stays as it is written."""
     given = Path(path)
     with contextlib.suppress(RuntimeError):
         given = given.expanduser()
@@ -175,7 +175,7 @@ def _visible(path: Path, hidden: set[Path], above: set[Path]) -> Iterator[Path]:
 
 
 def _allow(library: ctypes.CDLL, ruleset: int, path: Path, rights: int) -> None:
-    """Let the process do this with a file, or below a folder; what cannot be opened needs no rule."""
+    """Allow the process an access to a file, or below a folder; what cannot be opened needs no rule."""
     with contextlib.suppress(OSError):
         handle = os.open(path, os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:

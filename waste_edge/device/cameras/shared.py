@@ -84,7 +84,7 @@ class FrameReader:
         self._sequence = 0
 
     def take(self, use: Callable[[RawFrame], T]) -> T | None:
-        """What `use` makes of the newest frame, or None if there is no newer one than the last.
+        """Apply `use` to the newest frame and return its result; None if there is no newer one than the last.
 
         `use` is called while the frame is held and must not keep its data.
 

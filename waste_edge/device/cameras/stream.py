@@ -98,7 +98,7 @@ def _why(said: str) -> str:
 
 @contextmanager
 def _overheard() -> Iterator[_Said]:
-    """What libraries write meanwhile, to stderr or stdout, which says more than OpenCV passes on; shown to nobody."""
+    """Capture what libraries write to stderr or stdout meanwhile; it tells more than OpenCV's errors."""
     said, library = _Said(), ctypes.CDLL(None)
     with _memory_file() as memory:
         kept = [(number, os.dup(number)) for number in (1, 2)]

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from waste_edge.device.cameras.camera import RawFrame, packed
+from waste_edge.device.cameras.rate import parse_rate
 from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.rendering.backgrounds import Background, paint_background
 from waste_edge.rendering.canvas import Bytes
@@ -52,11 +53,11 @@ class SyntheticCamera:
         return packed(pixels, "rgb", due_ns)
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: no device is held."""
 
 
 class _Scenes:
-    """What lies on the tray at which frame."""
+    """Contents of the tray by frame number."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -108,7 +109,7 @@ class _Scenes:
 
 
 def label_of(visit: int, seed: int) -> str:
-    """What the item number `visit` is, from 0."""
+    """Name the label of item number `visit`, from 0."""
     return _which(visit, seed)[0]
 
 
@@ -122,7 +123,7 @@ def _which(visit: int, seed: int) -> tuple[str, int]:
 
 
 def _centre_x(since_s: float) -> int | None:
-    """Where an item is across the frame, in pixels: in from the left, at rest, away to the right; None: not there."""
+    """Compute an item's middle across the frame, in pixels: slides in, rests, slides out; None if it is not there."""
     rest, outside = WIDTH_PX // 2, WIDTH_PX // 2 + _ITEM_PX // 2
     if since_s < ARRIVE_S:
         left = 1.0 - since_s / ARRIVE_S
@@ -133,3 +134,8 @@ def _centre_x(since_s: float) -> int | None:
         gone = (since_s - ARRIVE_S - REST_S) / LEAVE_S
         return rest + round(outside * gone * gone)
     return None
+
+
+def open_synthetic(rate: str, clock: Clock) -> SyntheticCamera:
+    """Draw items at `FPS:SEED`; raises CameraError."""
+    return SyntheticCamera(*parse_rate(rate), clock)

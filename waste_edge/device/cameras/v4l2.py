@@ -126,7 +126,7 @@ def _driver_name(device: Path) -> str:
 
 
 def _no_video_device(device: str) -> str:
-    """What is wrong with a name under which there is something that is no video device; such is not opened at all."""
+    """Explain a device name that does not lead to a video device; such a file is never opened."""
     try:
         status = Path(device).stat()
     except OSError:
@@ -134,3 +134,8 @@ def _no_video_device(device: str) -> str:
     if stat.S_ISREG(status.st_mode) or (stat.S_ISCHR(status.st_mode) and os.major(status.st_rdev) == _VIDEO4LINUX):
         return ""
     return "is no video device; expected /dev/videoN or a link to one, as in /dev/v4l/by-id"
+
+
+def open_first_camera(argument: str, clock: Clock) -> V4l2Camera:
+    """Open the first camera that gives a frame; raises CameraError."""
+    return open_first_v4l2(clock)

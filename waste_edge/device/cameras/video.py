@@ -1,4 +1,4 @@
-"""Video files."""
+"""Camera that plays a video file."""
 
 from __future__ import annotations
 
@@ -58,3 +58,8 @@ class VideoFile:
 
     def close(self) -> None:
         self._capture.release()
+
+
+def open_video(path: str, clock: Clock) -> VideoFile:
+    """Open a video file; raises CameraError."""
+    return VideoFile(Path(path), clock)

@@ -7,6 +7,7 @@ convert.py   from a camera's own layout to RGB
 """
 
 from waste_edge.device.capture.messages import (
+    CAMERA_RETRY,
     Absent,
     BadPicture,
     Ended,
@@ -14,11 +15,11 @@ from waste_edge.device.capture.messages import (
     Message,
     Messages,
     Opened,
-    RetryPolicy,
 )
 from waste_edge.device.capture.process import ProcessCapture, Timeouts, start_capture
 
 __all__ = [
+    "CAMERA_RETRY",
     "Absent",
     "BadPicture",
     "Ended",
@@ -27,7 +28,6 @@ __all__ = [
     "Messages",
     "Opened",
     "ProcessCapture",
-    "RetryPolicy",
     "Timeouts",
     "start_capture",
 ]  # fmt: skip

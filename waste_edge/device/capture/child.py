@@ -4,7 +4,8 @@ Run by its path, perhaps by an interpreter that lacks everything but numpy and o
 
     python child.py NEWS_DESCRIPTOR MEMORY_DESCRIPTOR PARENT_PID
 
-The first line on the socket says which camera, and what is hidden from this process: ["v4l2", "/dev/video0", []].
+The first line on the socket says which camera, what is hidden from this process, and what is known of the camera's
+kind (`camera.CameraKind`): ["v4l2", "/dev/video0", [], {"opener": "waste_edge.device.cameras.v4l2:open_v4l2"}].
 Before anything of the camera's is imported it gives up what it does not need (`cameras/sandbox.py`). It answers with
 lines of JSON, and an empty line for each frame that lies in the memory. It dies with its parent.
 """
@@ -21,7 +22,7 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from waste_edge.device.cameras.camera import Camera, RawFrame
@@ -50,17 +51,26 @@ def register_package() -> None:
     found.loader.exec_module(module)
 
 
+class CaptureRequest(NamedTuple):
+    """A camera's kind by name, its argument, what is hidden from this process, and the kind's `CameraKind`."""
+
+    name: str
+    argument: str
+    hidden: list[str]
+    kind: dict[str, Any]
+
+
 class Words:
-    """What the parent is told, over a socket."""
+    """Messages to the parent process, over a socket."""
 
     def __init__(self, stream: socket.socket) -> None:
         self._stream = stream
 
-    def order(self) -> tuple[str, str, list[str]]:
-        """Which camera the parent wants: its kind and argument, and what this process must not see."""
+    def request(self) -> CaptureRequest:
+        """Receive the parent's request: the camera, and the names to hide from this process."""
         with self._stream.makefile("r", encoding="utf-8") as lines:
-            kind, argument, hidden = json.loads(lines.readline())
-        return str(kind), str(argument), [str(path) for path in hidden]
+            name, argument, hidden, kind = json.loads(lines.readline())
+        return CaptureRequest(str(name), str(argument), [str(path) for path in hidden], dict(kind))
 
     def say(self, kind: str, text: str = "") -> None:
         """A piece of news: waits until there is room for it."""
@@ -74,7 +84,7 @@ class Words:
         self._stream.sendall(json.dumps(news).encode() + b"\n")
 
     def ring(self) -> None:
-        """There is a new frame. Not said if the parent has not yet heard of hundreds of older ones."""
+        """Announce a new frame; skipped while hundreds of older ones have not been read."""
         with contextlib.suppress(BlockingIOError):
             self._stream.send(b"\n", socket.MSG_DONTWAIT)
 
@@ -99,22 +109,23 @@ class BeatingClock:
 
 
 def die_with_parent(parent: int) -> None:
-    """Have the kernel end this process when the one that started it ends, whatever either is doing."""
+    """Make the kernel end this process when the one that started it ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(0)
 
 
-def capture(words: Words, memory: int, kind: str, argument: str) -> None:
+def capture(words: Words, memory: int, request: CaptureRequest) -> None:
     """Open a camera of this kind and hand over its frames to the end."""
+    from waste_edge.device.cameras.camera import CameraKind
     from waste_edge.device.cameras.openers import load
     from waste_edge.device.cameras.shared import FrameWriter
     from waste_edge.errors import UserError
 
     writer = FrameWriter(memory)
-    opener = load(kind)
+    opener = load(request.name, CameraKind(**request.kind))
     words.say("loaded")
-    camera = opener(argument, BeatingClock(words))
+    camera = opener(request.argument, BeatingClock(words))
     words.say("alive")
     try:
         raw = _next(camera, words)
@@ -145,24 +156,26 @@ def main(news: int, memory: int, parent: int) -> None:
     """See the module; does not return, since libraries of cameras may hang in their own end."""
     die_with_parent(parent)
     words = Words(socket.socket(fileno=news))
-    kind = "camera"
+    name = "camera"
     try:
-        kind, argument, hidden = words.order()
+        request = words.request()
+        name = request.name
         register_package()
         from waste_edge.device.cameras.sandbox import confine
         from waste_edge.errors import UserError
 
-        shown = [str(PACKAGE), *([argument] if kind == "film" else [])]
-        confine(hidden, shown, network=kind == "stream", programs=kind.endswith("picamera"))
+        may = request.kind
+        shown = [str(PACKAGE), *([request.argument] if may.get("reads_file") else [])]
+        confine(request.hidden, shown, network=bool(may.get("network")), programs=bool(may.get("programs")))
 
         try:
-            capture(words, memory, kind, argument)
+            capture(words, memory, request)
         except UserError as error:
             words.say("absent", str(error))
     except (BrokenPipeError, ConnectionResetError):
         pass  # nobody listens any more
     except ImportError as error:
-        words.say("absent", f"{kind}: {sys.executable} lacks what it needs ({error})")
+        words.say("absent", f"{name}: {sys.executable} lacks what it needs ({error})")
     except BaseException as error:  # noqa: BLE001  # the parent must hear of it, whatever it is
         words.say("failed", f"{type(error).__name__}: {error}")
     sys.stderr.flush()

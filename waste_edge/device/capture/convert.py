@@ -11,7 +11,7 @@ from waste_edge.imaging.frames import Frame, Pixels, rgb_from_nv12, rgb_from_yuv
 
 
 def frame_of(raw: RawFrame, share: bool = False) -> Frame:
-    """A frame in RGB.
+    """Convert a raw frame to RGB.
 
     Args:
         raw: what the camera gave; each layout is converted in one pass.

@@ -17,9 +17,11 @@ import msgspec
 from waste_edge.device.cameras.address import without_password
 from waste_edge.device.cameras.camera import Candidate
 from waste_edge.device.cameras.memory import create_memory
+from waste_edge.device.cameras.openers import kind_of
 from waste_edge.device.system.environment import without_secrets
 from waste_edge.device.system.thread_limits import ONE_THREAD
 from waste_edge.files.strict import Strict
+from waste_edge.files.text import first_line
 
 if TYPE_CHECKING:
     from waste_edge.imaging.frames import Frame
@@ -39,7 +41,7 @@ _EXIT_S = 0.1  # seconds to wait for an exit status after the socket was closed
 
 
 class News(Strict, frozen=True):
-    """What a capture process says. `frame`: there is one in the memory; `gone`: it says no more.
+    """Message of a capture process. `frame`: one is in shared memory; `gone`: the process has ended.
 
     Attributes:
         kind: what happened.
@@ -63,7 +65,7 @@ class InvalidNewsError(Exception):  # not an error of ours: what the other side 
 
 
 class ChildLink(Protocol):
-    """What `ProcessCapture` needs of a capture process; `ChildProcess` is the real one."""
+    """Interface to a capture process, as `ProcessCapture` needs it; `ChildProcess` is the real one."""
 
     pid: int
     dropped_frames: int
@@ -73,7 +75,7 @@ class ChildLink(Protocol):
         ...
 
     def hear(self) -> list[News]:
-        """What was said since, in order; raises Garbage."""
+        """Return the messages received since the last call, in order; raises InvalidNewsError."""
         ...
 
     def frame(self) -> Frame | None:
@@ -81,7 +83,7 @@ class ChildLink(Protocol):
         ...
 
     def exit_reason(self) -> str:
-        """How it ended, with its last words, for people."""
+        """Describe how the process ended, with its last output, for people."""
         ...
 
     def hang_up(self) -> None:
@@ -101,7 +103,7 @@ class ChildProcess:
     """A capture process that was started just now."""
 
     def __init__(self, candidate: Candidate) -> None:
-        """Start it.
+        """Start the process.
 
         Raises:
             OSError: the interpreter is missing or cannot be run.
@@ -109,7 +111,8 @@ class ChildProcess:
         self.dropped_frames = 0
         self._socket, theirs = socket.socketpair()
         # The order goes by the socket, since everybody can read a command line and addresses hold passwords.
-        self._socket.sendall(msgspec.json.encode([candidate.kind, candidate.argument, candidate.hidden]) + b"\n")
+        order = [candidate.kind, candidate.argument, candidate.hidden, kind_of(candidate)]
+        self._socket.sendall(msgspec.json.encode(order) + b"\n")
         memory = create_memory()
         command = [candidate.python, str(_CHILD), str(theirs.fileno()), str(memory), str(os.getpid())]
         try:
@@ -173,7 +176,7 @@ class ChildProcess:
         try:
             taken = take_frame(self._reader)
         except ValueError as error:
-            raise InvalidNewsError(str(error).splitlines()[0]) from error
+            raise InvalidNewsError(first_line(error)) from error
         self.dropped_frames = self._reader.dropped_frames
         return taken
 
@@ -236,12 +239,12 @@ def _one_line(text: str) -> str:
 
 
 def _environment(candidate: Candidate, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """This process's, with one thread for libraries that would start one a core to convert a picture.
+    """Copy this process's environment, limited to one thread for libraries that would start one a core.
 
     Without secrets, and without what is between systemd and this process: the child parses what strangers send.
     """
     kept = without_secrets(environment, candidate.withheld)
-    if candidate.kind == "stream":  # the way to it may lead through a proxy with a password
+    if kind_of(candidate).network:  # the way to it may lead through a proxy with a password
         kept |= {name: environment[name] for name in _PROXIES if name in environment}
     return ONE_THREAD | kept
 

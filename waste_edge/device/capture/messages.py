@@ -1,12 +1,17 @@
-"""What the loop gets from a source: frames, and news in their place among the frames."""
+"""Messages from a source to the loop: frames, and news in their place among the frames."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from waste_edge.device.clock import RetryPolicy
+
 if TYPE_CHECKING:
     from waste_edge.imaging.frames import Frame
+
+# A camera that comes back is in use within 10 s: the longest wait, and what starting and opening take.
+CAMERA_RETRY = RetryPolicy(longest_s=4.0)
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Absent:
-    """There is no camera, or no longer; another attempt follows after `retry_s`."""
+    """News that there is no camera, or no longer; another attempt follows after `retry_s`."""
 
     reason: str
     retry_s: float
@@ -53,7 +58,7 @@ Message: TypeAlias = "Frame | Opened | Absent | BadPicture | Ended | Failed"
 
 
 class Messages(Protocol):
-    """Where the loop gets frames and news from.
+    """Source of frames and news for the loop.
 
     Attributes:
         dropped_frames: frames that were replaced by a newer one before they were taken.
@@ -73,18 +78,3 @@ class Messages(Protocol):
     def close(self) -> None:
         """Stop reading and give the camera back."""
         ...
-
-
-@dataclass(frozen=True)
-class RetryPolicy:
-    """How long to wait before the next attempt to open a camera: doubling from `first_s` to `longest_s`.
-
-    With the longest wait a camera that comes back is in use within 10 s: 4 s, and what starting and opening take.
-    """
-
-    first_s: float = 1.0
-    longest_s: float = 4.0
-
-    def after(self, failures: int) -> float:
-        """Seconds to wait after so many failures in a row, at least 1."""
-        return float(min(self.longest_s, self.first_s * 2.0 ** min(failures - 1, 16)))

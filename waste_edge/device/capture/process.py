@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from waste_edge.device.cameras.camera import Candidate, Source
+from waste_edge.device.cameras.openers import KINDS
 from waste_edge.device.capture.link import ChildLink, InvalidNewsError, News, start_child
-from waste_edge.device.capture.messages import Absent, BadPicture, Ended, Failed, Message, Messages, Opened, RetryPolicy
-from waste_edge.device.clock import NS_PER_S, Clock
+from waste_edge.device.capture.messages import Absent, BadPicture, Ended, Failed, Message, Messages, Opened
+from waste_edge.device.clock import NS_PER_S, Clock, RetryPolicy
 from waste_edge.errors import CameraError
 
 if TYPE_CHECKING:  # nothing here waits for numpy and OpenCV before the capture process has been started
@@ -29,7 +30,7 @@ _TICK_S = 0.05  # how often a killed process is looked after
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How long a capture process may say nothing before it is taken for hung and killed, in seconds.
+    """Longest silences of a capture process, in seconds, before it is taken for hung and killed.
 
     Attributes:
         start_s: importing numpy and the camera's library, from a slow card at boot, with everybody else starting too.
@@ -206,7 +207,7 @@ class ProcessCapture:
     def _choose(self, news: News) -> None:
         """From now on this camera, and no other."""
         chosen = self._candidate
-        if news.again is not None:
+        if news.again is not None and news.again[0] in KINDS:
             chosen = replace(chosen, kind=news.again[0], argument=news.again[1])
         self._chosen = chosen if self._source.live else None
         self._absent.clear()
@@ -231,7 +232,7 @@ class ProcessCapture:
         self._lost(f"{self._source.title}: the capture process wrote garbage ({error}) and was killed")
 
     def _dismiss(self, link: ChildLink, kill: bool = True) -> None:
-        """Have nothing to do with a process any more but to see it end."""
+        """Detach from a process, but for waiting for its end."""
         self._dropped += link.dropped_frames
         self._link, self._frame_waits = None, False
         link.hang_up()
@@ -240,7 +241,7 @@ class ProcessCapture:
         self._leaving.append(_Leaving(link, self._clock.now_ns(), kill))
 
     def _lost(self, reason: str, waited: bool = False) -> None:
-        """There is no camera: try the next candidate at once, or all of them again after a while.
+        """Handle a lost camera: try the next candidate at once, or all of them again after a while.
 
         Args:
             reason: why, for people.
@@ -294,7 +295,7 @@ class ProcessCapture:
 
 
 def _named(reason: str) -> str:
-    """Who has a busy camera, where it may be known; the capture process itself may not look at others."""
+    """Name the program that uses a busy camera, if it can be found; the capture process itself cannot look."""
     if "another program uses it" not in reason:
         return ""
     from waste_edge.device.cameras.query import holders

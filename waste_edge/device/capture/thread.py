@@ -16,8 +16,8 @@ from contextlib import closing
 
 from waste_edge.device.cameras.camera import Camera, Source
 from waste_edge.device.capture.convert import frame_of
-from waste_edge.device.capture.messages import Absent, BadPicture, Ended, Failed, Message, Opened, RetryPolicy
-from waste_edge.device.clock import Clock
+from waste_edge.device.capture.messages import Absent, BadPicture, Ended, Failed, Message, Opened
+from waste_edge.device.clock import Clock, RetryPolicy
 from waste_edge.errors import CameraError, PictureError
 from waste_edge.imaging.frames import Frame
 
@@ -25,7 +25,7 @@ _CLOSING_S = 1.0  # how long a camera call in progress is waited for before its 
 
 
 class Slot:
-    """Where one thread puts messages and another takes them: room for one frame between two pieces of news."""
+    """Hand-over from one thread to another: room for one frame between two pieces of news."""
 
     def __init__(self) -> None:
         self.dropped_frames = 0
@@ -59,7 +59,7 @@ class Slot:
             return message
 
     def close(self) -> None:
-        """Let go of whoever waits in `hand_over`."""
+        """Wake whoever waits in `hand_over`."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -110,8 +110,10 @@ class Capture:
                     return
                 except CameraError as error:
                     self._wait_for_camera(error)
-        except Exception as error:  # noqa: BLE001  # the loop raises it, in the thread that can tell the user
-            self._slot.put(Failed(error))
+        except BaseException as error:  # noqa: BLE001  # the loop raises it, in the thread that can tell the user
+            # SystemExit, too: a library that calls sys.exit would end this thread, and leave the loop waiting.
+            failure = error if isinstance(error, Exception) else RuntimeError(f"the reading thread ended: {error!r}")
+            self._slot.put(Failed(failure))
 
     def _read_all(self) -> None:
         """Open the source and hand over its frames to the end; raises CameraError when it is absent or lost."""

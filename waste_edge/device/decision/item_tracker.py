@@ -26,7 +26,7 @@ MIN_SECONDS = 0.5  # and the time they span, at least
 
 @dataclass(frozen=True)
 class Event:
-    """One item, decided.
+    """Decided item.
 
     Attributes:
         id: unique, 32 hexadecimal digits.
@@ -60,13 +60,13 @@ class Event:
 
 
 def new_id() -> str:
-    """A fresh event id."""
+    """Make a new event id."""
     return uuid.uuid4().hex
 
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """What one frame showed.
+    """State of the scene after one frame.
 
     Attributes:
         state: of the scene.
@@ -116,7 +116,7 @@ class _Visit:
         return self.frames >= MIN_FRAMES and now_ns - self.since_ns >= MIN_SECONDS * NS_PER_S
 
     def looks_due(self, now_ns: int, looks: int) -> int:
-        """How many looks are due by now: they are spread over the time in which the item must lie still anyway."""
+        """Count the looks that are due by now: spread over the time in which the item must lie still anyway."""
         share = 1.0 if self.is_complete(now_ns) else (now_ns - self.since_ns) / (MIN_SECONDS * NS_PER_S)
         return min(looks, 1 + int((looks - 1) * min(1.0, share)))
 
@@ -159,7 +159,7 @@ class CameraItemTracker:
         return self.presence.remember()
 
     def learn_anew(self) -> None:
-        """Another camera looks: nothing that is known of the scene holds."""
+        """Forget everything learned of the scene, since another camera is looking."""
         self._health.learn_anew()
         self.presence.learn_anew()
         self._visit = None
@@ -186,7 +186,7 @@ class CameraItemTracker:
         return Observation(state)
 
     def _is_unfit(self, watched: Pixels, look: Grid, captured_ns: int) -> bool:
-        """Whether this frame's picture is not to be believed; a camera that was moved for good is learned anew."""
+        """Return whether this frame's picture cannot be trusted; learn a camera anew that was moved for good."""
         health, presence = self._health, self.presence
         resting = presence.state is State.EMPTY
         health.see(watched, look, captured_ns, presence.empty_look, resting)

@@ -23,7 +23,7 @@ WORTH_NAMING = 0.05  # a second label of the same stream is named from this prob
 
 @dataclass(frozen=True)
 class Decision:
-    """What becomes of one item.
+    """Decision on one item.
 
     Attributes:
         stream: where it goes; `ask` if a person is asked.
@@ -97,7 +97,7 @@ class DecisionPolicy:
         self.routing = routing_of(site, manifest.labels, manifest.tree, manifest.calibration.min_confidence)
 
     def needs_answers(self, visibility: Visibility) -> bool:
-        """Whether an item seen so is decided by the network at all."""
+        """Return whether an item seen so is decided by the network at all."""
         return visibility in _TOLD or (visibility is Visibility.SEVERAL and self.site.on_several == "largest")
 
     def decide_seen(self, predictions: Sequence[Prediction], visibility: Visibility, parts: int) -> Decision:
@@ -119,7 +119,7 @@ class DecisionPolicy:
 
     @property
     def _asks(self) -> Literal["ask", "residual"]:
-        """Who gets what cannot be told: a person, where there is one."""
+        """Action on items that cannot be told: a person, where the site has one."""
         return "residual" if self.site.ask is None else "ask"
 
     def _without_network(self, reason: str, action: Literal["ask", "residual"]) -> Decision:

@@ -23,7 +23,7 @@ _TIE = 1e-8  # costs that differ by less are equal
 
 
 def expected_costs(shares: Values, costs: Values) -> Values:
-    """What each choice is expected to cost.
+    """Compute the expected cost of each choice.
 
     Args:
         shares: (S,) probability that the item belongs to each stream; sums to 1.
@@ -37,7 +37,7 @@ def expected_costs(shares: Values, costs: Values) -> Values:
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """What is cheapest.
+    """Cheapest choice.
 
     Attributes:
         name: a stream, or `ask`.
@@ -90,7 +90,7 @@ class Routing:
 
 
 def routing_of(site: Site, labels: Sequence[str], tree: Mapping[str, str], min_confidence: float) -> Routing:
-    """A site as arrays.
+    """Convert a site to arrays.
 
     Args:
         site: must cover the labels.
@@ -116,7 +116,7 @@ def routing_of(site: Site, labels: Sequence[str], tree: Mapping[str, str], min_c
 
 @dataclass(frozen=True)
 class Part:
-    """In a mixture of two streams: what is chosen where the first one's share lies between `low` and `high`."""
+    """Part of a mixture of two streams: the choice where the first one's share lies between `low` and `high`."""
 
     low: float
     high: float
@@ -124,7 +124,7 @@ class Part:
 
 
 def mixture(routing: Routing, first: int, second: int) -> list[Part]:
-    """What is chosen of an item that belongs to stream `first` or `second`, for every share of the first.
+    """List the choices for an item that belongs to stream `first` or `second`, over every share of the first.
 
     Exact: in such a mixture each cost is a straight line, so the choice changes only where two lines cross
     or a threshold lies.

@@ -1,4 +1,4 @@
-"""What a `site.toml` means for a model, and where it contradicts itself: what `waste-edge site check` prints."""
+"""Check of a `site.toml` against a model, as `waste-edge site check` prints it: meaning and contradictions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MIXTURES = 2000  # random ones that are tried besides the regular ones
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is wrong with a site, or worth a word.
+    """Error or remark about a site.
 
     Attributes:
         condition: `bad` if the site cannot be used as it is, else `warn`; the part is the key's first word.
@@ -41,7 +41,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Mixture:
-    """What becomes of an item between two streams, by the first one's share of the probability."""
+    """Choices for an item between two streams, by the first one's share of the probability."""
 
     first: str
     second: str
@@ -50,7 +50,7 @@ class Mixture:
 
 @dataclass(frozen=True)
 class SiteReport:
-    """A site explained.
+    """Explanation of a site.
 
     Attributes:
         site: its name.
@@ -76,7 +76,7 @@ class SiteReport:
 
     @property
     def usable(self) -> bool:
-        """Whether nothing is worse than a warning."""
+        """True if nothing is worse than a warning."""
         return all(finding.condition.level is not Level.BAD for finding in self.findings)
 
 
@@ -246,7 +246,7 @@ def _of_threshold(routing: Routing) -> Iterator[Finding]:
 
 
 def _reached(routing: Routing) -> set[str]:
-    """What is chosen in some mixture of streams: of two all shares, of more equal ones and many random ones.
+    """Find the choices that occur in some mixture of streams: pairs at all shares, and many random mixtures.
 
     Parts of less than 1 - SURE are passed over: what is chosen there only is chosen for the surest items only,
     or by chance.

@@ -26,7 +26,7 @@ _NEEDED_MB = 200  # the station takes 150
 
 
 def check_board(setting: Setting) -> list[Condition]:
-    """Everything that one look at the board tells."""
+    """Check the board's readings at one moment."""
     readings = Board(setting.root, clock=setting.clock, ask_program=setting.run_program).read()
     return [
         _system(readings),

@@ -1,4 +1,4 @@
-"""Is there a camera, and does it give a frame?"""
+"""Checks of the camera: is there one, and does it give a frame?"""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _COUNT = (
 
 
 def check_camera(setting: Setting, service: Service) -> list[Condition]:
-    """What is plugged in, then one frame of it within seconds."""
+    """Check that a camera is plugged in, and that it gives one frame within seconds."""
     devices = video_devices(setting.root)
     ribbons, picamera = check_picamera(setting)
     return [picamera, _check_frame(setting, service, devices, ribbons)]

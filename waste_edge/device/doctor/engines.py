@@ -1,4 +1,4 @@
-"""Which engines are here, whether they answer as they should, and how fast."""
+"""Checks of the installed engines: present, correct on golden inputs, and their speed."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from waste_edge.bundle.bundle import Bundle
 from waste_edge.device.doctor.setting import Setting
 from waste_edge.device.system.condition import Condition, Level
 from waste_edge.engines.engine import (
-    ENGINE_NAMES,
     EngineName,
     artifact_of,
-    engine_of,
     installed_engines,
+    is_installed,
     require_engine,
 )
+from waste_edge.engines.names import ENGINES, engine_spec, engines_with, format_of
 from waste_edge.engines.trial.trial import Trial, try_bundle
-from waste_edge.errors import WasteEdgeError
+from waste_edge.errors import ConfigError, WasteEdgeError
 
 _ROUNDS = 9
-_PACKAGES = {"litert": "ai-edge-litert", "onnx": "onnxruntime"}
 
 
 def check_engines(setting: Setting) -> list[Condition]:
@@ -29,31 +28,39 @@ def check_engines(setting: Setting) -> list[Condition]:
     try:
         chosen = setting.choice()
         with setting.bundle() as bundle:
-            return [*([Condition("bundle", Level.OK, chosen)] if chosen else []), *_check(bundle)]
+            return [*([Condition("bundle", Level.OK, chosen)] if chosen else []), *_check(bundle, setting.engine)]
     except WasteEdgeError as error:
         return [Condition("engine", Level.BAD, str(error))]
 
 
-def _check(bundle: Bundle) -> list[Condition]:
+def _check(bundle: Bundle, named: EngineName) -> list[Condition]:
     bundle.verify_checksums()
     bundle.known_scorer()
-    installed = installed_engines()
-    if not installed:
-        require_engine("litert")
-    return [_condition(name, bundle) if name in installed else _absent(name) for name in ENGINE_NAMES]
+    names = engines_with([named])
+    if not installed_engines() and names == list(ENGINES):
+        require_engine(names[0])
+    return [_checked(name, bundle) for name in names]
+
+
+def _checked(name: EngineName, bundle: Bundle) -> Condition:
+    try:
+        return _condition(name, bundle) if is_installed(name) else _absent(name)
+    except ConfigError as error:  # a plug-in that cannot be loaded
+        return Condition(f"engine-{name}", Level.BAD, str(error))
 
 
 def _absent(name: EngineName) -> Condition:
-    text = f"not installed; pip install {_PACKAGES[name]}, unless the other one is enough"
+    text = f"not installed; pip install {engine_spec(name).package}, unless the other one is enough"
     return Condition(f"engine-{name}", Level.WARN, text)
 
 
 def _condition(name: EngineName, bundle: Bundle) -> Condition:
     part, title = f"engine-{name}", f"{bundle.manifest.name} {bundle.manifest.version}"
-    artifacts = [artifact for artifact in bundle.manifest.artifacts if engine_of(artifact) == name]
+    wanted = engine_spec(name).format
+    artifacts = [artifact for artifact in bundle.manifest.artifacts if format_of(artifact) == wanted]
     if not artifacts:
         return Condition(part, Level.WARN, f"{title} has no network for it; nothing was tried")
-    trial = try_bundle(bundle, artifacts, _ROUNDS)
+    trial = try_bundle(bundle, artifacts, _ROUNDS, name)
     failed = [replay for replay in trial.replays if replay.status == "failed"]
     if not failed:
         return Condition(part, Level.OK, _described(name, title, trial))

@@ -16,13 +16,14 @@ from waste_edge.device.doctor.service import check_clock, check_service, read_se
 from waste_edge.device.doctor.setting import Setting
 from waste_edge.device.system.condition import Condition, Level
 from waste_edge.files.strict import Strict
+from waste_edge.files.text import first_line
 
 Check = Callable[[], Sequence[Condition]]
 _ORDER = (Level.OK, Level.WARN, Level.BAD)
 
 
 class Examination(Strict, frozen=True):
-    """What was found.
+    """Result of an examination.
 
     Attributes:
         level: the worst of all conditions.
@@ -35,7 +36,7 @@ class Examination(Strict, frozen=True):
     conditions: list[Condition]
 
     def count(self, level: Level) -> int:
-        """How many conditions are of a level."""
+        """Count the conditions of a level."""
         return sum(condition.level is level for condition in self.conditions)
 
 
@@ -87,7 +88,7 @@ def _guarded(check: Check) -> Sequence[Condition]:
     try:
         return check()
     except ImportError as error:
-        said = str(error).splitlines()[0]
+        said = first_line(error)
         return [Condition("doctor", Level.BAD, f"a check could not load its libraries ({said}); see the line python")]
     except Exception as error:  # noqa: BLE001  # one broken check must not hide what the others found
         said = f"{type(error).__name__}: {error}".replace("\n", " ")

@@ -10,7 +10,7 @@ import sys
 from waste_edge.device.cameras import camera_source
 from waste_edge.device.capture import Failed, Opened, start_capture
 from waste_edge.device.clock import SystemClock
-from waste_edge.errors import CameraError
+from waste_edge.errors import UserError
 from waste_edge.imaging.frames import Frame
 
 
@@ -29,7 +29,7 @@ def main(camera_id: str) -> int:
                         raise error
         finally:
             messages.close()
-    except CameraError as error:
+    except UserError as error:
         print(error, file=sys.stderr)
         return 2
     print(title)

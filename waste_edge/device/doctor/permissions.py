@@ -1,4 +1,4 @@
-"""Who may open the devices: cameras, what a ribbon camera needs beside them, the graphics card, GPIO."""
+"""Permissions of devices: cameras, what a ribbon camera needs beside them, the graphics card, GPIO."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SERVICE_USER, _SERVICE_GROUPS = "waste-edge", ("video", "gpio")
 
 
 def check_permissions(setting: Setting, service: Service) -> list[Condition]:
-    """Whether the present user, and the service's own, may open the devices there are.
+    """Check that the present user, and the service's own, may open the devices.
 
     That root may says nothing about a station: in its place the service's user is looked at, before it is there, too.
     """
@@ -47,7 +47,7 @@ def _check_user(user: User, setting: Setting, certain: bool) -> Condition:
 
 
 def _check_heap(setting: Setting) -> Sequence[Condition]:
-    """Whether picamera2 finds memory for pictures, where a ribbon camera is wanted."""
+    """Check that picamera2 finds memory for pictures, where a ribbon camera is wanted."""
     missing = missing_heap(setting.root / "dev") if _wants_ribbon(setting) else ""
     return [Condition("picture-memory", Level.WARN, missing)] if missing else []
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from waste_edge.device.system.condition import Condition, Level
+from waste_edge.files.text import first_line
 
 _PYTHONS = ((3, 11), (3, 13))  # the oldest and the newest that is tested
 _LIBRARIES = {"numpy": "numpy", "cv2": "opencv-python-headless", "PIL": "pillow"}
@@ -38,7 +39,7 @@ def check_python(
 
 
 def _remedy(library: str, error: Exception) -> str:
-    said = (str(error) or type(error).__name__).splitlines()[0]
+    said = first_line(error)
     package = _LIBRARIES.get(library, library)
     if isinstance(error, ModuleNotFoundError):
         return f"{package} is missing ({said}); pip install {package}"
@@ -46,7 +47,7 @@ def _remedy(library: str, error: Exception) -> str:
 
 
 def check_sandbox(held: str | None = None) -> list[Condition]:
-    """Whether this kernel cannot confine the capture process, which parses whatever a camera or the network sends.
+    """Check that this kernel can confine the capture process, which parses whatever a camera or the network sends.
 
     Args:
         held: as `sandbox.support` says it; None to ask it.

@@ -1,4 +1,4 @@
-"""What systemd knows of the station, and the clock."""
+"""Checks of systemd's unit and of the clock."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ class Service:
 
     @property
     def main_pid(self) -> int:
-        """0 if it does not run."""
+        """Process id of the service; 0 if it does not run."""
         return self._number("MainPID")
 
     @property
     def started_ns(self) -> int:
-        """When its process was started, on the monotonic clock."""
+        """Start time of its process, on the monotonic clock."""
         return self._number("ExecMainStartTimestampMonotonic") * 1000
 
     def _number(self, name: str) -> int:

@@ -1,4 +1,4 @@
-"""What the doctor examines. All that a check touches of the machine is a field, so that tests bring their own."""
+"""Setting of an examination. Everything a check touches of the machine is a field, so that tests bring their own."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STATE = Path("var/lib/waste-edge")  # under the root
 
 @dataclass(frozen=True)
 class User:
-    """Somebody who must reach the devices.
+    """User who must be able to open the devices.
 
     Attributes:
         name: as in /etc/passwd.
@@ -38,7 +38,7 @@ class User:
 
 
 def present_user() -> User:
-    """Who runs this process."""
+    """Look up the user who runs this process."""
     try:
         name = pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
@@ -47,7 +47,7 @@ def present_user() -> User:
 
 
 def user_of_groups(name: str, groups: frozenset[str]) -> User:
-    """Somebody of whom only the groups are known: may open what one of them may, or everybody."""
+    """Make a user of whom only the groups are known: may open what one of them may, or everybody."""
     return User(name, lambda node: name == "root" or opening_group(node) in groups or _open_to_all(node))
 
 
@@ -63,6 +63,7 @@ class Setting:
     """Attributes:
     bundle: opens the bundle to try; raises UserError.
     choice: says which bundle that is and why, in one line; an empty one if it was named; raises UserError.
+    engine: the engine that the station names; a plug-in is tried beside the package's own.
     camera: the camera's ID as in `run --camera`; None is any, and then none is needed.
     state: the station's folder; None is where the service keeps it.
     root: where /proc, /sys, /dev and /etc are looked for.
@@ -85,3 +86,4 @@ class Setting:
     thresholds: Thresholds = field(default_factory=Thresholds)
     disk: DiskLimits = field(default_factory=DiskLimits)
     choice: Callable[[], str] = lambda: ""
+    engine: str = "auto"

@@ -1,4 +1,4 @@
-"""Whom the station tells: could each of them take an event now?"""
+"""Checks of the sinks: could each of them take an event now?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much an outbox keeps: apart from it, since a configuration is read before anything heavy is imported."""
+"""Limits of an outbox; apart from it, since a configuration is read before anything heavy is imported."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from waste_edge.files.strict import Strict
 
 
 class OutboxConfig(Strict, frozen=True):
-    """How much an outbox keeps.
+    """Limits of an outbox.
 
     Attributes:
         max_age_days: an event goes after so many days of the station running, delivered or not.

@@ -42,12 +42,12 @@ CREATE TABLE cursors (sink TEXT PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT 
 
 
 def is_corrupt(error: sqlite3.Error) -> bool:
-    """Whether the file is damaged, or none of SQLite's."""
+    """Return whether the file is damaged, or none of SQLite's."""
     return _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def in_words(error: Exception, path: Path) -> str:
-    """What a failing disk means to people, with the remedy."""
+    """Explain a disk's error to people, with the remedy."""
     code = _code(error) if isinstance(error, sqlite3.Error) else None
     if code == sqlite3.SQLITE_FULL:
         return f"the disk of {path} is full; free some space"
@@ -96,7 +96,7 @@ def _number(aside: Path) -> int:
 
 
 def schema_problem(path: Path) -> str:
-    """Why this program cannot go on with a database, in words; empty if it can, or sets it aside as damaged."""
+    """Explain why a database cannot be used; empty if it can be, or will be set aside as damaged."""
     if not path.exists():
         return ""
     with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as connection:
@@ -169,6 +169,7 @@ class Database:
         execute = self._connection.execute
         self.outbox_id: str = execute("SELECT value FROM meta WHERE key = 'outbox_id'").fetchone()[0]
         self._last, self._events = self.last_sequence(), self.events()
+        self._cursors: dict[str, int] = dict(execute("SELECT sink, sequence FROM cursors").fetchall())
         self._boot_id = boot_id
         self._born_ns, self.scene, self._stream_items = now_ns, None, dict[str, int]()
         state = execute("SELECT scene, boot_id, monotonic_ns, lived_ns, stream_items FROM scene").fetchone()
@@ -180,7 +181,7 @@ class Database:
         self._stream_items = stream_counts(stream_items, self._path)
 
     def lived_ns(self, now_ns: int) -> int:
-        """How long stations have run over this outbox: the time by which events age.
+        """Compute the run time of all stations on this outbox, by which events age, in nanoseconds.
 
         The sum of monotonic time over all boots, so that no jump of the wall clock makes an event old. From the last
         write of one boot to the first of the next it stands still.
@@ -225,7 +226,7 @@ class Database:
         return replace(record, sequence=cursor.lastrowid or 0)
 
     def prune(self, sinks: Sequence[str], oldest_ns: int, max_bytes: int) -> int:
-        """Let events go that are older than `oldest_ns` of lived time, and the oldest while the file is too large.
+        """Delete events older than `oldest_ns` of run time, and the oldest while the file is too large.
 
         Sinks are told in order, so the oldest events are those that every sink had; then come the others.
 
@@ -251,19 +252,23 @@ class Database:
                 execute("PRAGMA incremental_vacuum").fetchall()
 
     def used_bytes(self) -> int:
-        """What events, scene and cursors take up in the file."""
+        """Measure the bytes of events, scene and cursors in the file."""
         return (self._integer("PRAGMA page_count") - self._integer("PRAGMA freelist_count")) * _PAGE_BYTES
 
     def events(self) -> int:
-        """How many events are kept."""
+        """Count the kept events."""
         return self._integer("SELECT COUNT(*) FROM events")
 
-    def not_had(self, cursor: int) -> int:
-        """How many of the events that were written here a sink with this cursor has not had, as far as we remember."""
-        return min(self._events, max(0, self._last - cursor))
+    def not_had(self, sink: str, cursor: int) -> int:
+        """Count the events written here that a sink with this cursor has not had, as far as known.
+
+        It needs no file: the database may be closed, or damaged. A sink that has not read yet has the cursor 0; then
+        the one that was kept when the database was opened counts.
+        """
+        return int(min(self._events, max(0, self._last - max(cursor, self._cursors.get(sink, 0)))))
 
     def holds_all(self) -> bool:
-        """Whether a fresh look at the files finds them sound, and all that was written to them.
+        """Return whether a fresh look at the files finds them sound, and all that was written to them.
 
         Raises:
             sqlite3.Error: it cannot be told now.

@@ -1,4 +1,4 @@
-"""When what is kept: an event with its scene at once, a scene that changed, and one that drifted with the light."""
+"""Rules of storing: an event at once with its scene, a scene when it changed, or drifted with the light."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TEND_NS = NS_PER_S
 
 
 class EventStore(Protocol):
-    """Where events are kept; in a station, the outbox. A full disk is no error."""
+    """Store of events; in a station, the outbox. A full disk is no error."""
 
     def commit(self, event: Event, scene: bytes) -> object:
         """Keep an event and the scene after it: both or neither."""
@@ -24,7 +24,7 @@ class EventStore(Protocol):
         ...
 
     def tend(self) -> None:
-        """Whatever is due about once a second."""
+        """Do the recurring work; call it about once a second."""
         ...
 
 

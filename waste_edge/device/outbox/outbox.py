@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from waste_edge.device.clock import NS_PER_S, Clock
+from waste_edge.device.clock import NS_PER_S, Clock, RetryPolicy
 from waste_edge.device.decision.item_tracker import Event
 from waste_edge.device.outbox.config import OutboxConfig
 from waste_edge.device.outbox.database import WAL_BYTES, Database, in_words, is_corrupt, set_aside
@@ -25,7 +25,7 @@ from waste_edge.device.system.condition import Condition, Level
 from waste_edge.device.wall_clock import SystemWallClock, WallClock
 from waste_edge.errors import ConfigError
 
-_RETRY_S = (1.0, 60.0)  # after a failure the disk is tried again after the first, doubling up to the second
+_RETRY = RetryPolicy()  # of the disk
 _TEND_EVERY_S = 60.0
 _TEND_EVERY_COMMITS = 100
 _LATENCIES = 1000  # of the newest commits
@@ -33,7 +33,7 @@ _LATENCIES = 1000  # of the newest commits
 
 @dataclass(frozen=True)
 class CommitTimes:
-    """What the newest commits took, in ms; zeros before the first."""
+    """Durations of the newest commits, in ms; zeros before the first."""
 
     count: int
     p50_ms: float
@@ -75,13 +75,14 @@ class Outbox:
         self._readers: dict[str, OutboxReader] = {}
         self._listeners: list[Callable[[], None]] = []
         self._database: Database | None = None
+        self._opened_last: Database | None = None  # closed or not: it remembers what was written to the file
         self._waiting: deque[Record] = deque()
         self._scene: bytes | None = None
         self._scene_waits = False
         self._corrupt_seen = False
         self._trouble = ""  # why the disk could not be written, in words
         self._since = ""
-        self._retry_s, self._retry_ns = _RETRY_S[0], 0
+        self._failures, self._retry_ns = 0, 0
         self._tend_ns = clock.now_ns()
         self._remark = ""  # what happened to the files in this run, in words
         self._place: Place | None = None  # of the open database
@@ -96,7 +97,7 @@ class Outbox:
         self._begun = True
 
     def told(self, outbox_id: str, sequence: int) -> None:
-        """Somebody has had the event `sequence` of the outbox `outbox_id`.
+        """Note that a sink has had the event `sequence` of the outbox `outbox_id`.
 
         If that is more than is kept here, the card lost events that had been told: then another outbox id is begun, so
         that no receiver takes a new event for one that it has.
@@ -136,8 +137,14 @@ class Outbox:
             return self._scene
         return self._database.scene
 
+    def say_scene_is_unreadable(self) -> None:
+        """Have `condition` tell that the scene which was kept could not be taken up."""
+        self._remark = (
+            f"{self._path}: the scene that was kept cannot be read (damaged, or another version's): it is learned anew"
+        )
+
     def tend(self) -> None:
-        """To be called about once a second: tries a failing disk again, prunes, shortens the log. Cheap otherwise."""
+        """Try a failing disk again, prune, shorten the log. Call it about once a second; cheap otherwise."""
         if not self._trouble:
             self._attempt(lambda database: None)  # sees whether the file has its place still
         self._write()
@@ -151,11 +158,11 @@ class Outbox:
             return self._readers[sink]
 
     def on_commit(self, wake: Callable[[], None]) -> None:
-        """Have `wake` called in the loop's thread after every commit; it must not linger."""
+        """Register `wake`, called in the loop's thread after every commit; it must not block."""
         self._listeners.append(wake)
 
     def commit_times(self) -> CommitTimes:
-        """How long commits took: the newest 1000, measured around the whole of `commit`."""
+        """Summarize the durations of the newest 1000 commits, measured around the whole of `commit`."""
         newest = sorted(self._latencies_ms) or [0.0]
         return CommitTimes(self._commits, newest[len(newest) // 2], newest[int(0.99 * (len(newest) - 1))])
 
@@ -166,7 +173,8 @@ class Outbox:
             waiting = f"since {self._since} UTC {len(self._waiting)} events are in memory only: {self._trouble}"
             return Condition("outbox", Level.BAD, f"{waiting}; {lost}" if self._lost else waiting)
         if self._lost:
-            return Condition("outbox", Level.BAD, f"{lost}; see to the sinks, or raise max_mb and max_age_days")
+            remedy = self._remark or "see to the sinks, or raise max_mb and max_age_days"
+            return Condition("outbox", Level.BAD, f"{lost}; {remedy}")
         if self._moved:
             return Condition("outbox", Level.BAD, self._moved)
         if self._remark:
@@ -229,7 +237,7 @@ class Outbox:
         return written
 
     def _attempt(self, work: Callable[[Database], None]) -> bool:
-        """Do something with the database, opened if need be; False if it failed, or it is too early to try again."""
+        """Run an operation on the database, opened if need be; False if it failed, or it is too early to try again."""
         if self._trouble and self._clock.now_ns() < self._retry_ns:
             return False
         self._stay_in_place()
@@ -251,7 +259,7 @@ class Outbox:
         except Exception as error:  # noqa: BLE001 - whatever a disk gives back: events wait, it is said, and tried again
             self._fail(error)
             return False
-        self._trouble, self._retry_s = "", _RETRY_S[0]
+        self._trouble, self._failures = "", 0
         if self._place is not None:
             self._place.settle()
         return True
@@ -261,6 +269,7 @@ class Outbox:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             finish_putting_back(self._path)
             self._database = Database(self._path, self._clock.now_ns(), self._wall_clock.boot_id)
+            self._opened_last = self._database
             self._place = Place(self._path)
             if self._database.lost_its_log and not self._opened_before:
                 self._count_anew(self._database, "its log was gone")
@@ -297,7 +306,7 @@ class Outbox:
                     reader.forget()
                 aside = put_back(database, place, self._path)
         except (sqlite3.Error, OSError) as error:
-            self._put_back_ns = self._clock.now_ns() + round(_RETRY_S[1] * NS_PER_S)
+            self._put_back_ns = self._clock.now_ns() + round(_RETRY.longest_s * NS_PER_S)
             self._moved = f"{self._path} was removed while the station runs, and {in_words(error, self._path)}"
             return
         self._database, self._moved = None, ""
@@ -305,26 +314,33 @@ class Outbox:
         self._remark = f"{self._path} was removed or replaced while the station runs: it was put back{found}"
 
     def _see_what_others_wrote(self, database: Database, place: Place) -> None:
-        """If somebody wrote into the open file, and not all is there still: what is gone is counted and said."""
+        """Check for writes by others into the open file: count and report what is gone."""
         if not place.written_by_others():
             return
         with contextlib.suppress(sqlite3.Error):  # busy: the next look will tell
             if database.holds_all():
                 place.settle()
                 return
-            self._lost += max((database.not_had(reader.cursor) for reader in self._readers.values()), default=0)
             self._begin_anew("was overwritten while the station runs")
 
     def _begin_anew(self, found: str = "was corrupt") -> None:
-        """Set a corrupt database aside. No connection may outlive that: closing, it would remove the new one's log."""
+        """Set a corrupt database aside, and count what is gone with it.
+
+        No connection may outlive that: closing, it would remove the new one's log.
+        """
         self._drop()
         self._scene_waits = self._scene is not None
         with self._gate:
+            gone, self._opened_last = self._opened_last, None
+            if gone is not None:
+                self._lost += max((gone.not_had(name, sink.cursor) for name, sink in self._readers.items()), default=0)
             for reader in self._readers.values():
                 reader.forget()
             if self._path.exists():
                 aside = set_aside(self._path)
                 self._remark = f"{self._path} {found}: set aside as {aside.name}, a new one was begun; check the card"
+                if gone is None:
+                    self._remark += "; how many events had not been told is not known"
             self._corrupt_seen = False
 
     def _fail(self, error: Exception) -> None:
@@ -332,8 +348,8 @@ class Outbox:
         if not self._trouble:
             self._since = self._wall_clock.now_utc().strftime("%H:%M")
         self._trouble = in_words(error, self._path)
-        self._retry_ns = self._clock.now_ns() + round(self._retry_s * NS_PER_S)
-        self._retry_s = min(self._retry_s * 2, _RETRY_S[1])
+        self._failures += 1
+        self._retry_ns = self._clock.now_ns() + round(_RETRY.after(self._failures) * NS_PER_S)
 
     def _note(self, error: sqlite3.Error) -> None:
         """A reader met an error, in its own thread."""

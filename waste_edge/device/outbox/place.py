@@ -17,7 +17,7 @@ _FILES = ("", "-wal", "-shm")
 
 
 class Place:
-    """Which files lay at a database's path when it was opened."""
+    """Identity of the files at a database's path when it was opened."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -25,16 +25,16 @@ class Place:
         self.settle()
 
     def settle(self) -> None:
-        """Whatever is in the file now was written by us; only one thread of ours writes there."""
+        """Accept the file's present content as ours; only one thread of ours writes there."""
         self._written = _stamp(self._path)
 
     def written_by_others(self) -> bool:
-        """Whether somebody else wrote into the same file since: `cp`, or a backup that is put there in place."""
+        """Return whether somebody else wrote into the same file since: `cp`, or a backup that is put there in place."""
         stamp = _stamp(self._path)
         return stamp is not None and stamp != self._written
 
     def still_there(self) -> bool:
-        """Whether the same files lie there now. A disk that does not answer has not lost them."""
+        """Return whether the same files lie there now. A disk that does not answer has not lost them."""
         try:
             return all(
                 opened is None or opened == _identity(Path(f"{self._path}{suffix}"))
@@ -44,13 +44,13 @@ class Place:
             return True
 
     def is_another_file(self) -> bool:
-        """Whether a database of somebody else's lies there."""
+        """Return whether a database of somebody else's lies there."""
         found = _identity(self._path)
         return found is not None and found != self._opened[""]
 
 
 def spare_of(path: Path) -> Path:
-    """Where a copy is made before it takes its place."""
+    """Name the file in which a copy is made before it replaces the original."""
     return path.with_name(f"{path.stem}.restored")
 
 
@@ -82,7 +82,7 @@ def put_back(database: Database, place: Place, path: Path) -> Path | None:
 
 
 def finish_putting_back(path: Path) -> None:
-    """If the power went just before a copy took its place: let it."""
+    """Finish an exchange of files that a power cut interrupted just before its last step."""
     spare = spare_of(path)
     if spare.exists() and not path.exists():
         os.replace(spare, path)

@@ -59,7 +59,7 @@ class OutboxReader:
         return self._cursor
 
     def waiting(self) -> int:
-        """How many events the sink has not had; raises sqlite3.Error if the database cannot be read."""
+        """Count the events that the sink has not had; raises sqlite3.Error if the database cannot be read."""
         with self._using() as connection:
             query = "SELECT COUNT(*) FROM events WHERE sequence > ?"
             return int(connection.execute(query, (self._cursor,)).fetchone()[0])

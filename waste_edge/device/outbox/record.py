@@ -1,4 +1,4 @@
-"""What the outbox keeps of an event and sinks tell of it; docs/events.md explains every field to receivers."""
+"""Record of an event, as the outbox keeps it and sinks tell it; docs/events.md explains every field."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Record:
 
     @property
     def stream(self) -> str:
-        """Where the item goes."""
+        """Stream that the item goes to."""
         return str(self.event["decision"]["stream"])
 
 
@@ -67,7 +67,7 @@ def to_json_line(record: Record) -> str:
 
 
 def encode_record(record: Record) -> bytes:
-    """For the database."""
+    """Encode a record for the database."""
     return msgspec.json.encode(record)
 
 

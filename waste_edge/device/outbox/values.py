@@ -1,4 +1,4 @@
-"""What a value in the outbox's database may be: `PRAGMA quick_check` sees damaged pages, not a cursor that is too high.
+"""Validity of values in the outbox's database: `PRAGMA quick_check` finds damaged pages, not a cursor that is too high.
 
 A value out of range is corruption like any other: it would make events vanish, or end the station at the next start.
 """
@@ -23,6 +23,8 @@ _LAST = (
 )
 # Each finds a row that must not be there.
 _WRONG = {
+    "a table, view or trigger": "SELECT 1 FROM sqlite_master WHERE type IN ('view', 'trigger') OR (type = 'table' "
+    "AND name NOT IN ('meta', 'events', 'scene', 'cursors') AND name NOT LIKE 'sqlite%')",
     "the counter of sequences": "SELECT 1 FROM sqlite_sequence WHERE name = 'events' AND "
     f"(typeof(seq) != 'integer' OR seq NOT BETWEEN 0 AND {MOST_SEQUENCE})",
     "an event's sequence, id, age or record": "SELECT 1 FROM events WHERE "
@@ -53,7 +55,7 @@ def check_values(connection: sqlite3.Connection, path: Path) -> None:
     try:
         for what, query in _WRONG.items():
             if connection.execute(f"{query} LIMIT 1").fetchone() is not None:
-                raise corrupt(f"{path}: {what} is out of range")
+                raise corrupt(f"{path}: {what} is out of range, or none of ours")
         outbox_id = connection.execute("SELECT value FROM meta WHERE key = 'outbox_id'").fetchone()
     except sqlite3.OperationalError as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_ERROR:
@@ -69,7 +71,7 @@ def last_sequence(connection: sqlite3.Connection) -> int:
 
 
 def stream_counts(text: str, path: Path) -> dict[str, int]:
-    """How many items each stream had, as the database keeps it; raises sqlite3.DatabaseError if it is damaged."""
+    """Parse the stored item counts by stream; raises sqlite3.DatabaseError if they are damaged."""
     try:
         counts = msgspec.json.decode(text, type=dict[str, int])
     except (msgspec.DecodeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Where the service's Python environments lie, and how a new one is made beside the one in use.
+"""Python environments of the service: their places, and making a new one beside the one in use.
 
     /opt/waste-edge/venv-1, venv-2, …   one environment each; never changed once it is made
     /opt/waste-edge/current             a link to the one in use; renamed into place, so it always leads to a whole one
@@ -35,7 +35,7 @@ Call = Callable[[Sequence[str | Path]], str]
 
 @dataclass(frozen=True)
 class Source:
-    """What an environment is filled with.
+    """Package source that an environment is installed from.
 
     Attributes:
         wheels: a folder with one wheel of ours and, unless `online`, the wheels of all that it needs.
@@ -59,7 +59,7 @@ class Source:
 
     @property
     def wheel(self) -> Path | None:
-        """Ours, of the folder.
+        """This package's wheel in the folder.
 
         Raises:
             UserError: there is none, or more than one.
@@ -82,7 +82,7 @@ class Source:
 
     @property
     def pip_arguments(self) -> list[str]:
-        """By its path, so that nothing of that name is ever taken from an index in its place."""
+        """Arguments for pip: the wheel's path, so that nothing of that name is taken from an index in its place."""
         wheel = self.wheel
         if wheel is None:
             ours = f"waste-edge{EXTRAS}=={self.version}"
@@ -113,7 +113,7 @@ def call(command: Sequence[str | Path]) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """This process's, without what would have root's Python import from folders that others write."""
+    """Copy this process's environment, without what would have root's Python import from folders that others write."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return {**kept, "PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": os.environ.get("PYTHONDONTWRITEBYTECODE", "")}
 
@@ -132,7 +132,7 @@ class Environments:
 
     @property
     def program(self) -> Path:
-        """What the unit starts, whichever environment is in use."""
+        """Program that the unit starts, whichever environment is in use."""
         return self.link / "bin" / "waste-edge"
 
     def in_use(self) -> Path | None:
@@ -140,11 +140,11 @@ class Environments:
         return self.link.resolve() if (self.link / MARK).is_file() else None
 
     def holds(self, source: Source) -> bool:
-        """Whether the one in use was made from this very source."""
+        """Return whether the one in use was made from this very source."""
         return self.in_use() is not None and (self.link / MARK).read_text(encoding="utf-8") == source.mark
 
     def next(self) -> Path:
-        """Where the next one goes."""
+        """Name the next environment's folder."""
         return self.home / f"venv-{max((number for number, _ in self._all()), default=0) + 1}"
 
     def make(self, source: Source) -> Path:
@@ -179,7 +179,7 @@ class Environments:
         return folder
 
     def use(self, folder: Path) -> None:
-        """Let the link lead to `folder`, in one step."""
+        """Point the link to `folder`, in one step."""
         beside = self.home / f".{LINK}"
         beside.unlink(missing_ok=True)
         beside.symlink_to(folder.name)
@@ -223,7 +223,7 @@ def _flush(folder: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """For `device/install.sh`: make the first environment and print where its program is."""
+    """Make the first environment and print its program's path; for `device/install.sh`."""
     parser = argparse.ArgumentParser(prog="environments", description=main.__doc__)
     parser.add_argument("--wheels", type=Path, required=True, help="the folder with our wheel")
     parser.add_argument("--online", action="store_true", help="what the folder lacks may be downloaded")

@@ -1,4 +1,4 @@
-"""What the service tells systemd: that it is ready, what it does, and, to the watchdog, that it still decides.
+"""Notifications to systemd: ready, status, and the watchdog's keep-alive while decisions are made.
 
 The protocol is sd_notify(3): one datagram of `NAME=value` lines to the socket named by $NOTIFY_SOCKET. It is written
 out here since it is forty lines, and since the packages that do it are unkept or want a C compiler on the board.
@@ -68,7 +68,7 @@ class Notifier:
 
 
 def watchdog_ns(environment: Mapping[str, str] = os.environ, pid: int | None = None) -> int | None:
-    """How long systemd's watchdog waits for this process; None if it does not watch it.
+    """Read systemd's watchdog interval for this process, in nanoseconds; None if it has none.
 
     Args:
         environment: holds WATCHDOG_USEC and perhaps WATCHDOG_PID.

@@ -1,4 +1,4 @@
-"""How the service fares, as systemd tells it, and what to do next."""
+"""State of the service, as systemd tells it, and the next step."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CANNOT_EXECUTE, _NO_GROUP, _NO_USER = 203, 216, 217  # systemd's own exit codes
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """What `systemctl show` knows; None where it knows nothing.
+    """State of the unit from `systemctl show`; None where systemd gives no value.
 
     Attributes:
         active: whether it runs and has said READY.
@@ -56,7 +56,7 @@ class ServiceStatus:
 
     @property
     def remedy(self) -> str:
-        """What to do next; empty if there is nothing to do."""
+        """Next step for the user; empty if there is nothing to do."""
         if self.stale:
             return "the unit's file has changed: sudo systemctl daemon-reload && sudo systemctl restart waste-edge"
         if not self.active:
@@ -71,7 +71,7 @@ class ServiceStatus:
 
 
 def read_status(now_ns: int) -> ServiceStatus:
-    """Ask systemd.
+    """Read the unit's state from systemd.
 
     Args:
         now_ns: on the system's monotonic clock.

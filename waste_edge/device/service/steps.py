@@ -17,7 +17,7 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do.
+    """Step of an installation.
 
     Attributes:
         title: one line: a command, or a file and what becomes of it.
@@ -33,7 +33,7 @@ class Step:
 
 
 def carry_out(steps: Sequence[Step], tell: Tell) -> None:
-    """Do all steps, or take back what was done.
+    """Carry out all steps, or undo the done ones.
 
     Raises:
         WasteEdgeError: a step failed; the message names what could not be taken back. UserError if the step's was one.

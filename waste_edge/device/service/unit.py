@@ -51,7 +51,7 @@ def config_template() -> Path:
 
 @dataclass(frozen=True)
 class Places:
-    """Where the service's files are. Tests bring a `root` and a `group` of their own.
+    """Paths of the service's files. Tests bring a `root` and a `group` of their own.
 
     Attributes:
         root: of the file system that is installed into.

@@ -24,7 +24,7 @@ Start = Callable[[Path], None]
 
 
 def start_service(program: Path) -> None:
-    """Let `program` install its own unit and restart the service; returns once it is ready.
+    """Have `program` install its own unit and restart the service; returns once it is ready.
 
     Its own, since a new version may need another unit, and an old one the old.
 
@@ -44,7 +44,7 @@ def start_service(program: Path) -> None:
 
 
 def plan(source: Source, environments: Environments) -> list[str]:
-    """What `update` would do, a line each."""
+    """List the steps that `update` would take, a line each."""
     new = environments.next()
     if environments.holds(source):
         return [f"# {environments.link}: made from this very source; nothing is to be done"]

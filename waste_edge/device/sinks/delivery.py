@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from waste_edge.device.clock import NS_PER_S, Clock, SystemClock
+from waste_edge.device.clock import NS_PER_S, Clock, RetryPolicy, SystemClock
 from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.sinks.sink import Sink
 from waste_edge.device.system.condition import Condition, Level
 from waste_edge.device.wall_clock import SystemWallClock, WallClock
 
+SINK_RETRY = RetryPolicy(jitter=0.5)
 BATCH = 100  # events handed over at once
 STOP_S = 0.9  # how long a sink that lingers is waited for at the end
 _IDLE_S = 5.0  # how often a sink is asked whether it is reachable while nothing waits
 _TEXT_EVERY_S = 600.0  # health that differs in its words only is told so seldom
 _LONG_S = 180.0  # a sink that takes longer than this over one batch is said to hang
 _PAUSE_S = 5.0  # before work that failed in a way of its own is taken up again
-
-
-@dataclass(frozen=True)
-class BackOff:
-    """How long to wait after failures: `first_s`, doubling up to `most_s`, each shortened at random by up to a half."""
-
-    first_s: float = 1.0
-    most_s: float = 60.0
-    random: Callable[[], float] = random.random
-
-    def wait_s(self, failures: int) -> float:
-        """After so many failures in a row, at least 1."""
-        longest_s = min(self.most_s, self.first_s * 2.0 ** min(failures - 1, 30))
-        return longest_s * (1.0 - self.random() / 2)
 
 
 class Delivery:
@@ -45,7 +30,7 @@ class Delivery:
         sink: whom to tell; used in the delivery's thread only, closed there at the end.
         clock: times the back-off.
         wall_clock: for "since 14:02".
-        back_off: how long to wait after failures.
+        retry: how long to wait after failures.
     """
 
     def __init__(
@@ -54,12 +39,12 @@ class Delivery:
         sink: Sink,
         clock: Clock | None = None,
         wall_clock: WallClock | None = None,
-        back_off: BackOff | None = None,
+        retry: RetryPolicy = SINK_RETRY,
     ) -> None:
         self._sink = sink
         self._clock = clock or SystemClock()
         self._wall_clock = wall_clock or SystemWallClock()
-        self._back_off = back_off or BackOff()
+        self._retry = retry
         self._reader = outbox.reader(sink.name)
         self._wake = threading.Event()
         self._stopping = False
@@ -95,13 +80,13 @@ class Delivery:
         return not self._thread.is_alive()
 
     def tell_health(self, conditions: Sequence[Condition]) -> None:
-        """Leave the station's health for the sink, which is told when it changes. Any thread; never blocks."""
+        """Hand the station's health to the sink, which is told when it changes. Any thread; never blocks."""
         self._health = tuple(conditions)
         if _levels(self._health) != _levels(self._told_health):
             self._wake.set()
 
     def condition(self) -> Condition:
-        """How the sink fares. One thread at a time, and often: a thread that died is started again here."""
+        """Report the sink's condition and restart a dead thread. Call it often, from one thread at a time."""
         if self._started and not self._stopping and not self._thread.is_alive():
             self._thread = self._new_thread()
             self._thread.start()
@@ -161,7 +146,7 @@ class Delivery:
         self._failures += 1
         if self._failures == 1:
             self._since = self._wall_clock.now_utc().strftime("%H:%M")
-        wait_s = self._back_off.wait_s(self._failures)
+        wait_s = self._retry.after(self._failures)
         self._retry_ns = self._clock.now_ns() + round(wait_s * NS_PER_S)
         try:
             waiting = f"{self._reader.waiting()} events wait"
@@ -195,7 +180,7 @@ class Delivery:
                 self._sink.close()
 
     def _last_words(self) -> None:
-        """What was committed while the last batch was on its way."""
+        """Deliver what was committed while the last batch was on its way."""
         try:
             self._deliver()
         except Exception as error:  # noqa: BLE001 - as in `step`

@@ -1,4 +1,4 @@
-"""What Home Assistant is told so that a station appears there by itself (MQTT discovery)."""
+"""MQTT discovery messages by which Home Assistant shows a station on its own."""
 
 from __future__ import annotations
 

@@ -13,17 +13,17 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 import msgspec
 
+from waste_edge.device.config_paths import as_path
 from waste_edge.device.outbox.record import Record, to_json_line
-from waste_edge.device.sinks.sink import SinkError, worst
+from waste_edge.device.sinks.sink import SinkConfig, SinkContext, SinkError, worst
 from waste_edge.device.system.condition import Condition
 from waste_edge.device.wall_clock import SystemWallClock, WallClock
 from waste_edge.errors import ConfigError
 from waste_edge.files.limits import MAX_JSON_LINES_FILES, MAX_JSON_LINES_MB, MAX_READ_BACK_BYTES, MAX_READ_BACK_IDS
-from waste_edge.files.strict import Strict
 
 _TAIL_BYTES = 64 << 10  # read at once; a line may be longer
 _HEAD_BYTES = 16 << 20  # a first line longer than this is none of ours
@@ -32,7 +32,7 @@ _EVENT = re.compile(rb'\{"kind":"event","id":"([^"\\]{1,200})"')
 _NOT_OURS = ("outbox.sqlite", "outbox.corrupt-", "outbox.replaced-", "outbox.restored")
 
 
-class JsonLinesConfig(Strict, frozen=True):
+class JsonLinesConfig(SinkConfig, frozen=True):
     """The table `[json_lines]` of a station's configuration.
 
     Attributes:
@@ -52,9 +52,17 @@ class JsonLinesConfig(Strict, frozen=True):
             most = f"max_mb up to {MAX_JSON_LINES_MB} and keep up to {MAX_JSON_LINES_FILES}"
             raise ValueError(f"expected {most}; got {self.max_mb:g} and {self.keep}")
 
+    def build(self, context: SinkContext) -> JsonLines:
+        """See `SinkConfig.build`; a relative path is below the station's folder."""
+        return build(msgspec.structs.replace(self, path=str(context.state / self.path)))
+
+    def with_paths(self, table: str, folder: Path | None) -> Self:
+        """See `SinkConfig.with_paths`."""
+        return msgspec.structs.replace(self, path=as_path(f"{table}.path", self.path))
+
 
 class _Place(msgspec.Struct, frozen=True):
-    """Where a line stands: what is read of the last one."""
+    """Position of a line in the file, and the fields read of the last one."""
 
     outbox_id: str
     sequence: int
@@ -116,7 +124,7 @@ class JsonLines:
         return (place.outbox_id, place.sequence) if place.outbox_id else None
 
     def _known_place(self) -> _Place:
-        """What the newest line says, after whatever a power cut left behind it was cut off."""
+        """Read the newest line, after cutting off what a power cut left behind it."""
         if self._place is None:
             with _in_words(self._path):
                 self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -152,7 +160,7 @@ class JsonLines:
         _sync_folder(self._path.parent)
 
     def _all_older(self) -> Iterator[Path]:
-        """Newest first."""
+        """List the older files, newest first."""
         for number in range(1, self._keep + 1):
             if not self._older(number).exists():
                 return
@@ -175,6 +183,8 @@ def build(config: JsonLinesConfig) -> JsonLines:
         if path.is_dir():
             raise ConfigError(f"json_lines.path {path}: is a folder; expected a file's path, e.g. {path}/events.jsonl")
         path.with_name(f"{path.name}.{config.keep}").lstat()  # the longest name it will have
+    except ConfigError:
+        raise
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         pass  # what may change; the sink says it
     except (OSError, ValueError) as error:  # too long, or with a NUL in it
@@ -216,7 +226,7 @@ def _mended(path: Path) -> _Place | None:
 
 
 def _line_start(stream: BinaryIO, end: int) -> int:
-    """Where the line begins that ends at `end`, with its newline or without."""
+    """Find the beginning of the line that ends at `end`, with its newline or without."""
     searched = end - 1
     while searched > 0:
         start = max(0, searched - _TAIL_BYTES)
@@ -247,7 +257,7 @@ def _newest_ids(paths: Iterable[Path]) -> dict[bytes, None]:
 
 
 def _is_ours(head: bytes) -> bool:
-    """Whether a file may be mended: it begins as ours do, or with what a power cut left of such a beginning."""
+    """Return whether a file may be mended: it begins as ours do, or with what a power cut left of such a beginning."""
     first, newline, _ = head.partition(b"\n")
     if newline:
         return _place_of(first + newline) is not None or not first.strip(b"\0")

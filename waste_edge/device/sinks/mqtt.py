@@ -10,20 +10,21 @@ import os
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
 from waste_edge.device.clock import NS_PER_S, Clock, SystemClock
+from waste_edge.device.config_paths import as_path
 from waste_edge.device.outbox.record import Record, to_json_line
 from waste_edge.device.sinks.home_assistant import discovery, stream_discovery, topic_part
 from waste_edge.device.sinks.mqtt_link import Message, MqttConnection
-from waste_edge.device.sinks.sink import SinkError, worst
+from waste_edge.device.sinks.sink import SinkConfig, SinkContext, SinkError, worst
 from waste_edge.device.system.condition import Condition
+from waste_edge.device.system.identity import station_identity
 from waste_edge.errors import ConfigError, MissingPackageError
 from waste_edge.files.bounded import read_bounded
 from waste_edge.files.limits import MAX_KEEPALIVE_S, MAX_MQTT_LETTERS, MAX_PASSWORD_BYTES, MAX_TIMEOUT_S
-from waste_edge.files.strict import Strict
 
 if TYPE_CHECKING:
     import ssl
@@ -34,10 +35,11 @@ _RIVAL_S = 180.0  # another station of this name is believed to be there so long
 _CLAIM_EVERY_S = 60.0  # so often it is told that we are here, too
 _SHORT_S = 15.0  # a connection that the broker ended sooner, time after time, has a reason
 _SHORT_LIVES = 3
+_FILES = ("password_file", "ca_file", "certificate_file", "key_file")
 _GOODBYE_S = 0.4  # how long "offline" may take at the end; the broker says it for us if that fails
 
 
-class MqttConfig(Strict, frozen=True):
+class MqttConfig(SinkConfig, frozen=True):
     """The table `[mqtt]` of a station's configuration.
 
     Attributes:
@@ -102,6 +104,26 @@ class MqttConfig(Strict, frozen=True):
         if (self.ca_file or self.certificate_file) and not self.tls:
             raise ValueError("ca_file and certificate_file need tls = true")
 
+    def build(self, context: SinkContext) -> Mqtt:
+        """See `SinkConfig.build`."""
+        return build(self, context.station, identity=station_identity(context.state))
+
+    def with_paths(self, table: str, folder: Path | None) -> Self:
+        """See `SinkConfig.with_paths`."""
+        if folder is None:
+            return self
+        keys = [key for key in _FILES if getattr(self, key)]
+        paths = {key: str(folder / as_path(f"{table}.{key}", getattr(self, key))) for key in keys}
+        return msgspec.structs.replace(self, **paths)
+
+    def secret_variables(self) -> tuple[str, ...]:
+        """See `SinkConfig.secret_variables`."""
+        return (self.password_environment,) if self.password_environment else ()
+
+    def secret_files(self) -> tuple[str, ...]:
+        """See `SinkConfig.secret_files`."""
+        return tuple(filter(None, (self.password_file, self.key_file)))
+
 
 class Mqtt:
     """A `Sink` that publishes to a broker."""
@@ -133,7 +155,7 @@ class Mqtt:
 
     @property
     def doubt(self) -> str:
-        """What is odd although events are delivered, in words; empty if nothing is."""
+        """Oddity to report although events are delivered; empty if there is none."""
         if self._rival_ns is not None and self._since_s(self._rival_ns) < _RIVAL_S:
             return (
                 f"another station tells under the same topics ({self._topic}/…): two have the same name; "
@@ -175,7 +197,7 @@ class Mqtt:
             self._link = None
 
     def _look_for_others(self, link: MqttConnection) -> None:
-        """Another station of this name is answered, so that it knows, too; its goodbye under our name is corrected."""
+        """Answer another station of this name, so that it knows too, and correct its goodbye under our name."""
         heard = link.heard()
         corrections: list[Message] = []
         owner = heard.get(f"{self._topic}/owner", self._identity)

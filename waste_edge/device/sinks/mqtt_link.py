@@ -81,7 +81,7 @@ class MqttConnection:
         self._client.loop_stop()
 
     def cut(self) -> None:
-        """Let go of a connection that is of no use any more, even if its other end has frozen."""
+        """Drop a connection that is of no use any more, even if its other end has frozen."""
         held = self._client.socket()
         if held is not None:
             with contextlib.suppress(OSError):  # beneath TLS, whose own shutdown would wait for an answer

@@ -1,13 +1,20 @@
-"""What a sink is. The next one is one file beside this: its `…Config`, its class, and a function that builds it."""
+"""Sink protocol, and a sink's table in `station.toml`.
+
+The next sink is a file beside this one, with its class and its `SinkConfig`, and a line in `StationConfig`; one from
+another distribution is an entry point of the group `waste_edge.sinks` that leads to a `SinkConfig` (docs/extend.md).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
 
 from waste_edge.device.outbox.record import Record
 from waste_edge.device.system.condition import Condition, Level
 from waste_edge.errors import UserError
+from waste_edge.files.strict import Strict
 
 
 class SinkError(UserError, OSError):
@@ -15,7 +22,11 @@ class SinkError(UserError, OSError):
 
 
 class Sink(Protocol):
-    """Somebody who is told of events. All methods are called in one thread of the sink's own, and may block there."""
+    """Receiver of events. All methods are called in one thread of the sink's own, and may block there.
+
+    A sink may also have `newest()`, the outbox id and sequence of what it was told last, or None; and `doubt`, a text
+    for its health while it takes events and something is odd.
+    """
 
     @property
     def name(self) -> str:
@@ -41,7 +52,7 @@ class Sink(Protocol):
         ...
 
     def probe(self) -> str:
-        """For `doctor`, beside a station that may be running: whether events could be taken. Leaves no trace.
+        """Test for `doctor`, beside a station that may be running, whether events could be taken. Leaves no trace.
 
         Returns:
             Where they go, in words.
@@ -50,6 +61,52 @@ class Sink(Protocol):
             SinkError: not now; the message says why.
         """
         ...
+
+
+@dataclass(frozen=True)
+class SinkContext:
+    """The station that a sink is built for.
+
+    Attributes:
+        station: its name.
+        state: its folder, where events wait.
+    """
+
+    station: str
+    state: Path
+
+
+class SinkConfig(Strict, frozen=True):
+    """A sink's table in a station's configuration; the sink is there if its table is."""
+
+    def build(self, context: SinkContext) -> Sink:
+        """Build the sink; nothing is connected and nobody told yet.
+
+        Raises:
+            ConfigError: a file or variable that the table names is missing or of no use.
+            MissingPackageError: a package that it needs is not installed.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no build method")
+
+    def with_paths(self, table: str, folder: Path | None) -> Self:
+        """The same with `~`, variables and relative paths filled in; `config_paths.as_path` does one.
+
+        Args:
+            table: what the table is called, for messages.
+            folder: that of the file the table was read from; None: it was not read from a file, or was filled in.
+
+        Raises:
+            ConfigError: a path names a home or a variable that there is none of.
+        """
+        return self
+
+    def secret_variables(self) -> tuple[str, ...]:
+        """Variables of the environment that hold secrets: no other process is given them."""
+        return ()
+
+    def secret_files(self) -> tuple[str, ...]:
+        """Files that hold secrets: the capture process does not see them."""
+        return ()
 
 
 def worst(conditions: Sequence[Condition]) -> Level:

@@ -1,4 +1,4 @@
-"""What the board tells of itself: heat, power, clock rate, memory, instructions.
+"""Readings of the board: temperature, power, clock rate, memory, processor features.
 
 All of it is optional: a PC has no throttle bits, a virtual machine no thermometer. What the machine does not
 tell is None, and nothing here raises for a file that is absent or holds nonsense. Every path lies under one
@@ -46,7 +46,7 @@ class Trouble(IntFlag):
 
     @property
     def words(self) -> str:
-        """For people: `under-voltage and throttled`."""
+        """Flags for people: `under-voltage and throttled`."""
         return " and ".join(_WORDS[bit] for bit in Trouble if bit in self)
 
 
@@ -61,7 +61,7 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Throttled:
-    """What the firmware of a Raspberry Pi does against heat and weak supplies."""
+    """Throttling flags of a Raspberry Pi's firmware, for heat and weak supplies."""
 
     now: Trouble = NO_TROUBLE
     since_boot: Trouble = NO_TROUBLE

@@ -16,7 +16,7 @@ _LAST_WORDS_S = 0.5  # for what was killed to go; one that even SIGKILL does not
 
 @dataclass(frozen=True)
 class Answer:
-    """What a program said.
+    """Exit code and output of a program.
 
     Attributes:
         code: its exit code; None if it was cut off.
@@ -30,12 +30,12 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        """It ended by itself, and well."""
+        """True if it ended by itself with exit code 0."""
         return self.code == 0
 
     @property
     def cut_off(self) -> bool:
-        """It had not ended in time."""
+        """True if it had not ended in time."""
         return self.code is None
 
 

@@ -1,4 +1,4 @@
-"""How a part of the station fares: what health, sinks and `doctor` all speak of."""
+"""Condition of a part of the station, the common value of health, sinks and `doctor`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """From well to broken."""
+    """Level of a condition, from well to broken."""
 
     OK = "ok"
     WARN = "warn"
@@ -16,7 +16,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Condition:
-    """One part's state.
+    """Condition of one part.
 
     Attributes:
         part: which, e.g. `camera`, `disk`, `temperature`; one word of small letters and dashes.

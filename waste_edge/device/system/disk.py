@@ -30,7 +30,7 @@ _FLEETING = ("tmpfs", "overlay", "ramfs")
 
 
 class DiskLimits(Strict, frozen=True):
-    """What the disk must offer, in millions of bytes; every key may stand in a TOML.
+    """Requirements on the disk, in millions of bytes; every key may stand in a TOML.
 
     Attributes:
         budget_mb_a_day: what the station may write; 250 a day is 91 GB a year.
@@ -51,7 +51,7 @@ class DiskLimits(Strict, frozen=True):
 
 @dataclass(frozen=True)
 class Room:
-    """What one look at a folder's disk shows.
+    """State of a folder's disk at one moment.
 
     Attributes:
         free_mb: for users who are not root.
@@ -124,7 +124,7 @@ class Disk:
         return Condition("disk", level, f"{condition.text}; {pace.text}")
 
     def pace_mb_a_day(self) -> float | None:
-        """What a day's writing comes to, by the last day or as much of it as has passed; None if nobody counts."""
+        """Compute the megabytes written a day, from the last day or the part that has passed; None if nobody counts."""
         newest = self._sample()
         if newest is None:
             return None
@@ -166,7 +166,7 @@ def pace_condition(pace_mb: float, limits: DiskLimits) -> Condition:
 
 
 def room_condition(state: Path, room: Room, limits: DiskLimits) -> Condition:
-    """One look, judged."""
+    """Judge one reading of a disk."""
     if room.read_only:
         text = f"{state} is on a read-only disk; nothing is kept. See `dmesg`: a card that fails is set so; replace it"
         return Condition("disk", Level.BAD, text)
@@ -190,7 +190,7 @@ def unreadable(state: Path, error: OSError) -> Condition:
 
 @dataclass(frozen=True)
 class Volume:
-    """What a folder is mounted from: `device` as in /proc/mounts, and its filesystem."""
+    """Mount that a folder lies on: `device` as in /proc/mounts, and its filesystem."""
 
     device: str
     filesystem: str
@@ -202,7 +202,7 @@ class Volume:
 
     @property
     def is_fleeting(self) -> bool:
-        """What is kept there goes when the power does."""
+        """True for a filesystem in memory, which loses everything with the power."""
         return self.filesystem in _FLEETING
 
 

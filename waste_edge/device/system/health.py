@@ -1,4 +1,4 @@
-"""How the station fares, part by part: any thread says it, the loop passes on what changed."""
+"""Health of the station, part by part: any thread reports, the loop passes on what changed."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ class Health:
         self._conditions: dict[str, Condition] = {}
         self._told: dict[str, tuple[Condition, int]] = {}  # and when
         self._watched: list[Callable[[], None]] = []
+        self._unsettled = False  # something was set since it was last looked through, or a part is unwell
 
     def set(self, *conditions: Condition) -> None:
         """Take the place of what was known of these parts."""
         with self._lock:
             for condition in conditions:
                 self._conditions[condition.part] = condition
+            self._unsettled = True
 
     def announce(self, condition: Condition) -> None:
         """Take the place of what was known of this part, and be news even if it is much like what was told.
@@ -40,7 +42,7 @@ class Health:
         self._told.pop(condition.part, None)
 
     def watch(self, look: Callable[[], None]) -> None:
-        """Have `look` called at every `news`, in the thread that asks for them: to see whether a thread lives."""
+        """Register `look`, called at every `news`, in the thread that calls it: to see whether a thread lives."""
         self._watched.append(look)
 
     def forget(self) -> None:
@@ -48,6 +50,7 @@ class Health:
         self._watched.clear()
         with self._lock:
             self._conditions.clear()
+            self._unsettled = True
         self.least_gap_s = 0.0
 
     def now(self) -> tuple[Condition, ...]:
@@ -62,7 +65,12 @@ class Health:
         """
         for look in self._watched:
             look()
-        changed = tuple(condition for condition in self.now() if self._is_news(condition, now_ns))
+        if not self._unsettled:
+            return ()  # nearly always: this is asked after every frame
+        with self._lock:
+            now = [self._conditions[part] for part in sorted(self._conditions)]
+            self._unsettled = any(condition.level is not Level.OK for condition in now)
+        changed = tuple(condition for condition in now if self._is_news(condition, now_ns))
         self._told.update({condition.part: (condition, now_ns) for condition in changed})
         return changed
 

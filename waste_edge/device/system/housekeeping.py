@@ -13,6 +13,7 @@ from waste_edge.device.system.shedding import Shedding, power_condition, tempera
 
 EVERY_S = 5.0
 _STOP_S = 0.2  # a board that is just being asked is not waited for
+_HANGS_S = 60.0  # a look that takes longer is said to hang: every question of ours has a limit far below it
 
 Check = Callable[[], Condition]
 
@@ -47,6 +48,9 @@ class Housekeeper:
         self._stopping = threading.Event()
         self._thread = self._new_thread()
         self._started_ns = 0
+        self._looking_since_ns: int | None = None
+        self._asked = ""
+        self._parts: dict[int, str] = {}  # what each check spoke of last
 
     def start(self) -> None:
         """Look at once, then every five seconds."""
@@ -55,17 +59,32 @@ class Housekeeper:
         self._health.watch(self.revive)
 
     def revive(self) -> None:
-        """Start the thread again if it died, at most every five seconds, and say so. For the loop's thread."""
-        if self._thread.is_alive() or self._thread.ident is None or self._stopping.is_set():
+        """Say if the thread hangs; start it again if it died, at most every five seconds. For the loop's thread."""
+        if self._thread.ident is None or self._stopping.is_set():
             return
         now_ns = self._clock.now_ns()
+        if self._thread.is_alive():
+            self._say_if_it_hangs(now_ns)
+            return
         if now_ns - self._started_ns < EVERY_S * NS_PER_S:
             return
         self._started_ns = now_ns
+        self._looking_since_ns = None
         self._thread = self._new_thread()
         self._thread.start()
         text = "its thread had ended and was started again; please report it"
         self._health.set(Condition("housekeeping", Level.BAD, text))
+
+    def _say_if_it_hangs(self, now_ns: int) -> None:
+        """A thread that hangs cannot be ended from here, and tells the sinks nothing: this does both in its place."""
+        since_ns = self._looking_since_ns
+        if since_ns is None or now_ns - since_ns < _HANGS_S * NS_PER_S:
+            return
+        minutes = int((now_ns - since_ns) / NS_PER_S / 60)
+        text = f"hangs since {minutes} min asking about {self._asked}: what is said of the board and sinks is that old"
+        self._health.set(Condition("housekeeping", Level.BAD, f"{text}; restart the station if it stays"))
+        for tell in self._told:
+            tell(self._health.now())
 
     def stop(self) -> None:
         """End, after the look in hand if it is quick."""
@@ -75,21 +94,26 @@ class Housekeeper:
 
     def look(self) -> None:
         """One look around."""
+        self._asked = "the board"
         readings = self._board.read()
         load = self._shedding.see(readings)
         self._health.least_gap_s = load.min_interval_s
         thresholds = self._shedding.thresholds
         self._health.set(load.condition(), temperature_condition(readings, thresholds), power_condition(readings))
-        failed = [error for check in self._checks if (error := self._checked(check)) is not None]
+        numbered = enumerate(self._checks)
+        failed = [error for number, check in numbered if (error := self._checked(number, check)) is not None]
         for tell in self._told:
             tell(self._health.now())
         if failed:
             raise failed[0]
 
-    def _checked(self, check: Check) -> Exception | None:
+    def _checked(self, number: int, check: Check) -> Exception | None:
         """Ask one; what it fails with must not keep the others from being asked."""
+        self._asked = self._parts.get(number, f"check {number + 1}")
         try:
-            self._health.set(check())
+            condition = check()
+            self._parts[number] = condition.part
+            self._health.set(condition)
         except Exception as error:  # noqa: BLE001 - told by `_run`
             return error
         return None
@@ -99,9 +123,11 @@ class Housekeeper:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
+            self._looking_since_ns = self._clock.now_ns()
             try:
                 self.look()
                 self._health.set(Condition("housekeeping", Level.OK, "looks around"))
             except Exception as error:  # noqa: BLE001 - whatever one look meets, the next one is taken
                 self._health.set(Condition("housekeeping", Level.BAD, f"internal error: {error!r}; please report it"))
+            self._looking_since_ns = None
             self._clock.sleep(EVERY_S, self._stopping)

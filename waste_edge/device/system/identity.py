@@ -1,4 +1,4 @@
-"""Which of all stations this is, for those who must tell two apart that bear one name."""
+"""Identity of a station, to tell apart two that bear one name."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _SUPPLIES = {  # by how the board's name begins; what its maker recommends
 
 
 class Thresholds(Strict, frozen=True):
-    """When to shed load, and how much; every key may stand in a TOML.
+    """Thresholds at which load is shed; every key may stand in a TOML.
 
     Attributes:
         warm_c, hot_c: from which temperature on it is eased, and eased further.
@@ -59,7 +59,7 @@ class Thresholds(Strict, frozen=True):
 
 
 class Step(IntEnum):
-    """How much load is shed."""
+    """Degree of load shedding."""
 
     NONE = 0
     WARM = 1
@@ -68,7 +68,7 @@ class Step(IntEnum):
 
 @dataclass(frozen=True)
 class Load:
-    """What may be done now.
+    """Permitted load at present.
 
     Attributes:
         step: how much is shed.
@@ -81,7 +81,7 @@ class Load:
     reason: str = ""
 
     def condition(self) -> Condition:
-        """For health: well unless load is shed."""
+        """Give the condition for health: well unless load is shed."""
         if self.step is Step.NONE:
             return Condition("load", Level.OK, "looks at as many frames as come")
         rate = 1 / self.min_interval_s
@@ -148,7 +148,7 @@ def make_load(step: Step, readings: Readings, thresholds: Thresholds) -> Load:
 
 
 def temperature_condition(readings: Readings, thresholds: Thresholds | None = None) -> Condition:
-    """How warm the processor is, and what to do against it."""
+    """Judge the processor's temperature, with the remedy."""
     limits, temperature_c = thresholds or Thresholds(), readings.temperature_c
     if temperature_c is None:
         return Condition("temperature", Level.OK, "the board does not tell")
@@ -166,7 +166,7 @@ def temperature_condition(readings: Readings, thresholds: Thresholds | None = No
 
 
 def power_condition(readings: Readings) -> Condition:
-    """What the firmware says of supply and clock, now and since boot; under-voltage is named with its remedy."""
+    """Judge the firmware's flags of supply and clock, now and since boot; under-voltage is named with its remedy."""
     throttled = readings.throttled
     if throttled is None:
         text = "the board does not tell"

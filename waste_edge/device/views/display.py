@@ -1,4 +1,4 @@
-"""What people and programs read of a run: lines of text, JSON lines, or (in `panel.py`) a live panel.
+"""Output of a run for people and programs: lines of text, JSON lines, or (in `panel.py`) a live panel.
 
 A view is a `Listener` of the loop. Decisions and the summary go to stdout, news of cameras and pictures to
 stderr.
@@ -30,7 +30,7 @@ RATE_EVERY_NS = 60 * NS_PER_S
 
 @dataclass(frozen=True)
 class About:
-    """What runs on what: said once, at the start.
+    """Description of a run, given once at the start: source, bundle, engine, site.
 
     Attributes:
         source: what is looked at, in words.
@@ -60,7 +60,7 @@ class About:
 
     @classmethod
     def of(cls, source: str, classifier: Classifier, site: Site, bundle_choice: str = "", looks: int = 1) -> About:
-        """What this model does for this site."""
+        """Describe a model at a site."""
         manifest = classifier.manifest
         return cls(
             source=source,
@@ -166,7 +166,7 @@ class JsonView(View):
         self._write("frame", where | {"frame": seen.statistics.looked_at} | self._answer(seen.prediction) | box)
 
     def _answer(self, answer: Prediction | None) -> dict[str, Any]:
-        """What the network said of a frame; null where it was not asked."""
+        """Give the prediction's fields for a frame; None where the network was not asked."""
         if answer is None:
             return dict.fromkeys(("label", "confidence", "probabilities", "known_score", "latency_ms"))
         probabilities = zip(self._labels, answer.probabilities.tolist(), strict=True)

@@ -105,7 +105,7 @@ class PanelView(View):
         self._live.update(self.panel(), refresh=True)
 
     def panel(self) -> RenderableType:
-        """What is drawn, as it stands now."""
+        """Draw the panel in its present state."""
         about = self._about
         if about is None:
             return Text("")

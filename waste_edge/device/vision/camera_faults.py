@@ -1,4 +1,4 @@
-"""What a camera's fault looks like: each check judges one picture, most against the learned empty scene.
+"""Checks for camera faults: each judges one picture, most against the learned empty scene.
 
 All work on the small looks of `scene.py`, except for sharpness, which needs the pixels. A check that the scene
 gives no hold for, such as a grey tray for swapped colours, finds nothing rather than guess.
@@ -24,12 +24,12 @@ _REACH = 14  # cells: the farthest shift that is looked for
 
 
 def is_dark(look: Grid) -> bool:
-    """Whether even the brightest parts are nearly black."""
+    """Return whether even the brightest parts are nearly black."""
     return int(np.count_nonzero(look >= 24)) < 0.02 * look.size
 
 
 def is_overexposed(look: Grid, empty_look: Grid | None) -> bool:
-    """Whether most of the picture is white without drawing; a tray that is white itself needs nearly all."""
+    """Return whether most of the picture is white without drawing; a tray that is white itself needs nearly all."""
     # Two colours are enough: of something yellow or blue the third is never burnt.
     if np.count_nonzero(look >= 250) < 0.4 * look.size:
         return False  # the quick answer, nearly always
@@ -39,7 +39,7 @@ def is_overexposed(look: Grid, empty_look: Grid | None) -> bool:
 
 
 def is_blocked(look: Grid, empty_look: Grid | None) -> bool:
-    """Whether an even field without any drawing fills the picture, as it does when something covers the lens.
+    """Return whether an even field without any drawing fills the picture, as it does when something covers the lens.
 
     Where the empty scene is such a field itself, or not known, only one of quite another brightness counts.
     """
@@ -53,7 +53,7 @@ def is_blocked(look: Grid, empty_look: Grid | None) -> bool:
 
 
 def colours_swapped(look: Grid, empty_look: Grid) -> bool:
-    """Whether the empty scene's coloured parts are seen with red and blue exchanged."""
+    """Return whether the empty scene's coloured parts are seen with red and blue exchanged."""
     coloured = cv2.absdiff(empty_look[..., 0], empty_look[..., 2]) > 16
     if area(coloured) < 0.03:
         return False
@@ -64,7 +64,7 @@ def colours_swapped(look: Grid, empty_look: Grid) -> bool:
 
 
 def shift_of(look: Grid, empty_look: Grid) -> tuple[float, float] | None:
-    """How far the camera was moved, as a share of the picture's width and height; None if it was not.
+    """Measure the camera's shift as shares of the picture's width and height; None if it was not moved.
 
     Only the cells in which the empty scene and the shifted one differ have a vote. An item, however large, does
     not move the tray's edges beside it. A shift of less than a cell (10 of 640 pixels) is seen only where the scene
@@ -88,7 +88,7 @@ def shift_of(look: Grid, empty_look: Grid) -> tuple[float, float] | None:
 
 @dataclass(frozen=True)
 class Detail:
-    """Where a picture has edges, on a grid of (12, 16) blocks, brightness and noise taken out.
+    """Edge strength of a picture on a grid of (12, 16) blocks, normalized for brightness and noise.
 
     Attributes:
         fine: energy of gradients over 2 of 320 pixels.
@@ -108,7 +108,7 @@ class Detail:
 
 @dataclass(frozen=True)
 class Usual:
-    """What the empty scene is learned to have: as in `Detail`."""
+    """Learned detail of the empty scene, as in `Detail`."""
 
     fine: Floats
     acuity: float
@@ -132,12 +132,12 @@ def noise_between(first: Detail, second: Detail) -> float:
 
 
 def shows_only(look: Grid, empty_look: Grid) -> bool:
-    """Whether nothing but the empty scene is in the picture, to the eye of camera health."""
+    """Return whether nothing but the empty scene is in the picture, to the eye of camera health."""
     return area(difference(look, _relit(empty_look, look)) > _LEVEL) < 0.01
 
 
 def is_blurred(detail: Detail, usual: Usual, look: Grid, empty_look: Grid) -> bool:
-    """Whether the empty scene lost its fine detail where it still shows, and nothing in the picture is sharp.
+    """Return whether the empty scene lost its fine detail where it still shows, and nothing in the picture is sharp.
 
     Args:
         detail: of the picture.
@@ -180,7 +180,7 @@ def _best_shift(drawing: Floats, seen: Floats) -> tuple[float, float]:
 
 
 def _peak(three: NDArray[np.float64]) -> float:
-    """Where a parabola through three values peaks, from the middle one."""
+    """Interpolate the peak of a parabola through three values, relative to the middle one."""
     bend = 2 * three[1] - three[0] - three[2]
     return float((three[2] - three[0]) / (2 * bend)) if bend > 0 else 0.0
 

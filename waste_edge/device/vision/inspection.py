@@ -29,7 +29,7 @@ LEAST_SHARE = 5  # an item that is shorter than a fifth of what the network take
 
 
 class Visibility(StrEnum):
-    """How well an item is seen.
+    """Visibility of an item.
 
     `PARTLY`: it touches the edge of what the camera sees. `SMALL`: it has too few pixels. `SEVERAL`: things that lie
     apart came together.
@@ -67,7 +67,7 @@ USUAL_LOOKS = 4  # where the board affords them; more, and wider crops, did not 
 
 @dataclass(frozen=True, eq=False)
 class ItemView:
-    """What was seen of an item in one frame.
+    """View of an item in one frame.
 
     Attributes:
         region: where it lies in the part of the frame that the site watches.
@@ -102,7 +102,7 @@ class Inspector:
     least_px: int = 24
 
     def see(self, watched: Pixels, region: ItemRegion, within: Region = WHOLE, largest: bool = False) -> ItemView:
-        """What a frame shows of an item.
+        """Locate an item in a frame and judge its visibility.
 
         Args:
             watched: the part of the frame that the site watches, uint8 (H, W, 3).
@@ -137,14 +137,14 @@ class Inspector:
 
 
 def inspector_of(classifier: Classifier, looks: int) -> Inspector:
-    """What shows items to a loaded bundle, as its manifest says."""
+    """Build the inspector that shows items to a loaded bundle, as its manifest says."""
     spec = classifier.manifest.input
     least_px = max(spec.width_px, spec.height_px) // LEAST_SHARE
     return Inspector(classifier.classify, spec.view, looks, least_px)
 
 
 def warning_of(manifest: Manifest) -> str:
-    """What is wrong with a bundle at a camera, in one line; empty if nothing is."""
+    """Warn, in one line, of a bundle that is not made for a camera; empty if it is."""
     if manifest.input.view.kind == "item":
         return ""
     return (
@@ -154,7 +154,7 @@ def warning_of(manifest: Manifest) -> str:
 
 
 def look_ms_of(classifier: Classifier, rounds: int = 5) -> float:
-    """What one look takes on this board: the least of some, on a grey frame, since other programs only ever add."""
+    """Measure one look's milliseconds on this board: the least of several on a grey frame, since load only adds."""
     spec = classifier.manifest.input
     grey = np.full((2 * spec.height_px, 2 * spec.width_px, 3), 128, np.uint8)
     classifier.classify(grey)
@@ -162,7 +162,7 @@ def look_ms_of(classifier: Classifier, rounds: int = 5) -> float:
 
 
 def looks_that_fit(look_ms: float, wanted: int | Literal["auto"] = "auto") -> int:
-    """How many looks an item gets.
+    """Compute the number of looks an item gets.
 
     Args:
         look_ms: what one takes on this board.
@@ -197,7 +197,7 @@ def _turned(picture: Pixels, degrees: float) -> Pixels:
 
 
 def _rounded(box: Region) -> Region:
-    """To a ten-thousandth of the frame, less than a pixel; still at least that large."""
+    """Round to a ten-thousandth of the frame, less than a pixel; still at least that large."""
     left, top = round(box.left, 4), round(box.top, 4)
     right, bottom = max(round(box.right, 4), left + 1e-4), max(round(box.bottom, 4), top + 1e-4)
     return Region(left=left, top=top, right=round(min(1.0, right), 4), bottom=round(min(1.0, bottom), 4))

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.device.vision.scene import Grid, area, difference
+from waste_edge.device.vision.scene import Grid, Mask, area, difference
 from waste_edge.imaging.frames import Pixels
 
 _Floats = NDArray[np.float32]
@@ -20,42 +20,49 @@ _DRAWN_BLOCKS = 0.25  # a scene of which fewer blocks have one is not known by i
 _ALIKE = 0.6  # correlation of two drawings that are the same
 _NEARLY_ALL = 0.8  # of the blocks must be alike: an item covers its own
 _SMOOTH = 0.06  # deviation of the log gain from a smooth course: light has no edges
+_MOSTLY = 0.25  # a block is judged where an even change of light leaves at least so much of it unexplained
 
 _CONTRAST = 12.0  # levels between a thing and what lies around it, at least
 _LOST = 2.5  # so many times as much contrast before as now
 
 
-def is_other_light(look: Grid, reference: Grid) -> bool:
-    """Whether the same scene is seen in another light: a lamp was switched, a door opened.
+def is_other_light(look: Grid, reference: Grid, changed: Mask) -> bool:
+    """Return whether the same scene is seen in another light: a lamp was switched, a door opened.
 
     Light changes nearly all of the view. The scene is then known by its drawing, which light leaves in place
-    everywhere and an item covers, however large it is. A scene without any is known by the course of the change,
-    which has no edges if it is light, in no colour.
+    everywhere and an item covers, however large it is: also where an even change of light leaves a rest, since the
+    camera's exposure may have stepped as an item came. A scene without any drawing is known by the course of the
+    change, which has no edges if it is light, in no colour.
 
     Args:
         look: what is seen.
         reference: the scene as it was.
+        changed: (48, 64), where they differ by more than an even change of light.
     """
     if area(np.asarray(difference(look, reference) > _LEVEL)) < _WHOLE:
         return False
     before, now = drawing(reference), drawing(look)
     drawn = _blocks((np.abs(before) > _DRAWN).astype(np.float32)) >= _DRAWN_BLOCK
-    if np.count_nonzero(drawn) >= _DRAWN_BLOCKS * drawn.size:
-        scale = np.sqrt(_blocks(before * before) * _blocks(now * now))
-        alike = _blocks(before * now) >= _ALIKE * np.maximum(scale, 1e-6)
-        return bool(np.count_nonzero(alike & drawn) >= _NEARLY_ALL * np.count_nonzero(drawn))
-    gain = np.log((look + 4) / (reference + 4))
-    course = cv2.GaussianBlur(gain, (0, 0), 4)
-    return float((gain - course).std(axis=(0, 1)).max()) < _SMOOTH
+    if np.count_nonzero(drawn) < _DRAWN_BLOCKS * drawn.size:
+        return _is_smooth(look, reference)
+    scale = np.sqrt(_blocks(before * before) * _blocks(now * now))
+    alike = _blocks(before * now) >= _ALIKE * np.maximum(scale, 1e-6)
+    if not _nearly_all(alike, drawn):
+        return False
+    unexplained = _blocks(changed.astype(np.float32)) >= _MOSTLY
+    telling = unexplained & drawn
+    if np.count_nonzero(telling) >= _DRAWN_BLOCKS * np.count_nonzero(unexplained):
+        return _nearly_all(alike, telling)
+    return _is_smooth(look, reference, cv2.dilate(changed.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
 
 
 def gain_map(look: Grid, reference: Grid) -> _Floats:
-    """By how much each part of the view is brighter now, by colour, (48, 64, 3): smooth, as light is."""
+    """Compute the gain of each part of the view, by colour, (48, 64, 3): smooth, as light is."""
     return np.asarray(cv2.GaussianBlur((look + 4) / (reference + 4), (0, 0), 3), np.float32)
 
 
 def is_left_behind(now: Pixels, before: Pixels, mask: NDArray[np.bool_]) -> bool:
-    """Whether what differs is a hole: something lay there when the scene was learned, and does so no longer.
+    """Return whether what differs is a hole: something lay there when the scene was learned, and does so no longer.
 
     Then what is inside of the mask stood out from its surroundings before, and does not now (a "ghost" of background
     subtraction: Cucchiara, Grana, Piccardi and Prati 2003, "Detecting moving objects, ghosts, and shadows").
@@ -82,6 +89,18 @@ def drawing(look: Grid) -> _Floats:
     """Brightness without its smooth course, (48, 64)."""
     luma = _luma(look)
     return np.asarray(luma - cv2.GaussianBlur(luma, (0, 0), 3), np.float32)
+
+
+def _nearly_all(alike: Mask, blocks: Mask) -> bool:
+    return bool(np.count_nonzero(alike & blocks) >= _NEARLY_ALL * np.count_nonzero(blocks))
+
+
+def _is_smooth(look: Grid, reference: Grid, where: Mask | None = None) -> bool:
+    """Return whether the change of light has no edges, in no colour; within a part of the view if one is given."""
+    gain = np.log((look + 4) / (reference + 4))
+    rest = gain - cv2.GaussianBlur(gain, (0, 0), 4)
+    of_colours = rest.reshape(-1, 3) if where is None else rest[where]
+    return float(of_colours.std(axis=0).max()) < _SMOOTH
 
 
 def _luma(look: Grid) -> _Floats:

@@ -1,4 +1,4 @@
-"""Is something there? From frames alone: learns the empty scene and notices what comes, rests and goes.
+"""Presence of items, from frames alone: learns the empty scene and notices what comes, rests and goes.
 
     learning ──> empty ──> arriving ──> settled ──> decided ──> arriving ──> cleared ──> empty
                    ^           │            │                       │
@@ -45,11 +45,11 @@ __all__ = ["Grid", "Presence", "PresenceConfig", "State", "small"]
 
 
 _GROUND_S = 1.0  # nor is its fine picture more often than this
-_FOLLOW_S = 0.2  # light changes slowly: not every frame is followed
+_FOLLOW_S = 0.5  # light changes slowly: not every frame is followed
 
 
 class State(StrEnum):
-    """What the scene does. `CLEARED` lasts one frame."""
+    """State of the scene. `CLEARED` lasts one frame."""
 
     LEARNING = "learning"
     EMPTY = "empty"
@@ -104,7 +104,7 @@ class Presence:
         self._calm = False
         if self._last is None or captured_ns - self._last_ns > self._sense.gap_s * NS_PER_S:
             self._begin(captured_ns)
-        elif (self._scene_model or self._unlearned).moved(look, self._last):
+        elif self._stillness_counts() and (self._scene_model or self._unlearned).moved(look, self._last):
             self._still_since_ns = captured_ns
         elapsed_s = max(0.0, (captured_ns - self._last_ns) / NS_PER_S)
         self._last, self._last_ns = look, captured_ns
@@ -116,8 +116,12 @@ class Presence:
             self.state = self._watch(self._scene_model, look, captured_ns, elapsed_s)
         return self.state
 
+    def _stillness_counts(self) -> bool:
+        """Return whether it matters how long nothing moved: else a change of the scene begins that anew."""
+        return self._scene_model is None or self.state in (State.ARRIVING, State.SETTLED)
+
     def keep_ground(self, watched: Pixels) -> None:
-        """Have the top layer's ground at hand and up to date; call it with each frame's pixels after `see`."""
+        """Keep the top layer's ground up to date; call it with each frame's pixels after `see`."""
         if not self._calm or self._scene_model is None:
             return
         top, elapsed_s = self._scene_model.layers[-1], (self._last_ns - self._ground_ns) / NS_PER_S
@@ -130,7 +134,7 @@ class Presence:
         self._ground_ns = self._last_ns
 
     def find_item(self, watched: Pixels) -> ItemRegion | None:
-        """Where the item that has settled lies, in the frame that was seen last; None if there is none.
+        """Locate the settled item in the frame that was seen last; None if there is none.
 
         Found coarsely, in the cells of the grid, where the scene below was not seen in full, or looks much like it.
         """
@@ -143,7 +147,7 @@ class Presence:
         return found or region_of_cells(self._scene_model.changed(self._last, below))
 
     def forget_ghost(self, watched: Pixels, region: ItemRegion) -> bool:
-        """Whether what has settled is no item but the hole of a thing that was learned with the scene.
+        """Return whether what has settled is no item but the hole of a thing that was learned with the scene.
 
         If so, the scene is corrected, and nothing is there (`State.CLEARED`).
         """
@@ -219,7 +223,7 @@ class Presence:
         return State.EMPTY
 
     def _watch(self, scene_model: SceneModel, look: Grid, now_ns: int, elapsed_s: float) -> State:
-        """Nothing new so far: look out for a change, else follow the light."""
+        """Watch for a change, else follow the light."""
         change = area(scene_model.changed(look, scene_model.layers[-1]))
         if change >= self._sense.item_area:
             self.arrived_ns = now_ns
@@ -235,7 +239,7 @@ class Presence:
         return self._resting(scene_model)
 
     def _judge(self, scene_model: SceneModel, look: Grid, now_ns: int) -> State:
-        """Something moves or lies there: once it is still, say what became of the scene."""
+        """Wait until what moves is still, then classify the change of the scene."""
         if (now_ns - self._still_since_ns) / NS_PER_S < self._sense.settle_s:
             return State.ARRIVING
         doubtful, self._doubtful = self._doubtful, False
@@ -250,7 +254,7 @@ class Presence:
             self.learn_anew()
             return State.LEARNING
         top = scene_model.layers[-1]
-        if is_other_light(look, top.look):
+        if is_other_light(look, top.look, scene_model.changed(look, top)):
             scene_model.relight(look, gain_map(look, top.look))
             self.pile_changes += 1
             self.relit_ns = now_ns

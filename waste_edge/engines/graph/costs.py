@@ -1,4 +1,4 @@
-"""What each layer of a graph costs: multiply-accumulates, and the bytes it reads and writes.
+"""Cost of each layer of a graph: multiply-accumulates, and the bytes it reads and writes.
 
 Counted from the file alone, as if every layer read its inputs and weights once and wrote its output once. What an
 engine fuses (activations, conversions between scales) costs nothing of its own here.
@@ -24,7 +24,7 @@ _PASSING = {"Clip", "Relu", "QuantizeLinear", "DequantizeLinear"}
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer.
+    """Cost of one layer.
 
     Attributes:
         place: what it computes, as the file names it.
@@ -47,7 +47,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Costs:
-    """A whole network's.
+    """Cost of a whole network.
 
     Attributes:
         layers: in the order they run.
@@ -86,7 +86,7 @@ class _Counter:
         return all(self._source(key).constant for key in operator.inputs)
 
     def layer(self, operator: Operator) -> Layer | None:
-        """None where a shape is missing that the count needs."""
+        """Compute a layer's cost; None where a shape is missing that the count needs."""
         inputs = [self._source(key) for key in operator.inputs]
         output = self._written(operator)
         read = [tensor for tensor in inputs if not tensor.constant]
@@ -111,7 +111,7 @@ class _Counter:
         return self._graph.tensors.get(key, Tensor(key, "", (), False))
 
     def _written(self, operator: Operator) -> Tensor:
-        """What a layer writes once activation and conversion are fused into it."""
+        """Find the tensor that a layer writes once activation and conversion are fused into it."""
         tensor = self._graph.tensors[operator.outputs[0]]
         key = operator.outputs[0]
         while True:

@@ -32,7 +32,7 @@ class FlatBuffer:
         return int(struct.unpack_from(form, self.content, position)[0])
 
     def vector(self, position: int, item_bytes: int) -> tuple[int, int]:
-        """Where the items of a vector begin, and how many there are; `position` holds the offset to it."""
+        """Read a vector's header: (position of its items, their number); `position` holds the offset to it."""
         start = position + self.number("<I", position)
         count = self.number("<I", start)
         if start + 4 + count * item_bytes > len(self.content):
@@ -45,7 +45,7 @@ class FlatBuffer:
             raise ValueError("its tables refer to each other without end")
 
     def numbers(self, start: int, count: int, form: str) -> tuple[int, ...]:
-        """So many numbers in a row; `form` is one letter of `struct`."""
+        """Read an array of numbers; `form` is one letter of `struct`."""
         self._spend(count)
         return struct.unpack_from(f"<{count}{form}", self.content, start)
 
@@ -60,7 +60,7 @@ class Table:
         self._vtable_bytes = buffer.number("<H", self._vtable)
 
     def _field(self, index: int) -> int:
-        """Where a field lies; 0 if it was left out."""
+        """Find a field's position; 0 if it was left out."""
         slot = 4 + 2 * index
         if slot + 2 > self._vtable_bytes:
             return 0
@@ -73,7 +73,7 @@ class Table:
         return self._buffer.number(f"<{form}", place) if place else default
 
     def table(self, index: int) -> Table | None:
-        """A table, or nothing."""
+        """Read a table; None if it is absent."""
         place = self._field(index)
         return Table(self._buffer, place + self._buffer.number("<I", place)) if place else None
 
@@ -95,6 +95,6 @@ class Table:
         return self._buffer.numbers(start, count, form)
 
     def length(self, index: int) -> int:
-        """How many bytes a vector of bytes, or a text, has."""
+        """Get the length of a vector of bytes or a text, in bytes."""
         place = self._field(index)
         return self._buffer.vector(place, 1)[1] if place else 0

@@ -1,4 +1,4 @@
-"""What is inside an artifact's file: operators, tensors, and what every byte is for.
+"""Content of an artifact's file: operators, tensors, and the purpose of every byte.
 
 Read without the libraries that made the file, so that a board can look at its own network.
 """
@@ -64,7 +64,7 @@ class Operator:
 
 
 class ByteCount(Strict, frozen=True):
-    """What a file's bytes are for; they add up to its size.
+    """Bytes of a file by purpose; they add up to its size.
 
     Attributes:
         weights: of convolutions and linear layers.
@@ -95,7 +95,7 @@ class Graph:
     size: ByteCount
 
     def counts(self) -> dict[str, int]:
-        """How many operators of each kind, the most frequent first."""
+        """Count the operators of each kind, the most frequent first."""
         return dict(Counter(operator.kind for operator in self.operators).most_common())
 
     @cached_property

@@ -181,7 +181,7 @@ def _varint(content: bytes, position: int) -> tuple[int, int]:
 
 
 def varints(content: bytes) -> list[int]:
-    """Packed whole numbers."""
+    """Read packed whole numbers."""
     values: list[int] = []
     position = 0
     while position < len(content):
@@ -249,7 +249,7 @@ def _with_quantization(
 
 
 def _roles(operators: tuple[Operator, ...]) -> dict[str, str]:
-    """What an initializer is for, directly or through the DequantizeLinear that reads it."""
+    """Find each initializer's role, directly or through the DequantizeLinear that reads it."""
     roles: dict[str, str] = {}
     for operator in operators:
         if operator.kind in _LAYERS:

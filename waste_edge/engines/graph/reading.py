@@ -6,8 +6,8 @@ from pathlib import Path
 
 from waste_edge.bundle.files import NetworkFile, read_network
 from waste_edge.bundle.manifest import ArtifactName
-from waste_edge.engines.engine import engine_of
 from waste_edge.engines.graph.graph import Graph
+from waste_edge.engines.names import format_of
 
 
 def read_graph(network: Path | NetworkFile, artifact: ArtifactName) -> Graph:
@@ -18,7 +18,7 @@ def read_graph(network: Path | NetworkFile, artifact: ArtifactName) -> Graph:
         MissingPackageError: a TFLite file, and ai-edge-litert is not installed (tflite-runtime brings no schema).
     """
     file = network if isinstance(network, NetworkFile) else read_network(network)
-    if engine_of(artifact) == "onnx":
+    if format_of(artifact) == "onnx":
         from waste_edge.engines.graph.onnx_reader import read_onnx
 
         return read_onnx(file)

@@ -16,7 +16,7 @@ from waste_edge.files.strict import Strict
 
 
 class GraphReport(Strict, frozen=True):
-    """One artifact's graph.
+    """Report on one artifact's graph.
 
     Attributes:
         artifact: its name in the manifest.
@@ -54,7 +54,7 @@ def report_graphs(bundle: Bundle, target: Target | None = None) -> list[GraphRep
 
 
 def check_file(path: Path, artifact: ArtifactName, target: Target, float_layers: bool = False) -> list[Finding]:
-    """What is wrong with one file; see `check_graph`."""
+    """Check one file; see `check_graph`."""
     return check_graph(read_graph(path, artifact), artifact, target, float_layers)
 
 

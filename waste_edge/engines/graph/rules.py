@@ -1,4 +1,4 @@
-"""What a graph made for its target may hold: the target's allow-list, and the rules of our own networks.
+"""Rules for graphs: the target's allow-list of operators, and the rules of this project's networks.
 
 The rules, for both formats: pixels enter as they are (INT8: scale 1/128), or through one cast (FP32); nothing is
 transposed or padded, but for one Transpose of the pixels in ONNX; batch norms are folded; an INT8 graph has no
@@ -8,9 +8,9 @@ operator that computes in float and no conversion that undoes another (but one t
 from __future__ import annotations
 
 from waste_edge.bundle.manifest import ArtifactName
-from waste_edge.engines.engine import engine_of
 from waste_edge.engines.graph.graph import Graph, Operator
 from waste_edge.engines.graph.targets import Target
+from waste_edge.engines.names import format_of
 from waste_edge.files.strict import Strict
 
 _LAYOUT = {"TRANSPOSE", "PAD", "PADV2", "MIRROR_PAD", "Transpose", "Pad"}
@@ -39,7 +39,7 @@ class Finding(Strict, frozen=True):
 
 
 def check_graph(graph: Graph, artifact: ArtifactName, target: Target, float_layers: bool = False) -> list[Finding]:
-    """Everything in a graph that its target or our rules do not allow, in the graph's order a rule.
+    """Check a graph against its target and our rules; findings come rule by rule in the graph's order.
 
     Args:
         graph: an artifact's.
@@ -113,7 +113,7 @@ def _unfolded(graph: Graph) -> list[Finding]:
 def _input(graph: Graph, artifact: ArtifactName) -> list[Finding]:
     """INT8: the pixels themselves are the first quantized tensor."""
     pixels = graph.inputs[0]
-    if engine_of(artifact) == "onnx":
+    if format_of(artifact) == "onnx":
         wanted, zero_point = "uint8", 128
         entry = [one for one in graph.consumers(pixels) if one.kind == "Transpose"]
     else:
@@ -134,7 +134,7 @@ def _input(graph: Graph, artifact: ArtifactName) -> list[Finding]:
 
 def _islands(graph: Graph, artifact: ArtifactName) -> list[Finding]:
     message = "computes in float within an INT8 graph; quantize this layer too, or say that it is left in float"
-    if engine_of(artifact) == "onnx":
+    if format_of(artifact) == "onnx":
         found = [one for one in graph.operators if _floats_in_onnx(graph, one)]
     else:
         found = [
@@ -177,7 +177,7 @@ def _conversions(graph: Graph, artifact: ArtifactName) -> list[Finding]:
         "a conversion that the graph could do without; give both sides the same scale, or leave the pixels as they are"
     )
     found = [one for one in graph.operators if one.kind in _CONVERSIONS]
-    if engine_of(artifact) == "onnx":
+    if format_of(artifact) == "onnx":
         requantizing = [one for one in found if one.kind == "QuantizeLinear" and _requantizes(graph, one)]
         entry = [one for one in requantizing if _makes_pixels_signed(graph, one)][:1]
         stray = [one for one in requantizing if one not in entry]

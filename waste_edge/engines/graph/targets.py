@@ -5,11 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from waste_edge.bundle.manifest import ArtifactName
-from waste_edge.engines.engine import engine_of
+from waste_edge.engines.names import NetworkFormat, format_of
 from waste_edge.files.resources import find
 from waste_edge.files.strict import Strict, read_toml
 
 TARGETS_ROOM = "export/targets"
+_DEFAULTS: dict[NetworkFormat, str] = {"onnx": "ort-cpu", "tflite": "xnnpack-arm64"}
 
 
 class Operators(Strict, frozen=True):
@@ -60,4 +61,4 @@ def read_target(given: str) -> Target:
 
 def default_target(artifact: ArtifactName) -> str:
     """The target an artifact is made for where nobody names one."""
-    return "ort-cpu" if engine_of(artifact) == "onnx" else "xnnpack-arm64"
+    return _DEFAULTS[format_of(artifact)]

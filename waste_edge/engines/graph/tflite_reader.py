@@ -131,7 +131,7 @@ def _holds_data(buffer: Any) -> bool:
 
 
 def _roles(operators: tuple[Operator, ...]) -> dict[str, str]:
-    """What a constant is for, by the slot of the layer that reads it."""
+    """Find each constant's role, by the slot of the layer that reads it."""
     roles: dict[str, str] = {}
     for operator in operators:
         weights, biases = _LAYERS.get(operator.kind, (len(operator.inputs), len(operator.inputs)))

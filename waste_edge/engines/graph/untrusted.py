@@ -1,4 +1,4 @@
-"""What is refused of an untrusted network before an engine sees it.
+"""Checks of an untrusted network before an engine sees it.
 
 A classifier's network needs no other file, decides nothing while it runs, and takes the pixels that its manifest says.
 External data would be weights that no checksum covers; a loop may never end; a tensor that claims more than the file
@@ -8,15 +8,21 @@ holds, or more than any layer of such an input makes, fills the memory.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 
 from waste_edge.bundle.files import NetworkFile
 from waste_edge.bundle.manifest import ArtifactName, Manifest
-from waste_edge.engines.engine import engine_of
 from waste_edge.engines.graph.graph import RefusedNetworkError
 from waste_edge.engines.graph.untrusted_onnx import check_onnx
 from waste_edge.engines.graph.untrusted_tflite import check_tflite
+from waste_edge.engines.names import NetworkFormat, format_of
 from waste_edge.errors import BundleError
 from waste_edge.files.limits import MAX_LAYER_BYTES, MAX_LAYER_INPUTS
+
+_CHECKS: dict[NetworkFormat, tuple[Callable[[bytes, tuple[int, ...], int], None], str]] = {
+    "onnx": (check_onnx, "ONNX"),
+    "tflite": (check_tflite, "TFLite"),
+}
 
 
 def check_network(network: NetworkFile, artifact: ArtifactName, manifest: Manifest) -> None:
@@ -25,7 +31,7 @@ def check_network(network: NetworkFile, artifact: ArtifactName, manifest: Manife
     Raises:
         BundleError: it is refused, and why; or it is no whole file of its kind.
     """
-    check, kind = (check_onnx, "ONNX") if engine_of(artifact) == "onnx" else (check_tflite, "TFLite")
+    check, kind = _CHECKS[format_of(artifact)]
     shape = (1, manifest.input.height_px, manifest.input.width_px, 3)
     try:
         check(network.content, shape, most_bytes(manifest))
@@ -37,5 +43,5 @@ def check_network(network: NetworkFile, artifact: ArtifactName, manifest: Manife
 
 
 def most_bytes(manifest: Manifest) -> int:
-    """Of one tensor that a layer makes."""
+    """Size limit, in bytes, of one tensor that a layer makes."""
     return max(MAX_LAYER_BYTES, MAX_LAYER_INPUTS * 4 * 3 * manifest.input.width_px * manifest.input.height_px)

@@ -66,7 +66,7 @@ def _check_node(content: bytes) -> None:
 
 
 def _check_tensor(content: bytes) -> str:
-    """Its name; its data must be in it, and as much as its shape says."""
+    """Check a tensor's name, and that its data are in it and as large as its shape says."""
     dims: list[int] = []
     kind, held, raw, name = 0, 0, None, ""
     for number, value in fields(content):

@@ -86,7 +86,7 @@ def _check_code(code: Table) -> int:
 
 
 def _check_buffer(buffer: Table, file_bytes: int) -> int:
-    """How many bytes it holds, in the tables or behind them."""
+    """Measure a buffer in bytes, in the tables or behind them."""
     offset, size = buffer.number(_BUFFER_OFFSET, "Q"), buffer.number(_BUFFER_SIZE, "Q")
     if offset > 1:
         if offset + size > file_bytes:
@@ -96,7 +96,7 @@ def _check_buffer(buffer: Table, file_bytes: int) -> int:
 
 
 def _check_tensor(tensor: Table, buffers: Sequence[int], most_bytes: int) -> tuple[int, ...]:
-    """Its shape."""
+    """Check a tensor's shape."""
     shape = tensor.numbers(_TENSOR_SHAPE, "i")
     kind, buffer = tensor.number(_TENSOR_TYPE, "b"), tensor.number(_TENSOR_BUFFER, "I")
     tensor.length(_TENSOR_NAME)

@@ -1,10 +1,10 @@
 """The process in which networks are tried.
 
-    python -m waste_edge.engines.trial.child SOURCE DIGEST BYTES CPU ROUNDS ARTIFACT...
+    python -m waste_edge.engines.trial.child SOURCE DIGEST BYTES CPU ROUNDS ENGINE ARTIFACT...
 
-It opens the bundle itself, insists on the digest that its parent has seen, and writes a line of JSON (`trial.Word`)
-before each step and after each network. It ends with 0 however the networks did; that it does not end, or ends
-otherwise, is what it is for.
+ENGINE is empty for the package's own engine of each artifact. The child opens the bundle itself, insists on the digest
+that its parent has seen, and writes a line of JSON (`trial.Word`) before each step and after each network. It ends with
+0 however the networks did; that it does not end, or ends otherwise, is what it is for.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -22,17 +23,19 @@ from waste_edge.bundle.manifest import ArtifactName
 from waste_edge.engines.engine import Engine, engine_of, import_engine, load_engine
 from waste_edge.engines.graph.untrusted import check_network
 from waste_edge.engines.latency import median_latencies_ms
+from waste_edge.engines.names import EngineName
 from waste_edge.engines.trial.trial import Word
 from waste_edge.engines.verify import GoldenSet, Replay, compare, not_replayed, read_golden
-from waste_edge.errors import BundleError, EngineError, MissingPackageError
+from waste_edge.errors import BundleError, ConfigError, EngineError, MissingPackageError
+from waste_edge.files.text import first_line
 
 _WARM_UP = 2
 
 
 def main(words: list[str]) -> int:
     """Try what was asked for; returns the exit code."""
-    source, digest, memory_bytes, cpu_s, rounds = words[:5]
-    artifacts = cast(list[ArtifactName], words[5:])
+    source, digest, memory_bytes, cpu_s, rounds, named = words[:6]
+    artifacts = cast(list[ArtifactName], words[6:])
     say = _Mouth()
     _limit(int(memory_bytes))
     with open_bundle(Path(source)) as bundle:
@@ -41,8 +44,9 @@ def main(words: list[str]) -> int:
         golden = read_golden(bundle)
         engines: dict[ArtifactName, Engine] = {}
         for artifact in artifacts:
-            say(Word(doing=f"importing the engine {engine_of(artifact)}", artifact=artifact))
-            replay = _try(bundle, artifact, golden, int(cpu_s), say, engines)
+            name = named or engine_of(artifact)
+            say(Word(doing=f"importing the engine {name}", artifact=artifact))
+            replay = _try(_Attempt(bundle, artifact, name, int(cpu_s)), golden, say, engines)
             say(Word(replay=replay))
     if int(rounds) and engines:
         _limit_cpu(int(cpu_s) * len(engines))
@@ -62,32 +66,35 @@ class _Mouth:
         os.write(self._handle, msgspec.json.encode(word) + b"\n")
 
 
-def _try(
-    bundle: Bundle,
-    artifact: ArtifactName,
-    golden: GoldenSet,
-    cpu_s: int,
-    say: _Mouth,
-    engines: dict[ArtifactName, Engine],
-) -> Replay:
-    manifest = bundle.manifest
+@dataclass(frozen=True)
+class _Attempt:
+    """One network that is to be tried, on which engine, and how much processor time that may take."""
+
+    bundle: Bundle
+    artifact: ArtifactName
+    engine: EngineName
+    cpu_s: int
+
+
+def _try(attempt: _Attempt, golden: GoldenSet, say: _Mouth, engines: dict[ArtifactName, Engine]) -> Replay:
+    artifact, manifest = attempt.artifact, attempt.bundle.manifest
     try:
-        import_engine(engine_of(artifact))
-        network = bundle.artifact(artifact)
-        _limit_cpu(cpu_s)
+        import_engine(attempt.engine)
+        network = attempt.bundle.artifact(artifact)
+        _limit_cpu(attempt.cpu_s)
         say(Word(doing="being read"))
         check_network(network, artifact, manifest)
         say(Word(doing="being loaded"))
-        engine = load_engine(network, artifact, manifest)
+        engine = load_engine(network, artifact, manifest, engine=attempt.engine)
         say(Word(doing="answering the golden pictures"))
         answers = [engine.infer(picture) for picture in golden.pixels]
     except MissingPackageError as error:
         return not_replayed(manifest, artifact, "skipped", str(error))
     except ImportError as error:
-        said = str(error).splitlines()[0]
+        said = first_line(error)
         return not_replayed(manifest, artifact, "failed", f"its engine cannot be imported ({said}); reinstall it")
-    except (BundleError, EngineError) as error:
-        return not_replayed(manifest, artifact, "failed", str(error).splitlines()[0])
+    except (BundleError, ConfigError, EngineError) as error:
+        return not_replayed(manifest, artifact, "failed", first_line(error))
     except MemoryError:
         return not_replayed(manifest, artifact, "failed", "needs more memory than a network of its size may take")
     replay = compare(manifest, artifact, engine.name, answers, golden.outputs[artifact])
@@ -97,7 +104,7 @@ def _try(
 
 
 def _limit(memory_bytes: int) -> None:
-    """No core file, no file written, and no more memory of its own."""
+    """Limit the process: no core file, no file written, bounded memory."""
     for what, most in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
@@ -107,7 +114,7 @@ def _limit(memory_bytes: int) -> None:
 
 
 def _limit_cpu(seconds: int) -> None:
-    """So many seconds of processor time from now on; then SIGXCPU ends the process."""
+    """Limit the processor time to so many seconds from now on; then SIGXCPU ends the process."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + 1 + seconds, resource.RLIM_INFINITY))
 

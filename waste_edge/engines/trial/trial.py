@@ -21,6 +21,7 @@ import msgspec
 from waste_edge.bundle.bundle import Bundle
 from waste_edge.bundle.manifest import ArtifactName, Manifest
 from waste_edge.engines.engine import Engine, engine_of, installed_engines, load_engine, require_engine
+from waste_edge.engines.names import EngineName
 from waste_edge.engines.trial import known_good
 from waste_edge.engines.verify import Replay, Verification, not_replayed, verify_bundle
 from waste_edge.errors import BundleError
@@ -57,7 +58,7 @@ class Word(Strict, frozen=True):
 
 
 class Trial(Strict, frozen=True):
-    """What happened in the child.
+    """Outcome of the child process.
 
     Attributes:
         replays: one for each network that was to be tried.
@@ -72,34 +73,40 @@ class Trial(Strict, frozen=True):
     peak_mb: float
 
 
-def load_artifact(bundle: Bundle, artifact: ArtifactName, threads: int = 1) -> Engine:
+def load_artifact(bundle: Bundle, artifact: ArtifactName, threads: int = 1, engine: EngineName | None = None) -> Engine:
     """Load one of a bundle's networks into this process, after a child has tried it if it is not known good.
+
+    Args:
+        bundle: opened.
+        artifact: which network.
+        threads: of the engine.
+        engine: which one; None: the package's own for such artifacts.
 
     Raises:
         BundleError: the bundle has no such network, it is damaged, or it did not do well in the child.
-        MissingPackageError, EngineError: see `load_engine`.
+        MissingPackageError, EngineError, ConfigError: see `load_engine`.
     """
-    require_engine(engine_of(artifact))
+    require_engine(engine or engine_of(artifact))
     network = bundle.artifact(artifact)
-    ensure_tried(bundle, [artifact])
-    engine = load_engine(network, artifact, bundle.manifest, threads)
+    ensure_tried(bundle, [artifact], engine)
+    loaded = load_engine(network, artifact, bundle.manifest, threads, engine)
     bundle.when_loaded()
-    return engine
+    return loaded
 
 
-def ensure_tried(bundle: Bundle, artifacts: Sequence[ArtifactName]) -> None:
+def ensure_tried(bundle: Bundle, artifacts: Sequence[ArtifactName], engine: EngineName | None = None) -> None:
     """Try networks that are not known good, and remember those that did well.
 
     Raises:
         BundleError: one did not load or run; the message says in one line what it did.
     """
-    if known_good.is_known_good(bundle, artifacts):
+    if known_good.is_known_good(bundle, artifacts, engine):
         return
-    trial = try_bundle(bundle, artifacts)
+    trial = try_bundle(bundle, artifacts, engine=engine)
     for replay in trial.replays:
         if replay.status == "failed" and replay.labels_agreeing is None:
             raise BundleError(_with_source(bundle, replay))
-    known_good.remember(bundle, artifacts)
+    known_good.remember(bundle, artifacts, engine)
 
 
 def verify(bundle: Bundle) -> Verification:
@@ -122,12 +129,15 @@ def verify(bundle: Bundle) -> Verification:
     return verification
 
 
-def try_bundle(bundle: Bundle, artifacts: Sequence[ArtifactName], rounds: int = 0) -> Trial:
+def try_bundle(
+    bundle: Bundle, artifacts: Sequence[ArtifactName], rounds: int = 0, engine: EngineName | None = None
+) -> Trial:
     """Load networks and replay their golden outputs in a child process.
 
     Args:
         artifacts: which; the first that ends the child ends the trial.
         rounds: time that many inferences of each that did well.
+        engine: which runs them; None: the package's own for each.
 
     Raises:
         BundleError: the golden pictures are not what the manifest describes, so that nothing could be tried.
@@ -136,7 +146,8 @@ def try_bundle(bundle: Bundle, artifacts: Sequence[ArtifactName], rounds: int = 
     memory_bytes = memory_limit(bundle.manifest, artifacts)
     command = [
         *(sys.executable, "-P", "-m", "waste_edge.engines.trial.child"),
-        *(str(bundle.source), bundle.digest, str(memory_bytes), str(TRIAL_CPU_S), str(rounds), *artifacts),
+        *(str(bundle.source), bundle.digest, str(memory_bytes), str(TRIAL_CPU_S), str(rounds)),
+        *(engine or "", *artifacts),
     ]
     child = _Child(command, memory_bytes)
     replays: dict[ArtifactName, Replay] = {}
@@ -197,7 +208,7 @@ class _Child:
         )
 
     def words(self) -> Iterator[Word]:
-        """What it says, until it has ended; `ending` is set then."""
+        """Yield the child's messages until it has ended; `ending` is set then."""
         pending, deadline = b"", time.monotonic() + TRIAL_PATIENCE_S
         for chunk in self._chunks():
             pending += chunk
@@ -226,7 +237,7 @@ class _Child:
                 stream.close()
 
     def _chunks(self) -> Iterator[bytes]:
-        """What comes from its stdout, nothing at each tick, until it is closed; stderr is kept for `ending`."""
+        """Yield what comes from its stdout, empty at each tick, until it is closed; stderr is kept for `ending`."""
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         out, complaints = self._process.stdout.fileno(), self._process.stderr.fileno()
@@ -263,7 +274,7 @@ class _Child:
 
 
 def _environment() -> dict[str, str]:
-    """What the child needs to find its libraries, without anybody's passwords."""
+    """Build the child's environment: what it needs to find its libraries, without secrets."""
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     return ONE_THREAD | kept | NO_TELEMETRY | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 

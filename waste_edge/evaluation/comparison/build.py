@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -28,15 +28,32 @@ class Leak(Protocol):
     def sentence(self) -> str: ...
 
 
+@dataclass(frozen=True)
+class ReportExtras:
+    """Parts of a report beyond the scores of labelled pictures.
+
+    Attributes:
+        unknown: pictures that none of the labels fits.
+        elsewhere: the scored items in strange places.
+        leaks: what the data give away, said before any number.
+        machine: where latencies are measured, in words; if empty they are not.
+    """
+
+    unknown: Strange | None = None
+    elsewhere: ShiftedPictures | None = None
+    leaks: Sequence[Leak] = ()
+    machine: str = ""
+
+
+_NOTHING = ReportExtras()
+
+
 def build_report(
     models: Sequence[Model],
     dataset: Dataset,
     pictures: Pictures,
     asking: Asking,
-    unknown: Strange | None = None,
-    elsewhere: ShiftedPictures | None = None,
-    leaks: Sequence[Leak] = (),
-    machine: str = "",
+    extras: ReportExtras = _NOTHING,
 ) -> ComparisonReport:
     """Measure models on the same pictures.
 
@@ -45,12 +62,10 @@ def build_report(
         dataset: that the pictures are from.
         pictures: see `held_out`.
         asking: told how far each model is.
-        unknown: pictures that none of the labels fits.
-        elsewhere: the scored items in strange places.
-        leaks: what the data give away, said before any number.
-        machine: where latencies are measured, in words; if empty they are not.
+        extras: what is told beyond that.
     """
     labels = models[0].labels
+    unknown, elsewhere, machine = extras.unknown, extras.elsewhere, extras.machine
     named = _with_teachers(models)
     strange, moved = (unknown.photos if unknown else ()), (elsewhere.photos if elsewhere else ())
     answered = [predict_all(model, labels, pictures, strange, moved, asking(model.name)) for model in named]
@@ -69,7 +84,7 @@ def build_report(
         groups=groups,
         grouped=dataset.grouped or groups < len(pictures.scored),
         labels=list(labels),
-        leaks=[leak.sentence for leak in leaks],
+        leaks=[leak.sentence for leak in extras.leaks],
         machine=machine,
         unknown=unknown.said if unknown else None,
         elsewhere=elsewhere.said if elsewhere else None,

@@ -38,7 +38,7 @@ def gather_folds(models: Sequence[Model], dataset: Dataset) -> list[Model]:
 
 
 def seat_of(model: Model, dataset: Dataset, photos: Sequence[Photo]) -> list[int]:
-    """For each photo, the number of the member that has not seen it."""
+    """Find, for each photo, the number of the member that has not seen it."""
     seats = {key: number for number, member in enumerate(model.members) for key in _held_out(member.parts_of(dataset))}
     return [seats.get(photo.key, 0) for photo in photos]
 

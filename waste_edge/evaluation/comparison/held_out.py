@@ -1,4 +1,4 @@
-"""Which pictures several models may be compared on: those that none of them was trained on."""
+"""Pictures on which several models may be compared: those that none of them was trained on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_TRAINING_PICTURES = 600  # for the class means in feature space; more hardl
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """What models are measured with.
+    """Pictures to measure models with.
 
     Attributes:
         scored: what every number is taken on.
@@ -86,7 +86,7 @@ def pictures_for_all(models: Sequence[Model], dataset: Dataset) -> Pictures:
 
 
 def _own_parts(models: Sequence[Model], dataset: Dataset) -> dict[str, Keys]:
-    """By name, the parts of those models that were made from these very data."""
+    """Get, by name, the parts of those models that were made from these very data."""
     fingerprint = dataset.fingerprint()
     return {model.name: model.parts_of(dataset) for model in models if model.fingerprint == fingerprint}
 

@@ -15,7 +15,7 @@ from waste_edge.evaluation.comparison.held_out import Pictures
 from waste_edge.evaluation.comparison.models import Model
 from waste_edge.evaluation.evaluate import Outputs, Progress, rejected_by, score_logits, truth_of
 from waste_edge.evaluation.report.content import CalibrationReport, Histogram, ModelReport, RejectionReport, Shown
-from waste_edge.evaluation.unknowns import judge_scores
+from waste_edge.evaluation.unknowns import ScoreSets, judge_scores
 from waste_edge.metrics.classification import Scores, expected_calibration_error, fit_temperature, score, softmax
 from waste_edge.metrics.curves import macro_roc, one_against_rest, reliability_bins
 from waste_edge.metrics.significance import GroupScores, group_bootstrap
@@ -77,7 +77,7 @@ def predict_all(
 def measure(
     answered: Answered, labels: Sequence[str], dataset: Dataset, pictures: Pictures, elsewhere: Sequence[Photo] = ()
 ) -> ModelReport:
-    """Everything that a report says of one model but its latency."""
+    """Measure everything that a report says of one model but its latency."""
     model, probabilities, moved = answered.model, answered.probabilities, answered.elsewhere
     truth = truth_of(pictures.scored, labels)
     predicted = probabilities.argmax(axis=1)
@@ -169,11 +169,8 @@ def _rejection(
     return RejectionReport(
         fitted_on=pictures.fitted_on,
         results=judge_scores(
-            known,
+            ScoreSets(known, scores(answered.fitting), unknown, elsewhere),
             right=answered.scored.logits.argmax(axis=1) == truth,
-            fitting=scores(answered.fitting),
-            unknown=unknown,
-            elsewhere=elsewhere,
             shipped=(calibration.known_score, calibration.min_known_score) if calibration else None,
         ),
         histograms={
@@ -218,7 +215,7 @@ def _right(
     dataset: Dataset,
     photos: Sequence[Photo],
 ) -> list[Shown]:
-    """Some right answers of every label, chosen without looking at how sure the model is."""
+    """Choose some right answers of every label, without looking at the confidence."""
     right = {photos[index].key: index for index in np.flatnonzero(probabilities.argmax(axis=1) == truth).tolist()}
     chosen = stratified(dataset, [photos[index] for index in right.values()], MOST_RIGHT, seed=0)
     shown = [_shown(probabilities[right[photo.key]], labels, photo) for photo in chosen]

@@ -21,7 +21,7 @@ Keys = dict[Part, frozenset[str]]
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """Something that can be asked about pictures, and what a report says of it.
+    """Model that predicts pictures, with the facts that a report gives of it.
 
     Attributes:
         name: as it is called in the report.

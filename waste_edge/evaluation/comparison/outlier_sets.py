@@ -1,4 +1,4 @@
-"""What a report holds the known against: pictures of nothing known, and the known items in strange places.
+"""Pictures beside the known ones in a report: unknown things, and known items on shifted backgrounds.
 
 Where no photographs of these are at hand, pictures are drawn, of kinds that training does not draw: a network is not
 to be judged by what it was taught with. They are no photographs, which every output that names them says.

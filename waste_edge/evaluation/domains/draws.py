@@ -52,5 +52,5 @@ def _numbered(groups: Sequence[str]) -> tuple[NDArray[np.int64], Values]:
 
 
 def _times(groups: int, rng: np.random.Generator) -> Values:
-    """How often each group is drawn: (RESAMPLES, G)."""
+    """Draw the number of times each group is drawn: (RESAMPLES, G)."""
     return rng.multinomial(groups, np.full(groups, 1 / groups), RESAMPLES).astype(np.float64)

@@ -34,7 +34,7 @@ Values = NDArray[np.float64]
 
 
 class Subject(Protocol):
-    """Something that can be asked about pictures; `comparison.models.Model` is one."""
+    """Model that predicts pictures; `comparison.models.Model` is one."""
 
     @property
     def name(self) -> str: ...

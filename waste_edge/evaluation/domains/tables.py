@@ -20,7 +20,7 @@ def domains_tables(report: DomainsReport) -> list[Table]:
 
 
 def screen_tables(report: DomainsReport) -> list[Table]:
-    """What fits on a screen of 80 characters."""
+    """Make the tables for a screen of 80 characters."""
     known = [sources_table(one).columns("source", "accuracy", "ECE", "called", "wrong") for one in report.models]
     tables = [table for one, two in zip(known, report.models, strict=True) for table in (one, unknown_table(two, True))]
     tables = [table for table in tables if table.rows]
@@ -39,7 +39,7 @@ def domains_markdown(report: DomainsReport) -> str:
 
 
 def reading(report: DomainsReport) -> str:
-    """What must be known to read the tables."""
+    """Explain the tables to their readers."""
     home = f"Home: {report.protocol}. " if report.protocol else ""
     return (
         f"{home}Intervals of 95 %: the groups within each source drawn anew 2,000 times. Mean and worst are over "
@@ -67,7 +67,7 @@ def sources_table(model: ModelDomains) -> Table:
 
 
 def unknown_table(model: ModelDomains, brief: bool = False) -> Table:
-    """How well one model tells each kind of unknown thing, the worst first; without intervals if `brief`."""
+    """Tabulate a model's AUROC for each kind of unknown thing, the worst first; without intervals if `brief`."""
     bundle = any(row.kept_out is not None for row in model.unknown)
     rows: list[tuple[str, ...]] = [
         (

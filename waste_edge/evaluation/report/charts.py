@@ -61,7 +61,7 @@ def percent(value: float) -> str:
 
 
 def share_axis(title: str) -> Axis:
-    """From 0 to 100 %."""
+    """Scale an axis from 0 to 100 %."""
     return Axis(title, 0.0, 1.0, SHARE, percent)
 
 
@@ -94,7 +94,10 @@ def bar_chart(title: str, x: Axis, y: Axis, edges: Sequence[float], heights: Seq
     frame = _Frame(x, y)
     shapes = [_grid(frame)]
     for colour, counts in enumerate(heights):
-        shapes += [_bar(frame, *place, f"bar b{colour}") for place in zip(edges, edges[1:], counts, strict=False)]
+        shapes += [
+            _bar(frame, (low, high), count, f"bar b{colour}")
+            for low, high, count in zip(edges, edges[1:], counts, strict=False)
+        ]
     return _svg(title, shapes)
 
 
@@ -106,7 +109,7 @@ def reliability_chart(title: str, bins: Sequence[tuple[float, float, float, floa
     for low, high, confidence, accuracy, pictures in bins:
         # Fainter where few pictures stand behind it.
         opacity = 0.3 + 0.7 * (pictures / most) ** 0.5
-        shapes.append(_bar(frame, low, high, accuracy, "bar b0 solid", f"{pictures} pictures", opacity))
+        shapes.append(_bar(frame, (low, high), accuracy, "bar b0 solid", f"{pictures} pictures", opacity))
         reach = sorted((accuracy, confidence))
         middle = frame.across((low + high) / 2)
         shapes.append(
@@ -186,9 +189,9 @@ def _path(points: Sequence[tuple[float, float]], frame: _Frame, kind: str, name:
 
 
 def _bar(
-    frame: _Frame, low: float, high: float, height: float, kind: str, name: str = "", opacity: float = 1.0
+    frame: _Frame, span: tuple[float, float], height: float, kind: str, name: str = "", opacity: float = 1.0
 ) -> Markup:
-    left, right, top, bottom = frame.across(low), frame.across(high), frame.up(height), frame.up(frame.y.low)
+    left, right, top, bottom = frame.across(span[0]), frame.across(span[1]), frame.up(height), frame.up(frame.y.low)
     return Markup(
         '<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" opacity="{:.2f}">'
         "<title>{}</title></rect>"

@@ -1,4 +1,4 @@
-"""What a report says, as values: the JSON is these, the page and the Markdown are made from them.
+"""Values of the comparison report: the JSON is these, the page and the Markdown are made from them.
 
 Pictures are named, not held: the thumbnails are the page's alone, so that the JSON carries nobody's photographs.
 """
@@ -21,7 +21,7 @@ SCHEMA: Literal[1] = 1
 
 
 class Facts(Strict, frozen=True):
-    """What a model costs.
+    """Cost of a model: size, operations, latency.
 
     Attributes:
         size_bytes: of the file with its weights.
@@ -47,7 +47,7 @@ class Epoch(Strict, frozen=True):
 
 
 class CalibrationReport(Strict, frozen=True):
-    """Is 80 % right four times in five?
+    """Calibration of one model: is 80 % confidence right four times in five?
 
     Attributes:
         temperature: what the model divides its logits by as it is: 1 for a run, the bundle's own for a bundle.
@@ -192,7 +192,7 @@ class Unknown(Strict, frozen=True):
 
     @property
     def in_words(self) -> str:
-        """Which they are; that stand-ins are no photographs is said wherever their numbers are."""
+        """Description of the pictures. Rendered stand-ins are called so wherever their numbers are."""
         if not self.rendered:
             return f"{self.pictures} pictures of {self.folder}, given as unknown"
         return (
@@ -201,14 +201,14 @@ class Unknown(Strict, frozen=True):
 
 
 class ShiftedBackgrounds(Strict, frozen=True):
-    """How many of the scored photographs' items were put down in strange places."""
+    """Number of the scored photographs' items that were put on other backgrounds."""
 
     pictures: int
     of: int
 
     @property
     def in_words(self) -> str:
-        """Which they are."""
+        """Description of the pictures."""
         return (
             f"{self.pictures} of the {self.of} items, cut out and put down on rendered surfaces that training never "
             "paints (stand-ins for photographs from elsewhere)"

@@ -52,6 +52,6 @@ def table_lines(table: Table) -> list[str]:
 
 
 def rows_of(table: Table) -> str:
-    """A table alone."""
+    """Render a table alone."""
     rule = ("---", *("---:" for _ in table.headings[1:]))
     return "\n".join(f"| {' | '.join(map(in_markdown, row))} |" for row in (table.headings, rule, *table.rows))

@@ -32,7 +32,7 @@ def _shown(value: object) -> object:
 
 
 def to_html(report: ComparisonReport, thumbnails: Mapping[str, str]) -> str:
-    """The page.
+    """Render the page.
 
     Args:
         report: what it says.

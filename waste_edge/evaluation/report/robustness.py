@@ -17,7 +17,7 @@ Words = Callable[[Interval], str]  # an interval as a cell says it
 
 
 def robustness_tables(report: RobustnessReport) -> list[Table]:
-    """What fits on a screen of 80 characters: one model in full, or several side by side in short."""
+    """Make the tables for a screen of 80 characters: one model in full, or several side by side in short."""
     if not report.pairs:
         return [short_table(report.models[0]), means_table(report, points_in)]
     return [
@@ -39,7 +39,7 @@ def robustness_markdown(report: RobustnessReport) -> str:
 
 
 def reading(report: RobustnessReport) -> str:
-    """What must be known to read the tables."""
+    """Explain the tables to their readers."""
     pictures = next(cell.pictures for cell in report.models[0].cells if cell.condition == BACKGROUND)
     how = (
         f"the {report.groups} groups of pictures drawn anew 2,000 times (Wilson's or Newcombe's if that has no width)"
@@ -72,7 +72,7 @@ def accuracies_table(report: RobustnessReport) -> Table:
 
 
 def means_table(report: RobustnessReport, words: Words) -> Table:
-    """What each model loses to each corruption, in the mean of its strengths, and to another ground."""
+    """Tabulate each model's loss by corruption, as the mean over its strengths, and by another background."""
     lines = [[*model.means, *_grounds(model.cells)] for model in report.models]
     rows: list[tuple[str, ...]] = [
         (cells[0].condition, *(_in(cell.change_points, words) for cell in cells)) for cells in zip(*lines, strict=True)
@@ -128,7 +128,7 @@ def _name(line: Cell) -> str:
 
 
 def _in(interval: Interval | None, words: Words) -> str:
-    """Nothing for what could not be measured."""
+    """Format a value; empty for what could not be measured."""
     return words(interval) if interval else ""
 
 

@@ -1,4 +1,4 @@
-"""What a report says of two stages: first the parent, then which of its labels, by one network or by two."""
+"""Two-stage results of a report: first the parent, then its label, by one network or by two."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from waste_edge.metrics.significance import Interval
 
 
 class Stages(Strict, frozen=True):
-    """How one of the two models did.
+    """Result of one of the two models.
 
     Attributes:
         name: as the report calls it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from waste_edge.evaluation.report.content import ComparisonReport, ModelReport
@@ -20,7 +21,13 @@ class Table:
 
     def columns(self, *starts: str) -> Table:
         """The columns whose headings begin with these words: what fits on a screen of 80 characters."""
-        chosen = [index for index, heading in enumerate(self.headings) if heading.startswith(starts)]
+        return self._with([index for index, heading in enumerate(self.headings) if heading.startswith(starts)])
+
+    def without(self, word: str) -> Table:
+        """The columns whose headings do not have this word."""
+        return self._with([index for index, heading in enumerate(self.headings) if word not in heading])
+
+    def _with(self, chosen: Sequence[int]) -> Table:
         rows = [tuple(row[index] for index in chosen) for row in self.rows]
         return Table(self.title, tuple(self.headings[index] for index in chosen), rows, self.note)
 
@@ -43,7 +50,7 @@ def elsewhere_of(report: ComparisonReport, model: ModelReport) -> Interval:
 
 
 def interval_note(report: ComparisonReport) -> str:
-    """How the intervals were made."""
+    """Describe how the intervals were made."""
     if report.grouped:
         return (
             f"Intervals of 95 %: the {report.groups} groups of pictures drawn anew 2,000 times, "
@@ -213,7 +220,7 @@ def p_value(p: float) -> str:
 
 
 def stages_tables(result: TwoStages) -> list[Table]:
-    """How one network with a label tree and two cascaded ones did, and where each lost its pictures."""
+    """Tabulate the results of one network with a label tree and of two cascaded ones, with their losses by stage."""
     both = (result.one, result.cascade)
     rows: list[tuple[str, ...]] = [
         (

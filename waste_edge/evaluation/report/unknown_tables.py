@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from waste_edge.evaluation.report.content import ComparisonReport, ModelReport
 from waste_edge.evaluation.report.tables import Table, elsewhere_of, number, share, share_in
 from waste_edge.evaluation.unknowns import RejectionResult
@@ -10,7 +12,11 @@ from waste_edge.rejection import IN_WORDS, KNOWN_SCORES
 
 def rejection_table(model: ModelReport) -> Table:
     """Every score of the known, under one model."""
-    results = model.rejection.results
+    return scores_table(model.rejection.results, _rejection_note(model))
+
+
+def scores_table(results: Sequence[RejectionResult], note: str = "") -> Table:
+    """Build the table of how well each score tells known from unknown."""
     strange = any(one.auroc is not None for one in results)
     moved = any(one.kept_elsewhere is not None for one in results)
     rows = [
@@ -28,7 +34,7 @@ def rejection_table(model: ModelReport) -> Table:
     unknown = ("AUROC, unknown", "unknown let through at 95 %", "unknown rejected") if strange else ()
     places = (*(("AUROC, unknown against elsewhere",) if strange else ()), "kept elsewhere") if moved else ()
     headings = ("score", *unknown, *places, "AUROC, wrong", "threshold", "known kept")
-    return Table("None of these", headings, rows, _rejection_note(model))
+    return Table("None of these", headings, rows, note)
 
 
 def _rejection_note(model: ModelReport) -> str:

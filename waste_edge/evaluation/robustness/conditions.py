@@ -41,7 +41,7 @@ class Original:
 
     @cached_property
     def item(self) -> Cutout | None:
-        """Where the item lies on its board; None if it cannot be cut out, or fills the picture."""
+        """Cutout of the item on its board; None if it cannot be cut out, or fills the picture."""
         found = cut_out(self.pixels)
         return found if found is not None and found.board is not None else None
 

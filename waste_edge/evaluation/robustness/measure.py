@@ -33,7 +33,7 @@ _MOST_PICTURES = 32
 
 
 class Subject(Protocol):
-    """Something that can be asked about pictures."""
+    """Model that predicts pictures."""
 
     @property
     def name(self) -> str: ...
@@ -183,7 +183,7 @@ class _Judge:
         )
 
     def difference(self, row: _Row, first: Values, second: Values) -> Difference:
-        """A line of two models."""
+        """Compute a line of differences between two models."""
         (ours, there), (theirs, _) = _mean_of(row, first), _mean_of(row, second)
         points = self._points(ours, theirs, there) if len(ours) else None
         return Difference(condition=row.condition, strength=row.strength, pictures=len(ours), points=points)

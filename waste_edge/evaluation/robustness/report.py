@@ -1,4 +1,4 @@
-"""What was measured, as values: the JSON is these, tables and pictures are made from them alone."""
+"""Values of the robustness report: the JSON is these, tables and pictures are made from them alone."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def export_fp32(network: nn.Module, height_px: int, width_px: int, path: Path) -
 
 
 def scheme(recipe: ExportRecipe) -> str:
-    """How a recipe quantizes, in words for the manifest."""
+    """Describe a recipe's quantization scheme for the manifest."""
     weights = "INT8 of 7 bits" if recipe.onnx.reduce_range else "INT8"
     return f"static QDQ, activations {recipe.onnx.activations.upper()} per tensor, weights {weights} per channel"
 

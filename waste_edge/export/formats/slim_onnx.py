@@ -36,7 +36,7 @@ def _keep_used_domains(model: onnx.ModelProto) -> None:
 
 
 def _share_initializers(graph: onnx.GraphProto) -> dict[str, str]:
-    """Leave one of equal initializers, stored raw; returns which name stands for which."""
+    """Keep one of equal initializers, stored raw; returns the name that replaces each."""
     first: dict[tuple[int, tuple[int, ...], bytes], str] = {}
     stands_for: dict[str, str] = {}
     kept: list[onnx.TensorProto] = []

@@ -72,7 +72,7 @@ def _candidates(name: bytes | None) -> Iterator[str]:
 
 
 def _drop_ranges(tensor: Any) -> None:
-    """Leave scales and zero points; calibration's minimum and maximum are inside them already."""
+    """Keep scales and zero points only; calibration's minimum and maximum are inside them already."""
     quantization = tensor.quantization
     if quantization is None:
         return
@@ -151,7 +151,7 @@ class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]  # the base cl
         return int.from_bytes(self.Bytes[place : place + 4], "little", signed=True)
 
     def _once(self, offset: int, begin: int, key: tuple[int, bytes]) -> int:
-        """Where this stands already, what was just written taken back; or `offset`, if it is the first."""
+        """Return the earlier offset of the same bytes, dropping the copy just written; `offset` if it is the first."""
         self._open = None
         if key not in self._written:
             self._written[key] = offset

@@ -1,4 +1,4 @@
-"""What every tensor of an exported graph holds, one picture after the other, and which layer made it."""
+"""Activations of an exported graph, one picture after the other, by layer."""
 
 from __future__ import annotations
 

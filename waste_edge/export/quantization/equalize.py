@@ -97,7 +97,7 @@ def find_pairs(network: nn.Module) -> list[Pair]:
 
 
 def _largest(network: nn.Module, pairs: Sequence[Pair], calibration: Sequence[Pixels]) -> dict[str, Tensor]:
-    """How far each channel of the pairs' first layers reaches, (C,) by layer; what ReLU cuts away does not count."""
+    """Measure the largest output of each channel of the pairs' first layers, (C,) by layer, after ReLU's limits."""
     found: dict[str, Tensor] = {}
 
     def watch(pair: Pair, output: Tensor) -> None:

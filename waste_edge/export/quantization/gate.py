@@ -34,7 +34,7 @@ def compare_quantized(
 
 
 def complaint(comparisons: Mapping[ArtifactName, Comparison], recipe: ExportRecipe) -> str:
-    """What the gate objects to, with the numbers; empty if it opens.
+    """Explain why the accuracy gate refuses, with the numbers; empty if it accepts.
 
     The measured drop decides, not its interval: a bundle that may only be worse by chance is still worse on all
     that is known of it. The interval says how much that is worth.
@@ -62,7 +62,7 @@ def describe_drop(comparison: Comparison) -> str:
 
 
 def remedy(recipes: Sequence[ExportRecipe]) -> str:
-    """What to try next, given what was tried."""
+    """Suggest the next step, given what was tried."""
     found = []
     if len(recipes) == 1:
         found.append("--best for the other recipes")

@@ -80,13 +80,13 @@ def choose_range(counts: NDArray[np.int64], extremes: Range, method: RangeMethod
 
 
 def _squared_error(centres: NDArray[np.float64], counts: NDArray[np.int64], candidate: Range) -> float:
-    """Of all values together, if eight bits cover `candidate`."""
+    """Squared error of all values together, if eight bits cover `candidate`."""
     levels, zero_point, step = _levels(centres, candidate)
     return float((counts * ((levels - zero_point) * step - centres) ** 2).sum())
 
 
 def _relative_entropy(centres: NDArray[np.float64], counts: NDArray[np.int64], candidate: Range) -> float:
-    """Of the values as they were, D(P || Q), to what eight bits make of them if they cover `candidate`.
+    """Relative entropy D(P || Q) from the values to what eight bits make of them if they cover `candidate`.
 
     P: the histogram within the candidate, what lies beyond it added to its outermost bins. Q: the same without what
     lies beyond, each level's count spread evenly over its bins that P fills, a trace where only P has any. The bin of

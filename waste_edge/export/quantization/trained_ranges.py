@@ -110,7 +110,7 @@ def _matched(
 
 
 def _onnx_activations(model: onnx.ModelProto) -> list[list[str]]:
-    """For each layer and pool its output and those after its clipping or flattening; the last is the one kept."""
+    """List each layer's and pool's output and those after its clipping or flattening; the last is the one kept."""
     readers: dict[str, list[onnx.NodeProto]] = {}
     for node in model.graph.node:
         for name in node.input:

@@ -54,7 +54,7 @@ def board_art(rng: Rng, base: Colour, printed: bool) -> Floats:
     ink = mix(base, BLACK, 0.68) if rng.random() < 0.8 else mix(base, art.bright(rng), 0.7)
     letters = int(rng.integers(3, 8))
     letter = rng.uniform(10, 20)
-    art.word(flat, rng, rng.uniform(8, 30), rng.uniform(10, 60), letter, letters, ink)
+    art.word(flat, rng, (rng.uniform(8, 30), rng.uniform(10, 60)), letter, letters, ink)
     art.small_text(flat, rng, (12, 84, int(rng.uniform(50, 90)), 104), int(rng.integers(2, 5)), ink)
     if rng.random() < 0.5:
         art.barcode(flat, rng, 80, 70, 30, 22)

@@ -57,14 +57,13 @@ def glass_body(canvas: Canvas, rng: Rng, body: Turned, tint: Colour, cover: floa
         canvas.paint((body.mask * streak * breaks).astype(np.float32), WHITE, strength * rng.uniform(0.7, 1.0))
 
 
-def ring(
-    canvas: Canvas, radius: float, height: float, tilt: float, tint: Colour, width: float, strength: float
-) -> None:
-    """A rim or the thick edge of a base: a dark ellipse with a bright one inside."""
+def ring(canvas: Canvas, radius: float, height: float, tilt: float, tint: Colour, line: tuple[float, float]) -> None:
+    """A rim or the thick edge of a base: a dark ellipse with a bright one inside, of a width and a strength."""
+    width, strength = line
     turn = np.linspace(0, 2 * np.pi, 60)
-    line = np.stack([0.5 + np.cos(turn) * radius, height + np.sin(turn) * radius * tilt], axis=1)
-    canvas.paint(canvas.strokes([line], width * 1.6, 0.002), mix(tint, BLACK, 0.5), strength)
-    canvas.paint(canvas.strokes([line - (0.0, width * 0.4)], width * 0.7, 0.001), WHITE, strength * 0.8)
+    ellipse = np.stack([0.5 + np.cos(turn) * radius, height + np.sin(turn) * radius * tilt], axis=1)
+    canvas.paint(canvas.strokes([ellipse], width * 1.6, 0.002), mix(tint, BLACK, 0.5), strength)
+    canvas.paint(canvas.strokes([ellipse - (0.0, width * 0.4)], width * 0.7, 0.001), WHITE, strength * 0.8)
 
 
 def _label(canvas: Canvas, rng: Rng, body: Turned, top: float, bottom: float, turn: float) -> None:
@@ -88,7 +87,7 @@ def bottle(canvas: Canvas, rng: Rng) -> None:
     ]  # fmt: skip
     body = turned(canvas, profile, tilt, round_off=0.05)
     glass_body(canvas, rng, body, tint, cover)
-    ring(canvas, radius * 0.86, 0.915, tilt, tint, 0.012, 0.55)
+    ring(canvas, radius * 0.86, 0.915, tilt, tint, (0.012, 0.55))
     if rng.random() < 0.65:
         top = shoulder + rng.uniform(0.03, 0.1)
         _label(canvas, rng, body, top, top + rng.uniform(0.16, 0.3), rng.uniform(-0.25, 0.25))
@@ -99,7 +98,7 @@ def bottle(canvas: Canvas, rng: Rng) -> None:
         canvas.paint(cap.mask, art.bright(rng))
         canvas.shade(ramp(cap.across, CHROME) * 1.2, cap.mask)
     else:
-        ring(canvas, neck * 1.1, 0.055, max(tilt, 0.12), tint, 0.008, 0.8)
+        ring(canvas, neck * 1.1, 0.055, max(tilt, 0.12), tint, (0.008, 0.8))
 
 
 def jar(canvas: Canvas, rng: Rng) -> None:
@@ -115,7 +114,7 @@ def jar(canvas: Canvas, rng: Rng) -> None:
     back = turned(canvas, [(top, mouth), (bottom, radius)], -tilt)
     canvas.paint(back.mask, tint, 0.12)
     glass_body(canvas, rng, body, tint, cover)
-    ring(canvas, radius * 0.85, bottom - 0.02, tilt, tint, 0.016, 0.6)
+    ring(canvas, radius * 0.85, bottom - 0.02, tilt, tint, (0.016, 0.6))
     if rng.random() < 0.5:
         start = top + 0.23
         _label(canvas, rng, body, start, min(bottom - 0.08, start + rng.uniform(0.2, 0.34)), rng.uniform(-0.4, 0.4))
@@ -126,7 +125,7 @@ def jar(canvas: Canvas, rng: Rng) -> None:
         thread = body.band(top + 0.025 + step * 0.027, top + 0.034 + step * 0.027, canvas.size_px)
         canvas.paint(blur(thread, 0.8), WHITE if step % 2 else mix(tint, BLACK, 0.4), 0.45)
     canvas.paint(canvas.ellipse((0.5, top), (mouth, mouth * tilt)), mix(tint, WHITE, 0.2), 0.2)
-    ring(canvas, mouth * 0.97, top, tilt, tint, 0.013, 0.75)
+    ring(canvas, mouth * 0.97, top, tilt, tint, (0.013, 0.75))
 
 
 def _lid(canvas: Canvas, rng: Rng, mouth: float, top: float, tilt: float) -> None:
@@ -157,8 +156,8 @@ def tumbler(canvas: Canvas, rng: Rng) -> None:
         canvas.paint((cut * np.clip(-facets - 0.6, 0, 1)).astype(np.float32), mix(tint, BLACK, 0.5), 0.45)
     base = body.band(bottom - 0.07, bottom, canvas.size_px)
     canvas.paint(base, mix(tint, WHITE, 0.3), 0.35)
-    ring(canvas, bottom_radius * 0.9, bottom - 0.07, tilt, tint, 0.014, 0.55)
-    ring(canvas, top_radius * 0.985, top, tilt, tint, 0.011, 0.8)
+    ring(canvas, bottom_radius * 0.9, bottom - 0.07, tilt, tint, (0.014, 0.55))
+    ring(canvas, top_radius * 0.985, top, tilt, tint, (0.011, 0.8))
 
 
 def from_above(canvas: Canvas, rng: Rng) -> None:

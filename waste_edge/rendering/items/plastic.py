@@ -42,7 +42,7 @@ def clear_wall(canvas: Canvas, rng: Rng, body: Turned, tint: Colour, cover: floa
 
 
 def cap(canvas: Canvas, rng: Rng, top: float, bottom: float, radius: float, tilt: float) -> None:
-    """A ribbed screw cap."""
+    """Draw a ribbed screw cap."""
     colour = art.bright(rng) if rng.random() < 0.7 else (0.93, 0.93, 0.93)
     lid = turned(canvas, [(top, radius), (bottom, radius * 1.03)], tilt, round_off=0.008)
     ribs = 1.0 + 0.14 * np.sin(np.arcsin(np.clip(lid.across, -1, 1)) * 26)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from torch import nn
 
 from waste_edge.dataset import (
     Dataset,
@@ -23,20 +24,23 @@ from waste_edge.dataset import (
 from waste_edge.errors import ConfigError, RunError
 from waste_edge.files.atomic import sha256_of
 from waste_edge.metrics.classification import Scores
-from waste_edge.training.composites.common import OF_VIEWS, alone, check_pictures, info_of, refuse_parts
+from waste_edge.training.composites.common import OF_VIEWS, alone, check_pictures, refuse_parts
 from waste_edge.training.distillation.losses import check_tree
 from waste_edge.training.evaluation.evaluate import validate
 from waste_edge.training.loop.checkpoint import CHECKPOINT_NAME
+from waste_edge.training.loop.checks import check_out
 from waste_edge.training.loop.fit import fit
-from waste_edge.training.networks.cascade import FIRST, parents_of_several, second_name
+from waste_edge.training.networks.cascade import FIRST, assemble_cascade, parents_of_several, second_name
 from waste_edge.training.recipe import Recipe, TreeSpec
 from waste_edge.training.runs import (
     RUN_NAME,
+    Run,
     RunInfo,
-    cascade_of,
+    TrainedOn,
     open_members,
     open_run,
     reader_of,
+    run_info,
     save_info,
     save_split,
     sum_of_members,
@@ -78,22 +82,31 @@ def fit_cascade(request: TrainRequest) -> RunInfo:
     infos = {stage.folder: _train(stage, request, data) for stage in stages}
     members = {folder: one.weights_sha256 for folder, one in infos.items()}
     save_split(request.out, parts)
-    info = info_of(
-        recipe=msgspec.structs.replace(recipe, input=stages[0].recipe.input),
-        data=request.data,
-        dataset=dataset,
-        parts=parts,
-        begun=(infos[FIRST].initial_weights, infos[FIRST].initial_weights_sha256),
-        weights_sha256=sum_of_members(members),
-        libraries=(),
-        seconds=sum(one.seconds for one in infos.values()),
-        scores={},
+    info = run_info(
+        TrainedOn(msgspec.structs.replace(recipe, input=stages[0].recipe.input), request.data, dataset, parts),
+        (infos[FIRST].initial_weights, infos[FIRST].initial_weights_sha256),
+        sum_of_members(members),
+        sum(one.seconds for one in infos.values()),
         members=members,
     )
     scores = _score(request.out, info, dataset, parts)
     info = msgspec.structs.replace(info, scores=scores.get("val"), test_scores=scores.get("test"))
     save_info(request.out, info)
     return info
+
+
+def build_cascade(folder: Path, info: RunInfo, members: dict[str, Run]) -> tuple[nn.Module, None]:
+    """Build the network of a cascade's run from its opened members; see `CompositeSpec.builder`.
+
+    Raises:
+        RunError: they are not those of its tree.
+    """
+    assert info.recipe.tree is not None  # a recipe with [cascade] has one
+    stages = {name: (run.info.labels, run.as_trained()) for name, run in members.items()}
+    try:
+        return assemble_cascade(info.recipe.tree, info.labels, stages), None
+    except ValueError as error:
+        raise RunError(f"{folder / RUN_NAME}: {error}; train again") from error
 
 
 def _check_request(request: TrainRequest) -> None:
@@ -150,16 +163,10 @@ def _write_data(request: TrainRequest, dataset: Dataset, parts: dict[Part, list[
         RunError: `out` holds something else already.
     """
     out, path = request.out, request.out / DATA_NAME
-    if (out / RUN_NAME).exists():
-        raise RunError(f"{out}: holds a finished run; choose another --out")
-    if not request.resume and out.exists() and any(out.iterdir()):
-        more = "; --resume goes on with the unfinished training in it" if path.exists() else ""
-        raise RunError(f"{out}: is not empty; choose another --out or remove it first{more}")
-    if request.resume and not path.exists():
-        raise RunError(f"{out}: nothing to resume (no {DATA_NAME}); train without --resume")
+    check_out(out, request.resume, (DATA_NAME,))
     fresh = out / f".{DATA_NAME}"
     write_table(fresh, dataset, parts)
-    if request.resume and path.read_bytes() != fresh.read_bytes():
+    if request.resume and path.exists() and path.read_bytes() != fresh.read_bytes():
         fresh.unlink()
         raise RunError(f"{path}: another split or other data than this training's; give what it was started with")
     os.replace(fresh, path)
@@ -191,7 +198,7 @@ def _check_finished(stage: _Stage, request: TrainRequest, data: Path, info: RunI
 
 
 def _score(out: Path, info: RunInfo, dataset: Dataset, parts: dict[Part, list[Photo]]) -> dict[Part, Scores]:
-    network, reader = cascade_of(out, info, open_members(out, info)).eval(), reader_of(info.recipe, None)
+    network, reader = build_cascade(out, info, open_members(out, info))[0].eval(), reader_of(info.recipe, None)
     held_out: tuple[Part, ...] = ("val", "test")
     return {part: validate(network, reader, dataset, parts[part])[0] for part in held_out if parts[part]}
 

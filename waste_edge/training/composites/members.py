@@ -19,20 +19,6 @@ from waste_edge.training.train_request import TrainRequest
 _BEFORE_THE_FIRST_EPOCH = {"split.csv", "encoder"}  # what a training that was killed so early leaves
 
 
-def check_out(request: TrainRequest) -> None:
-    """Raise RunError unless the members may be written below the request's `out`."""
-    out = request.out
-    if (out / RUN_NAME).exists():
-        raise RunError(f"{out}: holds a finished run; choose another --out")
-    filled = out.exists() and any(out.iterdir())
-    if filled and not request.resume:
-        raise RunError(
-            f"{out}: is not empty; choose another --out or remove it first; --resume goes on with what was unfinished"
-        )
-    if request.resume and not filled:
-        raise RunError(f"{out}: nothing to resume; train without --resume")
-
-
 def member(request: TrainRequest, name: str, recipe: Recipe | None, dataset: Dataset) -> Run:
     """The member of this name: the run given for it, copied in, or one trained now, or resumed.
 

@@ -15,17 +15,17 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open_dataset, split_to_train
-from waste_edge.errors import ConfigError, DataError, UserError
+from waste_edge.errors import ConfigError, DataError, RunError, UserError
 from waste_edge.evaluation.evaluate import truth_of
 from waste_edge.files.atomic import folder_in_one_piece
 from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.metrics.classification import Scores, score, softmax
-from waste_edge.training.composites.common import OF_VIEWS, alone, check_pictures, info_of, refuse_parts
+from waste_edge.training.composites.common import OF_VIEWS, alone, check_pictures, refuse_parts
 from waste_edge.training.composites.embeddings import embed_photos
 from waste_edge.training.input_pipeline.inputs import InputReader
-from waste_edge.training.networks.clip import ClipProbe, identity, load_encoder, save_encoder_config
+from waste_edge.training.networks.clip import ClipProbe, identity, load_encoder, rebuild_probe, save_encoder_config
 from waste_edge.training.recipe import ProbeSpec
-from waste_edge.training.runs import RunInfo, save_info, save_split, save_weights
+from waste_edge.training.runs import Run, RunInfo, TrainedOn, run_info, save_info, save_split, save_weights
 from waste_edge.training.train_request import TrainRequest
 
 _UNUSED = ("fit", "tree", *OF_VIEWS, "distill", "quantize_aware")
@@ -70,10 +70,24 @@ def fit_probe(request: TrainRequest) -> RunInfo:
         }
         begun = (f"{recipe.probe.encoder}{'' if recipe.probe.pretrained else ', random'}", identity(encoder))
         sha256 = save_weights(folder, network)
-        libraries = ("transformers", "scikit-learn")
-        info = info_of(recipe, request.data, dataset, parts, begun, sha256, libraries, time.monotonic() - began, scores)
+        info = run_info(
+            TrainedOn(recipe, request.data, dataset, parts),
+            begun,
+            sha256,
+            time.monotonic() - began,
+            libraries=("transformers", "scikit-learn"),
+            scores=scores.get("val"),
+            test_scores=scores.get("test"),
+        )
         save_info(folder, info)
     return info
+
+
+def build_probe(folder: Path, info: RunInfo, members: dict[str, Run]) -> tuple[nn.Module, None]:
+    """Build the network of a probe's run before its weights are read; see `CompositeSpec.builder`."""
+    if members:
+        raise RunError(f"{folder}: a run of a kind that this version cannot open")
+    return rebuild_probe(folder, len(info.labels)), None
 
 
 def linear_layer_of(regression: LogisticRegression, layer: nn.Linear) -> None:

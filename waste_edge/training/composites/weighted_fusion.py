@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open_dataset, split_to_train
-from waste_edge.errors import ConfigError
+from waste_edge.errors import ConfigError, RunError
 from waste_edge.evaluation.evaluate import truth_of
 from waste_edge.files.atomic import write_atomically
 from waste_edge.files.strict import Strict, to_json
 from waste_edge.metrics.classification import Scores, score, softmax
-from waste_edge.training.composites.common import OF_VIEWS, alone, check_pictures, info_of, refuse_parts
-from waste_edge.training.composites.members import check_out, member
+from waste_edge.training.composites.common import OF_VIEWS, alone, check_pictures, refuse_parts
+from waste_edge.training.composites.members import member
 from waste_edge.training.evaluation.evaluate import predict
+from waste_edge.training.input_pipeline.inputs import Tokenize
+from waste_edge.training.loop.checks import check_out
 from waste_edge.training.loop.plots import plot_confusions, plot_sweep
+from waste_edge.training.networks.fusion import WeightedLogits
 from waste_edge.training.recipe import WeightedFusionSpec
-from waste_edge.training.runs import Run, RunInfo, save_info, save_split, sum_of_members
+from waste_edge.training.runs import (
+    SPLIT_NAME,
+    Run,
+    RunInfo,
+    TrainedOn,
+    run_info,
+    save_info,
+    save_split,
+    sum_of_members,
+)
 from waste_edge.training.train_request import TrainRequest
 
 SWEEP_NAME = "sweep.json"
@@ -28,7 +42,7 @@ _Logits = NDArray[np.float32]
 
 
 class SweepPoint(Strict, frozen=True):
-    """How well one weight does on the validation part."""
+    """Validation result of one weight."""
 
     alpha: float
     accuracy: float
@@ -76,21 +90,31 @@ def fit_weighted_fusion(request: TrainRequest) -> RunInfo:
     sums = {name: run.info.weights_sha256 for name, run in both.items()}
     seen = msgspec.structs.replace(request.recipe, input=both["image"].info.recipe.sees)
     begun = (", ".join(f"{name}: {run.info.recipe.name}" for name, run in both.items()), "")
-    info = info_of(
-        seen,
-        request.data,
-        dataset,
-        parts,
+    info = run_info(
+        TrainedOn(seen, request.data, dataset, parts),
         begun,
         sum_of_members(sums),
-        ("transformers", "scikit-learn"),
         time.monotonic() - began,
-        scores,
-        sums,
+        libraries=("transformers", "scikit-learn"),
+        scores=scores.get("val"),
+        test_scores=scores.get("test"),
+        members=sums,
+        alpha=sweep.alpha,
     )
-    info = msgspec.structs.replace(info, alpha=sweep.alpha)
     save_info(request.out, info)
     return info
+
+
+def build_weighted_fusion(folder: Path, info: RunInfo, members: dict[str, Run]) -> tuple[nn.Module, Tokenize | None]:
+    """Build the network of a weighted fusion's run from its opened members; see `CompositeSpec.builder`.
+
+    Raises:
+        RunError: they are not the two that it weighs.
+    """
+    if info.alpha is None or set(members) != {"image", "text"}:
+        raise RunError(f"{folder}: a run of a kind that this version cannot open")
+    image, text = members["image"], members["text"]
+    return WeightedLogits(image.as_trained(), text.as_trained(), info.alpha), text.tokenize
 
 
 def best_point(points: Sequence[SweepPoint]) -> SweepPoint:
@@ -103,7 +127,7 @@ def _check(request: TrainRequest) -> None:
     alone(request.recipe)
     remedy = "write it in the recipes of the two models"
     refuse_parts(request.recipe, ("input", "fit", "tree", *OF_VIEWS, "distill", "quantize_aware"), remedy)
-    check_out(request)
+    check_out(request.out, request.resume, ("image", "text", SPLIT_NAME))
 
 
 def _members(request: TrainRequest, spec: WeightedFusionSpec, dataset: Dataset) -> dict[str, Run]:
@@ -164,7 +188,7 @@ def fused_logits(alpha: float, logits: dict[str, _Logits]) -> _Logits:
 
 
 def sweep_point(alpha: float, logits: dict[str, _Logits], truth: NDArray[np.int64]) -> SweepPoint:
-    """How well a weight does, given both models' logits (N, C) and the true labels (N,)."""
+    """Evaluate one weight, given both models' logits (N, C) and the true labels (N,)."""
     fused = fused_logits(alpha, logits)
     scores = score(softmax(fused), truth, [str(index) for index in range(fused.shape[1])])
     assert scores.weighted_f1 is not None  # only in old files it may be

@@ -57,7 +57,7 @@ def write_domains(
 
 
 def _labels_in(folder: Path) -> list[str]:
-    """Its class folders' names; one is enough, since nothing is to be told apart by a source alone."""
+    """List the class folders' names; one is enough, since nothing is to be told apart by a source alone."""
     root = folder / "images" if (folder / "images").is_dir() else folder
     return sorted({one.label for one in class_folders(root)})
 

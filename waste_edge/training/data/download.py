@@ -54,7 +54,7 @@ DownloadProgress = Callable[[int, int | None], None]
 
 
 class _Part(Strict, frozen=True):
-    """What a `.part` is a part of; `validator` is the server's strong ETag or modification date, if it gave one."""
+    """Origin of a `.part` file; `validator` is the server's strong ETag or modification date, if it gave one."""
 
     address: str
     validator: str
@@ -134,7 +134,7 @@ def _facts(part: Path) -> Path:
 
 
 class _Pace:
-    """Whether a server still gives enough; one that trickles would hold us for as long as it likes."""
+    """Least transfer rate of a server: one that trickles would hold us for as long as it likes."""
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         self._now_s = now_s
@@ -275,7 +275,7 @@ class _Fetch:
             )
 
     def _may_go_on(self) -> bool:
-        """Whether what there is can be trusted to be a part of this very file."""
+        """Return whether what there is can be trusted to be a part of this very file."""
         known = self._known()
         return self._sha256 is not None or bool(known and known.address == self._address and known.validator)
 

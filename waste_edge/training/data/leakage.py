@@ -1,4 +1,4 @@
-"""Does a file's name, or a text, give the label away? Then the accuracy of a model that reads it says little.
+"""Leakage of labels through file names or texts: a model that reads them scores high and has learnt little.
 
 The label is predicted from the name or the text alone, out of fold: logistic regression on character n-grams, in five
 stratified folds that keep groups together. It is a leak where the 95 % interval of the balanced accuracy begins more
@@ -143,7 +143,7 @@ def _ngrams(texts: Sequence[str]) -> list[_Words]:
 
 
 def _number_ranges(names: Sequence[str]) -> list[str]:
-    """For each name in which of up to 32 equally full ranges its last number lies, in words."""
+    """Describe, for each name, in which of up to 32 equally full ranges its last number lies."""
     numbers = [int(found[-1]) if (found := re.findall(r"\d+", name)) else None for name in names]
     known = sorted(number for number in numbers if number is not None)
     size = max(1, math.ceil(len(known) / _NUMBER_RANGES))
@@ -160,7 +160,7 @@ def _given(words: _Words) -> _Words:
 
 
 def _telling(classifier: Pipeline, words: Sequence[_Words], truth: NDArray[np.str_]) -> dict[str, list[str]]:
-    """What most betrays each label: a large weight, and found in many of its names or texts."""
+    """Find the words that most betray each label: a large weight, and found in many of its names or texts."""
     vectorizer, regression = classifier["words"], classifier["labels"]
     names, found = vectorizer.get_feature_names_out(), vectorizer.transform(words)
     lengths = np.array([min(len(name), _NGRAMS[1]) for name in names])  # a longer piece of a word says more to a reader

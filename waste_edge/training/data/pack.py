@@ -1,4 +1,4 @@
-"""Everything that a training reads, in one folder that is small enough to be carried to another machine."""
+"""Packing of everything that a training reads into one folder, small enough to be carried to another machine."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from waste_edge.dataset.domains import COLUMNS
 from waste_edge.errors import DataError
 from waste_edge.evaluation.evaluate import Progress, without_progress
 from waste_edge.files.atomic import folder_in_one_piece, write_atomically
+from waste_edge.files.bounded import read_bounded
+from waste_edge.files.limits import MAX_PICTURE_FILE_BYTES
 from waste_edge.imaging.image_files import read_picture
 
 DATA_NAME, DOMAINS_NAME = "data", "domains.csv"
@@ -24,7 +26,7 @@ DATA_NAME, DOMAINS_NAME = "data", "domains.csv"
 
 @dataclass(frozen=True)
 class Packed:
-    """What a folder came to hold."""
+    """Content of a packed folder."""
 
     pictures: int
     of_sources: dict[str, int]
@@ -91,8 +93,8 @@ def _copy(dataset: Dataset, folder: Path, progress: Progress, total: int) -> Non
 
 def _smaller(path: Path, side_px: int, quality: int) -> bytes:
     """A picture's file, or a smaller one of the same picture at most `side_px` on its short side."""
-    content = path.read_bytes()
     pixels = read_picture(path)
+    content = read_bounded(path, MAX_PICTURE_FILE_BYTES)
     scale = side_px / min(pixels.shape[:2])
     if scale < 1:
         size = (round(pixels.shape[1] * scale), round(pixels.shape[0] * scale))

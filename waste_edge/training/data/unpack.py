@@ -21,12 +21,13 @@ from typing import IO
 from waste_edge.errors import DataError, UserError
 from waste_edge.files.atomic import is_full
 from waste_edge.files.limits import MAX_ARCHIVE_FILES, MAX_ARCHIVE_NAME_BYTES, MAX_UNPACKED_BYTES
+from waste_edge.files.text import first_line
 
 _CHUNK_BYTES = 1 << 20
 
 
 class BadArchiveError(DataError):
-    """It is damaged or hostile: nothing in it is worth keeping."""
+    """Archive that is damaged or hostile: nothing in it is worth keeping."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def _entries(archive: Path, limits: Limits) -> Iterator[Iterator[_Entry]]:
     except Exception as error:  # a damaged archive makes zipfile, tarfile and their decompressors raise nearly anything
         if is_full(error):
             raise UserError(f"{archive}: no space left to unpack it; free some and try again") from error
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise BadArchiveError(
             f"{archive}: not a readable .zip or .tar archive ({reason}); remove it and get it again"
         ) from error
@@ -193,7 +194,7 @@ def _bomb(archive: Path, count: int, total: int, packed: int) -> DataError:
 def _destination(
     parts: tuple[str, ...], sources: Mapping[tuple[str, ...], PurePosixPath]
 ) -> tuple[tuple[str, ...], PurePosixPath] | None:
-    """Which wanted folder a file lies in, and where it goes; what a pattern matched stays in the path."""
+    """Match a file to its wanted folder and destination; what a pattern matched stays in the path."""
     for source, goal in sources.items():
         head, rest = parts[: len(source)], parts[len(source) :]
         if rest and len(head) == len(source) and all(map(fnmatch.fnmatchcase, head, source)):

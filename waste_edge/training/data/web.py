@@ -1,4 +1,4 @@
-"""What every request of ours has in common: where it may go, and what an answer must not be."""
+"""Common rules of every web request: permitted addresses and refused answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
 
 
 class FetchFailedError(Exception):
-    """This address will not give the file, however often one asks."""
+    """Address that will not give the file, however often one asks."""
 
 
 class FetchBrokenError(Exception):

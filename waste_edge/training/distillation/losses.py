@@ -1,4 +1,4 @@
-"""What is minimized: the truth's part, the teacher's part, the label tree's part."""
+"""Losses: the truth's part, the teacher's part, the label tree's part."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Objective(nn.Module):
         tree: Tensor | None = None,
         tree_weight: float = 0.0,
     ) -> None:
-        """Say what counts.
+        """Choose the terms of the loss.
 
         Args:
             smoothing: label smoothing of the cross entropy with the truth.
@@ -50,7 +50,7 @@ class Objective(nn.Module):
             self.projection = nn.Linear(*features)
 
     def forward(self, student: Outputs, truth: Tensor, teacher: Outputs | None) -> Tensor:
-        """A number.
+        """Compute the loss, a scalar tensor.
 
         Args:
             student: its logits and features.
@@ -76,7 +76,7 @@ class Objective(nn.Module):
 
 
 def teacher_loss(student: Tensor, teacher: Tensor, spec: DistillSpec) -> Tensor:
-    """How far a student's logits (B, C) are from its teacher's, by the recipe's method."""
+    """Compute the loss of a student's logits (B, C) against its teacher's, by the recipe's method."""
     if spec.method == "dist":
         return dist_loss(student, teacher, spec.temperature)
     if spec.method == "logit_standardization":

@@ -1,4 +1,4 @@
-"""What a student learns from: one finished run, or several that answer together."""
+"""Teachers of a student: one finished run, or several that answer together."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Teachers:
         return replace(student, tokenize=texts[0].tokenize, text_of=texts[0].reader().text_of)
 
     def words(self) -> str:
-        """Who they are: names and sums of their weights."""
+        """Describe the teachers: names and checksums of their weights."""
         return ", ".join(f"{run.info.recipe.name} sha256:{run.info.weights_sha256}" for run in self.runs)
 
 
@@ -99,7 +99,7 @@ def check_teachers(recipe: Recipe, teachers: Sequence[Run], dataset: Dataset) ->
 
 
 def reads_column(run: Run) -> bool:
-    """Whether a run, or a member of it, reads texts that come with the data."""
+    """Return whether a run, or a member of it, reads texts that come with the data."""
     text = run.info.recipe.text
     return bool(text and text.source == "column") or any(reads_column(member) for member in run.members.values())
 

@@ -48,7 +48,7 @@ def predict_logits(
 
 
 def answers_of_run(run: Run, photos: Sequence[Photo], progress: Progress = without_progress) -> Outputs:
-    """What a run says to photos: the one way to ask it, whatever its network reads."""
+    """Predict photos with a run, whatever its network reads."""
     return predict(run.as_trained(), run.reader(), photos, progress)
 
 
@@ -117,5 +117,5 @@ def evaluate_run(run: Path, data: Path, part: PartChoice, progress: Progress) ->
 
 
 def scored_at_once(recipe: Recipe) -> int:
-    """How many pictures are scored together: no more than are trained together, for the memory's sake."""
+    """Choose the scoring batch size: no more than the training's, for the memory's sake."""
     return min(32, recipe.fit.batch_size) if recipe.fit else 32

@@ -1,4 +1,4 @@
-"""What a run says to a picture, a text, or both: its own answer, and that of each model it was put together from."""
+"""Predictions of a run for a picture, a text, or both: its own, and those of its member models."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from waste_edge.training.runs import Run
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """One model's answer.
+    """Prediction of one model.
 
     Attributes:
         labels: as many as logits; a member of a cascade has others than the whole.
@@ -31,12 +31,12 @@ class Prediction:
 
     @property
     def label(self) -> str:
-        """The likeliest."""
+        """Most probable label."""
         return self.labels[int(self.probabilities.argmax())]
 
     @property
     def confidence(self) -> float:
-        """Its probability."""
+        """Probability of the most probable label."""
         return float(self.probabilities.max())
 
 

@@ -9,16 +9,19 @@ from pathlib import Path
 import msgspec
 
 from waste_edge.dataset import Part
-from waste_edge.errors import RunError
+from waste_edge.dataset.folders import open_table
+from waste_edge.errors import DataError, RunError
 from waste_edge.evaluation.comparison.models import Keys, Model, size_in_words
 from waste_edge.evaluation.report.content import Epoch, Facts
+from waste_edge.files.bounded import read_bounded
+from waste_edge.files.limits import MAX_JSON_BYTES
 from waste_edge.training.evaluation.evaluate import answers_of_run, macs_of_run, timed_call_of_run
 from waste_edge.training.networks import count_parameters
 from waste_edge.training.runs import WEIGHTS_NAME, Run, open_run
 
 
 def model_of_run(folder: Path, name: str) -> Model:
-    """A run's folder.
+    """Open a run's folder as a model.
 
     Raises:
         RunError: see `open_run`.
@@ -68,10 +71,9 @@ def _written_parts(path: Path) -> Keys:
     """The split that a run wrote down."""
     found: dict[Part, set[str]] = {"train": set(), "val": set(), "test": set()}
     try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            for row in csv.DictReader(stream):
-                found[msgspec.convert(row["part"], Part)].add(row["file"])
-    except (OSError, UnicodeDecodeError, KeyError, csv.Error, msgspec.ValidationError) as error:
+        for row in csv.DictReader(open_table(path)):
+            found[msgspec.convert(row["part"], Part)].add(row["file"])
+    except (DataError, KeyError, csv.Error, msgspec.ValidationError) as error:
         raise RunError(f"{path}: missing or damaged ({error!r}); it says which pictures the run has seen") from error
     return {part: frozenset(keys) for part, keys in found.items()}
 
@@ -81,7 +83,7 @@ def _read_epochs(path: Path) -> list[Epoch]:
     if not path.is_file():
         return []
     try:
-        lines = msgspec.json.Decoder().decode_lines(path.read_bytes())
+        lines = msgspec.json.Decoder().decode_lines(read_bounded(path, MAX_JSON_BYTES))
         return [Epoch(epoch=line["epoch"], loss=line["loss"], val_accuracy=line.get("val_accuracy")) for line in lines]
-    except (msgspec.DecodeError, KeyError, AttributeError, TypeError) as error:
+    except (OSError, msgspec.DecodeError, KeyError, AttributeError, TypeError) as error:
         raise RunError(f"{path}: damaged ({error!r}); the training's curves cannot be drawn") from error

@@ -74,7 +74,7 @@ def compare_stages(
 
 
 def same_tree(tree_run: Run, cascade_run: Run) -> bool:
-    """Whether the first is one network with a label tree and the second a cascade of the same tree."""
+    """Return whether the first is one network with a label tree and the second a cascade of the same tree."""
     own, tree = tree_run.info.recipe.tree, cascade_run.info.recipe.tree
     if own is None or tree is None or tree_run.info.recipe.kind != "network" or not cascade_run.info.recipe.cascade:
         return False
@@ -95,7 +95,7 @@ def _checked(tree_run: Run, cascade_run: Run) -> tuple[TreeSpec, Cascade]:
 
 
 def _parent_indices(tree: TreeSpec, labels: Sequence[str]) -> NDArray[np.int64]:
-    """Of each label (C,), the index of its parent."""
+    """Get the index of each label's parent: (C,)."""
     parent_of = {label: index for index, children in enumerate(tree.parents.values()) for label in children}
     return np.array([parent_of[label] for label in labels], np.int64)
 

@@ -1,4 +1,4 @@
-"""What is done to a training picture before the network sees it."""
+"""Augmentation of training pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which views make a batch, and who reads them."""
+"""Batches of views, and the workers that read them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from waste_edge.training.recipe import AugmentSpec, FitSpec
 
 
 class Shuffle(DistributedSampler[Any]):
-    """This process's views of an epoch, in the epoch's own order, each as (epoch, number): see `TrainingViews`."""
+    """Sampler of this process's views of an epoch in its order, each as (epoch, number): see `TrainingViews`."""
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         for number in super().__iter__():
@@ -29,7 +29,7 @@ class Shuffle(DistributedSampler[Any]):
 
 
 def make_batches(views: TrainingViews, spec: FitSpec, process_group: ProcessGroup) -> tuple[DataLoader[Batch], Shuffle]:
-    """What the loop runs over, and what has to be told of each epoch.
+    """Build the data loader, and the shuffle that has to be told of each epoch.
 
     Raises:
         DataError: there are too few pictures for so many processes.
@@ -89,7 +89,7 @@ def mixed(pixels: Tensor, truth: Tensor, classes: int, mixing: nn.Module | None)
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

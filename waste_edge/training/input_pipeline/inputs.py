@@ -1,4 +1,4 @@
-"""What networks are given: a picture, the tokens of a text, or both; one definition for training, scoring and use."""
+"""Inputs of networks: a picture, the tokens of a text, or both; one definition for training, scoring and use."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def run_network(network: nn.Module, inputs: Inputs) -> tuple[Tensor, Tensor]:
 
 
 def nothing(rows: int) -> Tensor:
-    """What stands for an input that is not there."""
+    """Make the stand-in for an absent input: int64 (rows, 0)."""
     return torch.zeros((rows, 0), dtype=torch.int64)
 
 

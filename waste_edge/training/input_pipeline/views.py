@@ -1,8 +1,9 @@
-"""What a network is trained on: augmented views of photographs, and views the project renders itself."""
+"""Training views: augmented views of photographs, and rendered ones."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +43,26 @@ class Batch(NamedTuple):
     numbers: list[int]
 
 
+@dataclass(frozen=True, eq=False)
+class ViewOptions:
+    """Settings of how views are made and kept.
+
+    Attributes:
+        seed: of their chances.
+        grounds: other backgrounds for the photographs' items; None: none.
+        sets: views of each picture that are kept, and shown in turn; 0: new ones every epoch.
+        cache_bytes: of decoded pictures that are kept.
+    """
+
+    seed: int = 0
+    grounds: Backgrounds | None = None
+    sets: int = 0
+    cache_bytes: int = 2_000_000_000
+
+
+_USUAL = ViewOptions()
+
+
 class TrainingViews(TorchDataset[View]):
     """Augmented views with their label index: photographs first, rendered ones after.
 
@@ -59,22 +80,19 @@ class TrainingViews(TorchDataset[View]):
         rendered: Sequence[tuple[Pixels, int]],
         augment: Callable[[Tensor], Tensor] | None,
         reader: InputReader,
-        seed: int = 0,
-        grounds: Backgrounds | None = None,
-        sets: int = 0,
-        cache_bytes: int = 2_000_000_000,
+        options: ViewOptions = _USUAL,
     ) -> None:
         self._dataset = dataset
         self._photos = photos
         self._rendered = rendered
         self._augment = augment
         self._reader = reader
-        self._seed = seed
-        self._grounds = grounds
-        self.sets = sets
+        self._seed = options.seed
+        self._grounds = options.grounds
+        self.sets = options.sets
         self._kept: dict[tuple[int, int], View] = {}
         self._cache: dict[int, Pixels] = {}
-        self._room_bytes = cache_bytes
+        self._room_bytes = options.cache_bytes
 
     def __len__(self) -> int:
         return len(self._photos) + len(self._rendered)
@@ -90,7 +108,7 @@ class TrainingViews(TorchDataset[View]):
         return view
 
     def turn(self, epoch: int, number: int) -> tuple[int, int]:
-        """Which view is shown: of another epoch, if it has been made for that already."""
+        """Choose the view to show: another epoch's, if it has been made for that already."""
         return ((epoch - 1) % self.sets + 1 if self.sets else epoch), number
 
     def _made(self, epoch: int, number: int) -> View:
@@ -106,7 +124,7 @@ class TrainingViews(TorchDataset[View]):
         self._room_bytes //= among
 
     def name(self, index: int) -> str:
-        """What to call a view in a message."""
+        """Name a view in a message."""
         return self._photos[index].key if index < len(self._photos) else f"rendered view {index - len(self._photos)}"
 
     def labels(self) -> list[int]:

@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 from waste_edge.errors import RunError
 from waste_edge.files.atomic import write_atomically
 from waste_edge.files.strict import Strict
+from waste_edge.files.text import first_line
 from waste_edge.metrics.classification import Scores
 from waste_edge.training.loop.schedule import RateState
 from waste_edge.training.quantization_aware.fake_quantization import TrainedRange
@@ -39,7 +40,7 @@ class EpochLine(Strict, frozen=True):
 
 
 class CheckpointState(Strict, frozen=True):
-    """How far a training is, but for its tensors.
+    """State of a training, without its tensors.
 
     Attributes:
         job: what is trained, by its fingerprint; another job's checkpoint is refused.
@@ -91,7 +92,7 @@ def load_checkpoint(folder: Path, job: str, modules: dict[str, nn.Module], optim
             module.load_state_dict(_below(name, tensors))
         _load_optimizer(optimizer, _below("optimizer", tensors))
     except (RuntimeError, LookupError, ValueError) as error:
-        why = str(error).splitlines()[0]
+        why = first_line(error)
         raise RunError(f"{path}: is another version's ({why}); remove {folder} and train again") from error
     return progress
 

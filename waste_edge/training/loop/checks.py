@@ -1,7 +1,8 @@
-"""What is looked at before a training begins: where it is to leave its run, and what there is to learn from."""
+"""Checks before a training begins: its output folder, and the data to learn from."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from waste_edge.dataset import Dataset, Part, Photo
@@ -12,20 +13,29 @@ from waste_edge.training.recipe import Recipe
 from waste_edge.training.runs import RUN_NAME, SPLIT_NAME
 
 
-def check_out(out: Path, resume: bool) -> None:
-    """Raise RunError unless a training can begin, or go on, in a folder."""
+def check_out(out: Path, resume: bool, unfinished: Collection[str] = (CHECKPOINT_NAME, SPLIT_NAME)) -> None:
+    """Check that a training can begin, or go on, in a folder.
+
+    Args:
+        out: the run's folder.
+        resume: go on with an unfinished training.
+        unfinished: names of which such a training has left at least one; the first is named in the message.
+
+    Raises:
+        RunError: it cannot.
+    """
     if (out / RUN_NAME).exists():
         raise RunError(f"{out}: holds a finished run; choose another --out")
     if out.exists() and not out.is_dir():
         raise RunError(f"{out}: is a file; choose another --out")
     # A kill may leave temporary files, and before the first checkpoint nothing but the split.
     held = {entry.name for entry in out.iterdir() if not entry.name.startswith(".")} if out.exists() else set()
-    unfinished = bool(held & {CHECKPOINT_NAME, SPLIT_NAME})
+    can_go_on = bool(held & set(unfinished))
     if not resume and held:
-        more = "; --resume goes on with the unfinished training in it" if unfinished else ""
+        more = "; --resume goes on with the unfinished training in it" if can_go_on else ""
         raise RunError(f"{out}: is not empty; choose another --out or remove it first{more}")
-    if resume and not unfinished and (held or not out.exists()):
-        raise RunError(f"{out}: nothing to resume (no {CHECKPOINT_NAME}); train without --resume")
+    if resume and not can_go_on and (held or not out.exists()):
+        raise RunError(f"{out}: nothing to resume (no {next(iter(unfinished))}); train without --resume")
 
 
 def check_parts(recipe: Recipe, data: Path, dataset: Dataset, parts: dict[Part, list[Photo]]) -> None:

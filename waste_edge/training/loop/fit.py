@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -14,7 +13,6 @@ from torch import Tensor, nn
 
 from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open_dataset, split_to_train
 from waste_edge.files.atomic import sha256_of
-from waste_edge.files.resources import commit_of_code
 from waste_edge.files.strict import to_json
 from waste_edge.training.data.leakage import find_leaks
 from waste_edge.training.distillation.losses import Objective, tree_matrix
@@ -23,7 +21,13 @@ from waste_edge.training.distributed import ProcessGroup, process_group
 from waste_edge.training.evaluation.evaluate import scored_at_once, validate
 from waste_edge.training.input_pipeline.augmentation import augmentation, no_augmentation
 from waste_edge.training.input_pipeline.inputs import InputReader, RememberingReader
-from waste_edge.training.input_pipeline.views import Backgrounds, TrainingViews, render_outliers, render_views
+from waste_edge.training.input_pipeline.views import (
+    Backgrounds,
+    TrainingViews,
+    ViewOptions,
+    render_outliers,
+    render_views,
+)
 from waste_edge.training.linear_probe import fit_head
 from waste_edge.training.loop.checkpoint import CHECKPOINT_NAME
 from waste_edge.training.loop.checks import check_out, check_parts
@@ -46,10 +50,11 @@ from waste_edge.training.runs import (
     WEIGHTS_NAME,
     Run,
     RunInfo,
-    library_versions,
+    TrainedOn,
     open_run,
     reader_of,
     rebuilt,
+    run_info,
     save_info,
     save_split,
 )
@@ -115,7 +120,7 @@ def fit(
 
 
 def _warned_of_leaks(recipe: Recipe, dataset: Dataset, watcher: TrainingListener) -> list[str]:
-    """What a text alone gives away, told before any accuracy is; for pictures alone `evaluate` and `compare` look."""
+    """Warn of texts that give labels away, before any accuracy; for pictures alone `evaluate` and `compare` check."""
     if not recipe.text:
         return []
     leaks = [leak.sentence for leak in find_leaks(dataset) if leak.source == recipe.text.source]
@@ -136,7 +141,7 @@ def _begin(out: Path, begun: Start, parts: dict[Part, list[Photo]]) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """What a training learns from.
+    """Data that a training learns from.
 
     Attributes:
         dataset: the data, divided into `parts`.
@@ -192,7 +197,8 @@ def _views(recipe: Recipe, material: Material, reader: InputReader) -> TrainingV
     grounds = Backgrounds(recipe.backgrounds, size_px) if recipe.backgrounds.share else None
     photos = [*material.parts["train"], *teaching.known]
     seed, sets = recipe.trained.seed, recipe.augment.view_sets
-    return TrainingViews(dataset, photos, added, _augmentation(recipe), reader, seed, grounds, sets)
+    options = ViewOptions(seed, grounds, sets)
+    return TrainingViews(dataset, photos, added, _augmentation(recipe), reader, options)
 
 
 def _probe(job: Job) -> None:
@@ -241,23 +247,13 @@ def _augmentation(recipe: Recipe) -> Callable[[Tensor], Tensor] | None:
 def _finish(job: Job, begun: Start, material: Material, data: Path, trained: Trained, leaks: list[str]) -> None:
     """Write `run.json`, the run's last file, and remove what only an unfinished one needs."""
     parts, out = material.parts, material.out
-    info = RunInfo(
-        schema=1,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        recipe=job.recipe,
-        labels=list(job.dataset.labels),
-        data=data.resolve().name,
-        data_fingerprint=job.dataset.fingerprint(),
-        grouped=job.dataset.grouped,
-        pictures={part: len(photos) for part, photos in parts.items()},
+    info = run_info(
+        TrainedOn(job.recipe, data, job.dataset, parts),
+        (begun.words, begun.sha256),
+        sha256_of(out / WEIGHTS_NAME),
+        trained.seconds,
         rendered_pictures=_drawn(job.recipe, len(job.dataset.labels)),
-        initial_weights=begun.words,
-        initial_weights_sha256=begun.sha256,
         teacher=job.teachers.words() if job.teachers else "",
-        weights_sha256=sha256_of(out / WEIGHTS_NAME),
-        libraries=library_versions(),
-        commit=commit_of_code(),
-        seconds=round(trained.seconds, 1),
         scores=trained.scores,
         ranges=trained.ranges,
         leaks=leaks,
@@ -274,7 +270,7 @@ def _finish(job: Job, begun: Start, material: Material, data: Path, trained: Tra
 
 
 def _drawn(recipe: Recipe, labels: int) -> int:
-    """How many rendered views a recipe adds."""
+    """Count the rendered views that a recipe adds."""
     if recipe.stock:
         return recipe.stock.drawn
     return recipe.rendered.views_per_label * labels + recipe.strangers.views

@@ -1,4 +1,4 @@
-"""What a training starts with: random weights, a file's, or a finished run's."""
+"""Initial weights of a training: random, a file's, or a finished run's."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def check_start(recipe: Recipe, start: Run | None, weights: Path | None, dataset
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """What a training begins with.
+    """Initial state of a training.
 
     Attributes:
         network: with its first weights.

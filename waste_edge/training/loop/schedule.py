@@ -1,4 +1,4 @@
-"""How the learning rate moves: by step, and for `plateau` by epoch."""
+"""Learning rate schedules: by step, and for `plateau` by epoch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from waste_edge.training.recipe import FitSpec
 
 
 class RateState(Strict, frozen=True):
-    """What a checkpoint keeps of a learning rate; `least_loss` is None before a plateau's first epoch."""
+    """State of a learning rate for a checkpoint; `least_loss` is None before a plateau's first epoch."""
 
     steps: int
     reduction: float
@@ -65,7 +65,7 @@ class LearningRate:
         self._set()
 
     def step(self) -> None:
-        """A batch is done."""
+        """Advance by a batch."""
         self._steps += 1
         self._set()
 
@@ -82,12 +82,12 @@ class LearningRate:
             self._set()
 
     def state(self) -> RateState:
-        """What a checkpoint keeps."""
+        """Return the state for a checkpoint."""
         least = self._least_loss if math.isfinite(self._least_loss) else None
         return RateState(steps=self._steps, reduction=self._reduction, least_loss=least, waited=self._waited)
 
     def restore(self, state: RateState) -> None:
-        """Go on from `state()`."""
+        """Continue from `state()`."""
         self._steps, self._reduction, self._waited = state.steps, state.reduction, state.waited
         self._least_loss = math.inf if state.least_loss is None else state.least_loss
         self._set()
@@ -113,7 +113,7 @@ def freeze_stages(network: nn.Module, count: int) -> None:
 
 
 def _heights(names: Sequence[str]) -> dict[str, int]:
-    """How many stages lie between each parameter's stage and the head, by name; names come from the bottom up.
+    """Count the stages between each parameter's stage and the head, by name; names come from the bottom up.
 
     A stage is what is numbered, e.g. `blocks.3`; what comes before the first is the stem, what comes after is the top.
     """

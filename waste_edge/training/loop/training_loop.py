@@ -51,10 +51,10 @@ METRICS_NAME, CURVES_NAME = "metrics.jsonl", "curves.png"
 
 
 class TrainingListener(Protocol):
-    """Who is told how training goes: a progress bar, a test."""
+    """Listener to a training's progress: a progress bar, a test."""
 
     def warn(self, sentence: str) -> None:
-        """What has to be known before the first accuracy is."""
+        """Report a warning before the first accuracy."""
 
     def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
         """One batch is done, or looked at again after a stop; `epoch` and `step` count from 1."""
@@ -93,7 +93,7 @@ class LoggingWatcher:
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What the loop needs, gathered; `fingerprint` tells it from every other job."""
+    """Inputs of the training loop; `fingerprint` tells it from every other job."""
 
     recipe: Recipe
     network: nn.Module
@@ -113,7 +113,7 @@ class Job:
 
 @dataclass
 class _State:
-    """How far the training is."""
+    """Progress of the training."""
 
     lines: list[EpochLine] = field(default_factory=list)
     best_epoch: int = 0
@@ -125,7 +125,7 @@ class _State:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training came to: of the weights that were kept, and how long it took in all."""
+    """Result of a training: metrics of the kept weights, and the total time."""
 
     scores: Scores | None
     ranges: list[TrainedRange]
@@ -214,7 +214,7 @@ class TrainingLoop:
         return loss
 
     def _teacher_outputs(self, inputs: Inputs, batch: Batch, epoch: int) -> Outputs | None:
-        """What the teachers say; of strangers they know no more than chance, whatever they say."""
+        """Compute the teachers' outputs; for outliers they are uniform."""
         if self._job.teachers is None:
             return None
         logits, features = self._job.teachers.answer(inputs, self._known(batch, epoch))
@@ -222,7 +222,7 @@ class TrainingLoop:
         return logits.masked_fill(strange[:, None], 0.0), features
 
     def _known(self, batch: Batch, epoch: int) -> list[tuple[int, int]]:
-        """By what a teacher knows these views again; nothing if they never come again."""
+        """Get the keys by which a teacher knows these views again; empty if they never come again."""
         views = self._job.views
         if isinstance(views, StockBatches) or not self._views_come_again:
             return []
@@ -233,7 +233,7 @@ class TrainingLoop:
         return bool(self._job.views.sets and not self._mixing)
 
     def _recall(self) -> None:
-        """After a stop, hear again what the teachers said of views that come again, in the batches of that time.
+        """Recompute, after a stop, the teachers' outputs of views that come again, in the batches of that time.
 
         In other batches the last bits of an answer are others, and so would the training be.
         """
@@ -310,7 +310,7 @@ class TrainingLoop:
         save_checkpoint(self._out, progress, self._modules(), self._optimizer)
 
     def _restore(self) -> None:
-        """Go on after the last epoch that was finished."""
+        """Continue after the last finished epoch."""
         done = load_checkpoint(self._out, self._job.fingerprint, self._modules(), self._optimizer)
         self._rate.restore(done.schedule)
         least = math.inf if done.least_loss is None else done.least_loss
@@ -348,7 +348,7 @@ class TrainingLoop:
 def _batches(
     views: TrainingViews | StockBatches, spec: FitSpec, process_group: ProcessGroup
 ) -> tuple[DataLoader[Batch] | StockBatches, Shuffle | StockBatches]:
-    """What the loop runs over, and what has to be told of each epoch."""
+    """Build the data loader, and the shuffle that has to be told of each epoch."""
     return (views, views) if isinstance(views, StockBatches) else make_batches(views, spec, process_group)
 
 

@@ -16,6 +16,7 @@ from waste_edge.training.networks.layers import SameConv2d, normalize, pool
 from waste_edge.training.networks.mobilenet import MobileNetV1, MobileNetV2
 from waste_edge.training.networks.weights import load_initial_weights
 from waste_edge.training.recipe import ModelSpec
+from waste_edge.training.recipe.architectures import builder_of
 
 __all__ = [
     "Cnn4",
@@ -36,13 +37,7 @@ __all__ = [
 
 def build_network(spec: ModelSpec, classes: int) -> nn.Module:
     """A network with random weights drawn from torch's global generator."""
-    if spec.library:
-        from waste_edge.training.networks.backbones import Backbone
-
-        return Backbone(classes, spec)
-    if spec.architecture.startswith("efficientnet"):
-        return EfficientNetLite(classes, spec)
-    return {"mobilenet_v1": MobileNetV1, "mobilenet_v2": MobileNetV2, "cnn4": Cnn4}[spec.architecture](classes, spec)
+    return builder_of(spec.architecture)(classes, spec)
 
 
 def starting_image_network(spec: ModelSpec, classes: int, weights: Path | None) -> tuple[nn.Module, str]:

@@ -12,6 +12,7 @@ import torchvision
 from torch import Tensor, nn
 
 from waste_edge.errors import ConfigError, UserError
+from waste_edge.files.text import first_line
 from waste_edge.training.networks.layers import classifier_head
 from waste_edge.training.recipe import ModelSpec
 
@@ -83,7 +84,7 @@ def _made(spec: ModelSpec, make: Callable[[], nn.Module]) -> nn.Module:
         return make()
     except (OSError, RuntimeError) as error:
         raise UserError(
-            f"{spec.architecture}: pretrained weights cannot be downloaded ({str(error).splitlines()[0]}); "
+            f"{spec.architecture}: pretrained weights cannot be downloaded ({first_line(error)}); "
             "give a file with --weights, or set model.pretrained = 'none' in the recipe"
         ) from error
     except (TypeError, ValueError) as error:

@@ -27,7 +27,7 @@ class Cascade(nn.Module):
         seconds: Mapping[int, nn.Module],
         leaves: Sequence[Sequence[int]],
     ) -> None:
-        """Put it together.
+        """Assemble the cascade.
 
         Args:
             first: network of the parents.
@@ -41,7 +41,7 @@ class Cascade(nn.Module):
 
     @property
     def classifier(self) -> nn.Module:
-        """What stands above the features."""
+        """Layers above the features."""
         return self.first.get_submodule("classifier")
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

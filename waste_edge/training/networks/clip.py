@@ -16,6 +16,7 @@ from transformers import CLIPConfig, CLIPVisionConfig, CLIPVisionModelWithProjec
 
 from waste_edge.errors import ConfigError, RunError
 from waste_edge.files.atomic import write_atomically
+from waste_edge.files.text import first_line
 from waste_edge.training.networks.hub import CONFIGURATION, WEIGHTS, encoder_folder, quiet_transformers
 from waste_edge.training.recipe import ProbeSpec
 
@@ -72,7 +73,7 @@ def load_encoder(spec: ProbeSpec) -> CLIPVisionModelWithProjection:
                 folder, config=config, use_safetensors=True, local_files_only=True, output_loading_info=True
             )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise ConfigError(f"{_KEY}: {spec.encoder} cannot be read ({str(error).splitlines()[0]})") from error
+        raise ConfigError(f"{_KEY}: {spec.encoder} cannot be read ({first_line(error)})") from error
     encoder: CLIPVisionModelWithProjection = loaded[0].float()
     if missing := sorted(loaded[1]["missing_keys"]):
         raise ConfigError(
@@ -131,5 +132,5 @@ def _read_config(folder: Path) -> CLIPVisionConfig:
         if kind == "clip_vision_model":
             return CLIPVisionConfig.from_json_file(path)
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{_KEY}: {path} cannot be read ({str(error).splitlines()[0]})") from error
+        raise ConfigError(f"{_KEY}: {path} cannot be read ({first_line(error)})") from error
     raise ConfigError(f"{_KEY}: {path}: model_type is {kind!r}; expected clip or clip_vision_model")

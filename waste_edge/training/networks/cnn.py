@@ -1,4 +1,4 @@
-"""The four-block CNN of the students' project."""
+"""Four-block CNN of earlier projects."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _PlainBlock(nn.Module):
 
 
 class Cnn4(nn.Module):
-    """The students' project's network, the row to compare with: four full convolutions, few parameters, much work.
+    """Network of an earlier project, to compare with: four full convolutions, few parameters, many operations.
 
     At width 1 and 224 px 0.39 million parameters and 737 million multiply-accumulates, 35 times those of
     MobileNetV1 of width 0.25 at 160 px.

@@ -1,4 +1,4 @@
-"""What a network costs, counted."""
+"""Cost of a network: parameters and multiply-accumulates."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from huggingface_hub import snapshot_download
 from transformers.utils import logging
 
 from waste_edge.errors import ConfigError, UserError
+from waste_edge.files.text import first_line
 
 CONFIGURATION = ("config.json",)
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
@@ -37,7 +38,7 @@ def encoder_folder(key: str, encoder: str, patterns: Sequence[str]) -> Path:
         except OSError as error:  # all errors of the network are
             raise UserError(
                 f"{key}: {encoder!r} is no local folder and cannot be downloaded ({type(error).__name__}: "
-                f"{str(error).splitlines()[0]}); give a folder that holds it"
+                f"{first_line(error)}); give a folder that holds it"
             ) from error
     if not (folder / "config.json").is_file():
         raise ConfigError(f"{key}: {encoder} holds no config.json; give the folder of a transformers model")

@@ -1,4 +1,4 @@
-"""What networks are made of: normalization, pooling, TensorFlow's padding, the head."""
+"""Building blocks of networks: normalization, pooling, TensorFlow's padding, the head."""
 
 from __future__ import annotations
 

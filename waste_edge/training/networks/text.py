@@ -19,6 +19,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from waste_edge.errors import ConfigError, RunError
 from waste_edge.files.atomic import sha256_of, write_atomically
+from waste_edge.files.text import first_line
 from waste_edge.training.networks.hub import CONFIGURATION, WEIGHTS, encoder_folder, quiet_transformers
 from waste_edge.training.recipe import TextSpec
 
@@ -148,7 +149,7 @@ def _read(folder: Path, spec: TextSpec) -> tuple[Any, Any]:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # damaged files make transformers raise nearly anything
-        raise ConfigError(f"{_KEY}: {folder} cannot be read ({_first_line(error)})") from error
+        raise ConfigError(f"{_KEY}: {folder} cannot be read ({first_line(error)})") from error
     if getattr(config, "is_encoder_decoder", False) or not getattr(config, "hidden_size", None):
         raise ConfigError(f"{_KEY}: {folder} holds a {config.model_type}, expected an encoder like DistilBERT or BERT")
     if tokenizer.pad_token_id is None or len(tokenizer) > config.vocab_size:
@@ -168,7 +169,7 @@ def _empty(folder: Path, config: Any) -> nn.Module:
         )
         return _without_pooler(network)
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"{_KEY}: {folder} holds no encoder ({_first_line(error)})") from error
+        raise ConfigError(f"{_KEY}: {folder} holds no encoder ({first_line(error)})") from error
 
 
 def _with_weights(folder: Path, config: Any) -> nn.Module:
@@ -184,7 +185,7 @@ def _with_weights(folder: Path, config: Any) -> nn.Module:
         )
     except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         raise ConfigError(
-            f"{_KEY}: {folder} holds no readable weights in model.safetensors ({_first_line(error)}); "
+            f"{_KEY}: {folder} holds no readable weights in model.safetensors ({first_line(error)}); "
             "set text.pretrained = false to start at random"
         ) from error
     if missing := sorted(name for name in found["missing_keys"] if not name.startswith(_NOT_IN_USE)):
@@ -198,7 +199,3 @@ def _without_pooler(encoder: nn.Module) -> nn.Module:
     if getattr(encoder, "pooler", None) is not None:
         setattr(encoder, "pooler", None)  # noqa: B010  # a module's attribute, which types know as a tensor
     return encoder
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).strip().splitlines()[0]

@@ -1,4 +1,4 @@
-"""What a network of this project starts with: a file, a download, or chance."""
+"""Initial weights of this project's networks: from a file, a download, or at random."""
 
 from __future__ import annotations
 

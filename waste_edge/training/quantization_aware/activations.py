@@ -1,4 +1,4 @@
-"""Which values of a network the INT8 kernels write to memory: these, and no others, are rounded to 8 bits."""
+"""Activations that the INT8 kernels write to memory: these, and no others, are rounded to 8 bits."""
 
 from __future__ import annotations
 

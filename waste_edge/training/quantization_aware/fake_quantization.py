@@ -28,7 +28,7 @@ _SMALLEST_SCALE = 1e-8  # of a tensor that is always zero
 
 
 class TrainedRange(Strict, frozen=True):
-    """How one activation was rounded while training: value = scale * (int8 - zero_point)."""
+    """Range that one activation was rounded to while training: value = scale * (int8 - zero_point)."""
 
     layer: str
     scale: float

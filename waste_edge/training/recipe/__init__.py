@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 
@@ -16,15 +17,18 @@ from waste_edge.files.resources import find, shipped
 from waste_edge.files.strict import Strict, read_text, readable
 from waste_edge.files.toml import check_values, parse_toml
 from waste_edge.imaging.preprocess import InputSpec
-from waste_edge.training.recipe.composites import CascadeSpec, ProbeSpec, TreeSpec, WeightedFusionSpec
+from waste_edge.training.recipe.composites import CascadeSpec, CompositeSpec, ProbeSpec, TreeSpec, WeightedFusionSpec
 from waste_edge.training.recipe.fitting import DistillSpec, FitSpec, QuantizeAwareSpec
 from waste_edge.training.recipe.models import FusionSpec, ModelSpec, TextSpec
+from waste_edge.training.recipe.rules import VIEW_RULES
 from waste_edge.training.recipe.views import AugmentSpec, BackgroundSpec, OutlierSpec, RenderedSpec, StockSpec
 
 __all__ = [
+    "NETWORK",
     "AugmentSpec",
     "BackgroundSpec",
     "CascadeSpec",
+    "CompositeSpec",
     "DistillSpec",
     "FitSpec",
     "FusionSpec",
@@ -39,11 +43,13 @@ __all__ = [
     "TextSpec",
     "TreeSpec",
     "WeightedFusionSpec",
+    "composite_kinds",
     "read_recipe",
     "shipped_recipes",
 ]
 
-RecipeKind = Literal["network", "probe", "weighted_fusion", "cascade"]
+RecipeKind = str  # `network`, or the key of the part that puts the model together from others
+NETWORK = "network"
 
 
 class Recipe(Strict, frozen=True):
@@ -77,12 +83,14 @@ class Recipe(Strict, frozen=True):
 
     @property
     def kind(self) -> RecipeKind:
-        """What `train` has to do with it."""
-        if self.probe:
-            return "probe"
-        if self.weighted_fusion:
-            return "weighted_fusion"
-        return "cascade" if self.cascade else "network"
+        """Kind of model: `network`, or the key of the part that puts it together from others."""
+        return next((name for name in composite_kinds() if getattr(self, name)), NETWORK)
+
+    @property
+    def composite(self) -> CompositeSpec | None:
+        """The part that puts its model together from others; None for a network."""
+        part: CompositeSpec | None = None if self.kind == NETWORK else getattr(self, self.kind)
+        return part
 
     @property
     def sees(self) -> InputSpec:
@@ -97,7 +105,7 @@ class Recipe(Strict, frozen=True):
 
     @property
     def trained(self) -> FitSpec:
-        """How its network is trained.
+        """Specification by which its network is trained.
 
         Raises:
             ConfigError: the model is put together from others.
@@ -107,14 +115,14 @@ class Recipe(Strict, frozen=True):
         return self.fit
 
     def _check_parts(self) -> None:
-        whole = [part for part in ("probe", "weighted_fusion", "cascade") if getattr(self, part)]
+        whole = [name for name in composite_kinds() if getattr(self, name)]
         if len(whole) > 1 or (whole and (self.model or self.text or self.fusion)):
-            raise ValueError("a recipe has [model] or [text] or both, or one of [probe], [weighted_fusion], [cascade]")
-        if whole:
-            if self.probe and self.input is None:
-                raise ValueError("missing key `input`: the encoder looks at pictures")
-            if self.cascade and self.tree is None:
-                raise ValueError("missing key `tree`: a cascade needs the parents and their labels")
+            kinds = ", ".join(f"[{name}]" for name in composite_kinds())
+            raise ValueError(f"a recipe has [model] or [text] or both, or one of {kinds}")
+        if self.composite is not None:
+            for key, why in self.composite.needs.items():
+                if getattr(self, key) is None:
+                    raise ValueError(f"missing key `{key}`: {why}")
             return
         if not self.model and not self.text:
             raise ValueError("missing key `model`")
@@ -169,35 +177,19 @@ class Recipe(Strict, frozen=True):
             raise ValueError("fit.class_weights must be false with [stock]; stock.balance evens the labels out")
 
     def _check_views(self) -> None:
-        if self.text and (self.augment.mixup or self.augment.cutmix):
-            raise ValueError("augment.mixup and augment.cutmix are for pictures alone: texts cannot be mixed")
-        if self.text and (self.rendered.views_per_label or self.strangers.views):
-            raise ValueError("rendered.views_per_label and strangers.views must be 0 with [text]: they have no texts")
-        if self.backgrounds.share and not (self.input and self.augment.enabled):
-            raise ValueError(
-                f"backgrounds.share must be 0 without [input] or with augment.enabled = false, got "
-                f"{self.backgrounds.share}: pictures are then not looked at, or shown as they are"
-            )
-        if self.text and self.fit and self.fit.balance_weights:
-            raise ValueError("fit.balance_weights is for networks that look at pictures alone; remove it with [text]")
-        if not self.input and (self.augment.view_sets or self.augment.bad_camera):
-            raise ValueError("augment.view_sets and augment.bad_camera must be 0 without [input]: nothing is looked at")
-        if self.strangers.views and self.distill and self.distill.method in ("logit_standardization", "dist"):
-            raise ValueError(
-                f"strangers.views must be 0 with distill.method = {self.distill.method!r}, which has no notion of a "
-                "teacher without an opinion; use hinton or features"
-            )
-        if self.augment.view_sets and not self.augment.enabled:
-            raise ValueError("augment.view_sets must be 0 with augment.enabled = false: all views are then alike")
-        if self.augment.view_sets and self.fit and self.fit.workers > 1:
-            raise ValueError(
-                f"fit.workers must be 0 or 1 with augment.view_sets, got {self.fit.workers}: each would make all views"
-            )
-        if self.strangers.views and self.fit and self.fit.class_weights:
-            raise ValueError(
-                "fit.class_weights and strangers.views exclude each other: what has no label is taught with equal "
-                "shares of all, and weights would make them unequal"
-            )
+        for is_wrong, message in VIEW_RULES:
+            if is_wrong(self):
+                raise ValueError(message.format(recipe=self))
+
+
+@cache
+def composite_kinds() -> tuple[RecipeKind, ...]:
+    """The keys of the parts that put a model together from others: those of `Recipe` that are a `CompositeSpec`."""
+    return tuple(
+        name
+        for name, hint in get_type_hints(Recipe).items()
+        if any(isinstance(kind, type) and issubclass(kind, CompositeSpec) for kind in get_args(hint))
+    )
 
 
 def read_recipe(given: str, changes: Sequence[str] = ()) -> Recipe:

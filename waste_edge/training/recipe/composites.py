@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from waste_edge.files.strict import Strict
 
 
-class ProbeSpec(Strict, frozen=True):
+class CompositeSpec(Strict, frozen=True):
+    """Base of the parts that make a recipe's model one put together from others; the part's key is the recipe's kind.
+
+    The next one is a file in `training/composites/`, its part here and a line in `Recipe`.
+
+    Attributes:
+        trainer: `module:name` of what takes a `TrainRequest` and gives the `RunInfo` of the run that it left.
+        builder: `module:name` of what takes a run's folder, its `RunInfo` and its opened members, and gives the
+            network, whose weights are read afterwards if the run has no members, and what tokenizes for it or None.
+        needs: keys of the recipe that must be there, and why.
+    """
+
+    trainer: ClassVar[str]
+    builder: ClassVar[str]
+    needs: ClassVar[dict[str, str]] = {}
+
+
+class ProbeSpec(CompositeSpec, frozen=True):
     """Logistic regression on the embeddings of a frozen image encoder (Radford et al. 2021, section 3.2).
 
     Attributes:
@@ -16,6 +35,10 @@ class ProbeSpec(Strict, frozen=True):
         batch_size: pictures embedded at once.
         seed: of the encoder's random weights where `pretrained` is false.
     """
+
+    trainer: ClassVar[str] = "waste_edge.training.composites.probe:fit_probe"
+    builder: ClassVar[str] = "waste_edge.training.composites.probe:build_probe"
+    needs: ClassVar[dict[str, str]] = {"input": "the encoder looks at pictures"}
 
     encoder: str
     pretrained: bool = True
@@ -31,7 +54,7 @@ class ProbeSpec(Strict, frozen=True):
             raise ValueError("probe.c, probe.max_iter and probe.batch_size must be positive")
 
 
-class WeightedFusionSpec(Strict, frozen=True):
+class WeightedFusionSpec(CompositeSpec, frozen=True):
     """`alpha * text + (1 - alpha) * image` of two models' logits, alpha chosen on the validation part.
 
     Attributes:
@@ -39,6 +62,9 @@ class WeightedFusionSpec(Strict, frozen=True):
             and [labels] instead of their own.
         steps: the sweep is 0, 1/steps, ... 1.
     """
+
+    trainer: ClassVar[str] = "waste_edge.training.composites.weighted_fusion:fit_weighted_fusion"
+    builder: ClassVar[str] = "waste_edge.training.composites.weighted_fusion:build_weighted_fusion"
 
     image: str
     text: str
@@ -76,13 +102,17 @@ class TreeSpec(Strict, frozen=True):
         return {label: parent for parent, labels in self.parents.items() for label in labels if label != parent}
 
 
-class CascadeSpec(Strict, frozen=True):
+class CascadeSpec(CompositeSpec, frozen=True):
     """Two models one after the other: the first says which parent of `[tree]`, the second which of its labels.
 
     Attributes:
         first, second: recipes of the two, by name or path beside this one. The second is trained once for each
             parent that has several labels, on those alone.
     """
+
+    trainer: ClassVar[str] = "waste_edge.training.composites.cascade:fit_cascade"
+    builder: ClassVar[str] = "waste_edge.training.composites.cascade:build_cascade"
+    needs: ClassVar[dict[str, str]] = {"tree": "a cascade needs the parents and their labels"}
 
     first: str
     second: str

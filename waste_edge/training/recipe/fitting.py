@@ -11,7 +11,7 @@ Method = Literal["hinton", "logit_standardization", "dist", "features"]
 
 
 class FitSpec(Strict, frozen=True):
-    """How a network is trained: AdamW, and what goes around it.
+    """Training of a network: AdamW, and what goes around it.
 
     Attributes:
         learning_rate: of everything, or of the backbone if `head_learning_rate` is given.
@@ -91,12 +91,12 @@ class FitSpec(Strict, frozen=True):
 
     @property
     def needs_validation(self) -> bool:
-        """Whether something is decided by the validation loss."""
+        """True if something is decided by the validation loss."""
         return self.schedule == "plateau" or self.stop_after > 0 or self.keep == "best"
 
 
 class DistillSpec(Strict, frozen=True):
-    """How a student learns from its teacher's answers to the same augmented view.
+    """Distillation: a student learns from its teacher's answers to the same augmented view.
 
     Attributes:
         method: `hinton` (Hinton, Vinyals and Dean 2015), `logit_standardization` (Sun et al. 2024), `dist`

@@ -7,21 +7,19 @@ from typing import Literal
 import msgspec
 
 from waste_edge.files.strict import Strict
+from waste_edge.training.recipe.architectures import NetworkSpec, network_spec
 
-# The networks of this project, made to be deployed.
-OWN = ("mobilenet_v1", "mobilenet_v2", "efficientnet_lite0", "efficientnet_lite2", "cnn4")
 V1_BLOCKS = (1, 2, 2, 6, 2)  # of MobileNetV1's five stages
 _V1_CHANNELS = (64, 128, 256, 512, 1024)  # of each at width 1
-LIBRARIES = ("torchvision", "timm")
 
 
 class ModelSpec(Strict, frozen=True):
-    """Which network looks at the picture.
+    """Network for pictures.
 
     Attributes:
         architecture: `mobilenet_v1` (the smallest deployable student), `mobilenet_v2`, `efficientnet_lite0` and
-            `efficientnet_lite2`, `cnn4` (the students' four-block network), or a library's own by name:
-            `torchvision:NAME` or `timm:NAME`.
+            `efficientnet_lite2`, `cnn4` (earlier projects' four-block network), a library's own by name,
+            `torchvision:NAME` or `timm:NAME`, or one that a plug-in brings; see `architectures.NETWORKS`.
         width: channel multiplier of this project's networks; EfficientNets have their own.
         blocks: of `mobilenet_v1`: how many blocks of each stage are there, at most all of them (1, 2, 2, 6, 2), 0 for
             none; empty: all. The last stage holds half of the parameters.
@@ -48,15 +46,11 @@ class ModelSpec(Strict, frozen=True):
     options: dict[str, bool | int | float | str | list[int]] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.architecture not in OWN and not (self.library and self.architecture.partition(":")[2]):
-            raise ValueError(
-                f"model.architecture must be one of {', '.join(OWN)}, torchvision:NAME or timm:NAME, "
-                f"got {self.architecture!r}"
-            )
+        spec = network_spec(self.architecture)
         if not 0.1 <= self.width <= 2.0:
             raise ValueError(f"model.width must be 0.1 to 2, got {self.width}")
-        self._check_blocks()
-        self._check_last_channels()
+        self._check_blocks(spec)
+        self._check_last_channels(spec)
         check_dropout("model.dropout", self.dropout)
         if len(self.hidden) != len(self.hidden_dropout):
             raise ValueError(f"model.hidden_dropout must have {len(self.hidden)} entries, one for each hidden layer")
@@ -64,12 +58,12 @@ class ModelSpec(Strict, frozen=True):
             check_dropout("model.hidden_dropout", share)
         if any(units < 1 for units in self.hidden):
             raise ValueError(f"model.hidden must hold positive numbers, got {self.hidden}")
-        self._check_library()
+        self._check_library(spec)
 
-    def _check_blocks(self) -> None:
+    def _check_blocks(self, spec: NetworkSpec) -> None:
         if not self.blocks:
             return
-        if self.architecture != "mobilenet_v1":
+        if not spec.blocks:
             raise ValueError(f"model.blocks is for mobilenet_v1 only, got {self.architecture!r}; remove it")
         most, filled = list(V1_BLOCKS), [count > 0 for count in self.blocks]
         fits = len(self.blocks) == len(most) and all(0 <= n <= m for n, m in zip(self.blocks, most, strict=True))
@@ -79,24 +73,24 @@ class ModelSpec(Strict, frozen=True):
                 f"got {self.blocks}"
             )
 
-    def _check_last_channels(self) -> None:
+    def _check_last_channels(self, spec: NetworkSpec) -> None:
         if not self.last_channels:
             return
-        if self.architecture != "mobilenet_v1":
+        if not spec.blocks:
             raise ValueError(f"model.last_channels is for mobilenet_v1 only, got {self.architecture!r}; remove it")
         stage = max(index for index, count in enumerate(self.blocks or V1_BLOCKS) if count)
         most = v1_channels(stage, self.width)
         if not 1 <= self.last_channels <= most:
             raise ValueError(f"model.last_channels must be 0 to {most}, its stage's, got {self.last_channels}")
 
-    def _check_library(self) -> None:
-        if self.library:
+    def _check_library(self, spec: NetworkSpec) -> None:
+        if spec.is_library:
             if self.width != 1.0:
                 raise ValueError("model.width is of this project's networks only; use model.options for a library's")
             return
-        if self.width != 1.0 and self.architecture.startswith("efficientnet"):
+        if self.width != 1.0 and not spec.width:
             raise ValueError(f"model.width is not for {self.architecture}, whose name says its width; remove it")
-        if self.pretrained == "imagenet" and (self.architecture, self.width) != ("mobilenet_v2", 1.0):
+        if self.pretrained == "imagenet" and self.width != spec.imagenet_width:
             raise ValueError(
                 "model.pretrained = 'imagenet' is there for mobilenet_v2 of width 1 and for torchvision: and timm: "
                 "networks; use --weights"
@@ -122,18 +116,17 @@ class ModelSpec(Strict, frozen=True):
 
     @property
     def width_is_its_own(self) -> bool:
-        """Whether its name alone says how wide it is."""
-        return bool(self.library) or self.architecture.startswith("efficientnet")
+        """True if its name alone says how wide it is."""
+        return not network_spec(self.architecture).width
 
     @property
     def library(self) -> str:
         """`torchvision` or `timm`; empty for this project's own networks."""
-        library = self.architecture.partition(":")[0]
-        return library if library in LIBRARIES and ":" in self.architecture else ""
+        return self.architecture.partition(":")[0] if network_spec(self.architecture).is_library else ""
 
 
 class TextSpec(Strict, frozen=True):
-    """Which network reads the text that goes with a picture.
+    """Network for the text that goes with a picture.
 
     Attributes:
         encoder: a transformers model by its name on the hub, or a local folder that holds one.

@@ -6,7 +6,7 @@ from waste_edge.files.strict import Strict
 
 
 class AugmentSpec(Strict, frozen=True):
-    """What is done to training pictures only. The student and its teacher see the same augmented view.
+    """Augmentation of training pictures. The student and its teacher see the same augmented view.
 
     Attributes:
         enabled: false shows training pictures exactly as a device would see them.

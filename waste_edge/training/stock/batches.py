@@ -1,8 +1,9 @@
-"""What the loop runs over where a stock is trained on: every epoch other views, changed anew."""
+"""Batches from a stock: every epoch other views, changed anew."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,6 +21,21 @@ from waste_edge.training.stock.store import Stock
 _ROOM = 0.4  # share of a GPU's memory that the views may take; else they stay on disk
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """Settings of how batches are drawn.
+
+    Attributes:
+        batch_size: views of a batch.
+        seed: of the draw.
+        shard: this process's number among so many, which divide each epoch.
+    """
+
+    batch_size: int
+    seed: int
+    shard: tuple[int, int] = (0, 1)
+
+
 class StockBatches:
     """Batches of an epoch; the same epoch gives the same ones, on the same kind of device.
 
@@ -35,14 +51,13 @@ class StockBatches:
         spec: StockSpec,
         augment: AugmentSpec,
         target: InputSpec,
-        batch_size: int,
-        seed: int,
+        sampling: Sampling,
         device: torch.device,
-        shard: tuple[int, int] = (0, 1),
     ) -> None:
-        """See the recipe; `shard` is this process's number among so many, which divide each epoch."""
+        """See the recipe."""
         self._index, self._spec, self._augment, self._target = stock.index, spec, augment, target
-        self._batch_size, self._seed, self._device, self._shard = batch_size, seed, device, shard
+        self._batch_size, self._seed, self._shard = sampling.batch_size, sampling.seed, sampling.shard
+        self._device = device
         self._views = _on_device(stock.views, device)
         self._labels = np.array(stock.index.labels)
         self._first = np.array(stock.index.first)
@@ -77,11 +92,11 @@ class StockBatches:
             yield Batch(pixels, rows, rows, truth, [int(one) for one in subjects[part]])
 
     def name(self, subject: int) -> str:
-        """What to call what a view was made of."""
+        """Name the picture that a view was made of."""
         return self._index.names[subject]
 
     def subjects(self) -> int:
-        """Of how many pictures, drawn ones among them, there are views."""
+        """Count the pictures, drawn ones among them, of which there are views."""
         return len(self._labels)
 
     def _drawn(self, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -101,7 +116,7 @@ class StockBatches:
 def _weighted(
     subjects: NDArray[np.int64], weights: NDArray[np.float64], count: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """So many subjects by weight, each about as often as its share: whole times first, the rest by chance."""
+    """Draw `count` subjects by weight, each about as often as its share: whole times first, the rest at random."""
     if not count:
         return subjects[:0]
     wanted = weights / weights.sum() * count

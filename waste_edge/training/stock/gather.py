@@ -12,7 +12,7 @@ from waste_edge.evaluation.evaluate import without_progress
 from waste_edge.training.distributed import ProcessGroup, local_world_size
 from waste_edge.training.input_pipeline.batches import cores
 from waste_edge.training.recipe import Recipe, StockSpec
-from waste_edge.training.stock.batches import StockBatches
+from waste_edge.training.stock.batches import Sampling, StockBatches
 from waste_edge.training.stock.making import Maker, subjects_of
 from waste_edge.training.stock.store import Stock, open_stock
 from waste_edge.training.teaching import Teaching
@@ -52,5 +52,5 @@ def batches_of(recipe: Recipe, stock: Stock, device: torch.device, process_group
     """A stock's batches as a recipe with a [stock] part says."""
     assert recipe.stock is not None
     fit = recipe.trained
-    shard = (process_group.rank, process_group.size)
-    return StockBatches(stock, recipe.stock, recipe.augment, recipe.sees, fit.batch_size, fit.seed, device, shard)
+    sampling = Sampling(fit.batch_size, fit.seed, (process_group.rank, process_group.size))
+    return StockBatches(stock, recipe.stock, recipe.augment, recipe.sees, sampling, device)

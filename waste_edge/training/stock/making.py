@@ -29,7 +29,7 @@ _TRIES = 3  # until a composed item is found by the difference; then the photogr
 
 @dataclass(frozen=True)
 class Subject:
-    """What views are made of.
+    """Source of views: a picture or a rendered thing.
 
     Attributes:
         photo: None for what is drawn.
@@ -54,13 +54,13 @@ class Maker:
     grounds: tuple[Path, ...]
 
     def count(self, subject: Subject) -> int:
-        """How many views a subject has."""
+        """Count the views of a subject."""
         if subject.photo is None:
             return 1
         return self.spec.strange if subject.label < 0 else self.spec.whole + self.spec.station
 
     def views(self, subject: Subject) -> Iterator[Pixels]:
-        """Its views, uint8 (side_px, side_px, 3) each, the same ones whoever makes them."""
+        """Make a subject's views, uint8 (side_px, side_px, 3) each, the same ones whoever makes them."""
         cv2.setNumThreads(0)  # as many processes as cores make them
         side = self.spec.side_px
         rng = np.random.default_rng([self.spec.seed, 4, subject.number])

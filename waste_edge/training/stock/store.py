@@ -120,7 +120,7 @@ def _write_views(path: Path, maker: Maker, place: tuple[int, Subject]) -> None:
 
 
 def _key(maker: Maker, subjects: Sequence[Subject]) -> str:
-    """Of everything that decides a stock's views; how they are drawn from in an epoch does not."""
+    """Hash everything that decides a stock's views; how they are drawn from in an epoch does not."""
     spec = msgspec.structs.replace(maker.spec, per_epoch=0, strange_share=0.0, balance=0.0)
     total = hashlib.sha256(f"{_VERSION}\0{to_json(spec)}".encode())
     for path in maker.grounds:

@@ -211,7 +211,7 @@ def _joined(folder: Path, known: Sequence[Seen], groups: NDArray[np.int64]) -> N
 
 
 def _leaks(seen: Scan, known: Sequence[Seen], groups: NDArray[np.int64]) -> list[Finding]:
-    """Whether a file's name alone gives the label away."""
+    """Find labels that a file's name alone gives away."""
     from waste_edge.training.data.leakage import find_leaks
 
     labels = sorted({one.label for one in known})

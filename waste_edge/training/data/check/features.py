@@ -49,7 +49,7 @@ def _in_cells(image: NDArray[np.float32]) -> NDArray[np.float32]:
 def network_features(
     paths: Sequence[Path], weights: Path, progress: Callable[[int, int], None]
 ) -> tuple[NDArray[np.float32], str]:
-    """What a MobileNetV1 with these weights sees in each picture: float32 (N, F), and the network in words.
+    """Compute a MobileNetV1's features of each picture: float32 (N, F), and the network's name in words.
 
     Raises:
         ConfigError: the file holds no MobileNetV1.

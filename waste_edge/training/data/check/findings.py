@@ -1,4 +1,4 @@
-"""What `data check` tells of a folder."""
+"""Findings of `data check` about a folder."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Finding(Strict, frozen=True):
 
 
 class Spread(Strict, frozen=True):
-    """How a measure is spread over the pictures: 5 % lie below `low`, 5 % above `high`."""
+    """Spread of a measure over the pictures: 5 % lie below `low`, 5 % above `high`."""
 
     least: float
     low: float
@@ -54,7 +54,7 @@ class Spread(Strict, frozen=True):
 
 
 class DataReport(Strict, frozen=True):
-    """All that was found.
+    """Result of a check of a folder.
 
     Attributes:
         folder: what was checked.

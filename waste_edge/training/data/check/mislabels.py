@@ -79,5 +79,5 @@ def _out_of_fold(
 
 
 def as_indices(names: Sequence[str], labels: Sequence[str]) -> NDArray[np.int64]:
-    """Labels as numbers."""
+    """Convert labels to numbers."""
     return np.array([labels.index(name) for name in names], dtype=np.int64)

@@ -16,7 +16,7 @@ from waste_edge.training.data.check.scan import Scan
 
 
 def find_name_faults(seen: Scan, labels: Sequence[str], unknown_ok: bool) -> list[Finding]:
-    """What `data split` and `train` will refuse of the folders' names."""
+    """Find the folders' names that `data split` and `train` will refuse."""
     named = [label for label in labels if not is_unknown(label)]
     faults = [
         Finding(kind=kind, severity="error", text=f"label {fault}", remedy=HOW_TO_MEND_LABELS, suspects=[])
@@ -26,7 +26,7 @@ def find_name_faults(seen: Scan, labels: Sequence[str], unknown_ok: bool) -> lis
 
 
 def is_unknown(label: str) -> bool:
-    """Whether a label reads like the word for what a model does not know."""
+    """Return whether a label reads like the word for what a model does not know."""
     return reading_key(label) == UNKNOWN
 
 
@@ -62,5 +62,5 @@ def find_lost_groups(folder: Path, seen: Scan) -> list[Finding]:
 
 
 def given_groups(folder: Path) -> dict[str, str]:
-    """What the folder's `groups.csv` says; see `read_groups`."""
+    """Read the folder's `groups.csv`; see `read_groups`."""
     return read_groups([folder / "images" / "groups.csv", folder / "groups.csv"])

@@ -1,4 +1,4 @@
-"""How many pictures each label has, and which pictures stand apart in size, shape, light and sharpness."""
+"""Pictures by label, and outliers in size, shape, light and sharpness."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MEASURES: dict[str, Callable[[Seen], float]] = {
 
 
 def spreads(pictures: Sequence[Seen]) -> dict[str, Spread]:
-    """How each measure is spread."""
+    """Compute the spread of each measure."""
     if not pictures:
         return {}
     return {name: _spread([of(one) for one in pictures]) for name, of in MEASURES.items()}
@@ -152,7 +152,7 @@ def _missing_in_parts(scan: Scan, labels: Sequence[str], filled: set[tuple[Part 
 
 
 def samples(pictures: Sequence[Seen], labels: Sequence[str]) -> list[Suspect]:
-    """Some pictures of each label, evenly spaced, for a sheet with a row a label."""
+    """Choose pictures of each label, evenly spaced, for a sheet with a row a label."""
     suspects = []
     for number, label in enumerate(labels):
         mine = [one for one in pictures if one.label == label]

@@ -17,7 +17,7 @@ from PIL import Image
 from waste_edge.dataset import Part, picture_hash
 from waste_edge.dataset.folders import ClassFolder, class_folders
 from waste_edge.errors import PictureError
-from waste_edge.files.bounded import NotAFileError, open_file
+from waste_edge.files.bounded import NotAFileError, open_file, read_bounded
 from waste_edge.files.limits import MAX_PICTURE_FILE_BYTES
 from waste_edge.files.text import fault_of_name, visible
 from waste_edge.imaging.frames import Pixels
@@ -63,7 +63,7 @@ class Odd:
 
 @dataclass(frozen=True)
 class Scan:
-    """All of a folder."""
+    """Scan of a whole folder."""
 
     root: Path
     folders: list[ClassFolder]
@@ -99,7 +99,7 @@ def _look(root: Path, folder: ClassFolder, path: Path) -> Seen | Odd:
         return Odd(visible(key), fault)
     try:
         pixels = read_picture(path)
-        content = path.read_bytes()
+        content = read_bounded(path, MAX_PICTURE_FILE_BYTES)
     except PictureError as error:
         return Odd(key, str(error).removeprefix(f"{path}: ").split(";")[0])
     except OSError as error:

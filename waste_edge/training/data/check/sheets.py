@@ -94,7 +94,7 @@ def _wrapped(text: str, size: int, width_px: int) -> list[str]:
 
 
 def _cut(text: str, size: int, width_px: int, from_left: bool = False) -> str:
-    """As much of a text as there is room for; of a path its end is worth more."""
+    """Cut a text to the room there is; of a path the end is kept."""
     cut = text
     while _font(size).getlength(cut) > width_px and len(cut) > 2:
         cut = "…" + cut[2:] if from_left else cut[:-2] + "…"
