@@ -18,7 +18,7 @@ ITEMS = --data $(PACKED)/data --domains $(PACKED)/domains.csv --stock $(MADE)/st
 	$(GO_ON) $(MORE)
 START = --weights $(WEIGHTS)/$(1)-imagenet.safetensors
 TEACH = $(1:%=--teacher $(MADE)/%)
-NETWORKS := $(foreach bundle,small accurate,$(MADE)/$(bundle):tflite-fp32 $(MADE)/$(bundle):tflite-int8)
+NETWORKS := $(MADE)/small:tflite-fp32 $(MADE)/small:tflite-int8 $(MADE)/accurate:tflite-int8
 RESULTS := training/results
 
 ifeq ($(DEVICE),cuda)
@@ -32,8 +32,8 @@ LAST_accurate := tuned_lite0
 endif
 VERSION_small := 2
 VERSION_accurate := 3
-CALIBRATED_accurate := --calibration-domains $(DOMAINS)
-CALIBRATED_small := $(if $(filter cuda,$(DEVICE)),$(CALIBRATED_accurate))
+CALIBRATED_accurate := --calibration-domains $(DOMAINS) --recipe export/thresholds/accurate.toml --int8-only
+CALIBRATED_small := $(if $(filter cuda,$(DEVICE)),--calibration-domains $(DOMAINS))
 
 .PHONY: model model-runs model-results model-seeds headline
 model: $(MADE)/small/manifest.json $(MADE)/accurate/manifest.json
