@@ -215,7 +215,14 @@ def of_a_program_that_fails() -> None:
     check("install says that the service is not ready", said, installed.stdout.splitlines()[-1:])
     seconds = wait(lambda: int(show("NRestarts")) > 7, 60)  # systemd's own limit is five in ten seconds
     check("it is never given up", seconds < 60, f"{show('NRestarts')} restarts")
-    status = run(PROGRAM, "service", "status")
+    answers: list[subprocess.CompletedProcess[str]] = []
+
+    def it_says_why() -> bool:  # between two of its starts, not in one
+        answers.append(run(PROGRAM, "service", "status"))
+        return "service logs" in answers[-1].stdout
+
+    wait(it_says_why, 60)
+    status = answers[-1]
     check(
         "status has the remedy",
         status.returncode == 1 and "service logs" in status.stdout,
