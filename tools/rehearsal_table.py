@@ -43,7 +43,7 @@ def rehearsal_table(reports: Sequence[RehearsalReport]) -> str:
         ("unknown things kept out", *(share_in(one.kept_out) for one in unknown)),
         ("missed, doubled, extra", *(f"{one.missed}, {one.doubled}, {one.extra}" for one in reports)),
     ]
-    table = rows_of(Table("", ("", *(f"`{report.station.bundle}`" for report in reports)), rows))
+    table = rows_of(Table("", ("", *(report.station.bundle for report in reports)), rows))
     return f"""{table}
 
 *{known[0].items} items of {first.known}, laid on {first.grounds}, and {unknown[0].items} of {first.unknown}: videos
