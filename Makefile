@@ -82,7 +82,7 @@ test-boot: $(WORKSHOP)
 	.venv-dev/bin/python tests/systemd/boot.py
 	.venv-dev/bin/python tests/systemd/first_boot.py
 
-# Needs root, mmdebstrap and qemu-system-x86; what it makes is kept in /var/tmp.
+# Needs root and mmdebstrap; what it makes is kept in /var/tmp.
 test-virtual-board: $(WORKSHOP)
 	.venv-dev/bin/python tests/virtual_board/board.py
 
@@ -119,7 +119,7 @@ help:
 	@echo "make headline   make the README's first table from training/results/"
 	@echo "make test-arm64 the wheel on an emulated arm64 Debian (needs root and debootstrap)"
 	@echo "make test-boot  the service under a systemd that is booted for it (the same)"
-	@echo "make test-virtual-board  the station before real camera stacks, in a virtual machine (needs root and qemu)"
+	@echo "make test-virtual-board  the station before libcamera's virtual camera (needs root and mmdebstrap)"
 	@echo "make api-docs   make docs/api.md from the docstrings"
 	@echo "make docs       build the documentation's site into build/site"
 	@echo "make clip       render the demo clip again"

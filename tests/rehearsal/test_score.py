@@ -11,7 +11,7 @@ from waste_edge.imaging.preprocess import Region
 from waste_edge.rehearsal.film import Visit
 from waste_edge.rehearsal.play import PlayedEvent
 from waste_edge.rehearsal.rehearse import Cast
-from waste_edge.rehearsal.report import BoxOverlap, Material, report_of
+from waste_edge.rehearsal.report import Material, report_of
 from waste_edge.rehearsal.score import Outcome, Scorer
 from waste_edge.site import Site
 
@@ -93,7 +93,10 @@ def test_boxes_that_miss_the_item_are_a_figure_of_the_report_by_film(cast: Cast)
     )
     bad = [replace(one, film="cork") for one in scored(cast, [visit("red", 1, 3, elsewhere)], [event(2, "red", "red")])]
     report = report_of(cast.in_words, MATERIAL, [*good, *bad])
-    assert report.box_overlap == BoxOverlap("", 3, 1.0, report.box_overlap.tenth, 0.3333)
+    whole = report.box_overlap
+    assert whole is not None
+    assert (whole.film, whole.items, whole.median, whole.below_half) == ("", 3, 1.0, 0.3333)
+    assert whole.tenth < 1
     assert [(one.film, one.items, one.below_half) for one in report.box_overlap_by_film] == [
         ("cork", 1, 1.0),
         ("film", 2, 0.0),

@@ -1,4 +1,4 @@
-"""What the virtual board runs: a Debian 13 with a kernel, camera stacks, picamera2, and our wheel in its own venv."""
+"""The root of the virtual board: Debian 13 with libcamera, picamera2, and our wheel in its own venv."""
 
 from __future__ import annotations
 
@@ -7,32 +7,24 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
 PACKAGES = (
-    "linux-image-amd64", "linux-headers-amd64", "systemd", "systemd-sysv", "udev", "dbus", "kmod", "procps",
-    "ca-certificates", "gcc", "python3", "python3-venv", "python3-pip", "python3-dev", "python3-libcamera",
-    "libcamera-ipa", "v4l-utils", "v4l2loopback-dkms", "python3-numpy", "python3-pil", "python3-prctl", "python3-av",
+    "ca-certificates", "gcc", "libc6-dev", "python3", "python3-venv", "python3-pip", "python3-dev",
+    "python3-libcamera", "libcamera-ipa", "python3-numpy", "python3-pil", "python3-prctl", "python3-av",
     "python3-piexif", "python3-jsonschema", "python3-tqdm", "python3-libarchive-c",
 )  # fmt: skip
 # From the package index; what they need beside is Debian's own.
 PICAMERA2 = ("picamera2==0.3.38", "simplejpeg", "videodev2", "PiDNG", "OpenEXR")
+STATUS = "next(iter(req.request.buffers.values())).metadata.status == libcamera.FrameMetadata.Status.Success"
 CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
-IMAGE_GB = 6
 SITE = "usr/local/lib/python3.13/dist-packages"
 # picamera2 asks for the display's library of Raspberry Pi OS, which Debian has not; nothing of it is used here.
 PYKMS = "class PixelFormat:\n    def __getattr__(self, name):\n        return name\n\n\nPixelFormat = PixelFormat()\n"
 FILES = {
-    "etc/hostname": "virtual-board\n",
-    "etc/fstab": "/dev/vda / ext4 defaults 0 0\nshare /share 9p trans=virtio,version=9p2000.L,msize=262144 0 0\n",
-    # picamera2 wants this heap; Debian's kernel has only `system`. And what Raspberry Pi OS' own udev rules say.
-    "etc/tmpfiles.d/heap.conf": "L+ /dev/dma_heap/linux,cma - - - - system\n",
-    "etc/udev/rules.d/60-cameras.rules": 'SUBSYSTEM=="dma_heap", GROUP="video", MODE="0660"\n'
-    'KERNEL=="udmabuf", GROUP="video", MODE="0660"\n',
     f"{SITE}/pykms.py": PYKMS,
-    "etc/initramfs-tools/conf.d/virtual-board": "MODULES=list\n",
-    "etc/initramfs-tools/modules": "virtio_pci\nvirtio_blk\next4\n",
     "usr/share/libcamera/pipeline/virtual/virtual.yaml": """"bars":
   supported_formats:
   - width: 640
@@ -41,14 +33,6 @@ FILES = {
   test_pattern: "bars"
   location: "CameraLocationFront"
   model: "Virtual Video Device"
-""",
-    "etc/systemd/system/agent.service": """[Unit]
-After=multi-user.target
-RequiresMountsFor=/share
-[Service]
-ExecStart=/usr/bin/python3 /share/inside/agent.py
-[Install]
-WantedBy=graphical.target
 """,
 }
 
@@ -73,57 +57,52 @@ def finish_root(root: Path) -> None:
     for name, content in FILES.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(content)
-    (root / "share").mkdir(exist_ok=True)
     patch_picamera2(root)
-    inside(root, "systemctl", "enable", "--quiet", "agent.service")
-    inside(root, "systemctl", "mask", "--quiet", "apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer")
-    inside(root, "update-initramfs", "-u")
     (root / "made").touch()
 
 
 def patch_picamera2(root: Path) -> None:
-    """libcamera's virtual camera has no raw pictures, which picamera2 asks for; and it never loses any."""
-    folder = root / SITE / "picamera2"
-    source = (folder / "picamera2.py").read_text()
-    asked = "        raw_formats = raw_config.at(0).formats\n        raw_modes = []\n"
-    assert source.count(asked) == 1, "picamera2 has changed"
-    none = "        if raw_config is None:\n            return [{'format': 'SRGGB10', 'size': (640, 480)}]\n"
-    (folder / "picamera2.py").write_text(source.replace(asked, none + asked))
-    with (folder / "__init__.py").open("a") as module:
-        module.write("\nimport late_requests\n")
-    shutil.copy(HERE / "inside/late_requests.py", root / SITE)
+    """See `inside/virtual_camera.py`: what is patched is the camera's limit, and not ours.
+
+    libcamera 0.4's virtual camera leaves the status of its frames to chance, which picamera2 looks at.
+    """
+    source = root / SITE / "picamera2/picamera2.py"
+    assert STATUS in source.read_text(), "picamera2 has changed"
+    source.write_text(source.read_text().replace(STATUS, "True"))
+    with (root / SITE / "picamera2/__init__.py").open("a") as module:
+        module.write("\nimport virtual_camera\n")
 
 
 def install_ours(root: Path) -> None:
-    """This checkout's wheel, and all that it needs, where `device/install.sh` puts it."""
-    kept = root.with_name("wheels")
-    pip = {"PIP": f"{os.environ.get('PIP', f'{sys.executable} -m pip')}"}
-    gather = [CHECKOUT / "device/gather_wheels.sh", kept, "3.13", os.uname().machine]
-    subprocess.run(gather, check=True, env={**os.environ, **pip})
+    """This checkout's wheel where `device/install.sh` puts it; what it needs is installed once."""
+    shutil.copy(HERE / "inside/virtual_camera.py", root / SITE)
+    kept, venv = root.with_name("wheels"), root / "opt/waste-edge/venv-1"
+    pip = os.environ.get("PIP", f"{sys.executable} -m pip").split()
+    again = (venv / "bin/waste-edge").exists()
+    if again:
+        for old in kept.glob("waste_edge-*.whl"):
+            old.unlink()
+        subprocess.run([*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", kept, CHECKOUT], check=True)
+    else:
+        gather = [CHECKOUT / "device/gather_wheels.sh", kept, "3.13", os.uname().machine]
+        subprocess.run(gather, check=True, env={**os.environ, "PIP": " ".join(pip)})
+        inside(root, "python3", "-m", "venv", "/opt/waste-edge/venv-1")
+        (root / "opt/waste-edge/current").symlink_to("venv-1")
     shutil.rmtree(root / "wheels", ignore_errors=True)
     shutil.copytree(kept, root / "wheels")
     (wheel,) = (root / "wheels").glob("waste_edge-*.whl")
-    shutil.rmtree(root / "opt/waste-edge", ignore_errors=True)
-    (root / "opt/waste-edge").mkdir()
-    inside(root, "python3", "-m", "venv", "/opt/waste-edge/venv-1")
-    install = ["install", "--quiet", "--no-index", "--find-links", "/wheels", f"/wheels/{wheel.name}[mqtt,sign]"]
-    inside(root, "/opt/waste-edge/venv-1/bin/pip", *install)
-    (root / "opt/waste-edge/current").symlink_to("venv-1")
+    install = ["install", "--quiet", "--no-index", "--find-links", "/wheels"]
+    install += ["--no-deps", "--force-reinstall"] if again else []
+    inside(root, "/opt/waste-edge/venv-1/bin/pip", *install, f"/wheels/{wheel.name}")
     shutil.rmtree(root / "wheels")
 
 
-def inside(root: Path, *command: str) -> None:
-    """Run a program of the root, with its own /proc and /dev."""
-    mounts = f"mount -t proc proc {root}/proc && mount --rbind /dev {root}/dev"
+def inside(root: Path, *command: str, check: bool = True, **streams: Any) -> subprocess.CompletedProcess[str]:
+    """Run a program of the root, with a /proc, /dev, /run and /tmp."""
+    mounts = (
+        f"mount -t proc proc {root}/proc && mount --rbind /dev {root}/dev && mount -t tmpfs tmp {root}/tmp && "
+        f"mount -t tmpfs run {root}/run && mount -t sysfs -o ro sys {root}/sys"
+    )
     clean = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8"]
-    chroot = ["unshare", "-m", "sh", "-c", f'{mounts} && exec "$@"', "sh", *clean, "chroot", root, *command]
-    subprocess.run(chroot, check=True)
-
-
-def make_image(root: Path) -> Path:
-    """The root as a disk for the guest."""
-    image = root.with_name("root.img")
-    image.unlink(missing_ok=True)
-    make = ["mke2fs", "-q", "-t", "ext4", "-d", root, "-E", "lazy_itable_init=1", image, f"{IMAGE_GB}G"]
-    subprocess.run(make, check=True)
-    return image
+    changed = ["unshare", "-m", "sh", "-c", f'{mounts} && exec "$@"', "sh", *clean, "chroot", root, *command]
+    return subprocess.run(changed, check=check, text=True, **streams)

@@ -31,9 +31,11 @@ class RetryPolicy:
         wait_s = float(min(self.longest_s, self.first_s * 2.0 ** min(failures - 1, 30)))
         if not self.jitter:
             return wait_s
-        if (chance := self.random) is None:
-            from random import random as chance  # here: most who read this module draw nothing
-        return wait_s * (1.0 - self.jitter * chance())
+        if self.random is not None:
+            return wait_s * (1.0 - self.jitter * self.random())
+        import random  # here: most who read this module draw nothing
+
+        return wait_s * (1.0 - self.jitter * random.random())
 
 
 class Clock(Protocol):

@@ -69,7 +69,8 @@ def lit(reference: Pixels, gain: Gain) -> Pixels:
 
 def _most(of_colours: NDArray[_Number]) -> NDArray[_Number]:
     """The largest of the three colours, (3, n) to (n,)."""
-    return np.maximum(np.maximum(of_colours[0], of_colours[1]), of_colours[2])
+    most: NDArray[_Number] = np.maximum(np.maximum(of_colours[0], of_colours[1]), of_colours[2])
+    return most
 
 
 @functools.lru_cache(8)

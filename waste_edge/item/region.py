@@ -153,7 +153,7 @@ def _enclosed(certain: _Bytes, changed: _Bytes) -> _Bytes:
     surrounded[0] = False
     if not surrounded.any():
         return certain
-    filled = np.take(surrounded.astype(np.uint8) * np.uint8(255), labels)
+    filled = np.take(surrounded.astype(np.uint8) * np.uint8(255), np.asarray(labels, np.uint16))
     return np.asarray(cv2.bitwise_or(certain, filled), np.uint8)
 
 

@@ -138,6 +138,7 @@ def run_info(source: TrainedOn, begun: tuple[str, str], weights_sha256: str, sec
         facts: further fields of `RunInfo`; `libraries` are names of those that shaped it besides those of every run.
     """
     libraries = library_versions() | library_versions(tuple(facts.pop("libraries", ())))
+    further: dict[str, Any] = {"rendered_pictures": 0, "teacher": "", "scores": None} | facts
     dataset = source.dataset
     return RunInfo(
         schema=1,
@@ -154,7 +155,7 @@ def run_info(source: TrainedOn, begun: tuple[str, str], weights_sha256: str, sec
         libraries=libraries,
         commit=commit_of_code(),
         seconds=round(seconds, 1),
-        **({"rendered_pictures": 0, "teacher": "", "scores": None} | facts),
+        **further,
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from waste_edge.device.cameras import camera_source
-from waste_edge.device.cameras.hardware import hardware_of
+from waste_edge.device.cameras.hardware import hardware_of, lasting_name
 from waste_edge.device.cameras.openers import KINDS, load
 from waste_edge.errors import CameraError
 
@@ -77,3 +77,16 @@ def test_where_the_kernel_tells_nothing_the_number_must_do(clock, usb, no_device
     usb({"video0": 9})
     kind, again = camera_source("auto", clock).open().again
     assert load(kind, KINDS[kind])(again, clock).title == str(no_devices / "video0")
+
+
+def test_the_name_that_stays_is_by_serial_number_before_by_socket(tmp_path):
+    node = tmp_path / "video2"
+    node.touch()
+    assert lasting_name(str(node), tmp_path) == ""
+    for folder, name in (("by-path", "platform-usb-0:1"), ("by-id", "usb-Maker_Cam_123-video-index0")):
+        (tmp_path / "v4l" / folder).mkdir(parents=True)
+        link = tmp_path / "v4l" / folder / name
+        link.symlink_to("../../video2")
+        assert lasting_name(str(node), tmp_path) == str(link)
+    assert lasting_name(str(link), tmp_path) == "", "named by it already"
+    assert lasting_name(str(tmp_path / "video9"), tmp_path) == ""

@@ -1,28 +1,23 @@
-"""A bin is filmed: the demo clip played into a camera's driver, and the whole station behind it."""
+"""A bin is filmed: the demo clip played into libcamera's virtual camera, and the whole station behind it."""
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import struct
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import cv2
 import numpy as np
-from common import check, run_all, said
+from common import check, run_all
 
 import waste_edge
 
 CLIP = Path(waste_edge.__file__).parent / "demo/clip.mp4"
 PROGRAM = "/opt/waste-edge/current/bin/waste-edge"
-DEVICE, ITEMS, FPS = "/dev/video20", 10, 15
-PICTURES, EACH, FRAMES_A_PICTURE = Path("/tmp/film"), 2, 4  # libcamera shows each picture four times
+ITEMS, FPS = 10, 15
+PICTURES, PACE = Path("/tmp/film"), Path("/run/virtual-board-fps")
+REPEATS, FRAMES_A_SECOND = 4, 3  # libcamera shows each picture four times, and decodes all of them before the first
 VIRTUAL = Path("/usr/share/libcamera/pipeline/virtual/virtual.yaml")
-_SET_FORMAT, _OUTPUT = 0xC0D05605, 2  # VIDIOC_S_FMT: struct v4l2_format, 208 bytes
 
 
 def clip() -> list[np.ndarray]:
@@ -33,23 +28,6 @@ def clip() -> list[np.ndarray]:
         number = len(found)
         found.append(cv2.add(got[1], noise[number * 7 % 32 :, number * 13 % 32 :][:480, :640]))
     return found
-
-
-def feed(wait_s: float) -> None:
-    """Show the empty bin for so long, then the film, then its last picture."""
-    pictures = clip()
-    with Path(DEVICE).open("wb", buffering=0) as device:
-        height, width = pictures[0].shape[:2]
-        layout = (int.from_bytes(b"BGR3", "little"), 1, width * 3, width * height * 3)
-        wanted = struct.pack("=8I", _OUTPUT, 0, width, height, *layout)
-        fcntl.ioctl(device, _SET_FORMAT, bytearray(wanted.ljust(208, b"\0")))
-        empty = round(wait_s * FPS)
-        last = [len(pictures) - 1 - number % 5 for number in range(20 * FPS)]
-        shown = [*(number % 15 for number in range(empty)), *range(len(pictures)), *last]
-        started = time.monotonic()
-        for count, number in enumerate(shown):
-            time.sleep(max(0.0, started + count / FPS - time.monotonic()))
-            os.write(device.fileno(), pictures[number].tobytes())
 
 
 def station(camera: str, seconds: float) -> list[dict]:
@@ -71,32 +49,28 @@ def decided(lines: list[dict], what: str) -> None:
     check(f"ten items through {what}: ten decided", len(labels) == ITEMS, f"{told}: {', '.join(labels)}")
 
 
-def through_v4l2loopback() -> None:
-    said("modprobe v4l2loopback video_nr=20 card_label=bin exclusive_caps=1; sleep 2")
-    with subprocess.Popen([sys.executable, __file__, "feed", "45"]) as feeder:
-        time.sleep(12)  # the device is a camera once somebody writes
-        lines = station(DEVICE, 85)
-        feeder.kill()
-    decided(lines, "v4l2loopback")
-
-
 def through_libcamera() -> None:
+    """A few pictures an item: the empty bin, and the item at rest."""
     PICTURES.mkdir(exist_ok=True)
-    pictures = clip()
-    shown = [pictures[number % 10] for number in range(60)] + pictures[::EACH]
+    pictures, shown = clip(), list(range(6))
+    for item in json.loads(CLIP.with_suffix(".json").read_text())["items"]:
+        shown += [
+            round(FPS * at_s) for at_s in (item["arrives_s"] - 0.2, item["settles_s"] + 0.4, item["settles_s"] + 1)
+        ]
+    shown += [len(pictures) - 1, len(pictures) - 2]
     for number, picture in enumerate(shown):
-        cv2.imwrite(str(PICTURES / f"{number}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 92])
+        small = cv2.resize(pictures[picture], (320, 240), interpolation=cv2.INTER_AREA)
+        cv2.imwrite(str(PICTURES / f"{number}.jpg"), small, [cv2.IMWRITE_JPEG_QUALITY, 95])
     before = VIRTUAL.read_text()
     VIRTUAL.write_text(before.replace('test_pattern: "bars"', f'frames:\n    path: "{PICTURES}/"'))
+    PACE.write_text(str(FRAMES_A_SECOND))
     try:
-        seconds = len(shown) * FRAMES_A_PICTURE / 30
-        decided(station("picamera:0", seconds + 20), "libcamera's virtual camera")
+        lines = station("picamera:0", len(shown) * REPEATS / FRAMES_A_SECOND + 10)
+        decided(lines, "libcamera's virtual camera, three pictures an item")
     finally:
         VIRTUAL.write_text(before)
+        PACE.unlink()
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["feed"]:
-        feed(float(sys.argv[2]))
-    else:
-        run_all((through_v4l2loopback, through_libcamera))
+    run_all((through_libcamera,))

@@ -28,6 +28,24 @@ def hardware_of(device: str, names: Path) -> str:
     return f"{place} #{index}"
 
 
+def lasting_name(device: str, devices: Path = Path("/dev")) -> str:
+    """udev's name of a camera, which stays when its number changes; empty if it has none or was named by it already.
+
+    By serial number (`by-id`) before by socket (`by-path`): one camera more does not change either.
+    """
+    try:
+        node = Path(device).resolve(strict=True)
+    except OSError:
+        return ""
+    if Path(device) != node:
+        return ""
+    for folder in ("by-id", "by-path"):
+        for link in sorted((devices / "v4l" / folder).glob("*")):
+            if link.resolve() == node:
+                return str(link)
+    return ""
+
+
 def _small(path: Path) -> str:
     try:
         with path.open(encoding="utf-8", errors="replace") as stream:

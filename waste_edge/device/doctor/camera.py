@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 
+from waste_edge.device.cameras.hardware import lasting_name
 from waste_edge.device.doctor.service import Service
 from waste_edge.device.doctor.setting import Setting
 from waste_edge.device.service.unit import UNIT
@@ -55,7 +56,10 @@ def _check_frame(setting: Setting, service: Service, devices: list[str], ribbons
     command = [sys.executable, "-m", "waste_edge.device.doctor.grab_frame", setting.camera or "auto"]
     answer = setting.run_program(command, _FRAME_LIMIT_S)
     if answer is not None and answer.ok:
-        return Condition("camera", Level.OK, f"{answer.text.strip()} gives frames")
+        title = answer.text.strip()
+        lasting = lasting_name(title, setting.root / "dev")
+        advice = f"; in station.toml name it {lasting}, which stays when numbers change" if lasting else ""
+        return Condition("camera", Level.OK, f"{title} gives frames{advice}")
     why = "its process did not start" if answer is None else _why(answer, _FRAME_LIMIT_S)
     if setting.camera is None and not devices and not ribbons:
         remedy = "plug one in, and with a ribbon camera look for it with rpicam-hello --list-cameras"

@@ -197,11 +197,12 @@ class SceneModel:
         if not len(of_spots):
             return False
         _, _, width, height, cells = (int(value) for value in of_spots[of_spots[:, cv2.CC_STAT_AREA].argmax()])
-        return (
-            cells >= self._sense.item_area * strange.size
-            and cells >= _ONE_SPOT * np.count_nonzero(strange)
-            and cells >= _COMPACT * width * height
+        least = max(
+            self._sense.item_area * strange.size,
+            _ONE_SPOT * np.count_nonzero(strange),
+            _COMPACT * width * height,
         )
+        return bool(cells >= least)
 
     def lies_on(self, look: Grid) -> Layer:
         """The layer that a new item lies on: the one that still shows most. An item may take another's place."""
