@@ -14,7 +14,12 @@ SAY ?= .venv-dev/bin/waste-edge
 GO_ON = $(if $(wildcard $(@D)/split.csv),--resume)
 # What learns from the photographs alone, and what learns from item crops and other sources too.
 PLAIN = --data $(DATA) --device $(DEVICE) --out $(@D) $(GO_ON) $(MORE)
-ITEMS = --data $(PACKED)/data --domains $(PACKED)/domains.csv --stock $(MADE)/stock --device $(DEVICE) --out $(@D) \
+ifeq ($(DEVICE),cuda)
+GATHERED = --data $(PACKED)/data --domains $(PACKED)/domains.csv
+else
+GATHERED = --data $(DATA) --domains $(DOMAINS)
+endif
+ITEMS = $(GATHERED) --stock $(MADE)/stock --device $(DEVICE) --out $(@D) \
 	$(GO_ON) $(MORE)
 START = --weights $(WEIGHTS)/$(1)-imagenet.safetensors
 TEACH = $(1:%=--teacher $(MADE)/%)
@@ -68,7 +73,7 @@ $(PACKED)/domains.csv: | $(WORKSHOP)
 $(MADE)/probe_lite0/run.json: $(PACKED)/domains.csv
 	$(SAY) train probe_lite0 $(ITEMS) $(call START,efficientnet_lite0)
 
-$(MADE)/tuned_lite0/run.json: $(PACKED)/domains.csv
+$(MADE)/tuned_lite0/run.json: | $(WORKSHOP)
 	$(SAY) train tuned_lite0 $(ITEMS) $(call START,efficientnet_lite0)
 
 $(MADE)/teacher_lite2/run.json: $(PACKED)/domains.csv
