@@ -24,6 +24,7 @@ _MOSTLY = 0.25  # a block is judged where an even change of light leaves at leas
 
 _CONTRAST = 12.0  # levels between a thing and what lies around it, at least
 _LOST = 2.5  # so many times as much contrast before as now
+_CONTINUED = 1.28  # the ground goes on within a hole: its gradients differ by less than this factor
 
 
 def is_other_light(look: Grid, reference: Grid, changed: Mask) -> bool:
@@ -64,7 +65,8 @@ def gain_map(look: Grid, reference: Grid) -> _Floats:
 def is_left_behind(now: Pixels, before: Pixels, mask: NDArray[np.bool_]) -> bool:
     """Return whether what differs is a hole: something lay there when the scene was learned, and does so no longer.
 
-    Then what is inside of the mask stood out from its surroundings before, and does not now (a "ghost" of background
+    Then what is inside of the mask stood out from its surroundings before, and does not now, in colour, along its
+    outline, in texture (a "ghost" of background
     subtraction: Cucchiara, Grana, Piccardi and Prati 2003, "Detecting moving objects, ghosts, and shadows").
 
     Args:
@@ -82,7 +84,18 @@ def is_left_behind(now: Pixels, before: Pixels, mask: NDArray[np.bool_]) -> bool
     contrast_before, contrast_now = (_contrast(picture, inner, outer) for picture in (before, now))
     edges_before, edges_now = (_edges(picture, inner) for picture in (before, now))
     stood_out = contrast_before >= _CONTRAST and contrast_before >= _LOST * contrast_now
-    return stood_out and edges_before >= 1.5 * edges_now
+    return stood_out and edges_before >= 1.5 * edges_now and _is_continued(now, marks)
+
+
+def _is_continued(picture: Pixels, marks: NDArray[np.uint8]) -> bool:
+    """Whether the texture within marks is that of what lies around them: a smooth thing on gravel is no hole."""
+    core = cv2.erode(marks, np.ones((5, 5), np.uint8), borderValue=(0.0,))
+    wide, narrow = (cv2.dilate(marks, np.ones((size, size), np.uint8)) for size in (25, 5))
+    around = np.asarray(cv2.subtract(wide, narrow), np.uint8)
+    if not core.any() or not around.any():
+        return True
+    inside, outside = _edges(picture, np.asarray(core, np.uint8)) + 4, _edges(picture, around) + 4
+    return max(inside, outside) <= _CONTINUED * min(inside, outside)
 
 
 def drawing(look: Grid) -> _Floats:
