@@ -81,7 +81,7 @@ def _of_exported(path: Path, network: nn.Module) -> dict[str, Tensor]:
 def _exported_layers(path: Path) -> list[tuple[Tensor, Tensor]]:
     """Weight and bias of each convolution and linear layer, from the input up."""
     import onnx  # takes long, and few need it
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:
         graph = onnx.load_model(str(path), load_external_data=False).graph

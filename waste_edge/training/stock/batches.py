@@ -99,7 +99,7 @@ class StockBatches:
 
     def name(self, number: int) -> str:
         """Name the picture that a view of the present epoch was made of."""
-        return self._index.names[self._shown[number]]
+        return self._index.names[int(self._shown[number])]
 
     def subjects(self) -> int:
         """Count the pictures, drawn ones among them, of which there are views."""
