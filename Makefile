@@ -115,6 +115,8 @@ help:
 	@echo "make model-results  measure these on the test part, for training/results/ and the README"
 	@echo "make model-seeds  train the small one with two more seeds, for training/results/"
 	@echo "make domains-results  measure these on other sources (DOMAINS=CSV), for training/results/ and the README"
+	@echo "make rehearsal-results  rehearse a station with these, for benchmarks/results/ and the README"
+	@echo "make rehearsal-table  make the README's table of the rehearsed station from these records"
 	@echo "make domains-table  make the README's table by source from training/results/"
 	@echo "make headline   make the README's first table from training/results/"
 	@echo "make test-arm64 the wheel on an emulated arm64 Debian (needs root and debootstrap)"

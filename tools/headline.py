@@ -24,6 +24,7 @@ RESULT = "training/results/model.json"
 PAGE = "README.md"
 TEACHER = "teacher_edgetpu"
 BUNDLES = ("small", "accurate")
+INT8_ONLY = ("accurate",)  # shipped without FP32 networks: its card says what INT8 cost
 _BLOCK = re.compile(r"(<!-- headline: made by make headline -->\n).*?(<!-- end of headline -->)", re.DOTALL)
 
 
@@ -41,11 +42,12 @@ def headline(report: ComparisonReport) -> str:
     Raises:
         ConfigError: the report lacks a model, or what a line needs.
     """
-    columns = [_named(report, f"{bundle}:tflite-int8") for bundle in BUNDLES] + [_named(report, TEACHER)]
+    columns = [_named(report, f"{bundle}:tflite-int8") for bundle in BUNDLES]
+    teachers = [model for model in report.models if model.name == TEACHER]
     if report.unknown is None or report.elsewhere is None or not report.machine:
         raise ConfigError(f"{RESULT}: was made without --unknown, --elsewhere or latencies; run make model-results")
-    headings = ("", "earlier projects", *(f"`{bundle}`" for bundle in BUNDLES), "teacher")
-    rows = [(line.name, line.theirs, *(line.ours(report, model) for model in columns)) for line in _LINES]
+    headings = ("", "earlier projects", *(f"`{bundle}`" for bundle in BUNDLES), *("teacher" for _ in teachers))
+    rows = [(line.name, line.theirs, *(line.ours(report, model) for model in columns + teachers)) for line in _LINES]
     rules = ("---", *("---:" for _ in headings[1:]))
     table = "\n".join(f"| {' | '.join(row)} |" for row in (headings, rules, *rows))
     return f"""{table}
@@ -82,6 +84,8 @@ def _lost(report: ComparisonReport, model: ModelReport) -> str:
         if set(both) == {f"{bundle}:tflite-fp32", model.name}:
             found = pair.grouped if report.grouped else pair.newcombe
             return points_in(found if both[0] == model.name else _turned(found))
+    if bundle in INT8_ONLY:
+        return "see its card"
     raise ConfigError(f"{RESULT}: has no {bundle}:tflite-fp32 to hold INT8 against; make model-results")
 
 

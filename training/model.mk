@@ -1,6 +1,6 @@
 # The shipped bundles, from photographs: `make model`. A step that is finished is not done again, one that was stopped
-# goes on. `make model DATA=photos WEIGHTS=folder` takes other ones. `make model DEVICE=cuda` makes other networks, for which
-# two cores are too slow, from item crops and other sources too (DOMAINS=sources.csv), into runs/model-cuda; `make model-runs
+# goes on. `make model DATA=photos WEIGHTS=folder DOMAINS=sources.csv` takes other ones. `make model DEVICE=cuda` makes
+# other networks, for which two cores are too slow, all from item crops and other sources, into runs/model-cuda; `make model-runs
 # DEVICE=cuda` leaves out the exports, for a machine that has a GPU and no exporters: carry runs/model-cuda/packed there
 # and the runs back. training/README.md says how long each step takes.
 
@@ -14,29 +14,37 @@ SAY ?= .venv-dev/bin/waste-edge
 GO_ON = $(if $(wildcard $(@D)/split.csv),--resume)
 # What learns from the photographs alone, and what learns from item crops and other sources too.
 PLAIN = --data $(DATA) --device $(DEVICE) --out $(@D) $(GO_ON) $(MORE)
-ITEMS = --data $(PACKED)/data --domains $(PACKED)/domains.csv --stock $(MADE)/stock --device $(DEVICE) --out $(@D) \
+ifeq ($(DEVICE),cuda)
+GATHERED = --data $(PACKED)/data --domains $(PACKED)/domains.csv
+else
+GATHERED = --data $(DATA) --domains $(DOMAINS)
+endif
+ITEMS = $(GATHERED) --stock $(MADE)/stock --device $(DEVICE) --out $(@D) \
 	$(GO_ON) $(MORE)
 START = --weights $(WEIGHTS)/$(1)-imagenet.safetensors
 TEACH = $(1:%=--teacher $(MADE)/%)
-NETWORKS := $(foreach bundle,small accurate,$(MADE)/$(bundle):tflite-fp32 $(MADE)/$(bundle):tflite-int8)
+NETWORKS := $(MADE)/small:tflite-fp32 $(MADE)/small:tflite-int8 $(MADE)/accurate:tflite-int8
 RESULTS := training/results
 
 ifeq ($(DEVICE),cuda)
 TEACHERS := teacher_lite2
 LAST_small := qat_small_item
-CALIBRATED := --calibration-domains $(DOMAINS)
 LAST_accurate := qat_lite0
 else
 TEACHERS := teacher_edgetpu teacher_mobilenet_v2_away
 LAST_small := qat_small
-LAST_accurate := qat_accurate
+LAST_accurate := tuned_lite0
 endif
+VERSION_small := 2
+VERSION_accurate := 3
+CALIBRATED_accurate := --calibration-domains $(DOMAINS) --recipe export/thresholds/accurate.toml --int8-only
+CALIBRATED_small := $(if $(filter cuda,$(DEVICE)),--calibration-domains $(DOMAINS))
 
 .PHONY: model model-runs model-results model-seeds headline
 model: $(MADE)/small/manifest.json $(MADE)/accurate/manifest.json
 model-runs: $(MADE)/$(LAST_small)/run.json $(MADE)/$(LAST_accurate)/run.json
 
-# As shipped.
+# From the photographs alone: `small`, and a larger network that is one of its teachers.
 BEFORE := teacher_edgetpu teacher_mobilenet_v2_away
 $(MADE)/teacher_edgetpu/run.json: | $(WORKSHOP)
 	$(SAY) train teacher_edgetpu $(PLAIN) $(call START,mobilenet_edgetpu_100)
@@ -47,11 +55,11 @@ $(MADE)/teacher_mobilenet_v2_away/run.json: | $(WORKSHOP)
 $(MADE)/student_accurate/run.json: $(BEFORE:%=$(MADE)/%/run.json)
 	$(SAY) distill student_accurate $(call TEACH,$(BEFORE)) $(PLAIN) $(call START,mobilenetv1_050)
 
-# The accurate student is one of the small one's teachers.
 SMALL := $(BEFORE) student_accurate
 $(MADE)/student_small/run.json: $(SMALL:%=$(MADE)/%/run.json)
 	$(SAY) distill student_small $(call TEACH,$(SMALL)) $(PLAIN) $(call START,mobilenetv1_050)
 
+# `accurate` as it was until version 3.
 $(MADE)/qat_accurate/run.json: $(MADE)/student_accurate/run.json
 	$(SAY) distill qat_accurate --from $(MADE)/student_accurate $(call TEACH,$(BEFORE)) $(PLAIN)
 
@@ -64,6 +72,9 @@ $(PACKED)/domains.csv: | $(WORKSHOP)
 
 $(MADE)/probe_lite0/run.json: $(PACKED)/domains.csv
 	$(SAY) train probe_lite0 $(ITEMS) $(call START,efficientnet_lite0)
+
+$(MADE)/tuned_lite0/run.json: | $(WORKSHOP)
+	$(SAY) train tuned_lite0 $(ITEMS) $(call START,efficientnet_lite0)
 
 $(MADE)/teacher_lite2/run.json: $(PACKED)/domains.csv
 	$(SAY) train teacher_lite2 $(ITEMS) $(call START,efficientnet_lite2)
@@ -84,8 +95,8 @@ $(MADE)/qat_small_item/run.json: $(MADE)/student_small_item/run.json
 $(MADE)/small/manifest.json: $(MADE)/$(LAST_small)/run.json
 $(MADE)/accurate/manifest.json: $(MADE)/$(LAST_accurate)/run.json
 $(MADE)/small/manifest.json $(MADE)/accurate/manifest.json:
-	$(SAY) export $(<D) --data $(DATA) --out $(@D) --name $(notdir $(@D)) --version 2 --licence Apache-2.0 \
-		--known-score best $(CALIBRATED) --last-look
+	$(SAY) export $(<D) --data $(DATA) --out $(@D) --name $(notdir $(@D)) --version $(VERSION_$(notdir $(@D))) --licence Apache-2.0 \
+		--known-score best $(CALIBRATED_$(notdir $(@D))) --last-look
 
 # What the README says of them, on the test part.
 model-results: model

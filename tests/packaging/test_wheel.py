@@ -35,8 +35,9 @@ def test_the_wheel_holds_recipes_units_sites_and_bundles(wheel: Path) -> None:
         "waste_edge/py.typed",
     ):
         assert name in names
-    for bundle in BUNDLES:
-        assert sum(name.startswith(f"waste_edge/bundles/{bundle}/model-") for name in names) == 4
+    for bundle, networks in zip(BUNDLES, (4, 2), strict=True):
+        assert sum(name.startswith(f"waste_edge/bundles/{bundle}/model-") for name in names) == networks
+    assert wheel.stat().st_size < 20_000_000
     tops = {name.partition("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"waste_edge"}
 

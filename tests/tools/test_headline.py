@@ -35,6 +35,13 @@ def test_every_number_comes_from_the_comparison(report: ComparisonReport) -> Non
     assert "123,456,789" in headline.headline(changed)
 
 
+def test_a_teacher_that_was_not_compared_has_no_column(report: ComparisonReport) -> None:
+    without = replace(report, models=[one for one in report.models if one.name != headline.TEACHER])
+    headings = headline.headline(without).strip().splitlines()[0]
+    assert "`accurate`" in headings
+    assert not headings.endswith("teacher |")
+
+
 def test_int8_minus_fp32_has_one_sign_whichever_was_named_first(report: ComparisonReport) -> None:
     turned = [
         replace(pair, first=pair.second, second=pair.first, grouped=headline._turned(pair.grouped))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -40,6 +41,19 @@ def teaching(dataset: Dataset, tmp_path: Path) -> Teaching:
 
 def made(dataset: Dataset, teaching: Teaching, folder: Path, spec: StockSpec = STOCK) -> Stock:
     return gather_stock(spec, dataset, dataset.photos, teaching, folder, ProcessGroup())
+
+
+def test_of_two_trainings_that_begin_together_one_makes_the_stock(
+    dataset: Dataset, teaching: Teaching, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subjects: list[int] = []
+    views = Maker.views
+    monkeypatch.setattr(Maker, "views", lambda maker, subject: subjects.append(subject.number) or views(maker, subject))
+    monkeypatch.setattr("waste_edge.training.stock.gather.cores", lambda: 1)
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(lambda _: made(dataset, teaching, tmp_path / "stock"), range(2))
+    assert sorted(subjects) == list(range(len(one.index.labels))), "each once"
+    assert np.array_equal(one.views, other.views)
 
 
 def batches(stock: Stock, spec: StockSpec = STOCK, shard: tuple[int, int] = (0, 1)) -> StockBatches:
@@ -101,13 +115,33 @@ def test_epochs_differ_and_come_again(dataset: Dataset, teaching: Teaching, tmp_
     assert not torch.equal(epoch(1), epoch(2))
 
 
+def test_views_come_in_turn_and_another_order(dataset: Dataset, teaching: Teaching, tmp_path: Path) -> None:
+    stock = made(dataset, teaching, tmp_path / "stock")
+    shown = StockBatches(stock, STOCK, AugmentSpec(view_sets=2), InputSpec(32, 24), 2, 0, torch.device("cpu"))
+
+    def epoch(number: int) -> dict[tuple[int, int], tuple[str, int, torch.Tensor]]:
+        shown.set_epoch(number)
+        return {
+            shown.turn(number, place): (shown.name(place), int(truth), pixels)
+            for batch in shown
+            for place, truth, pixels in zip(batch.numbers, batch.truth, batch.pixels, strict=True)
+        }
+
+    first, second, again = epoch(1), epoch(2), epoch(3)
+    assert not first.keys() & second.keys()
+    assert list(first) != list(again), "the same views in another order"
+    for view, (name, truth, pixels) in first.items():
+        assert again[view][:2] == (name, truth)
+        assert torch.equal(again[view][2], pixels)
+
+
 def test_processes_divide_an_epoch(dataset: Dataset, teaching: Teaching, tmp_path: Path) -> None:
     stock = made(dataset, teaching, tmp_path / "stock")
     numbers = []
     for shard in ((0, 1), (0, 2), (1, 2)):
         shown = batches(stock, shard=shard)
         shown.set_epoch(3)
-        numbers.append([number for batch in shown for number in batch.numbers])
+        numbers.append([shown.name(number) for batch in shown for number in batch.numbers])
     assert numbers[0][0::2] == numbers[1]
     assert numbers[0][1::2] == numbers[2]
 

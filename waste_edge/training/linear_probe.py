@@ -11,11 +11,10 @@ from torch.nn import functional
 
 from waste_edge.training.input_pipeline.inputs import Inputs, run_network
 from waste_edge.training.networks import normalize
-from waste_edge.training.stock.batches import StockBatches
+from waste_edge.training.stock.batches import FIRST_PROBE_EPOCH, StockBatches
 
 _PENALTY = 1 / 3000  # of the squared weights, for features of the usual size
 _USUAL = 0.1  # mean square of such a feature
-_PASSES = 1000  # from this epoch on are those views that no training epoch shows
 
 
 def fit_head(network: nn.Module, batches: StockBatches, count: int, classes: int, device: torch.device) -> float:
@@ -54,7 +53,7 @@ def _features(
     network.eval()
     features: list[Tensor] = []
     truths: list[Tensor] = []
-    seen, epoch = 0, _PASSES
+    seen, epoch = 0, FIRST_PROBE_EPOCH
     while seen < count:
         batches.set_epoch(epoch)
         for batch in batches:

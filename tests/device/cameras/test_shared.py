@@ -135,8 +135,8 @@ HAMMER = """
 import sys, time
 import numpy as np
 from waste_edge.device.cameras.camera import packed
-from waste_edge.device.cameras.shared import Writer
-writer = Writer(int(sys.argv[1]))
+from waste_edge.device.cameras.shared import FrameWriter
+writer = FrameWriter(int(sys.argv[1]))
 until = time.monotonic() + float(sys.argv[2])
 number = 0
 while time.monotonic() < until:

@@ -38,9 +38,11 @@ from waste_edge.training.loop.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from waste_edge.training.loop.frozen_outputs import FrozenOutputs, remembers
 from waste_edge.training.loop.plots import plot_curves
 from waste_edge.training.loop.schedule import LearningRate, make_optimizer
 from waste_edge.training.networks import normalize
+from waste_edge.training.networks.efficientnet import EfficientNetLite
 from waste_edge.training.quantization_aware.fake_quantization import FakeQuantized, TrainedRange, float_network
 from waste_edge.training.recipe import FitSpec, Recipe
 from waste_edge.training.runs import save_weights
@@ -147,6 +149,10 @@ class TrainingLoop:
         self._mixing = mixing(job.recipe.augment, len(job.dataset.labels))
         self._trained = process_group.wrap_ddp(torch.compile(job.network) if spec.compile else job.network)  # type: ignore[arg-type]
         self._objective = process_group.wrap_ddp(job.objective)
+        self._frozen: FrozenOutputs | None = None
+        if remembers(job.recipe, job.network, process_group.size):
+            assert isinstance(job.network, EfficientNetLite)
+            self._frozen = FrozenOutputs(job.network, job.fit.frozen_stages)
         self._state = _State()
 
     def run(self, resume: bool) -> Trained:
@@ -208,8 +214,11 @@ class TrainingLoop:
             inputs = inputs._replace(pixels=pixels)
         with self._precision():
             teacher_outputs = self._teacher_outputs(inputs, batch, epoch)
-            reads = getattr(job.network, "reads", ("pixels",))
-            logits, features = self._trained(*(getattr(inputs, name) for name in reads))
+            if self._frozen:
+                logits, features = self._frozen(inputs.pixels, job.views.turn(epoch, batch.numbers[0]))
+            else:
+                reads = getattr(job.network, "reads", ("pixels",))
+                logits, features = self._trained(*(getattr(inputs, name) for name in reads))
         loss: Tensor = self._objective((logits.float(), features.float()), truth, teacher_outputs)
         return loss
 
@@ -223,10 +232,9 @@ class TrainingLoop:
 
     def _known(self, batch: Batch, epoch: int) -> list[tuple[int, int]]:
         """Get the keys by which a teacher knows these views again; empty if they never come again."""
-        views = self._job.views
-        if isinstance(views, StockBatches) or not self._views_come_again:
+        if not self._views_come_again:
             return []
-        return [views.turn(epoch, number) for number in batch.numbers]
+        return [self._job.views.turn(epoch, number) for number in batch.numbers]
 
     @property
     def _views_come_again(self) -> bool:

@@ -94,7 +94,16 @@ class EfficientNetLite(nn.Module):
         self.classifier = classifier_head(_HEAD, classes, spec)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        x = self.blocks(functional.relu6(self.bn1(self.conv_stem(x))))
+        return self.above(self.below(x, 1), 1)
+
+    def below(self, x: Tensor, stages: int) -> Tensor:
+        """What the lowest stages make of pixels (B, 3, H, W): the stem is the first, the blocks follow."""
+        below: Tensor = self.blocks[: stages - 1](functional.relu6(self.bn1(self.conv_stem(x))))
+        return below
+
+    def above(self, x: Tensor, stages: int) -> tuple[Tensor, Tensor]:
+        """Logits (B, C) and features (B, F) of what the lowest stages made."""
+        x = self.blocks[stages - 1 :](x)
         features = pool(functional.relu6(self.bn2(self.conv_head(x))))
         return self.classifier(self.dropout(features)), features
 

@@ -162,7 +162,6 @@ class Recipe(Strict, frozen=True):
             "rendered.views_per_label": self.rendered.views_per_label,
             "backgrounds.share": self.backgrounds.share,
             "strangers.views": self.strangers.views,
-            "augment.view_sets": self.augment.view_sets,
         }
         if given := [key for key, value in others.items() if value]:
             raise ValueError(f"{given[0]} must be 0 with [stock], which makes its own views")

@@ -18,6 +18,7 @@ from waste_edge.training.seeding import mixed_seed
 from waste_edge.training.stock.changes import Changes
 from waste_edge.training.stock.store import Stock
 
+FIRST_PROBE_EPOCH = 1000  # from this epoch on are those views that no training epoch shows
 _ROOM = 0.4  # share of a GPU's memory that the views may take; else they stay on disk
 
 
@@ -40,10 +41,9 @@ class StockBatches:
     """Batches of an epoch; the same epoch gives the same ones, on the same kind of device.
 
     Each view of an epoch is one of a subject's, at random: photographs and things without a label in the shares that
-    the recipe says, so that a picture with many views does not weigh more.
+    the recipe says, so that a picture with many views does not weigh more. With `augment.view_sets` the views of so
+    many epochs are kept in memory and come in turn, in the same batches and another order.
     """
-
-    sets = 0  # views do not come again
 
     def __init__(
         self,
@@ -66,6 +66,9 @@ class StockBatches:
         total = spec.per_epoch or round(len(self._known) / (1 - share))
         self._counts = (total - round(total * share), round(total * share))
         self._epoch = 0
+        self.sets = augment.view_sets
+        self._kept: dict[tuple[int, int], Tensor] = {}
+        self._shown = self._known[:0]
 
     def set_epoch(self, epoch: int) -> None:
         """From 1; 0 is for what comes before the first."""
@@ -76,28 +79,48 @@ class StockBatches:
         return max(1, sum(self._counts) // self._shard[1] // self._batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        rng = np.random.default_rng(mixed_seed(self._seed, self._epoch, 7))
+        epoch, _ = self.turn(self._epoch, 0)
+        rng = np.random.default_rng(mixed_seed(self._seed, epoch, 7))
         subjects = self._drawn(rng)
         numbers = self._first[subjects] + rng.integers(self._first[subjects + 1] - self._first[subjects])
         rank, size = self._shard
-        generator = torch.Generator(self._device).manual_seed(mixed_seed(self._seed, self._epoch, 8, rank))
-        change = Changes(self._augment, self._target.height_px, self._target.width_px, generator)
         own = slice(rank, None, size)
-        subjects, numbers = subjects[own], numbers[own]
-        for step in range(len(self)):
+        self._shown, numbers = subjects[own], numbers[own]
+        for step in self._order():
             part = slice(step * self._batch_size, (step + 1) * self._batch_size)
-            truth = torch.from_numpy(self._labels[subjects[part]])
-            pixels = change(self._read(numbers[part]))
+            truth = torch.from_numpy(self._labels[self._shown[part]])
             rows = nothing(len(truth))
-            yield Batch(pixels, rows, rows, truth, [int(one) for one in subjects[part]])
+            yield Batch(self._changed(epoch, step, numbers[part]), rows, rows, truth, list(range(len(numbers))[part]))
 
-    def name(self, subject: int) -> str:
-        """Name the picture that a view was made of."""
-        return self._index.names[subject]
+    def turn(self, epoch: int, number: int) -> tuple[int, int]:
+        """Return which view is shown: of another epoch, if it has been made for that already."""
+        again = self.sets and epoch < FIRST_PROBE_EPOCH
+        return ((epoch - 1) % self.sets + 1 if again else epoch), number
+
+    def name(self, number: int) -> str:
+        """Name the picture that a view of the present epoch was made of."""
+        return self._index.names[int(self._shown[number])]
 
     def subjects(self) -> int:
         """Count the pictures, drawn ones among them, of which there are views."""
         return len(self._labels)
+
+    def _order(self) -> NDArray[np.int64]:
+        """The epoch's batches; where views come again, each time in another order."""
+        steps = np.arange(len(self))
+        return np.random.default_rng(mixed_seed(self._seed, self._epoch, 9)).permutation(steps) if self.sets else steps
+
+    def _changed(self, epoch: int, step: int, numbers: NDArray[np.int64]) -> Tensor:
+        """The views changed, uint8 (B, 3, H, W)."""
+        kept = self._kept.get((epoch, step))
+        if kept is not None:
+            return kept
+        generator = torch.Generator(self._device).manual_seed(mixed_seed(self._seed, epoch, 8, self._shard[0], step))
+        change = Changes(self._augment, self._target.height_px, self._target.width_px, generator)
+        changed = change(self._read(numbers)).round().to(torch.uint8)
+        if self.sets and epoch < FIRST_PROBE_EPOCH:
+            self._kept[epoch, step] = changed
+        return changed
 
     def _drawn(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """The epoch's subjects, shuffled."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +21,7 @@ from waste_edge.files.atomic import write_atomically
 from waste_edge.files.strict import Strict, read_json, to_json
 from waste_edge.training.stock.making import Maker, Subject
 
-VIEWS_NAME, INDEX_NAME = "views.npy", "index.json"
+VIEWS_NAME, INDEX_NAME, _LOCK_NAME = "views.npy", "index.json", ".lock"
 Progress = Callable[[int, int], None]
 _VERSION = 1  # of the way in which views are made; another one makes other views of the same pictures
 
@@ -66,8 +67,13 @@ def open_stock(folder: Path, maker: Maker, subjects: Sequence[Subject], processe
     key = _key(maker, subjects)
     kept = _index(folder)
     if kept is None or kept.key != key:
-        _make(folder, maker, subjects, key, processes, progress)
-        kept = _index(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / _LOCK_NAME).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # of two trainings that begin together one makes the views
+            kept = _index(folder)
+            if kept is None or kept.key != key:
+                _make(folder, maker, subjects, key, processes, progress)
+                kept = _index(folder)
     assert kept is not None
     views = np.load(folder / VIEWS_NAME, mmap_mode="r", allow_pickle=False)
     side = maker.spec.side_px
@@ -84,7 +90,6 @@ def _index(folder: Path) -> StockIndex | None:
 def _make(
     folder: Path, maker: Maker, subjects: Sequence[Subject], key: str, processes: int, progress: Progress
 ) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     (folder / INDEX_NAME).unlink(missing_ok=True)
     first = [0, *accumulate(maker.count(subject) for subject in subjects)]
     side = maker.spec.side_px
