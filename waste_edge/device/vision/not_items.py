@@ -89,7 +89,7 @@ def is_left_behind(now: Pixels, before: Pixels, mask: NDArray[np.bool_]) -> bool
 
 
 def _is_continued(picture: Pixels, marks: NDArray[np.uint8]) -> bool:
-    """Whether the texture within marks is that of what lies around them: a smooth thing on gravel is no hole."""
+    """Return whether the texture within marks is that of what lies around them: a smooth thing on gravel is no hole."""
     core = cv2.erode(marks, np.ones((5, 5), np.uint8), borderValue=(0.0,))
     wide, narrow = (cv2.dilate(marks, np.ones((size, size), np.uint8)) for size in (25, 5))
     around = np.asarray(cv2.subtract(wide, narrow), np.uint8)
@@ -110,7 +110,7 @@ def _nearly_all(alike: Mask, blocks: Mask) -> bool:
 
 
 def _hangs_together(blocks: Mask) -> bool:
-    """Whether some blocks lie side by side: of what light alone leaves unlike, burnt parts for one, hardly any do."""
+    """Return whether some blocks lie side by side: of what light alone leaves unlike, hardly any do."""
     count, _, boxes, _ = cv2.connectedComponentsWithStats(blocks.astype(np.uint8), connectivity=4)
     return count > 1 and int(boxes[1:, cv2.CC_STAT_AREA].max()) >= _SIDE_BY_SIDE
 
