@@ -47,8 +47,8 @@ def rehearsal_table(reports: Sequence[RehearsalReport]) -> str:
     return f"""{table}
 
 *{known[0].items} items of {first.known}, laid on {first.grounds}, and {unknown[0].items} of {first.unknown}: videos
-composed with seed {first.seed}, played through the station's loop. No network was trained on these items and things; `accurate`
-was on these pictures of ground. Intervals of 95 %, by group.*
+composed with seed {first.seed}, played through the station's loop. No network was trained on these items and things;
+`accurate` was on these pictures of ground. Intervals of 95 %, by group.*
 """
 
 
