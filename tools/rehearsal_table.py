@@ -1,6 +1,6 @@
 """README's table of the rehearsed station: `python -m tools.rehearsal_table`, or `make rehearsal-table`.
 
-It is made from `benchmarks/results/rehearsal-BUNDLE.json`, which `make rehearsal-results` writes (`waste-edge rehearse
+It is made from `benchmarks/results/rehearsal/BUNDLE.json`, which `make rehearsal-results` writes (`waste-edge rehearse
 --json` of the shipped bundles), and stands between two comments. With --check nothing is written: a table that has
 drifted, and a record of another version of a bundle than the shipped one, end it with 1.
 """
@@ -47,8 +47,8 @@ def rehearsal_table(reports: Sequence[RehearsalReport]) -> str:
     return f"""{table}
 
 *{known[0].items} items of {first.known}, laid on {first.grounds}, and {unknown[0].items} of {first.unknown}: videos
-composed with seed {first.seed}, played through the station's loop; nothing in them taught a network but the pictures of
-ground, as outliers. Intervals of 95 %, by group.*
+composed with seed {first.seed}, played through the station's loop. No network was trained on these items and things;
+`accurate` was on these pictures of ground. Intervals of 95 %, by group.*
 """
 
 
@@ -78,7 +78,7 @@ def _tally(tally: Tally | None) -> Tally:
 
 
 def _reports(root: Path) -> list[RehearsalReport]:
-    return [read_json(root / RESULTS / f"rehearsal-{name}.json", RehearsalReport) for name in NAMES]
+    return [read_json(root / RESULTS / "rehearsal" / f"{name}.json", RehearsalReport) for name in NAMES]
 
 
 def main(arguments: Sequence[str]) -> int:

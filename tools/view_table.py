@@ -1,4 +1,4 @@
-"""What the item's crop is worth against the whole view: two Markdown tables.
+"""The worth of the item's crop against the whole view: two Markdown tables.
 
     python -m tools.view_table small accurate --data ../shared/data/trashnet \\
         --grounds ../shared/data/unknown/licensed/ground \\
@@ -37,7 +37,7 @@ WHOLE_VIEW = View()
 
 
 def share_right(classifier: Classifier, shown: Sequence[tuple[Photo, Pixels]]) -> str:
-    """How often the likeliest label is the true one, with its interval over groups."""
+    """Share of items whose likeliest label is the true one, with its interval over groups."""
     right = [classifier.classify(pixels).best == photo.label for photo, pixels in shown]
     share = group_bootstrap_mean(np.array(right, np.float64), [photo.group for photo, _ in shown])
     return f"{share.value:.1%} ({share.low:.1%} to {share.high:.1%})"

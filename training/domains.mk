@@ -17,10 +17,10 @@ REHEARSE = .venv-dev/bin/waste-edge rehearse $(1) --data $(DATA) --grounds $(SHA
 
 .PHONY: rehearsal-results rehearsal-table
 rehearsal-results: $(WORKSHOP)
-	$(call REHEARSE,small) > benchmarks/results/.rehearsal-small.json
-	$(call REHEARSE,accurate) > benchmarks/results/.rehearsal-accurate.json
-	mv benchmarks/results/.rehearsal-small.json benchmarks/results/rehearsal-small.json
-	mv benchmarks/results/.rehearsal-accurate.json benchmarks/results/rehearsal-accurate.json
+	$(call REHEARSE,small) > benchmarks/results/rehearsal/.small.json
+	$(call REHEARSE,accurate) > benchmarks/results/rehearsal/.accurate.json
+	mv benchmarks/results/rehearsal/.small.json benchmarks/results/rehearsal/small.json
+	mv benchmarks/results/rehearsal/.accurate.json benchmarks/results/rehearsal/accurate.json
 	$(MAKE) rehearsal-table
 
 rehearsal-table: $(WORKSHOP)

@@ -134,7 +134,7 @@ def build_sinks(config: StationConfig, state: Path | None) -> list[Sink]:
     """Every sink that the configuration has a table for; nobody is told anything yet.
 
     Raises:
-        ConfigError, MissingPackageError: see `beside_the_loop`.
+        ConfigError, MissingPackageError: see `station_services`.
     """
     tables = sink_tables(config)
     if state is None:

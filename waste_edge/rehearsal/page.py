@@ -136,7 +136,7 @@ def _table(report: RehearsalReport) -> list[str]:
 
 
 def _boxes(report: RehearsalReport) -> list[str]:
-    """How well items were found, and the films where that went worst."""
+    """Format how well items were found, and the films where that went worst."""
     whole = report.box_overlap
     if whole is None:
         return []

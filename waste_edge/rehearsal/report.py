@@ -85,7 +85,7 @@ class Tally(Strict, frozen=True):
 
 
 class BoxOverlap(Strict, frozen=True):
-    """How well the station's boxes fit the true ones: intersection over union of things that were decided.
+    """Fit of the station's boxes to the true ones: intersection over union of things that were decided.
 
     Attributes:
         film: its title, which names the ground; empty for all films.

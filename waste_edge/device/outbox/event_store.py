@@ -29,7 +29,7 @@ class EventStore(Protocol):
 
 
 class EventRecorder:
-    """Keeps what `items` found in a ledger.
+    """Keep what the item tracker found in the outbox, and take up its scene after a restart.
 
     The scene is kept whenever it gained or lost an item: an item that looks like the last one, put in its place just
     before the power goes, must not be taken for it afterwards.

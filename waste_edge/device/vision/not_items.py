@@ -20,6 +20,7 @@ _DRAWN_BLOCKS = 0.25  # a scene of which fewer blocks have one is not known by i
 _ALIKE = 0.6  # correlation of two drawings that are the same
 _NEARLY_ALL = 0.8  # of the blocks must be alike: an item covers its own
 _SMOOTH = 0.06  # deviation of the log gain from a smooth course: light has no edges
+_SIDE_BY_SIDE = 2  # blocks that changed their drawing are an item's
 _MOSTLY = 0.25  # a block is judged where an even change of light leaves at least so much of it unexplained
 
 _CONTRAST = 12.0  # levels between a thing and what lies around it, at least
@@ -53,7 +54,7 @@ def is_other_light(look: Grid, reference: Grid, changed: Mask) -> bool:
     unexplained = _blocks(changed.astype(np.float32)) >= _MOSTLY
     telling = unexplained & drawn
     if np.count_nonzero(telling) >= _DRAWN_BLOCKS * np.count_nonzero(unexplained):
-        return _nearly_all(alike, telling)
+        return _nearly_all(alike, telling) and not _hangs_together(telling & ~alike)
     return _is_smooth(look, reference, cv2.dilate(changed.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
 
 
@@ -88,7 +89,7 @@ def is_left_behind(now: Pixels, before: Pixels, mask: NDArray[np.bool_]) -> bool
 
 
 def _is_continued(picture: Pixels, marks: NDArray[np.uint8]) -> bool:
-    """Whether the texture within marks is that of what lies around them: a smooth thing on gravel is no hole."""
+    """Return whether the texture within marks is that of what lies around them: a smooth thing on gravel is no hole."""
     core = cv2.erode(marks, np.ones((5, 5), np.uint8), borderValue=(0.0,))
     wide, narrow = (cv2.dilate(marks, np.ones((size, size), np.uint8)) for size in (25, 5))
     around = np.asarray(cv2.subtract(wide, narrow), np.uint8)
@@ -106,6 +107,12 @@ def drawing(look: Grid) -> _Floats:
 
 def _nearly_all(alike: Mask, blocks: Mask) -> bool:
     return bool(np.count_nonzero(alike & blocks) >= _NEARLY_ALL * np.count_nonzero(blocks))
+
+
+def _hangs_together(blocks: Mask) -> bool:
+    """Return whether some blocks lie side by side: of what light alone leaves unlike, hardly any do."""
+    count, _, boxes, _ = cv2.connectedComponentsWithStats(blocks.astype(np.uint8), connectivity=4)
+    return count > 1 and int(boxes[1:, cv2.CC_STAT_AREA].max()) >= _SIDE_BY_SIDE
 
 
 def _is_smooth(look: Grid, reference: Grid, where: Mask | None = None) -> bool:

@@ -191,7 +191,7 @@ class SceneModel:
         return uncovered >= self._sense.item_area and area(strange) <= min(uncovered, area(kept))
 
     def _is_spot(self, strange: Mask) -> bool:
-        """Whether what is strange is one compact thing, large enough for an item, and no rim of a nudged one."""
+        """Return whether what is strange is one compact thing, large enough for an item, and no rim of a nudged one."""
         _, _, boxes, _ = cv2.connectedComponentsWithStats(strange.astype(np.uint8))
         of_spots = boxes[1:]
         if not len(of_spots):

@@ -97,7 +97,7 @@ class EfficientNetLite(nn.Module):
         return self.above(self.below(x, 1), 1)
 
     def below(self, x: Tensor, stages: int) -> Tensor:
-        """What the lowest stages make of pixels (B, 3, H, W): the stem is the first, the blocks follow."""
+        """Run the lowest stages on pixels (B, 3, H, W): the stem is the first, the blocks follow."""
         below: Tensor = self.blocks[: stages - 1](functional.relu6(self.bn1(self.conv_stem(x))))
         return below
 
