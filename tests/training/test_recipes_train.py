@@ -37,6 +37,8 @@ SIX_LABELS = {
     "teacher_lite2": 32,
     "teacher_mobilenet_v2": 32,
     "teacher_mobilenet_v2_away": 32,
+    "tuned_lite0": 32,
+    "tuned_small": 32,
     "two_stage_first": 32,
     "two_stage_second": 32,
     "two_stage_tree": 32,

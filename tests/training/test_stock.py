@@ -117,7 +117,7 @@ def test_epochs_differ_and_come_again(dataset: Dataset, teaching: Teaching, tmp_
 
 def test_views_come_in_turn_and_another_order(dataset: Dataset, teaching: Teaching, tmp_path: Path) -> None:
     stock = made(dataset, teaching, tmp_path / "stock")
-    shown = StockBatches(stock, STOCK, AugmentSpec(view_sets=2), InputSpec(32, 24), 2, 0, torch.device("cpu"))
+    shown = StockBatches(stock, STOCK, AugmentSpec(view_sets=2), InputSpec(32, 24), Sampling(2, 0), torch.device("cpu"))
 
     def epoch(number: int) -> dict[tuple[int, int], tuple[str, int, torch.Tensor]]:
         shown.set_epoch(number)

@@ -22,6 +22,8 @@ from waste_edge.files.resources import BUNDLES
 @pytest.mark.parametrize("artifact", ARTIFACT_NAMES)
 def test_shipped_networks_pass(name: str, artifact: ArtifactName) -> None:
     with open_bundle(BUNDLES / name) as bundle:
+        if artifact not in bundle.manifest.artifacts:
+            pytest.skip(f"{name} is shipped without {artifact}")
         check_network(bundle.artifact(artifact), artifact, bundle.manifest)
 
 

@@ -94,7 +94,9 @@ class EfficientNetLite(nn.Module):
         self.classifier = classifier_head(_HEAD, classes, spec)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self.above(self.below(x, 1), 1)
+        x = self.blocks(functional.relu6(self.bn1(self.conv_stem(x))))  # whole, so that it can be traced
+        features = pool(functional.relu6(self.bn2(self.conv_head(x))))
+        return self.classifier(self.dropout(features)), features
 
     def below(self, x: Tensor, stages: int) -> Tensor:
         """Run the lowest stages on pixels (B, 3, H, W): the stem is the first, the blocks follow."""
