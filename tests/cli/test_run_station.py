@@ -401,7 +401,7 @@ def test_the_station_s_keys_are_the_options_of_run():
     from waste_edge.cli.run import command
     from waste_edge.device.config import StationConfig
 
-    only_in_the_file = {"name", "looks", "disk", "load", "outbox", "json_lines", "mqtt"}
+    only_in_the_file = {"name", "looks", "disk", "load", "outbox", "json_lines", "mqtt", "sinks"}
     options = set(inspect.signature(command).parameters)
     assert set(StationConfig.__struct_fields__) - only_in_the_file <= options
     assert not only_in_the_file & options

@@ -213,8 +213,8 @@ def test_a_camera_that_disappears_is_told_and_comes_back(do, begin):
     do("timeout")
     assert "stopped giving frames (TimeoutError); check its cable" in until(capture, Absent).reason
     do("absent")
-    assert "libcamera finds 0 cameras" in until(capture, Absent).reason
-    assert "libcamera finds 0 cameras" in until(capture, Absent).reason
+    for _ in range(2):
+        assert "is not there; waiting for the one that was opened first" in until(capture, Absent).reason
     do("ok")
     until(capture, Opened)
     until(capture, Frame)
@@ -223,7 +223,7 @@ def test_a_camera_that_disappears_is_told_and_comes_back(do, begin):
 def test_auto_goes_on_to_usb_where_there_is_no_pi_camera(do, begin):
     do("absent")
     reason = until(begin("auto"), Absent).reason
-    assert reason.startswith("picamera:0: libcamera finds 0 cameras; check the ribbon cable; ")
+    assert reason.startswith("picamera:0: libcamera finds 0 cameras; ")
     assert "no USB camera" in reason or "/dev/video" in reason
 
 
