@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools.page_block import replace_block
 from waste_edge.errors import ConfigError, UserError
 from waste_edge.evaluation.domains.report import HOME, DomainsReport, Known, ModelDomains, Strange
 from waste_edge.evaluation.domains.tables import domains_markdown, sources_table, unknown_table
@@ -62,10 +63,7 @@ probability that a known picture has the higher known score than an unknown one,
 
 def refreshed(text: str, report: DomainsReport) -> str:
     """A page's text with its table made anew; raises ConfigError where there is no place for it."""
-    made, count = _BLOCK.subn(lambda found: f"{found[1]}\n{domains_table(report)}\n{found[2]}", text)
-    if count != 1:
-        raise ConfigError(f"{PAGE}: expected the comments of the domains table once, found them {count} times")
-    return made
+    return replace_block(text, _BLOCK, domains_table(report), f"{PAGE}: expected the comments of the domains table")
 
 
 def drifted_cards(report: DomainsReport, cards: dict[str, str]) -> list[str]:

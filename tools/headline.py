@@ -12,10 +12,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from tools.page_block import replace_block, write_or_check
 from waste_edge.errors import ConfigError, UserError
 from waste_edge.evaluation.report.content import ComparisonReport, ModelReport
 from waste_edge.evaluation.report.tables import accuracy_of, elsewhere_of, number, points_in, share_in
-from waste_edge.files.atomic import write_atomically
 from waste_edge.files.resources import shipped
 from waste_edge.files.strict import read_json, read_text
 from waste_edge.metrics.significance import Interval
@@ -128,10 +128,7 @@ _LINES = (
 
 def refreshed(text: str, report: ComparisonReport) -> str:
     """A page's text with its table made anew; raises ConfigError where there is no place for it."""
-    made, count = _BLOCK.subn(lambda found: f"{found[1]}\n{headline(report)}\n{found[2]}", text)
-    if count != 1:
-        raise ConfigError(f"{PAGE}: expected the comments of the headline once, found them {count} times")
-    return made
+    return replace_block(text, _BLOCK, headline(report), f"{PAGE}: expected the comments of the headline")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -141,17 +138,10 @@ def main(arguments: Sequence[str]) -> int:
     try:
         text = read_text(page)
         made = refreshed(text, read_json(result, ComparisonReport))
-        if made == text:
-            return 0
-        if "--check" in arguments:
-            print(f"{PAGE}: has drifted; make headline")
-            return 1
-        write_atomically(page, made)
-        print(f"{PAGE}: written")
+        return write_or_check(page, text, made, arguments, "make headline")
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
-    return 0
 
 
 if __name__ == "__main__":

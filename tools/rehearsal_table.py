@@ -12,11 +12,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools.page_block import replace_block, write_or_check
 from waste_edge.bundle.bundle import open_bundle
 from waste_edge.errors import ConfigError, UserError
 from waste_edge.evaluation.report.markdown import rows_of
 from waste_edge.evaluation.report.tables import Table, share_in
-from waste_edge.files.atomic import write_atomically
 from waste_edge.files.resources import BUNDLES, shipped
 from waste_edge.files.strict import read_json, read_text
 from waste_edge.rehearsal.report import RehearsalReport, Tally
@@ -47,17 +47,14 @@ def rehearsal_table(reports: Sequence[RehearsalReport]) -> str:
     return f"""{table}
 
 *{known[0].items} items of {first.known}, laid on {first.grounds}, and {unknown[0].items} of {first.unknown}: videos
-composed with seed {first.seed}, played through the station's loop. No network was trained on these items and things;
-`accurate` was on these pictures of ground. Intervals of 95 %, by group.*
+composed with seed {first.seed}, played through the station's loop. No network was trained on these items and things.
+The unknown things chose the known score of `accurate`, and the pictures of ground trained it. Intervals of 95 %, by group.*
 """
 
 
 def refreshed(text: str, reports: Sequence[RehearsalReport]) -> str:
     """Make a page's table anew; raises ConfigError where there is no place for it."""
-    made, count = _BLOCK.subn(lambda found: f"{found[1]}\n{rehearsal_table(reports)}\n{found[2]}", text)
-    if count != 1:
-        raise ConfigError(f"{PAGE}: expected the comments of the rehearsal once, found them {count} times")
-    return made
+    return replace_block(text, _BLOCK, rehearsal_table(reports), f"{PAGE}: expected the comments of the rehearsal")
 
 
 def other_versions(reports: Sequence[RehearsalReport]) -> list[str]:
@@ -87,18 +84,14 @@ def main(arguments: Sequence[str]) -> int:
     try:
         reports, text = _reports(root), read_text(root / PAGE)
         made = refreshed(text, reports)
-        if "--check" in arguments:
-            said = other_versions(reports) + ([f"{PAGE}: has drifted; make rehearsal-table"] if made != text else [])
-            for line in said:
-                print(line)
-            return 1 if said else 0
-        if made != text:
-            write_atomically(root / PAGE, made)
-            print(f"{PAGE}: written")
+        code = write_or_check(root / PAGE, text, made, arguments, "make rehearsal-table")
+        old = other_versions(reports) if "--check" in arguments else []
+        for line in old:
+            print(line)
+        return 1 if old else code
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
-    return 0
 
 
 if __name__ == "__main__":

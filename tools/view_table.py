@@ -7,7 +7,7 @@
 The first table shows each bundle the same items: their photographs, the whole view that they were composed into, and
 the crop that the bundle's manifest asks for. The second shows it the pictures of one fixed camera, whose empty scene is
 the median over every second one: the whole picture, and the crop. INT8 on the engine that the board would take,
-intervals of 95 % over groups. training/LOG.md keeps what came out.
+intervals of 95 % over groups.
 """
 
 from __future__ import annotations

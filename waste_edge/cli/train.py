@@ -24,7 +24,12 @@ RecipeArgument = Annotated[
 ]
 OutOption = Annotated[Path, typer.Option("--out", help="Run folder to create.", show_default=False)]
 WeightsOption = Annotated[
-    Path | None, typer.Option("--weights", help="Initial weights, a .safetensors file, instead of a download.")
+    Path | None,
+    typer.Option(
+        "--weights",
+        help="Initial weights instead of a download: a .safetensors file, or a bundle's model-fp32.onnx, whose batch "
+        "norms are folded (set fit.freeze_batch_norm).",
+    ),
 ]
 StartOption = Annotated[
     Path | None,

@@ -319,7 +319,7 @@ def _warning(plan: RunPlan, still_images: bool, manifest: Manifest, site: Site) 
 
 
 def _bundle_condition(still_images: bool, manifest: Manifest) -> Condition:
-    """Return whether the bundle was made for what a camera shows."""
+    """Tell, as health has it, whether the bundle was made for what a camera shows."""
     from waste_edge.device.system.condition import Condition, Level
     from waste_edge.device.vision.inspection import warning_of
 

@@ -94,9 +94,7 @@ class EfficientNetLite(nn.Module):
         self.classifier = classifier_head(_HEAD, classes, spec)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        x = self.blocks(functional.relu6(self.bn1(self.conv_stem(x))))  # whole, so that it can be traced
-        features = pool(functional.relu6(self.bn2(self.conv_head(x))))
-        return self.classifier(self.dropout(features)), features
+        return self._top(self.blocks(functional.relu6(self.bn1(self.conv_stem(x)))))  # unsliced: it is traced
 
     def below(self, x: Tensor, stages: int) -> Tensor:
         """Run the lowest stages on pixels (B, 3, H, W): the stem is the first, the blocks follow."""
@@ -105,7 +103,9 @@ class EfficientNetLite(nn.Module):
 
     def above(self, x: Tensor, stages: int) -> tuple[Tensor, Tensor]:
         """Logits (B, C) and features (B, F) of what the lowest stages made."""
-        x = self.blocks[stages - 1 :](x)
+        return self._top(self.blocks[stages - 1 :](x))
+
+    def _top(self, x: Tensor) -> tuple[Tensor, Tensor]:
         features = pool(functional.relu6(self.bn2(self.conv_head(x))))
         return self.classifier(self.dropout(features)), features
 
