@@ -21,6 +21,7 @@ from waste_edge.errors import BundleError, ConfigError, EngineError, MissingPack
 from waste_edge.plugins import resolve
 
 ENGINE_NAMES: tuple[EngineName, ...] = tuple(ENGINES)
+NOT_FINITE = "numbers that are not finite (NaN or infinite); this network cannot be used"
 
 
 def engine_of(artifact: ArtifactName) -> EngineName:
@@ -131,3 +132,10 @@ def _check_outputs(engine: Engine, path: Path, manifest: Manifest) -> None:
         raise BundleError(
             f"{path}: the network gives {output.features.size} features, the manifest says {manifest.features}"
         )
+    if not is_finite(output):
+        raise BundleError(f"{path}: the network gives {NOT_FINITE}")
+
+
+def is_finite(output: Output) -> bool:
+    """Return whether all numbers of an answer can be compared with a threshold: a NaN would pass every one."""
+    return bool(np.isfinite(output.logits).all() and np.isfinite(output.features).all())

@@ -159,6 +159,8 @@ class Database:
                 raise corrupt(f"{path}: {problem}")
             check_values(self._connection, path)
             return
+        if execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None:
+            raise corrupt(f"{path}: holds tables, and no schema's number")
         with self._transaction():
             for statement in _TABLES.split(";"):
                 execute(statement)
