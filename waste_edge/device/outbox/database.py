@@ -85,8 +85,9 @@ def set_aside(path: Path, why: str = "corrupt") -> Path:
         os.replace(f"{path}-wal", f"{target}-wal")
     Path(f"{path}-shm").unlink(missing_ok=True)  # an index of the log; SQLite makes it again
     for old in before[: len(before) + 1 - KEPT_ASIDE]:
-        old.unlink(missing_ok=True)
-        Path(f"{old}-wal").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a folder of that name: none of ours
+            old.unlink(missing_ok=True)
+            Path(f"{old}-wal").unlink(missing_ok=True)
     return target
 
 

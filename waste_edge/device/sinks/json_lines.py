@@ -25,6 +25,7 @@ from waste_edge.device.system.condition import Condition
 from waste_edge.device.wall_clock import SystemWallClock, WallClock
 from waste_edge.errors import ConfigError
 from waste_edge.files.limits import MAX_JSON_LINES_FILES, MAX_JSON_LINES_MB, MAX_READ_BACK_BYTES, MAX_READ_BACK_IDS
+from waste_edge.files.strict import encode_json
 
 _TAIL_BYTES = 64 << 10  # read at once; a line may be longer
 _HEAD_BYTES = 16 << 20  # a first line longer than this is none of ours
@@ -104,7 +105,7 @@ class JsonLines:
             "level": worst(conditions),
             "conditions": conditions,
         }
-        self._append(msgspec.json.encode(health).decode() + "\n", place)
+        self._append(encode_json(health).decode() + "\n", place)
 
     def close(self) -> None:
         """See `Sink.close`. The file is open only while something is written."""
