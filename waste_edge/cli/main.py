@@ -218,7 +218,9 @@ def _refuse_secret_addresses(words: Sequence[str]) -> None:
 
         for before, word in itertools.pairwise(words):
             if before != "--text" and is_address(word) and (shown := without_password(word)) != word:
-                raise UserError(f"{shown}: the address of a camera; {', '.join(_CAMERA_VERBS)} take one, as --source")
+                raise UserError(
+                    f"{shown}: the address of a camera, where a file is expected; see waste-edge run --source"
+                )
 
 
 def _complain_of_path(error: OSError) -> None:
