@@ -10,7 +10,7 @@ from waste_edge.dataset.folders import read_groups, strange_groups
 from waste_edge.dataset.sources import HOW_TO_MEND_LABELS
 from waste_edge.files.text import reading_key
 from waste_edge.taxonomy import UNKNOWN, label_faults
-from waste_edge.training.data.check.findings import Finding, Suspect
+from waste_edge.training.data.check.findings import Finding, Severity, Suspect
 from waste_edge.training.data.check.outliers import samples
 from waste_edge.training.data.check.scan import Scan
 
@@ -58,7 +58,8 @@ def find_lost_groups(folder: Path, seen: Scan) -> list[Finding]:
     )
     remedy += "hold together may lie on two sides of a split"
     suspects = [Suspect(file=name, says="no such picture") for name in lost]
-    return [Finding(kind="lost_groups", severity="warning", text=text, remedy=remedy, suspects=suspects)]
+    severity: Severity = "error" if len(lost) == len(given) else "warning"  # the others refuse it, too
+    return [Finding(kind="lost_groups", severity=severity, text=text, remedy=remedy, suspects=suspects)]
 
 
 def given_groups(folder: Path) -> dict[str, str]:
