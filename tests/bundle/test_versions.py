@@ -13,8 +13,8 @@ from PIL import Image
 from tests.bundle.test_signing import keys, make_keys
 from waste_edge.bundle.bundle import open_bundle
 from waste_edge.bundle.manifest import MANIFEST_NAME
+from waste_edge.bundle.opening import check_version, keep_version, sort_key
 from waste_edge.bundle.signing import SIGNATURE_NAME, read_signer
-from waste_edge.bundle.versions import check_version, keep_version, sort_key
 from waste_edge.errors import BundleError
 
 __all__ = ["keys", "make_keys"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from waste_edge.cli import command_line
+from waste_edge.cli import manners
 
 
 def test_ps_shows_no_password(tmp_path):
@@ -41,7 +41,7 @@ def test_ps_shows_no_password(tmp_path):
 @pytest.mark.parametrize("stat", ["", "1 (a) S 1", "1 (a b) c) S " + "0 " * 60])
 def test_a_system_that_does_not_tell_is_left_alone(tmp_path, monkeypatch, stat):
     (tmp_path / "stat").write_text(stat)
-    monkeypatch.setattr(command_line, "STAT", tmp_path / "stat")
-    command_line.hide_passwords(["run", "rtsp://a:b@c/d"])
-    monkeypatch.setattr(command_line, "STAT", tmp_path / "none")
-    command_line.hide_passwords(["run", "rtsp://a:b@c/d"])
+    monkeypatch.setattr(manners, "STAT", tmp_path / "stat")
+    manners.hide_passwords(["run", "rtsp://a:b@c/d"])
+    monkeypatch.setattr(manners, "STAT", tmp_path / "none")
+    manners.hide_passwords(["run", "rtsp://a:b@c/d"])

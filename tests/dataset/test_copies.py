@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from waste_edge.dataset import Photo
-from waste_edge.dataset.copies import find_copies, refuse_copies
+from waste_edge.dataset.near_duplicates import find_copies, refuse_copies
 from waste_edge.errors import DataError
 from waste_edge.rendering.scene import render_view
 

@@ -25,12 +25,12 @@ from pathlib import Path
 
 import pytest
 
-from waste_edge.benchmarks.machine.memory import memory_of, process_tree
+from waste_edge.benchmarks.machine.monitor import memory_of, process_tree
 from waste_edge.benchmarks.station.pipeline import Figures, measure_pipeline
 from waste_edge.benchmarks.station.soak import BLOCKS, verdict
 from waste_edge.bundle.bundle import find_bundle, open_bundle
-from waste_edge.device.system.thread_limits import ONE_THREAD
 from waste_edge.files.resources import BUNDLES, DEFAULT_BUNDLE
+from waste_edge.libraries import ONE_THREAD
 
 pytestmark = pytest.mark.alone
 

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from waste_edge.device.camera_condition import SameCamera
 from waste_edge.device.capture import Absent, Opened
 from waste_edge.device.decision.item_tracker import CameraItemTracker
 from waste_edge.device.decision.policy import DecisionPolicy
-from waste_edge.device.same_camera import SameCamera
 from waste_edge.device.system.condition import Level
 from waste_edge.device.system.health import Health
 from waste_edge.device.vision.presence import State

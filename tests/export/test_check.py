@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from tests.export.conftest import Chain, command_line
 from waste_edge.errors import GraphError, RunError
 from waste_edge.export.build import Naming, export_bundle
-from waste_edge.export.check import refuse_bad_weights, refuse_foreign_graph
 from waste_edge.export.formats import tflite
 from waste_edge.export.formats.graphs import fold_batch_norms
 from waste_edge.export.recipe import read_export_recipe
+from waste_edge.export.work import refuse_bad_weights, refuse_foreign_graph
 from waste_edge.training.runs import open_run
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from tests.export.conftest import Chain
 from tests.export.measure_onnx import VARIANTS, loading, profile, variants
-from waste_edge.engines.graph.reading import read_graph
+from waste_edge.engines.graph.report import read_graph
 
 
 def test_a_file_that_is_optimized_before_it_is_saved_breaks_our_rules(default_bundle: Path, tmp_path: Path) -> None:

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from waste_edge.errors import ConfigError
-from waste_edge.files.strict import read_json, read_toml
-from waste_edge.files.toml import parse_toml
+from waste_edge.files.strict import parse_toml, read_json, read_toml
 from waste_edge.imaging.preprocess import InputSpec
 
 

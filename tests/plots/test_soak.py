@@ -8,7 +8,7 @@ import pytest
 
 from tests.benchmarks.reports import made_up_report
 from waste_edge.benchmarks.schema import SoakReport, Trend, Window
-from waste_edge.plots.soak import draw_soak
+from waste_edge.plots.benchmark import draw_soak
 
 
 @pytest.mark.parametrize("drifts", [True, False])

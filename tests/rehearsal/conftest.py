@@ -12,7 +12,7 @@ import pytest
 
 from waste_edge.bundle.bundle import open_bundle
 from waste_edge.engines.classifier import load_classifier
-from waste_edge.evaluation.grounds import grounds_of
+from waste_edge.evaluation.station_view import grounds_of
 from waste_edge.imaging.frames import Pixels
 from waste_edge.item.compose import Sprite, Station
 from waste_edge.rehearsal.rehearse import Cast, Programme

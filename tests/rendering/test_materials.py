@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from waste_edge.rendering.canvas import Floats
-from waste_edge.rendering.materials import _dyed, drape, heap
-from waste_edge.rendering.outliers import _FILLINGS
+from waste_edge.rendering.outliers import _FILLINGS, _dyed, drape, heap
 
 
 @pytest.mark.parametrize("paint", [drape, heap])

@@ -13,7 +13,7 @@ from torch import nn
 from tests.training.loop.test_fit import RECIPE, Silent
 from tests.training.test_teaching import with_stock
 from waste_edge.errors import ConfigError
-from waste_edge.training.anchor import Anchor
+from waste_edge.training.loop.fine_tuning import Anchor
 from waste_edge.training.loop.fit import fit
 from waste_edge.training.loop.schedule import freeze_stages, make_optimizer
 from waste_edge.training.networks import build_network

@@ -20,9 +20,8 @@ from waste_edge.training.distributed import ProcessGroup
 from waste_edge.training.loop.fit import fit
 from waste_edge.training.recipe import AugmentSpec, StockSpec
 from waste_edge.training.runs import open_run
-from waste_edge.training.stock.batches import Sampling, StockBatches
+from waste_edge.training.stock.batches import Sampling, StockBatches, gather_stock
 from waste_edge.training.stock.changes import Changes
-from waste_edge.training.stock.gather import gather_stock
 from waste_edge.training.stock.making import Maker, subjects_of
 from waste_edge.training.stock.store import Stock, open_stock
 from waste_edge.training.teaching import Extra, Teaching, read_teaching
@@ -49,7 +48,7 @@ def test_of_two_trainings_that_begin_together_one_makes_the_stock(
     subjects: list[int] = []
     views = Maker.views
     monkeypatch.setattr(Maker, "views", lambda maker, subject: subjects.append(subject.number) or views(maker, subject))
-    monkeypatch.setattr("waste_edge.training.stock.gather.cores", lambda: 1)
+    monkeypatch.setattr("waste_edge.training.stock.batches.cores", lambda: 1)
     with ThreadPoolExecutor(2) as pool:
         one, other = pool.map(lambda _: made(dataset, teaching, tmp_path / "stock"), range(2))
     assert sorted(subjects) == list(range(len(one.index.labels))), "each once"

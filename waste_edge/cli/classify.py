@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from waste_edge.cli.classify_run import pictures_of, report
 from waste_edge.cli.common import (
     DEFAULT_BUNDLE,
     AllowOlderOption,
@@ -20,7 +21,6 @@ from waste_edge.cli.common import (
     opened_bundle,
     say_json,
 )
-from waste_edge.cli.given_pictures import pictures_of, report
 from waste_edge.errors import PictureError, UserError
 from waste_edge.files.text import as_line, visible
 

@@ -1,4 +1,7 @@
-"""`waste-edge classify --run`: the same question put to a training run, which may read a text too."""
+"""`waste-edge classify --run`: the same question put to a training run, which may read a text too.
+
+Also, for `classify` with and without `--run`: the pictures that arguments name, and how a bad one is reported.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,40 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from waste_edge.cli.common import host_only, say_json
-from waste_edge.cli.given_pictures import pictures_of, report
+from waste_edge.cli.common import host_only, say, say_json
 from waste_edge.errors import PictureError, UserError
 from waste_edge.files.text import as_line, as_utf8, visible
 
 if TYPE_CHECKING:
-    from waste_edge.training.evaluation.predict import Prediction, RunPredictor
+    from waste_edge.training.evaluation.evaluate import Prediction, RunPredictor
 
 _Answer = tuple["Prediction", dict[str, "Prediction"]]
+
+
+def pictures_of(given: Path) -> Iterator[Path]:
+    """The pictures below a folder, or the path itself; raises PictureError for a folder without pictures."""
+    from waste_edge.files.remarks import remark
+    from waste_edge.imaging.image_files import look_for_pictures
+
+    try:
+        if not given.is_dir():
+            yield given
+            return
+        found = look_for_pictures(given)
+    except OSError as error:
+        raise PictureError(f"{error.filename}: cannot be listed ({error.strerror}); check its permissions") from error
+    told = found.remark(given)
+    if not found.pictures:
+        raise PictureError(told or f"{given}: folder without pictures; expected .jpg, .png or the like in it")
+    if told:
+        remark(told)
+    yield from found.pictures
+
+
+def report(error: PictureError) -> int:
+    """Tell of one failure in one line on stderr; returns 1, to be counted."""
+    say(f"waste-edge: {visible(str(error))}", err=True)
+    return 1
 
 
 @dataclass(frozen=True)
@@ -45,7 +73,7 @@ def classify_run(run: Path, question: Question, with_logits: bool, as_json: bool
         UserError: the question is not one that this run can be asked.
     """
     with host_only("train"):
-        from waste_edge.training.evaluation.predict import RunPredictor
+        from waste_edge.training.evaluation.evaluate import RunPredictor
         from waste_edge.training.runs import open_run
 
         predictor = RunPredictor(open_run(run))

@@ -105,7 +105,7 @@ def command(
         raise UserError(f"--page {page}: there is no folder {page.parent}; make it, or give another place")
     with opened_bundle(bundle) as opened, progress_bar("rehearsing") as progress:
         from waste_edge.engines.classifier import load_classifier
-        from waste_edge.evaluation.grounds import grounds_of
+        from waste_edge.evaluation.station_view import grounds_of
         from waste_edge.rehearsal.rehearse import Cast, Programme, rehearse_composed
 
         cast = Cast(load_classifier(opened, engine), _site(site, opened.manifest), looks)

@@ -1,4 +1,4 @@
-"""Time as an argument: every stage is given a clock, so that tests and replays can bring their own."""
+"""Time as an argument: every stage is given a clock; tests, replays and benchmarks bring their own."""
 
 from __future__ import annotations
 
@@ -63,3 +63,16 @@ class SystemClock:
             time.sleep(seconds)
         else:
             interrupt.wait(seconds)
+
+
+class SimulatedClock:
+    """A `Clock` that only moves when it is slept by."""
+
+    def __init__(self) -> None:
+        self._now_ns = NS_PER_S  # not 0: that would look like no time at all
+
+    def now_ns(self) -> int:
+        return self._now_ns
+
+    def sleep(self, seconds: float, interrupt: threading.Event | None = None) -> None:
+        self._now_ns += round(max(0.0, seconds) * NS_PER_S)

@@ -169,7 +169,7 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
             stack.callback(early.close)
         from waste_edge.bundle.opening import open_required
         from waste_edge.device.camera_condition import CameraCondition
-        from waste_edge.device.capture.rotate import turned
+        from waste_edge.device.capture.convert import turned
         from waste_edge.device.decision.policy import DecisionPolicy
         from waste_edge.device.loop import Limits, Loop, LoopControl, LoopServices
         from waste_edge.device.outbox.event_store import EventRecorder
@@ -286,8 +286,8 @@ def _about_the_camera(
     items: ItemTracker, looked_at: Source, health: Health, state: Path | None, rotate: int
 ) -> list[Listener]:
     """Build the listeners that compare the camera with the last run's; none for a video, which has no lasting scene."""
+    from waste_edge.device.camera_condition import NAME, SameCamera
     from waste_edge.device.decision.item_tracker import CameraItemTracker
-    from waste_edge.device.same_camera import NAME, SameCamera
 
     if not isinstance(items, CameraItemTracker) or not looked_at.live:
         return []

@@ -16,15 +16,14 @@ from waste_edge.dataset import Photo
 from waste_edge.engines.engine import Output, open_engine
 from waste_edge.errors import ConfigError
 from waste_edge.evaluation.evaluate import Outputs
-from waste_edge.export.check import refuse_foreign_graph
 from waste_edge.export.formats import onnx, tflite
 from waste_edge.export.formats.graphs import Graphs
 from waste_edge.export.quantization import calibrate, gate
 from waste_edge.export.quantization import trained_ranges as trained
-from waste_edge.export.quantization.activations import layers_of_network
+from waste_edge.export.quantization.calibrate import layers_of_network
 from waste_edge.export.quantization.equalize import equalize
 from waste_edge.export.recipe import ExportRecipe
-from waste_edge.export.work import Work
+from waste_edge.export.work import Work, refuse_foreign_graph
 from waste_edge.files.atomic import sha256_of
 from waste_edge.imaging.frames import Pixels
 from waste_edge.imaging.preprocess import prepare

@@ -24,7 +24,7 @@ from waste_edge.bundle.manifest import (
 )
 from waste_edge.bundle.signing import SIGNATURE_NAME, Signer
 from waste_edge.engines.engine import open_engine
-from waste_edge.engines.graph.reading import read_graph
+from waste_edge.engines.graph.report import read_graph
 from waste_edge.engines.latency import median_latencies_ms
 from waste_edge.engines.verify import verify_bundle
 from waste_edge.errors import GateError, UserError, WasteEdgeError

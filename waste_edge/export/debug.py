@@ -19,7 +19,7 @@ from waste_edge.export.formats.graphs import Graphs
 from waste_edge.export.formats.onnx import normalized_nchw
 from waste_edge.export.formats.quiet import quiet
 from waste_edge.export.formats.tflite import normalized_nhwc
-from waste_edge.export.quantization.activations import (
+from waste_edge.export.quantization.calibrate import (
     layers_of_network,
     layers_of_onnx,
     layers_of_tflite,

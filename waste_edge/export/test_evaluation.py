@@ -13,9 +13,9 @@ from waste_edge.errors import DataError
 from waste_edge.evaluation.comparison.build import ReportExtras, build_report
 from waste_edge.evaluation.comparison.held_out import pictures_for_all
 from waste_edge.evaluation.comparison.models import model_of_bundle
-from waste_edge.evaluation.comparison.outlier_sets import RENDERED, ShiftedPictures, open_unknown, shift_backgrounds
 from waste_edge.evaluation.domains.measure import Home, measure_domains
 from waste_edge.evaluation.domains.report import DomainsReport
+from waste_edge.evaluation.rendered_pictures import RENDERED, ShiftedPictures, open_unknown, shift_backgrounds
 from waste_edge.evaluation.report.content import ComparisonReport
 from waste_edge.evaluation.robustness.measure import measure_robustness
 from waste_edge.evaluation.robustness.report import RobustnessReport

@@ -12,7 +12,7 @@ from waste_edge.device.clock import NS_PER_S
 from waste_edge.device.decision.policy import DecisionPolicy
 from waste_edge.device.vision.inspection import inspector_of
 from waste_edge.engines.classifier import Classifier
-from waste_edge.evaluation.grounds import Grounds
+from waste_edge.evaluation.station_view import Grounds
 from waste_edge.imaging.preprocess import View
 from waste_edge.item.compose import Station as Scenery
 from waste_edge.rehearsal.film import ComposedVideo, Video

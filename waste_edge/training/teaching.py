@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 
 from waste_edge.dataset import Dataset, Domains, Photo, open_domains, refuse_measuring
-from waste_edge.dataset.copies import find_copies, refuse_copies
+from waste_edge.dataset.near_duplicates import find_copies, refuse_copies
 from waste_edge.errors import ConfigError, UserError
 from waste_edge.training.recipe import Recipe
 

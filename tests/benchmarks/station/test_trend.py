@@ -3,9 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from waste_edge.benchmarks.endurance import WARM_UP_WINDOWS, WINDOWS, assess, in_words
+from waste_edge.benchmarks.endurance import WARM_UP_WINDOWS, WINDOWS, assess, in_words, trend
 from waste_edge.benchmarks.schema import Window
-from waste_edge.benchmarks.station.trend import trend
 
 TIMES = [float(second) for second in range(36)]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from waste_edge.device.cameras import camera_source
-from waste_edge.device.cameras.hardware import hardware_of, lasting_name
 from waste_edge.device.cameras.openers import KINDS, load
+from waste_edge.device.cameras.query import hardware_of, lasting_name
 from waste_edge.errors import CameraError
 
 

@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 
 from waste_edge.device.cameras.camera import RawFrame, packed
-from waste_edge.device.cameras.memory import SLOT_BYTES, create_memory
-from waste_edge.device.cameras.shared import FrameReader, FrameWriter
+from waste_edge.device.cameras.shared import SLOT_BYTES, FrameReader, FrameWriter, create_memory
 from waste_edge.device.capture.convert import frame_of
 
 

@@ -13,9 +13,9 @@ from PIL import Image
 
 from tests.conftest import COLOURS
 from waste_edge.errors import DataError
-from waste_edge.evaluation.comparison import outlier_sets
-from waste_edge.evaluation.comparison.outlier_sets import open_unknown, shift_backgrounds
+from waste_edge.evaluation import rendered_pictures
 from waste_edge.evaluation.evaluate import Evaluation, without_progress
+from waste_edge.evaluation.rendered_pictures import open_unknown, shift_backgrounds
 from waste_edge.evaluation.report.content import ComparisonReport
 from waste_edge.files.strict import read_json
 
@@ -40,12 +40,12 @@ def board_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outlier_sets, "OUTLIERS", 9)
+    monkeypatch.setattr(rendered_pictures, "OUTLIERS", 9)
 
 
 def test_the_stand_ins_are_named_as_such() -> None:
     found = open_unknown("rendered")
-    assert len(found.photos) == found.said.pictures == outlier_sets.OUTLIERS
+    assert len(found.photos) == found.said.pictures == rendered_pictures.OUTLIERS
     assert "rendered stand-ins for the unknown (no photographs)" in found.said.in_words
 
 

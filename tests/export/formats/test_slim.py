@@ -16,9 +16,8 @@ from torch import nn
 from waste_edge.bundle.manifest import ARTIFACT_NAMES, ArtifactName
 from waste_edge.engines.engine import open_engine
 from waste_edge.engines.graph.graph import Graph
-from waste_edge.engines.graph.reading import read_graph
-from waste_edge.engines.graph.rules import check_graph
-from waste_edge.engines.graph.targets import default_target, read_target
+from waste_edge.engines.graph.report import read_graph
+from waste_edge.engines.graph.rules import check_graph, default_target, read_target
 from waste_edge.export.formats import onnx as onnx_export
 from waste_edge.export.formats import tflite as tflite_export
 from waste_edge.export.formats.graphs import fold_batch_norms

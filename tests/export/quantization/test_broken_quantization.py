@@ -18,11 +18,11 @@ from tests.export.small import (
     with_one_huge_channel,
 )
 from waste_edge.bundle.manifest import ArtifactName
-from waste_edge.export.check import refuse_foreign_graph
 from waste_edge.export.debug import Breakage, find_breakage, worst_tensors, write_breakage
 from waste_edge.export.quantization.equalize import equalize
 from waste_edge.export.quantization.gate import complaint
 from waste_edge.export.recipe import ExportRecipe, OnnxOptions
+from waste_edge.export.work import refuse_foreign_graph
 from waste_edge.files.strict import read_json
 
 PICTURES = some_pictures()

@@ -9,7 +9,7 @@ from PIL import Image
 
 from waste_edge.dataset import open_domains
 from waste_edge.errors import DataError
-from waste_edge.training.data.as_domains import write_domains
+from waste_edge.training.data.fetch import write_domains
 
 SOURCE = {
     "card": "realwaste",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from waste_edge.training.loop.frozen_outputs import FrozenOutputs, remembers
+from waste_edge.training.loop.fine_tuning import FrozenOutputs, remembers
 from waste_edge.training.networks import build_network
 from waste_edge.training.networks.efficientnet import EfficientNetLite
 from waste_edge.training.recipe import ModelSpec, read_recipe

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from waste_edge.evaluation.comparison.build import Leak
     from waste_edge.evaluation.comparison.held_out import Pictures
     from waste_edge.evaluation.comparison.models import Model
-    from waste_edge.evaluation.report.content import ComparisonReport
-    from waste_edge.evaluation.report.stages import TwoStages
+    from waste_edge.evaluation.report.content import ComparisonReport, TwoStages
     from waste_edge.evaluation.report.tables import Table
 
 UnknownOption = Annotated[
@@ -119,7 +118,7 @@ def report_on(
         MissingPackageError: a full report needs the packages of a workstation.
     """
     from waste_edge.evaluation.comparison.build import ReportExtras, build_report
-    from waste_edge.evaluation.comparison.outlier_sets import open_unknown, shift_backgrounds
+    from waste_edge.evaluation.rendered_pictures import open_unknown, shift_backgrounds
 
     leaks: Sequence[Leak] = ()
     if full:

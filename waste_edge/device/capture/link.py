@@ -16,12 +16,12 @@ import msgspec
 
 from waste_edge.device.cameras.address import without_password
 from waste_edge.device.cameras.camera import Candidate
-from waste_edge.device.cameras.memory import create_memory
 from waste_edge.device.cameras.openers import kind_of
-from waste_edge.device.system.environment import without_secrets
-from waste_edge.device.system.thread_limits import ONE_THREAD
+from waste_edge.device.cameras.shared import create_memory
+from waste_edge.device.system.command import without_secrets
 from waste_edge.files.strict import Strict
 from waste_edge.files.text import first_line
+from waste_edge.libraries import ONE_THREAD
 
 if TYPE_CHECKING:
     from waste_edge.imaging.frames import Frame

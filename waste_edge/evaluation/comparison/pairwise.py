@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waste_edge.dataset import Dataset, Photo
-from waste_edge.evaluation.comparison.folds import seat_of
 from waste_edge.evaluation.comparison.measure import Answered
+from waste_edge.evaluation.comparison.models import seat_of
 from waste_edge.evaluation.evaluate import truth_of
 from waste_edge.evaluation.report.content import Disputed, Folded, Pair, Said
 from waste_edge.metrics.classification import paired_interval, score

@@ -28,10 +28,9 @@ from waste_edge.training.input_pipeline.views import (
     render_outliers,
     render_views,
 )
-from waste_edge.training.linear_probe import fit_head
 from waste_edge.training.loop.checkpoint import CHECKPOINT_NAME
-from waste_edge.training.loop.checks import check_out, check_parts
-from waste_edge.training.loop.failures import failures_in_words
+from waste_edge.training.loop.checks import check_out, check_parts, failures_in_words
+from waste_edge.training.loop.fine_tuning import fit_head
 from waste_edge.training.loop.initialization import Start, check_start, starting_network
 from waste_edge.training.loop.schedule import freeze_stages
 from waste_edge.training.loop.training_loop import (
@@ -59,8 +58,7 @@ from waste_edge.training.runs import (
     save_split,
 )
 from waste_edge.training.seeding import seed_epoch
-from waste_edge.training.stock.batches import StockBatches
-from waste_edge.training.stock.gather import batches_of, gather_stock
+from waste_edge.training.stock.batches import StockBatches, batches_of, gather_stock
 from waste_edge.training.teaching import Extra, Teaching, read_teaching
 
 

@@ -23,7 +23,6 @@ from waste_edge.dataset import Dataset, Photo
 from waste_edge.errors import UserError
 from waste_edge.files.atomic import write_atomically
 from waste_edge.metrics.classification import Scores
-from waste_edge.training.anchor import Anchor
 from waste_edge.training.distillation.losses import Objective, Outputs
 from waste_edge.training.distillation.teachers import Teachers
 from waste_edge.training.distributed import OtherProcessError, ProcessGroup
@@ -38,7 +37,7 @@ from waste_edge.training.loop.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from waste_edge.training.loop.frozen_outputs import FrozenOutputs, remembers
+from waste_edge.training.loop.fine_tuning import Anchor, FrozenOutputs, remembers
 from waste_edge.training.loop.plots import plot_curves
 from waste_edge.training.loop.schedule import LearningRate, make_optimizer
 from waste_edge.training.networks import normalize

@@ -1,22 +1,32 @@
-"""Batches from a stock: every epoch other views, changed anew."""
+"""Batches from a stock: every epoch other views, changed anew.
+
+`gather_stock` makes or opens the stock of a recipe and its pictures, `batches_of` gives its batches.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from waste_edge.dataset import Dataset, Photo
+from waste_edge.evaluation.evaluate import without_progress
 from waste_edge.imaging.preprocess import InputSpec
+from waste_edge.training.distributed import ProcessGroup, local_world_size
+from waste_edge.training.input_pipeline.batches import cores
 from waste_edge.training.input_pipeline.inputs import nothing
 from waste_edge.training.input_pipeline.views import Batch
-from waste_edge.training.recipe import AugmentSpec, StockSpec
+from waste_edge.training.recipe import AugmentSpec, Recipe, StockSpec
 from waste_edge.training.seeding import mixed_seed
 from waste_edge.training.stock.changes import Changes
-from waste_edge.training.stock.store import Stock
+from waste_edge.training.stock.making import Maker, subjects_of
+from waste_edge.training.stock.store import Stock, open_stock
+from waste_edge.training.teaching import Teaching
 
 FIRST_PROBE_EPOCH = 1000  # from this epoch on are those views that no training epoch shows
 _ROOM = 0.4  # share of a GPU's memory that the views may take; else they stay on disk
@@ -159,3 +169,41 @@ def _on_device(views: NDArray[np.uint8], device: torch.device) -> Tensor | NDArr
     for start in range(0, len(views), 1024):
         held[start : start + 1024] = torch.from_numpy(views[start : start + 1024].copy()).to(device)
     return held
+
+
+def gather_stock(
+    spec: StockSpec,
+    dataset: Dataset,
+    training: Sequence[Photo],
+    teaching: Teaching,
+    folder: Path,
+    process_group: ProcessGroup,
+) -> Stock:
+    """The stock of these pictures; its views are made if `folder` has not got them, by all cores.
+
+    Args:
+        spec: which views.
+        dataset: whose labels are learnt.
+        training: its training part.
+        teaching: pictures of other sources.
+        folder: keeps the views.
+        process_group: its main process makes them.
+    """
+    photos = [*training, *teaching.known]
+    subjects = subjects_of([(one, dataset.label_index(one)) for one in photos], teaching.strange, spec.drawn)
+    grounds = tuple(one.path for one in teaching.strange if one.path and spec.grounds and one.label == spec.grounds)
+    maker = Maker(spec, grounds)
+    if not process_group.is_main_process:
+        process_group.wait()
+    stock = open_stock(folder, maker, subjects, cores() // local_world_size(), without_progress)
+    if process_group.is_main_process:
+        process_group.wait()
+    return stock
+
+
+def batches_of(recipe: Recipe, stock: Stock, device: torch.device, process_group: ProcessGroup) -> StockBatches:
+    """A stock's batches as a recipe with a [stock] part says."""
+    assert recipe.stock is not None
+    fit = recipe.trained
+    sampling = Sampling(fit.batch_size, fit.seed, (process_group.rank, process_group.size))
+    return StockBatches(stock, recipe.stock, recipe.augment, recipe.sees, sampling, device)

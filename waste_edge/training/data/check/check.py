@@ -18,12 +18,11 @@ from waste_edge.files.atomic import folder_in_one_piece
 from waste_edge.files.strict import to_json
 from waste_edge.files.text import same_text
 from waste_edge.training.data.check.duplicates import find_duplicates, near_groups
-from waste_edge.training.data.check.features import SIMPLE, network_features
 from waste_edge.training.data.check.findings import DataReport, Finding, Severity, Suspect
 from waste_edge.training.data.check.mislabels import as_indices, find_doubts
 from waste_edge.training.data.check.names import find_lost_groups, find_name_faults, given_groups, is_unknown
 from waste_edge.training.data.check.outliers import find_imbalance, find_outliers, samples, spreads
-from waste_edge.training.data.check.scan import Odd, Scan, Seen, scan
+from waste_edge.training.data.check.scan import SIMPLE, Odd, Scan, Seen, network_features, scan
 from waste_edge.training.data.check.sheets import draw_sheet
 
 _ORDER: list[Severity] = ["error", "warning", "note"]
