@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import time
 
-from waste_edge.engines.latency import times_in_turn
+from waste_edge.engines.engine import times_in_turn
 
 
 def test_waiting_is_not_work_and_calls_take_turns() -> None:

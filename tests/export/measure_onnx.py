@@ -31,7 +31,7 @@ from waste_edge.engines.graph.report import check_file, read_graph
 from waste_edge.engines.graph.rules import read_target
 from waste_edge.engines.onnx import onnxruntime
 from waste_edge.evaluation.evaluate import without_progress
-from waste_edge.export.attempts import Attempt, quantize, write_floating
+from waste_edge.export.quantize import Attempt, quantize, write_floating
 from waste_edge.export.recipe import ExportRecipe, OnnxOptions, read_export_recipe
 from waste_edge.export.work import open_work
 from waste_edge.training.runs import open_run

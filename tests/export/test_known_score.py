@@ -18,8 +18,14 @@ from waste_edge.errors import ConfigError, DataError
 from waste_edge.evaluation.evaluate import Outputs, predict_photos, without_progress
 from waste_edge.evaluation.rendered_pictures import outlier_pictures
 from waste_edge.evaluation.unknowns import area_between
-from waste_edge.export import known_score
-from waste_edge.export.known_score import CANDIDATES, EXPOSED, PARAMETERS_NAME, choose_known, write_parameters
+from waste_edge.export.confidence import known_score
+from waste_edge.export.confidence.known_score import (
+    CANDIDATES,
+    EXPOSED,
+    PARAMETERS_NAME,
+    choose_known,
+    write_parameters,
+)
 from waste_edge.export.recipe import read_export_recipe
 from waste_edge.export.work import Work, open_work
 from waste_edge.files.strict import read_json, to_json

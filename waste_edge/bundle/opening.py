@@ -1,8 +1,8 @@
 """The bundle that a user means, by name or path: signed as this device requires, and no older than it has been.
 
 Versions only rise, or an old bundle, rightly signed once, would come back by whoever swaps files. The newest that was
-used is kept by name in a file of this user's state (`$XDG_STATE_HOME`, else `~/.local/state`), for all verbs alike, once a key
-is required.
+used is kept by name in a file of this user's state (`$XDG_STATE_HOME`, else `~/.local/state`), for all verbs alike,
+once a key is required.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ from waste_edge.evaluation.report.tables import (
     share_in,
 )
 from waste_edge.evaluation.report.unknown_tables import elsewhere_table
+from waste_edge.export.held_out_evaluation import SHOWN, FinalEvaluation
 from waste_edge.export.quantization.gate import describe_drop
-from waste_edge.export.test_evaluation import SHOWN, FinalEvaluation
 from waste_edge.files.text import in_markdown
 from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.rejection import IN_WORDS

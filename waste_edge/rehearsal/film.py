@@ -29,7 +29,7 @@ from waste_edge.item.compose import (
     silhouette,
     trim,
 )
-from waste_edge.item.light import lit
+from waste_edge.item.ground import lit
 from waste_edge.rehearsal.things import Thing
 
 FPS = 10

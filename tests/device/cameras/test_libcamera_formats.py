@@ -7,9 +7,10 @@ import time
 import numpy as np
 import pytest
 
-from waste_edge.device.cameras import camera_source, nodes
+from waste_edge.device.cameras import camera_source
+from waste_edge.device.cameras.libcamera import devices as libcamera_devices
+from waste_edge.device.cameras.libcamera.picamera import _sensor_ns
 from waste_edge.device.cameras.openers import KINDS, load
-from waste_edge.device.cameras.picamera import _sensor_ns
 from waste_edge.device.capture.convert import frame_of
 from waste_edge.errors import CameraError
 
@@ -89,14 +90,14 @@ def test_closed_and_missing_devices_have_a_remedy(clock, picamera2, devices, mon
     with pytest.raises(CameraError, match=words):
         camera_source("picamera:0", clock).open()
     (folder / "media0").unlink()
-    monkeypatch.setattr(nodes, "opening_group", lambda node: "render")
+    monkeypatch.setattr(libcamera_devices, "opening_group", lambda node: "render")
     with pytest.raises(CameraError, match=r"linux,cma may not be opened; sudo usermod -aG render "):
         camera_source("picamera:0", clock).open()
 
 
 def test_picamera2s_heap_is_the_first_that_is_there(devices):
     folder = devices("dma_heap/linux,cma", "dma_heap/system", closed=True)
-    assert nodes.closed(nodes.HEAPS) == [folder / "dma_heap/linux,cma"]
+    assert libcamera_devices.closed(libcamera_devices.HEAPS) == [folder / "dma_heap/linux,cma"]
     devices("dma_heap/vidbuf_cached")
-    assert nodes.closed(nodes.HEAPS) == [folder / "dma_heap/vidbuf_cached"]
-    assert nodes.closed(nodes.HEAPS, lambda node: node.name == "vidbuf_cached") == []
+    assert libcamera_devices.closed(libcamera_devices.HEAPS) == [folder / "dma_heap/vidbuf_cached"]
+    assert libcamera_devices.closed(libcamera_devices.HEAPS, lambda node: node.name == "vidbuf_cached") == []

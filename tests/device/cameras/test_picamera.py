@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from waste_edge.device.cameras import camera_source, picamera
+from waste_edge.device.cameras import camera_source
+from waste_edge.device.cameras.libcamera import picamera
 from waste_edge.device.capture.convert import frame_of
 from waste_edge.errors import CameraError
 
@@ -116,7 +117,7 @@ def test_a_picamera2_that_does_not_load_is_told_in_one_line(clock, no_devices, m
             return real(name)
         raise ValueError("numpy.dtype size changed, may indicate binary incompatibility\nExpected 96")
 
-    monkeypatch.setattr("waste_edge.device.cameras.picamera.importlib.import_module", broken)
+    monkeypatch.setattr("waste_edge.device.cameras.libcamera.picamera.importlib.import_module", broken)
     with pytest.raises(CameraError, match=r"does not load \(numpy.dtype size changed") as caught:
         camera_source("picamera:0", clock).open()
     assert "\n" not in str(caught.value)
@@ -171,7 +172,7 @@ def test_the_reason_is_told_and_not_its_wrapping(clock, picamera2, monkeypatch):
 def test_a_close_that_hangs_swallows_no_reason(clock, picamera2, monkeypatch):
     released = threading.Event()
     monkeypatch.setattr(picamera2.Picamera2, "close", lambda self: released.wait(60))
-    monkeypatch.setattr("waste_edge.device.cameras.picamera._CLOSING_S", 0.05)
+    monkeypatch.setattr("waste_edge.device.cameras.libcamera.picamera._CLOSING_S", 0.05)
     picamera2.do("busy")
     with pytest.raises(CameraError, match="does not start"):
         camera_source("picamera:0", clock).open()

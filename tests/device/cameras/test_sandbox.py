@@ -14,7 +14,7 @@ import pytest
 
 from waste_edge.device.cameras import camera_source, media_source
 from waste_edge.device.cameras.camera import Candidate
-from waste_edge.device.cameras.sandbox import _MACHINES, _filter, support
+from waste_edge.device.cameras.process.sandbox import _MACHINES, _filter, support
 from waste_edge.device.capture import Opened, ProcessCapture
 from waste_edge.device.capture.link import _environment
 from waste_edge.device.clock import SystemClock
@@ -28,7 +28,7 @@ needs_seccomp = pytest.mark.skipif("seccomp" not in support(), reason="needs a k
 def tried(code: str, hidden: list[str], *arguments: object, **options: bool) -> str:
     """What a confined process prints: `yes`, or the name of what it was refused with."""
     program = (
-        "import sys\nfrom waste_edge.device.cameras.sandbox import confine\n"
+        "import sys\nfrom waste_edge.device.cameras.process.sandbox import confine\n"
         f"held = confine({hidden!r}, **{options!r})\n"
         f"try:\n    {code}\n    print('yes')\nexcept BaseException as error:\n    print(type(error).__name__)"
     )
@@ -156,7 +156,7 @@ def test_a_kernel_with_neither_is_said_to_have_nothing(monkeypatch):
         def __getattr__(self, name):
             return lambda *_: -1
 
-    monkeypatch.setattr("waste_edge.device.cameras.sandbox.ctypes.CDLL", lambda *_, **__: Bare())
+    monkeypatch.setattr("waste_edge.device.cameras.process.sandbox.ctypes.CDLL", lambda *_, **__: Bare())
     assert support() == "nothing"
 
 

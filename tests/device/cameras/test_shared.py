@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from waste_edge.device.cameras.camera import RawFrame, packed
-from waste_edge.device.cameras.shared import SLOT_BYTES, FrameReader, FrameWriter, create_memory
+from waste_edge.device.cameras.process.shared import SLOT_BYTES, FrameReader, FrameWriter, create_memory
 from waste_edge.device.capture.convert import frame_of
 
 
@@ -134,7 +134,7 @@ HAMMER = """
 import sys, time
 import numpy as np
 from waste_edge.device.cameras.camera import packed
-from waste_edge.device.cameras.shared import FrameWriter
+from waste_edge.device.cameras.process.shared import FrameWriter
 writer = FrameWriter(int(sys.argv[1]))
 until = time.monotonic() + float(sys.argv[2])
 number = 0

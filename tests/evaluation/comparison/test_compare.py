@@ -27,7 +27,7 @@ from waste_edge.evaluation.report.markdown import to_markdown
 from waste_edge.evaluation.report.page import thumbnails_for, to_html
 from waste_edge.evaluation.report.tables import models_table
 from waste_edge.files.strict import read_json, to_json
-from waste_edge.training.evaluation.run_model import model_of_run
+from waste_edge.training.evaluation.evaluate import model_of_run
 from waste_edge.training.loop.fit import fit
 
 WasteEdge = Callable[..., Any]

@@ -21,8 +21,7 @@ from waste_edge.engines.graph.rules import check_graph, default_target, read_tar
 from waste_edge.export.formats import onnx as onnx_export
 from waste_edge.export.formats import tflite as tflite_export
 from waste_edge.export.formats.graphs import fold_batch_norms
-from waste_edge.export.formats.slim_onnx import slim_onnx
-from waste_edge.export.formats.slim_tflite import slim_tflite
+from waste_edge.export.formats.slim import slim_onnx, slim_tflite
 from waste_edge.export.recipe import ExportRecipe
 from waste_edge.files.atomic import write_atomically
 from waste_edge.imaging.frames import Pixels

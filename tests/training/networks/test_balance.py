@@ -10,7 +10,7 @@ from torch import nn
 from waste_edge.errors import ConfigError
 from waste_edge.training.loop.initialization import starting_network
 from waste_edge.training.networks import build_network
-from waste_edge.training.networks.balance import balance
+from waste_edge.training.networks.weights import balance
 from waste_edge.training.recipe import ModelSpec, read_recipe
 
 PIXELS = 2 * torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1)) - 1

@@ -66,7 +66,7 @@ def opened_models(given: Sequence[str]) -> Iterator[list[Model]]:
 
 def _of_run(folder: Path, name: str) -> Model:
     try:
-        from waste_edge.training.evaluation.run_model import model_of_run
+        from waste_edge.training.evaluation.evaluate import model_of_run
     except ModuleNotFoundError as error:
         raise MissingPackageError(
             f"{folder}: a training run needs {error.name}, not installed here; pip install 'waste-edge[train]'"

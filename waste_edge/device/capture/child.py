@@ -119,7 +119,7 @@ def capture(words: Words, memory: int, request: CaptureRequest) -> None:
     """Open a camera of this kind and hand over its frames to the end."""
     from waste_edge.device.cameras.camera import CameraKind
     from waste_edge.device.cameras.openers import load
-    from waste_edge.device.cameras.shared import FrameWriter
+    from waste_edge.device.cameras.process.shared import FrameWriter
     from waste_edge.errors import UserError
 
     writer = FrameWriter(memory)
@@ -161,7 +161,7 @@ def main(news: int, memory: int, parent: int) -> None:
         request = words.request()
         name = request.name
         register_package()
-        from waste_edge.device.cameras.sandbox import confine
+        from waste_edge.device.cameras.process.sandbox import confine
         from waste_edge.errors import UserError
 
         may = request.kind

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from waste_edge.device.cameras.camera import RawFrame
-from waste_edge.device.cameras.shared import FrameReader
+from waste_edge.device.cameras.process.shared import FrameReader
 from waste_edge.device.capture.messages import Message, Messages
 from waste_edge.imaging.frames import Frame, Pixels, rgb_from_nv12, rgb_from_yuv420
 

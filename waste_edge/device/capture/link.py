@@ -17,7 +17,7 @@ import msgspec
 from waste_edge.device.cameras.address import without_password
 from waste_edge.device.cameras.camera import Candidate
 from waste_edge.device.cameras.openers import kind_of
-from waste_edge.device.cameras.shared import create_memory
+from waste_edge.device.cameras.process.shared import create_memory
 from waste_edge.device.system.command import without_secrets
 from waste_edge.files.strict import Strict
 from waste_edge.files.text import first_line
@@ -132,7 +132,7 @@ class ChildProcess:
         finally:
             theirs.close()
         # Only now: it starts up while the libraries that its frames need are imported here.
-        from waste_edge.device.cameras.shared import FrameReader
+        from waste_edge.device.cameras.process.shared import FrameReader
 
         self._reader = FrameReader(memory)
         assert self._process.stdout is not None

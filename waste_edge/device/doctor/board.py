@@ -155,7 +155,7 @@ def check_sandbox(held: str | None = None) -> list[Condition]:
     Args:
         held: as `sandbox.support` says it; None to ask it.
     """
-    from waste_edge.device.cameras.sandbox import support
+    from waste_edge.device.cameras.process.sandbox import support
 
     held = support() if held is None else held
     if held == "nothing":

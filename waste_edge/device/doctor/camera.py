@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from waste_edge.device.cameras.nodes import HEAPS, MEDIA, UDMABUF, VIDEO, Kind, closed, missing_heap, remedy
+from waste_edge.device.cameras.libcamera.devices import HEAPS, MEDIA, UDMABUF, VIDEO, Kind, closed, missing_heap, remedy
 from waste_edge.device.cameras.query import lasting_name
 from waste_edge.device.doctor.service import Service
 from waste_edge.device.doctor.setting import Setting, User, user_of_groups

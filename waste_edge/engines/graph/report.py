@@ -1,4 +1,4 @@
-"""Graphs read by the reader of their format, and looked through for a target: what `waste-edge inspect --graph` shows."""
+"""Graphs read by their format's reader and looked through for a target: what `waste-edge inspect --graph` shows."""
 
 from __future__ import annotations
 

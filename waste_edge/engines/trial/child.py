@@ -20,9 +20,8 @@ import msgspec
 
 from waste_edge.bundle.bundle import Bundle, open_bundle
 from waste_edge.bundle.manifest import ArtifactName
-from waste_edge.engines.engine import Engine, engine_of, import_engine, load_engine
+from waste_edge.engines.engine import Engine, engine_of, import_engine, load_engine, median_latencies_ms
 from waste_edge.engines.graph.untrusted import check_network
-from waste_edge.engines.latency import median_latencies_ms
 from waste_edge.engines.names import EngineName
 from waste_edge.engines.trial.trial import Word
 from waste_edge.engines.verify import GoldenSet, Replay, compare, not_replayed, read_golden

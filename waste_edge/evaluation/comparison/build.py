@@ -9,7 +9,7 @@ from typing import Protocol
 
 from waste_edge import __version__
 from waste_edge.dataset import Dataset
-from waste_edge.engines.latency import times_in_turn
+from waste_edge.engines.engine import times_in_turn
 from waste_edge.evaluation.comparison.held_out import Pictures
 from waste_edge.evaluation.comparison.measure import measure, predict_all, with_latency
 from waste_edge.evaluation.comparison.models import Model

@@ -18,8 +18,8 @@ from typing import Any
 
 from waste_edge.device.cameras.age import Ages, newest
 from waste_edge.device.cameras.camera import RawFrame
-from waste_edge.device.cameras.libcamera_formats import ACCEPTED, MJPEG, RGB, YUV, Stream
-from waste_edge.device.cameras.nodes import why_closed
+from waste_edge.device.cameras.libcamera.devices import why_closed
+from waste_edge.device.cameras.libcamera.formats import ACCEPTED, MJPEG, RGB, YUV, Stream
 from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError
 

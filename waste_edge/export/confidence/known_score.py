@@ -22,8 +22,8 @@ from waste_edge.errors import DataError
 from waste_edge.evaluation.evaluate import Outputs, truth_of
 from waste_edge.evaluation.rendered_pictures import on_shifted_backgrounds, outlier_pictures
 from waste_edge.evaluation.unknowns import area_between
+from waste_edge.export.confidence.known_fit import fit_learnt
 from waste_edge.export.domains import DomainAnswers, Rows
-from waste_edge.export.known_fit import fit_learnt
 from waste_edge.export.recipe import KnownChoice
 from waste_edge.export.work import Work
 from waste_edge.files.atomic import write_atomically

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from waste_edge.bundle.manifest import ARTIFACT_NAMES, ArtifactName, ArtifactScores, Calibration, Metrics, Reference
 from waste_edge.engines.engine import Engine
 from waste_edge.evaluation.evaluate import Outputs, score_logits, truth_of
-from waste_edge.export.attempts import Attempt, Floating, file_entry
+from waste_edge.export.confidence.known_score import PARAMETERS_NAME, ask_engine, choose_known, write_parameters
 from waste_edge.export.domains import (
     DomainAnswers,
     Rows,
@@ -21,7 +21,7 @@ from waste_edge.export.domains import (
     mixed_threshold,
     predict_domains,
 )
-from waste_edge.export.known_score import PARAMETERS_NAME, ask_engine, choose_known, write_parameters
+from waste_edge.export.quantize import Attempt, Floating, file_entry
 from waste_edge.export.recipe import ExportRecipe
 from waste_edge.export.work import Work
 from waste_edge.rejection import Scorer
