@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from tests.conftest import write_photos
+from tests.training.loop.test_checkpoint import TINY, changed, weights
 from tests.training.loop.test_fit import Silent
-from tests.training.loop.test_resume import TINY, changed, weights
 from waste_edge.errors import PictureError, UserError
 from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.training.distillation.teachers import Teachers

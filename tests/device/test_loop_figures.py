@@ -1,7 +1,7 @@
 """The figures a station promises, each measured beside what it is measured by, in one run.
 
-    pytest -s tests/device/test_figures.py            limits that hold on a busy machine, too
-    pytest -s -m long tests/device/test_figures.py    the promised limits, on an idle machine; about 45 minutes
+    pytest -s tests/device/test_loop_figures.py            limits that hold on a busy machine, too
+    pytest -s -m long tests/device/test_loop_figures.py    the promised limits, on an idle machine; about 45 minutes
 
 Frame to prediction, bare calls, empty frame and decision are defined in `benchmarks/station/pipeline.py`. The start is
 the time from the process's start to its first `frame` line, by when the network has answered a few times to be timed;

@@ -17,8 +17,8 @@ from waste_edge.device.cameras.libcamera import picamera
 from waste_edge.device.capture.convert import frame_of
 from waste_edge.errors import CameraError
 
-FAKES = Path(__file__).parents[1] / "fakes"
-SIGNATURES = Path(__file__).parents[2] / "data" / "picamera2_signatures.json"
+FAKES = Path(__file__).parents[2] / "fakes"
+SIGNATURES = Path(__file__).parents[3] / "data" / "picamera2_signatures.json"
 RED = (220, 30, 30)  # RGB
 
 

@@ -150,7 +150,7 @@ def test_a_hammered_buffer_gives_no_torn_frame(memory):
     reader = FrameReader(memory)
     command = [sys.executable, "-c", HAMMER, str(memory), "2.0"]
     taken: list[int] = []
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[4])}
     with subprocess.Popen(command, pass_fds=[memory], stdout=subprocess.PIPE, env=environment) as writer:
         deadline = time.monotonic() + 60
         while writer.poll() is None and time.monotonic() < deadline:

@@ -46,11 +46,11 @@ SIX_LABELS = {
 ELSEWHERE = {  # recipes whose training is tested by the file named
     "clip_probe": "composites/test_probe.py",
     "two_stage_cascade": "composites/test_cascade.py",
-    "qat_lite0": "quantization_aware/test_quantize_aware.py",
-    "qat_accurate": "quantization_aware/test_quantize_aware.py",
-    "qat_small": "quantization_aware/test_quantize_aware.py",
-    "qat_small_item": "quantization_aware/test_quantize_aware.py",
-    "qat_student_mobilenet_v1_025": "quantization_aware/test_quantize_aware.py",
+    "qat_lite0": "quantization_aware/test_quantization_aware.py",
+    "qat_accurate": "quantization_aware/test_quantization_aware.py",
+    "qat_small": "quantization_aware/test_quantization_aware.py",
+    "qat_small_item": "quantization_aware/test_quantization_aware.py",
+    "qat_student_mobilenet_v1_025": "quantization_aware/test_quantization_aware.py",
 }
 LABELS = ("cardboard", "glass", "metal", "paper", "plastic", "trash")
 

@@ -1,6 +1,6 @@
 """Speed of the small students, measured again: earlier projects' CNN, MobileNetV1s and MobileNetV2 in the same turns.
 
-    pytest -m long tests/export/test_speed.py -s
+    pytest -m long tests/export/test_export_speed.py -s
 
 prints the table. Weights are all but random (one epoch on coloured squares): speed does not depend on them. CPU time of
 one thread, interleaved medians: their ratios bear other load on the machine.
