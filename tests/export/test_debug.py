@@ -18,7 +18,7 @@ from tests.export.small import (
     with_one_huge_channel,
 )
 from waste_edge.bundle.manifest import ArtifactName
-from waste_edge.export.debug import Breakage, find_breakage, worst_tensors, write_breakage
+from waste_edge.export.debug import QuantizationErrors, find_quantization_errors, worst_tensors, write_errors
 from waste_edge.export.quantization.equalize import equalize
 from waste_edge.export.quantization.gate import complaint
 from waste_edge.export.recipe import ExportRecipe, OnnxOptions
@@ -48,17 +48,17 @@ def test_the_gate_catches_it_and_the_comparison_locates_it(broken: Small, tmp_pa
     said = complaint(comparisons, PLAIN)
     assert all(name in said for name in INT8)
     assert "static_wi8_ai8: more than 5 points lost on validation" in said
-    breakage = find_breakage(graphs, broken, PICTURES[:8], PLAIN.name)
+    errors = find_quantization_errors(graphs, broken, PICTURES[:8], PLAIN.name)
     for name in INT8:
-        assert breakage.culprit[name] == "pointwise"
-        rows = {row.layer: row for row in breakage.tensors[name]}
+        assert errors.culprit[name] == "pointwise"
+        rows = {row.layer: row for row in errors.tensors[name]}
         assert {"stem", "depthwise", "pointwise", "classifier"} <= set(rows)
         assert rows["depthwise"].snr_db > 25 > rows["pointwise"].snr_db
         assert rows["pointwise"].inputs == ["depthwise"]
-        assert worst_tensors(breakage, name)[0].snr_db == min(row.snr_db for row in breakage.tensors[name])
-    assert 'keep_fp32 = ["depthwise", "pointwise"]' in breakage.advice
-    data, plot = write_breakage(breakage, tmp_path / "debug")
-    assert read_json(data, Breakage) == breakage
+        assert worst_tensors(errors, name)[0].snr_db == min(row.snr_db for row in errors.tensors[name])
+    assert 'keep_fp32 = ["depthwise", "pointwise"]' in errors.advice
+    data, plot = write_errors(errors, tmp_path / "debug")
+    assert read_json(data, QuantizationErrors) == errors
     with Image.open(plot) as picture:
         assert picture.size[0] > 800
 
@@ -77,7 +77,9 @@ def test_keeping_the_two_layers_in_fp32_mends_it(broken: Small, tmp_path: Path) 
     floats = {node.input[1] for node in model.graph.node if node.op_type == "Conv"}
     assert {"network.depthwise.weight", "network.pointwise.weight"} <= floats
     assert "network.stem.weight" not in floats, "the others stay INT8"
-    assert find_breakage(graphs, broken, PICTURES[:4], recipe.name).tensors["tflite-int8"], "mixed graphs compare too"
+    assert find_quantization_errors(graphs, broken, PICTURES[:4], recipe.name).tensors["tflite-int8"], (
+        "mixed graphs compare too"
+    )
 
 
 def test_the_first_layer_can_stay_fp32(tmp_path: Path) -> None:

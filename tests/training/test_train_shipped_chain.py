@@ -17,7 +17,7 @@ from waste_edge.imaging.preprocess import InputSpec, View
 from waste_edge.training.loop.fit import fit
 from waste_edge.training.recipe import DistillSpec, FitSpec, QuantizeAwareSpec, Recipe, StockSpec
 from waste_edge.training.runs import Run, open_run
-from waste_edge.training.teaching import Extra
+from waste_edge.training.train_options import TrainOptions
 
 SEES = InputSpec(width_px=48, height_px=48, view=View("item", 0.15, "keep"))
 STOCK = StockSpec(side_px=64, whole=1, station=1, strange=1, drawn=8, surfaces=4, per_epoch=480, strange_share=0.1)
@@ -34,7 +34,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run, Run]:
     folder = tmp_path_factory.mktemp("shipped")
     labels = {"red": 60, "green": 60, "blue": 60}
     data = write_photos(folder / "photos", labels)
-    extra = Extra(domains=write_sources(folder / "sources", tuple(labels), each=1), stock=folder / "stock")
+    extra = TrainOptions(domains=write_sources(folder / "sources", tuple(labels), each=1), stock=folder / "stock")
     by_features = DistillSpec(method="features", temperature=2.0, alpha=0.5, feature_weight=2.0)
     gentle = msgspec.structs.replace(FIT, learning_rate=3e-4)
     rounding = QuantizeAwareSpec(observe_batches=4, freeze_batch_norm_after=0.0, freeze_ranges_after=0.5)

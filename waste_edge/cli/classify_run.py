@@ -18,9 +18,9 @@ from waste_edge.errors import PictureError, UserError
 from waste_edge.files.text import as_line, as_utf8, visible
 
 if TYPE_CHECKING:
-    from waste_edge.training.evaluation.evaluate import Prediction, RunPredictor
+    from waste_edge.training.evaluation.evaluate import RunPrediction, RunPredictor
 
-_Answer = tuple["Prediction", dict[str, "Prediction"]]
+_Answer = tuple["RunPrediction", dict[str, "RunPrediction"]]
 
 
 def pictures_of(given: Path) -> Iterator[Path]:
@@ -138,7 +138,7 @@ def _write_json(path: Path | None, text: str | None, answer: _Answer, with_logit
     say_json(as_utf8(json.dumps(fields, ensure_ascii=False)))
 
 
-def _as_fields(one: Prediction, with_logits: bool) -> dict[str, Any]:
+def _as_fields(one: RunPrediction, with_logits: bool) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "label": one.label,
         "confidence": one.confidence,
@@ -163,6 +163,6 @@ def _write_line(path: Path | None, text: str | None, answer: _Answer, with_logit
     typer.echo(f"{visible(subject)}: {'; '.join(told)}")
 
 
-def _ranked(one: Prediction, values: list[float]) -> str:
+def _ranked(one: RunPrediction, values: list[float]) -> str:
     ranked = sorted(zip(one.labels, values, strict=True), key=lambda pair: -pair[1])
     return ", ".join(f"{visible(label)} {value:.3f}" for label, value in ranked)

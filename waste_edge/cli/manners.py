@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import os
 import select
@@ -106,6 +105,8 @@ def hide_passwords(words: Sequence[str]) -> None:
         return
     if not 0 < end - start <= _MOST_BYTES:
         return
+    import ctypes
+
     given = ctypes.string_at(start, end - start).split(b"\0")
     kept = b"\0".join(secret[word].ljust(len(word))[: len(word)] if word in secret else word for word in given)
     ctypes.memmove(start, kept, end - start)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -115,6 +113,8 @@ class SystemWallClock:
         try:
             self._boot_id = boot_id_path.read_text(encoding="ascii").strip()
         except OSError:
+            import uuid
+
             self._boot_id = str(uuid.uuid4())  # then no two runs are taken for the same boot
 
     @property
@@ -130,6 +130,8 @@ class SystemWallClock:
 
 def _kernel_in_step() -> bool:
     """Ask the kernel whether chrony or ntpd keeps it in step. False where it may not ask (ProtectClock=)."""
+    import ctypes  # not by all who take a clock, the capture process among them
+
     question = (ctypes.c_long * 64)()  # a struct timex of zeros (modes 0: read only), with room to spare
     answer = getattr(ctypes.CDLL(None), "adjtimex", lambda _: -1)(ctypes.byref(question))
     return 0 <= int(answer) < _TIME_ERROR

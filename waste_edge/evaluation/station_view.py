@@ -32,7 +32,7 @@ from waste_edge.imaging.frames import Pixels
 from waste_edge.imaging.image_files import find_pictures, read_picture
 from waste_edge.imaging.preprocess import View
 from waste_edge.item import Ground, crop_item, find_item
-from waste_edge.item.compose import Composed, Station, compose
+from waste_edge.item.compose import Composed, SceneRanges, compose
 from waste_edge.rendering.canvas import Bytes
 from waste_edge.rendering.cutouts import credible_sprite
 from waste_edge.rendering.held_out import JUDGING
@@ -153,9 +153,9 @@ def evaluate_through_the_station(
 def scene_of(sprite: Bytes, grounds: Grounds, index: int) -> Composed:
     """The scene number `index`: the same sprite and grounds, the same scene."""
     rng = np.random.default_rng([_SEED, _SCENES, index])
-    station = Station()
-    _, ground = grounds.ground(rng, station.width_px, station.height_px)
-    return compose(sprite, ground, rng, station)
+    ranges = SceneRanges()
+    _, ground = grounds.ground(rng, ranges.width_px, ranges.height_px)
+    return compose(sprite, ground, rng, ranges)
 
 
 def _shown(sprite: Bytes, grounds: Grounds, view: View, index: int) -> Pixels:

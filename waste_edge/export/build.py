@@ -217,16 +217,16 @@ def _try_recipes(
 def _debug(folder: Path, work: Work, attempt: Attempt) -> None:
     work.step(f"comparing tensors of {attempt.recipe.name}")
     pictures = work.prepared(work.validation[:: max(1, len(work.validation) // debug.PICTURES)][: debug.PICTURES])
-    breakage = debug.find_breakage(attempt.graphs, work.network, pictures, attempt.recipe.name)
-    debug.write_breakage(breakage, folder)
-    for artifact in breakage.tensors:
-        for row in debug.worst_tensors(breakage, artifact):
+    errors = debug.find_quantization_errors(attempt.graphs, work.network, pictures, attempt.recipe.name)
+    debug.write_errors(errors, folder)
+    for artifact in errors.tensors:
+        for row in debug.worst_tensors(errors, artifact):
             work.step(
                 f"  {artifact} {row.layer}: {row.snr_db:.1f} dB, "
                 f"{row.lost_db:.1f} of it lost here, cosine {row.cosine:.4f}"
             )
-        work.step(f"  {artifact}: {breakage.culprit[artifact]} loses most")
-    work.step(f"  {breakage.advice}")
+        work.step(f"  {artifact}: {errors.culprit[artifact]} loses most")
+    work.step(f"  {errors.advice}")
 
 
 def _verify(folder: Path) -> None:

@@ -1,4 +1,7 @@
-"""The network as FP32 files, and every attempt to quantize it, each measured on the validation pictures."""
+"""Quantizes a network by every recipe that is tried, and measures each on the validation pictures; FP32 files too.
+
+How ranges are found and weights equalized is in `quantization/`, how files are written in `formats/`.
+"""
 
 from __future__ import annotations
 

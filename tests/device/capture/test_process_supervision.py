@@ -6,7 +6,7 @@ import pytest
 
 from waste_edge.device.cameras import Candidate, Source
 from waste_edge.device.capture import CAMERA_RETRY, Absent, Ended, Failed, Message, Opened, ProcessCapture, Timeouts
-from waste_edge.device.capture.link import InvalidNewsError, News
+from waste_edge.device.capture.link import ChildMessage, InvalidMessageError
 from waste_edge.device.capture.process import MAX_ABANDONED
 from waste_edge.device.clock import RetryPolicy
 
@@ -20,13 +20,13 @@ class FakeLink:
         self.candidate, self.killable, self._clock = candidate, killable, clock
         self.pid = 77
         self.dropped_frames = 0
-        self.news: list[News | Exception] = []
+        self.news: list[ChildMessage | Exception] = []
         self.killed = self.hung_up = False
 
     def wait(self, timeout_s: float) -> None:
         self._clock.sleep(timeout_s)
 
-    def hear(self) -> list[News]:
+    def receive(self) -> list[ChildMessage]:
         heard, self.news = self.news, []
         for news in heard:
             if isinstance(news, Exception):
@@ -66,7 +66,7 @@ class Bench:
         self.capture = ProcessCapture(source, clock, patience or CAMERA_RETRY, SILENCE, start)
 
     def say(self, *kinds: str, text: str = "") -> None:
-        self.links[-1].news += [News(kind=kind, text=text) for kind in kinds]
+        self.links[-1].news += [ChildMessage(kind=kind, text=text) for kind in kinds]
 
     def messages(self, seconds: float) -> list[Message]:
         """All that comes within so long, in steps as the loop takes them."""
@@ -135,10 +135,10 @@ def test_the_next_candidate_is_tried_at_once_and_the_reasons_are_told_together(c
 @pytest.mark.parametrize(
     ("news", "reason"),
     [
-        (News(kind="gone"), "cam: the capture process was ended by signal 11: oh"),
-        (News(kind="failed", text="ZeroDivisionError: oh"), "cam: ZeroDivisionError: oh"),
+        (ChildMessage(kind="gone"), "cam: the capture process was ended by signal 11: oh"),
+        (ChildMessage(kind="failed", text="ZeroDivisionError: oh"), "cam: ZeroDivisionError: oh"),
         (
-            InvalidNewsError("an unreadable line"),
+            InvalidMessageError("an unreadable line"),
             "cam: the capture process wrote garbage (an unreadable line) and was killed",
         ),
     ],
@@ -219,7 +219,7 @@ def test_of_several_cameras_the_very_one_is_opened_again(clock):
     bench.say("absent", text="no Pi camera")
     bench.messages(0.5)
     bench.links[-1].news.append(
-        News(
+        ChildMessage(
             kind="opened", text="/dev/video2", identity="usb 1:2 #0 640x480", again=("v4l2", "/dev/video2\tusb 1:2 #0")
         )
     )

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from tests.training.loop.test_fit import RECIPE, Silent
-from tests.training.test_teaching import with_stock
+from tests.training.test_train_options import with_stock
 from waste_edge.errors import ConfigError
 from waste_edge.training.loop.fine_tuning import Anchor
 from waste_edge.training.loop.fit import fit

@@ -32,7 +32,8 @@ from numpy.typing import NDArray
 from waste_edge.bundle.bundle import Bundle
 from waste_edge.device.camera_condition import CameraCondition
 from waste_edge.device.cameras.camera import Layout, RawFrame
-from waste_edge.device.cameras.process.shared import FrameReader, FrameWriter, create_memory
+from waste_edge.device.cameras.process.memory import create_memory
+from waste_edge.device.cameras.process.shared import FrameReader, FrameWriter
 from waste_edge.device.cameras.synthetic import SyntheticCamera
 from waste_edge.device.capture import Ended, Message
 from waste_edge.device.capture.convert import take_frame

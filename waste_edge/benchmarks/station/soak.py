@@ -17,7 +17,8 @@ from pathlib import Path
 
 from waste_edge.benchmarks.machine.monitor import memory_of
 from waste_edge.bundle.bundle import Bundle, find_bundle, open_bundle
-from waste_edge.device.cameras.process.shared import FrameReader, FrameWriter, create_memory
+from waste_edge.device.cameras.process.memory import create_memory
+from waste_edge.device.cameras.process.shared import FrameReader, FrameWriter
 from waste_edge.device.cameras.synthetic import SyntheticCamera
 from waste_edge.device.capture import Ended, Message
 from waste_edge.device.capture.convert import take_frame

@@ -25,7 +25,8 @@ import numpy as np
 from waste_edge.benchmarks.schema import Pipeline, Situation, Stage, StageTime
 from waste_edge.benchmarks.station.pipeline import drawn
 from waste_edge.device.cameras.camera import RawFrame
-from waste_edge.device.cameras.process.shared import FrameReader, FrameWriter, create_memory
+from waste_edge.device.cameras.process.memory import create_memory
+from waste_edge.device.cameras.process.shared import FrameReader, FrameWriter
 from waste_edge.device.cameras.synthetic import SyntheticCamera
 from waste_edge.device.capture.convert import take_frame
 from waste_edge.device.clock import SimulatedClock

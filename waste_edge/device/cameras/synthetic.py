@@ -6,20 +6,17 @@ when it is read.
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 
 import cv2
 import numpy as np
 
+from waste_edge.device.cameras.address import parse_rate
 from waste_edge.device.cameras.camera import RawFrame, packed
 from waste_edge.device.clock import NS_PER_S, Clock
-from waste_edge.errors import CameraError
 from waste_edge.rendering.backgrounds import Background, paint_background
 from waste_edge.rendering.canvas import Bytes
 
-DEFAULT_FPS = 15.0
-MAX_FPS = 10_000.0
 WIDTH_PX, HEIGHT_PX = 640, 480
 # Seconds; one visit after the other.
 FIRST_EMPTY_S, ARRIVE_S, REST_S, LEAVE_S, EMPTY_S = 1.5, 0.4, 1.8, 0.4, 0.8
@@ -28,21 +25,6 @@ VISIT_S = ARRIVE_S + REST_S + LEAVE_S + EMPTY_S
 _ITEM_PX = 330  # side of an item's sprite
 _NOISE_LEVELS = 5  # grey levels of sensor noise, from 0; without noise a camera would seem frozen
 _NOISE_ROOM_PX = 32  # the noise is shifted by up to so much from frame to frame
-
-
-def parse_rate(given: str) -> tuple[float, int]:
-    """Frames a second and the seed, from `FPS` or `FPS:SEED`; without them 15 and 0.
-
-    Raises:
-        CameraError: it is neither, or the rate is out of range.
-    """
-    match = re.fullmatch(r"(\d{1,5}(?:\.\d{1,3})?)?(?::(\d{1,9}))?", given, re.ASCII)
-    fps = float(match[1] or DEFAULT_FPS) if match else 0.0
-    if match is None or not 0.1 <= fps <= MAX_FPS:
-        raise CameraError(
-            f"--camera synthetic:{given}: expected synthetic:FPS or synthetic:FPS:SEED, FPS from 0.1 to {MAX_FPS:g}"
-        )
-    return fps, int(match[2] or 0)
 
 
 class SyntheticCamera:

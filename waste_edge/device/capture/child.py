@@ -6,8 +6,8 @@ Run by its path, perhaps by an interpreter that lacks everything but numpy and o
 
 The first line on the socket says which camera, what is hidden from this process, and what is known of the camera's
 kind (`camera.CameraKind`): ["v4l2", "/dev/video0", [], {"opener": "waste_edge.device.cameras.v4l2:open_v4l2"}].
-Before anything of the camera's is imported it gives up what it does not need (`cameras/sandbox.py`). It answers with
-lines of JSON, and an empty line for each frame that lies in the memory. It dies with its parent.
+Before anything of the camera's is imported it gives up what it does not need (`cameras/process/sandbox.py`). It
+answers with lines of JSON, and an empty line for each frame that lies in the memory. It dies with its parent.
 """
 
 from __future__ import annotations

@@ -147,7 +147,7 @@ def gather_folds(models: Sequence[Model], dataset: Dataset) -> list[Model]:
     return gathered
 
 
-def seat_of(model: Model, dataset: Dataset, photos: Sequence[Photo]) -> list[int]:
+def held_out_members(model: Model, dataset: Dataset, photos: Sequence[Photo]) -> list[int]:
     """Find, for each photo, the number of the member that has not seen it."""
     seats = {key: number for number, member in enumerate(model.members) for key in _held_out(member.parts_of(dataset))}
     return [seats.get(photo.key, 0) for photo in photos]

@@ -138,8 +138,8 @@ def scored_at_once(recipe: Recipe) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class Prediction:
-    """Prediction of one model.
+class RunPrediction:
+    """RunPrediction of one model.
 
     Attributes:
         labels: as many as logits; a member of a cascade has others than the whole.
@@ -174,7 +174,7 @@ class RunPredictor:
         self.looks = "pixels" in reads
         self.reads_text = "tokens" in reads
 
-    def predict(self, pixels: Pixels | None, text: str) -> tuple[Prediction, dict[str, Prediction]]:
+    def predict(self, pixels: Pixels | None, text: str) -> tuple[RunPrediction, dict[str, RunPrediction]]:
         """The model's answer, and each member's by name.
 
         Args:
@@ -186,10 +186,10 @@ class RunPredictor:
         return _prediction(self._network, self._labels, inputs), members
 
 
-def _prediction(network: nn.Module, labels: tuple[str, ...], inputs: Inputs) -> Prediction:
+def _prediction(network: nn.Module, labels: tuple[str, ...], inputs: Inputs) -> RunPrediction:
     with torch.inference_mode():
         logits = run_network(network, inputs)[0][0].float().numpy()
-    return Prediction(labels, logits, softmax(logits[None])[0])
+    return RunPrediction(labels, logits, softmax(logits[None])[0])
 
 
 def model_of_run(folder: Path, name: str) -> Model:

@@ -20,13 +20,13 @@ from waste_edge.training.input_pipeline.inputs import Inputs, run_network
 from waste_edge.training.networks import normalize
 from waste_edge.training.networks.efficientnet import EfficientNetLite
 from waste_edge.training.recipe import FitSpec, Recipe
-from waste_edge.training.stock.batches import FIRST_PROBE_EPOCH, StockBatches
+from waste_edge.training.view_cache.batches import FIRST_PROBE_EPOCH, ViewCacheBatches
 
 _PENALTY = 1 / 3000  # of the squared weights, for features of the usual size
 _USUAL = 0.1  # mean square of such a feature
 
 
-def fit_head(network: nn.Module, batches: StockBatches, count: int, classes: int, device: torch.device) -> float:
+def fit_head(network: nn.Module, batches: ViewCacheBatches, count: int, classes: int, device: torch.device) -> float:
     """Fit the classifier, one linear layer, to `count` views; returns the loss it came to.
 
     What has no label is fitted to equal shares of all labels.
@@ -56,7 +56,7 @@ def fit_head(network: nn.Module, batches: StockBatches, count: int, classes: int
 
 @torch.no_grad()
 def _features(
-    network: nn.Module, batches: StockBatches, count: int, classes: int, device: torch.device
+    network: nn.Module, batches: ViewCacheBatches, count: int, classes: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Features (N, F) of the network as it stands and shares of labels (N, C), of at least `count` views."""
     network.eval()

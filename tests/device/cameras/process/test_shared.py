@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from waste_edge.device.cameras.camera import RawFrame, packed
-from waste_edge.device.cameras.process.shared import SLOT_BYTES, FrameReader, FrameWriter, create_memory
+from waste_edge.device.cameras.process.memory import SLOT_BYTES, create_memory
+from waste_edge.device.cameras.process.shared import FrameReader, FrameWriter
 from waste_edge.device.capture.convert import frame_of
 
 

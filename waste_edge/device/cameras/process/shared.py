@@ -3,8 +3,6 @@
 Two slots, each guarded by a record lock, which the kernel releases when its holder dies and which orders memory on
 every processor, ARM included. The writer never waits: while one slot is being read it writes into the other, newest
 or not. A slot's sequence number is 0 while it is written, so that half a frame is never taken for one.
-
-Each slot is a page for its header and room for a picture.
 """
 
 from __future__ import annotations
@@ -20,11 +18,8 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from waste_edge.device.cameras.camera import Layout, RawFrame
-from waste_edge.files.limits import MAX_FRAME_BYTES
+from waste_edge.device.cameras.process.memory import PAGE_BYTES, SLOT_BYTES, STRIDE_BYTES
 
-SLOT_BYTES = MAX_FRAME_BYTES  # untouched pages of a slot take no memory
-PAGE_BYTES = 4096  # the header has a page of its own, so that the picture begins on one
-STRIDE_BYTES = PAGE_BYTES + SLOT_BYTES
 _HEADER = struct.Struct("<QqIIIIQ")  # sequence, captured_ns, layout, width, height, stride, length
 _SEQUENCE = struct.Struct("<Q")
 _LAYOUTS: tuple[Layout, ...] = ("rgb", "bgr", "yuv420", "nv12")
@@ -32,15 +27,6 @@ _TRIES = 4  # a reader may change slots just while the writer looks for a free o
 _SLOTS: tuple[Literal[0], Literal[1]] = (0, 1)
 
 T = TypeVar("T")
-
-
-def create_memory() -> int:
-    """A file descriptor of new shared memory, without a name; nobody who holds it can cut it short."""
-    memory = os.memfd_create("waste-edge-frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.ftruncate(memory, 2 * STRIDE_BYTES)
-    # Reading beyond a file that was truncated ends a process with SIGBUS.
-    fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
-    return memory
 
 
 class FrameWriter:

@@ -19,7 +19,7 @@ DeviceChoice = Literal["auto", "cpu", "cuda"]
 
 
 @dataclass(frozen=True)
-class Extra:
+class TrainOptions:
     """Options besides recipe and data.
 
     Attributes:
@@ -48,7 +48,7 @@ class Extra:
 
 
 @dataclass(frozen=True)
-class Teaching:
+class OtherSources:
     """Pictures of other sources that a network is taught with.
 
     Attributes:
@@ -64,7 +64,9 @@ class Teaching:
     fingerprint: str = ""
 
 
-def read_teaching(extra: Extra, recipe: Recipe, dataset: Dataset, training: Sequence[Photo]) -> Teaching:
+def read_other_sources(
+    extra: TrainOptions, recipe: Recipe, dataset: Dataset, training: Sequence[Photo]
+) -> OtherSources:
     """The pictures of other sources, without the groups that a split holds out of them.
 
     Args:
@@ -82,7 +84,7 @@ def read_teaching(extra: Extra, recipe: Recipe, dataset: Dataset, training: Sequ
     if extra.domains is None:
         if extra.leave_out:
             raise ConfigError("--leave-out names sources of --domains, which was not given")
-        return Teaching()
+        return OtherSources()
     if recipe.text or recipe.input is None:
         raise ConfigError(f"--domains: recipe {recipe.name!r} reads texts, which these pictures have not")
     allowed = open_domains(extra.domains).teaching(leave_out=extra.leave_out)
@@ -95,7 +97,7 @@ def read_teaching(extra: Extra, recipe: Recipe, dataset: Dataset, training: Sequ
     total = hashlib.sha256()
     for photo in (*known, *strange):
         total.update(f"{photo.key}\0{photo.label}\0{photo.sha256()}\n".encode())
-    return Teaching(known, strange, tuple(teach.pictures_by_source().items()), total.hexdigest())
+    return OtherSources(known, strange, tuple(teach.pictures_by_source().items()), total.hexdigest())
 
 
 def _refuse_copies(dataset: Dataset, training: Sequence[Photo], teach: Domains, held_out: Domains) -> None:

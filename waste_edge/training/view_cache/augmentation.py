@@ -15,7 +15,7 @@ _QUARTERS = 0.25  # share of views turned by a quarter or a half: things lie as 
 _COARSE = 1.4  # a crop that is reduced by more is sampled twice as densely and averaged
 
 
-class Changes:
+class BatchAugmentation:
     """Changes batches of views by the chances of a generator."""
 
     def __init__(self, spec: AugmentSpec, height_px: int, width_px: int, generator: torch.Generator) -> None:

@@ -15,20 +15,20 @@ from waste_edge.imaging.frames import Pixels
 from waste_edge.imaging.image_files import read_picture
 from waste_edge.imaging.preprocess import InputSpec, Surround, View, prepare
 from waste_edge.item import Ground, crop_item, find_item
-from waste_edge.item.compose import Rng, Sprite, Station, compose
+from waste_edge.item.compose import Rng, SceneRanges, Sprite, compose
 from waste_edge.rendering.cutouts import cut_out, sprite_of
 from waste_edge.rendering.outliers import render_outlier
 from waste_edge.rendering.textures import paint_texture
 from waste_edge.training.recipe import StockSpec
 
 # Items come nearer to a lens, and lie further over its edge, than the composer's own defaults have them.
-_STATION = Station(size=(0.3, 0.85), inside=0.9)
+_RANGES = SceneRanges(size=(0.3, 0.85), inside=0.9)
 _SURFACE_PX = (640, 480)
 _TRIES = 3  # until a composed item is found by the difference; then the photograph is shown as it is
 
 
 @dataclass(frozen=True)
-class Subject:
+class ViewSource:
     """Source of views: a picture or a rendered thing.
 
     Attributes:
@@ -43,7 +43,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Maker:
+class ViewMaker:
     """Makes the views of subjects; a value that other processes can be given.
 
     Attributes:
@@ -53,13 +53,13 @@ class Maker:
     spec: StockSpec
     grounds: tuple[Path, ...]
 
-    def count(self, subject: Subject) -> int:
+    def count(self, subject: ViewSource) -> int:
         """Count the views of a subject."""
         if subject.photo is None:
             return 1
         return self.spec.strange if subject.label < 0 else self.spec.whole + self.spec.station
 
-    def views(self, subject: Subject) -> Iterator[Pixels]:
+    def views(self, subject: ViewSource) -> Iterator[Pixels]:
         """Make a subject's views, uint8 (side_px, side_px, 3) each, the same ones whoever makes them."""
         cv2.setNumThreads(0)  # as many processes as cores make them
         side = self.spec.side_px
@@ -80,7 +80,7 @@ class Maker:
         surround: Surround = "plain" if rng.random() < self.spec.plain else "keep"
         view = View(kind="item", margin=float(rng.uniform(*self.spec.margin)), surround=surround)
         for _ in range(_TRIES):
-            scene = compose(sprite, self._ground(rng), rng, _STATION)
+            scene = compose(sprite, self._ground(rng), rng, _RANGES)
             region = find_item(scene.frames[0], Ground(scene.empty))
             if region is not None:
                 return prepare(crop_item(scene.frames[0], region.only(0), view), InputSpec(side, side))
@@ -92,10 +92,10 @@ class Maker:
         return _surface(self.spec.seed, int(rng.integers(self.spec.surfaces)))
 
 
-def subjects_of(known: Sequence[tuple[Photo, int]], strange: Sequence[Photo], drawn: int) -> list[Subject]:
+def subjects_of(known: Sequence[tuple[Photo, int]], strange: Sequence[Photo], drawn: int) -> list[ViewSource]:
     """Numbered: labelled photographs with their label's index, things without one, and drawn ones."""
     photos: list[tuple[Photo | None, int]] = [*known, *((photo, -1) for photo in strange), *[(None, -1)] * drawn]
-    return [Subject(photo, label, number) for number, (photo, label) in enumerate(photos)]
+    return [ViewSource(photo, label, number) for number, (photo, label) in enumerate(photos)]
 
 
 def _sprite(pixels: Pixels) -> Sprite | None:

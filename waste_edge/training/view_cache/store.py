@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from waste_edge.errors import RunError
 from waste_edge.files.atomic import write_atomically
 from waste_edge.files.strict import Strict, read_json, to_json
-from waste_edge.training.stock.making import Maker, Subject
+from waste_edge.training.view_cache.view_maker import ViewMaker, ViewSource
 
 VIEWS_NAME, INDEX_NAME, _LOCK_NAME = "views.npy", "index.json", ".lock"
 Progress = Callable[[int, int], None]
@@ -43,14 +43,16 @@ class StockIndex(Strict, frozen=True):
 
 
 @dataclass(frozen=True, eq=False)
-class Stock:
+class ViewCache:
     """Views, uint8 (N, side, side, 3), read from disk as they are needed, and whose they are."""
 
     views: NDArray[np.uint8]
     index: StockIndex
 
 
-def open_stock(folder: Path, maker: Maker, subjects: Sequence[Subject], processes: int, progress: Progress) -> Stock:
+def open_stock(
+    folder: Path, maker: ViewMaker, subjects: Sequence[ViewSource], processes: int, progress: Progress
+) -> ViewCache:
     """The stock in `folder`, made if it is not there, or of other pictures.
 
     Args:
@@ -79,7 +81,7 @@ def open_stock(folder: Path, maker: Maker, subjects: Sequence[Subject], processe
     side = maker.spec.side_px
     if views.shape != (kept.first[-1], side, side, 3) or views.dtype != np.uint8:
         raise RunError(f"{folder / VIEWS_NAME}: damaged ({views.shape} of {views.dtype}); remove {folder}")
-    return Stock(views, kept)
+    return ViewCache(views, kept)
 
 
 def _index(folder: Path) -> StockIndex | None:
@@ -88,7 +90,7 @@ def _index(folder: Path) -> StockIndex | None:
 
 
 def _make(
-    folder: Path, maker: Maker, subjects: Sequence[Subject], key: str, processes: int, progress: Progress
+    folder: Path, maker: ViewMaker, subjects: Sequence[ViewSource], key: str, processes: int, progress: Progress
 ) -> None:
     (folder / INDEX_NAME).unlink(missing_ok=True)
     first = [0, *accumulate(maker.count(subject) for subject in subjects)]
@@ -105,7 +107,7 @@ def _make(
 
 
 def _all_done(
-    work: Callable[[tuple[int, Subject]], None], places: Sequence[tuple[int, Subject]], processes: int
+    work: Callable[[tuple[int, ViewSource]], None], places: Sequence[tuple[int, ViewSource]], processes: int
 ) -> Iterator[None]:
     """Do all the work, in this process alone or in several."""
     if processes <= 1:
@@ -116,7 +118,7 @@ def _all_done(
         yield from pool.map(work, places, chunksize=8)
 
 
-def _write_views(path: Path, maker: Maker, place: tuple[int, Subject]) -> None:
+def _write_views(path: Path, maker: ViewMaker, place: tuple[int, ViewSource]) -> None:
     """A subject's views, written where they belong; other processes write elsewhere in the same file."""
     views = np.load(path, mmap_mode="r+", allow_pickle=False)
     first, subject = place
@@ -124,7 +126,7 @@ def _write_views(path: Path, maker: Maker, place: tuple[int, Subject]) -> None:
         views[first + offset] = view
 
 
-def _key(maker: Maker, subjects: Sequence[Subject]) -> str:
+def _key(maker: ViewMaker, subjects: Sequence[ViewSource]) -> str:
     """Hash everything that decides a stock's views; how they are drawn from in an epoch does not."""
     spec = msgspec.structs.replace(maker.spec, per_epoch=0, strange_share=0.0, balance=0.0)
     total = hashlib.sha256(f"{_VERSION}\0{to_json(spec)}".encode())

@@ -1,6 +1,6 @@
 """Batches from a stock: every epoch other views, changed anew.
 
-`gather_stock` makes or opens the stock of a recipe and its pictures, `batches_of` gives its batches.
+`gather_views` makes or opens the stock of a recipe and its pictures, `batches_of` gives its batches.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from waste_edge.training.input_pipeline.inputs import nothing
 from waste_edge.training.input_pipeline.views import Batch
 from waste_edge.training.recipe import AugmentSpec, Recipe, StockSpec
 from waste_edge.training.seeding import mixed_seed
-from waste_edge.training.stock.changes import Changes
-from waste_edge.training.stock.making import Maker, subjects_of
-from waste_edge.training.stock.store import Stock, open_stock
-from waste_edge.training.teaching import Teaching
+from waste_edge.training.train_options import OtherSources
+from waste_edge.training.view_cache.augmentation import BatchAugmentation
+from waste_edge.training.view_cache.store import ViewCache, open_stock
+from waste_edge.training.view_cache.view_maker import ViewMaker, subjects_of
 
 FIRST_PROBE_EPOCH = 1000  # from this epoch on are those views that no training epoch shows
 _ROOM = 0.4  # share of a GPU's memory that the views may take; else they stay on disk
@@ -47,7 +47,7 @@ class Sampling:
     shard: tuple[int, int] = (0, 1)
 
 
-class StockBatches:
+class ViewCacheBatches:
     """Batches of an epoch; the same epoch gives the same ones, on the same kind of device.
 
     Each view of an epoch is one of a subject's, at random: photographs and things without a label in the shares that
@@ -57,7 +57,7 @@ class StockBatches:
 
     def __init__(
         self,
-        stock: Stock,
+        stock: ViewCache,
         spec: StockSpec,
         augment: AugmentSpec,
         target: InputSpec,
@@ -126,7 +126,7 @@ class StockBatches:
         if kept is not None:
             return kept
         generator = torch.Generator(self._device).manual_seed(mixed_seed(self._seed, epoch, 8, self._shard[0], step))
-        change = Changes(self._augment, self._target.height_px, self._target.width_px, generator)
+        change = BatchAugmentation(self._augment, self._target.height_px, self._target.width_px, generator)
         changed = change(self._read(numbers)).round().to(torch.uint8)
         if self.sets and epoch < FIRST_PROBE_EPOCH:
             self._kept[epoch, step] = changed
@@ -171,14 +171,14 @@ def _on_device(views: NDArray[np.uint8], device: torch.device) -> Tensor | NDArr
     return held
 
 
-def gather_stock(
+def gather_views(
     spec: StockSpec,
     dataset: Dataset,
     training: Sequence[Photo],
-    teaching: Teaching,
+    teaching: OtherSources,
     folder: Path,
     process_group: ProcessGroup,
-) -> Stock:
+) -> ViewCache:
     """The stock of these pictures; its views are made if `folder` has not got them, by all cores.
 
     Args:
@@ -192,7 +192,7 @@ def gather_stock(
     photos = [*training, *teaching.known]
     subjects = subjects_of([(one, dataset.label_index(one)) for one in photos], teaching.strange, spec.drawn)
     grounds = tuple(one.path for one in teaching.strange if one.path and spec.grounds and one.label == spec.grounds)
-    maker = Maker(spec, grounds)
+    maker = ViewMaker(spec, grounds)
     if not process_group.is_main_process:
         process_group.wait()
     stock = open_stock(folder, maker, subjects, cores() // local_world_size(), without_progress)
@@ -201,9 +201,9 @@ def gather_stock(
     return stock
 
 
-def batches_of(recipe: Recipe, stock: Stock, device: torch.device, process_group: ProcessGroup) -> StockBatches:
+def batches_of(recipe: Recipe, stock: ViewCache, device: torch.device, process_group: ProcessGroup) -> ViewCacheBatches:
     """A stock's batches as a recipe with a [stock] part says."""
     assert recipe.stock is not None
     fit = recipe.trained
     sampling = Sampling(fit.batch_size, fit.seed, (process_group.rank, process_group.size))
-    return StockBatches(stock, recipe.stock, recipe.augment, recipe.sees, sampling, device)
+    return ViewCacheBatches(stock, recipe.stock, recipe.augment, recipe.sees, sampling, device)

@@ -24,7 +24,7 @@ _SPRITE_PX = 320
 
 
 @dataclass(frozen=True)
-class Thing:
+class FilmItem:
     """One thing that can be laid down.
 
     Attributes:
@@ -41,11 +41,11 @@ class Thing:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class ItemCandidate:
     """A thing that may turn out not to be usable.
 
     Attributes:
-        label, group, name: as of `Thing`.
+        label, group, name: as of `FilmItem`.
         draw: makes the sprite; None where the item cannot be cut out credibly.
     """
 
@@ -55,16 +55,16 @@ class Candidate:
     draw: Callable[[], Sprite | None]
 
 
-def photographed(photos: Sequence[Photo]) -> list[Candidate]:
+def photographed(photos: Sequence[Photo]) -> list[ItemCandidate]:
     """Labelled photographs as candidates."""
 
     def drawer(photo: Photo) -> Callable[[], Sprite | None]:
         return lambda: credible_sprite(photo.pixels())
 
-    return [Candidate(photo.label, photo.group, photo.key, drawer(photo)) for photo in photos]
+    return [ItemCandidate(photo.label, photo.group, photo.key, drawer(photo)) for photo in photos]
 
 
-def unknown_in(folder: Path) -> list[Candidate]:
+def unknown_in(folder: Path) -> list[ItemCandidate]:
     """Pictures of things that belong to no label, in a folder and those below it.
 
     Where no plain board surrounds the thing, an outline filled with the picture is laid down: a thing of such stuff.
@@ -86,12 +86,12 @@ def unknown_in(folder: Path) -> list[Candidate]:
 
     names = [path.relative_to(folder).as_posix() for path in paths]
     return [
-        Candidate(UNKNOWN, name, name, drawer(path, index))
+        ItemCandidate(UNKNOWN, name, name, drawer(path, index))
         for index, (path, name) in enumerate(zip(paths, names, strict=True))
     ]
 
 
-def rendered(labels: Sequence[str], count: int, seed: int) -> list[Candidate]:
+def rendered(labels: Sequence[str], count: int, seed: int) -> list[ItemCandidate]:
     """Rendered items of the labels that can be drawn, in turn.
 
     Raises:
@@ -105,19 +105,19 @@ def rendered(labels: Sequence[str], count: int, seed: int) -> list[Candidate]:
         return lambda: render_item(label, np.random.default_rng([seed, 12, index]), _SPRITE_PX)
 
     names = [(drawn[index % len(drawn)], f"rendered {drawn[index % len(drawn)]} {index}") for index in range(count)]
-    return [Candidate(label, name, name, drawer(label, index)) for index, (label, name) in enumerate(names)]
+    return [ItemCandidate(label, name, name, drawer(label, index)) for index, (label, name) in enumerate(names)]
 
 
-def rendered_unknown(count: int, seed: int) -> list[Candidate]:
+def rendered_unknown(count: int, seed: int) -> list[ItemCandidate]:
     """Rendered things of materials that training never saw."""
 
     def drawer(index: int) -> Callable[[], Sprite]:
         return lambda: outlier_sprite(np.random.default_rng([seed, 13, index]), _SPRITE_PX, JUDGING.fill)
 
-    return [Candidate(UNKNOWN, f"rendered unknown {i}", f"rendered unknown {i}", drawer(i)) for i in range(count)]
+    return [ItemCandidate(UNKNOWN, f"rendered unknown {i}", f"rendered unknown {i}", drawer(i)) for i in range(count)]
 
 
-def choose(candidates: Sequence[Candidate], count: int, rng: np.random.Generator) -> tuple[list[Thing], int]:
+def choose(candidates: Sequence[ItemCandidate], count: int, rng: np.random.Generator) -> tuple[list[FilmItem], int]:
     """Choose `count` usable things at random; all come once before one comes twice.
 
     Args:
@@ -131,7 +131,7 @@ def choose(candidates: Sequence[Candidate], count: int, rng: np.random.Generator
     Raises:
         DataError: none can be used.
     """
-    things: list[Thing] = []
+    things: list[FilmItem] = []
     refused = 0
     order = [candidates[int(index)] for index in rng.permutation(len(candidates))]
     for candidate in order:
@@ -152,14 +152,14 @@ def choose(candidates: Sequence[Candidate], count: int, rng: np.random.Generator
     return things, refused
 
 
-def _kept(candidate: Candidate, sprite: Sprite) -> Thing:
+def _kept(candidate: ItemCandidate, sprite: Sprite) -> FilmItem:
     """A thing that remembers its sprite as a PNG: cutting out again would take ten times as long."""
     _, data = cv2.imencode(".png", sprite, [cv2.IMWRITE_PNG_COMPRESSION, 1])
 
     def draw() -> Sprite:
         return np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED), np.uint8)
 
-    return Thing(candidate.label, candidate.group, candidate.name, draw)
+    return FilmItem(candidate.label, candidate.group, candidate.name, draw)
 
 
 def _outlined(pixels: Pixels, rng: np.random.Generator) -> Sprite:
@@ -169,7 +169,7 @@ def _outlined(pixels: Pixels, rng: np.random.Generator) -> Sprite:
     return outlier_sprite(rng, _SPRITE_PX, fill)
 
 
-def in_turn(known: Sequence[Thing], unknown: Sequence[Thing], rng: np.random.Generator) -> Iterator[Thing]:
+def in_turn(known: Sequence[FilmItem], unknown: Sequence[FilmItem], rng: np.random.Generator) -> Iterator[FilmItem]:
     """All of them in random order."""
     everything = [*known, *unknown]
     for index in rng.permutation(len(everything)):

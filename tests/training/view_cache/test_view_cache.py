@@ -12,7 +12,7 @@ import torch
 
 from tests.training.loop.test_fit import RECIPE, Silent
 from tests.training.sources import write_sources
-from tests.training.test_teaching import LABELS, STOCK, with_stock
+from tests.training.test_train_options import LABELS, STOCK, with_stock
 from waste_edge.dataset import Dataset, open_dataset
 from waste_edge.errors import RunError
 from waste_edge.imaging.preprocess import InputSpec
@@ -20,11 +20,11 @@ from waste_edge.training.distributed import ProcessGroup
 from waste_edge.training.loop.fit import fit
 from waste_edge.training.recipe import AugmentSpec, StockSpec
 from waste_edge.training.runs import open_run
-from waste_edge.training.stock.batches import Sampling, StockBatches, gather_stock
-from waste_edge.training.stock.changes import Changes
-from waste_edge.training.stock.making import Maker, subjects_of
-from waste_edge.training.stock.store import Stock, open_stock
-from waste_edge.training.teaching import Extra, Teaching, read_teaching
+from waste_edge.training.train_options import OtherSources, TrainOptions, read_other_sources
+from waste_edge.training.view_cache.augmentation import BatchAugmentation
+from waste_edge.training.view_cache.batches import Sampling, ViewCacheBatches, gather_views
+from waste_edge.training.view_cache.store import ViewCache, open_stock
+from waste_edge.training.view_cache.view_maker import ViewMaker, subjects_of
 
 
 @pytest.fixture
@@ -33,33 +33,35 @@ def dataset(colour_photos: Path) -> Dataset:
 
 
 @pytest.fixture
-def teaching(dataset: Dataset, tmp_path: Path) -> Teaching:
+def teaching(dataset: Dataset, tmp_path: Path) -> OtherSources:
     domains = write_sources(tmp_path / "sources", LABELS)
-    return read_teaching(Extra(domains=domains), with_stock(), dataset, dataset.photos)
+    return read_other_sources(TrainOptions(domains=domains), with_stock(), dataset, dataset.photos)
 
 
-def made(dataset: Dataset, teaching: Teaching, folder: Path, spec: StockSpec = STOCK) -> Stock:
-    return gather_stock(spec, dataset, dataset.photos, teaching, folder, ProcessGroup())
+def made(dataset: Dataset, teaching: OtherSources, folder: Path, spec: StockSpec = STOCK) -> ViewCache:
+    return gather_views(spec, dataset, dataset.photos, teaching, folder, ProcessGroup())
 
 
 def test_of_two_trainings_that_begin_together_one_makes_the_stock(
-    dataset: Dataset, teaching: Teaching, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dataset: Dataset, teaching: OtherSources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subjects: list[int] = []
-    views = Maker.views
-    monkeypatch.setattr(Maker, "views", lambda maker, subject: subjects.append(subject.number) or views(maker, subject))
-    monkeypatch.setattr("waste_edge.training.stock.batches.cores", lambda: 1)
+    views = ViewMaker.views
+    monkeypatch.setattr(
+        ViewMaker, "views", lambda maker, subject: subjects.append(subject.number) or views(maker, subject)
+    )
+    monkeypatch.setattr("waste_edge.training.view_cache.batches.cores", lambda: 1)
     with ThreadPoolExecutor(2) as pool:
         one, other = pool.map(lambda _: made(dataset, teaching, tmp_path / "stock"), range(2))
     assert sorted(subjects) == list(range(len(one.index.labels))), "each once"
     assert np.array_equal(one.views, other.views)
 
 
-def batches(stock: Stock, spec: StockSpec = STOCK, shard: tuple[int, int] = (0, 1)) -> StockBatches:
-    return StockBatches(stock, spec, AugmentSpec(), InputSpec(32, 24), Sampling(4, 0, shard), torch.device("cpu"))
+def batches(stock: ViewCache, spec: StockSpec = STOCK, shard: tuple[int, int] = (0, 1)) -> ViewCacheBatches:
+    return ViewCacheBatches(stock, spec, AugmentSpec(), InputSpec(32, 24), Sampling(4, 0, shard), torch.device("cpu"))
 
 
-def test_a_stock_is_made_once(dataset: Dataset, teaching: Teaching, tmp_path: Path) -> None:
+def test_a_stock_is_made_once(dataset: Dataset, teaching: OtherSources, tmp_path: Path) -> None:
     stock = made(dataset, teaching, tmp_path / "stock")
     subjects = len(dataset.photos) + len(teaching.known) + len(teaching.strange) + STOCK.drawn
     assert len(stock.index.labels) == subjects
@@ -78,20 +80,20 @@ def test_a_stock_is_made_once(dataset: Dataset, teaching: Teaching, tmp_path: Pa
 
 def test_several_processes_make_the_views_of_one(dataset: Dataset, tmp_path: Path) -> None:
     subjects = subjects_of([(photo, 0) for photo in dataset.photos[:6]], [], 2)
-    maker = Maker(STOCK, ())
+    maker = ViewMaker(STOCK, ())
     alone = open_stock(tmp_path / "a", maker, subjects, 1, lambda done, total: None)
     together = open_stock(tmp_path / "b", maker, subjects, 2, lambda done, total: None)
     np.testing.assert_array_equal(alone.views, together.views)
 
 
-def test_a_damaged_stock_is_told(dataset: Dataset, teaching: Teaching, tmp_path: Path) -> None:
+def test_a_damaged_stock_is_told(dataset: Dataset, teaching: OtherSources, tmp_path: Path) -> None:
     made(dataset, teaching, tmp_path / "stock")
     np.save(tmp_path / "stock" / "views.npy", np.zeros((2, 2), np.uint8))
     with pytest.raises(RunError, match=r"views.npy: damaged"):
         made(dataset, teaching, tmp_path / "stock")
 
 
-def test_an_epoch_has_the_shares_that_it_is_to_have(dataset: Dataset, teaching: Teaching, tmp_path: Path) -> None:
+def test_an_epoch_has_the_shares_that_it_is_to_have(dataset: Dataset, teaching: OtherSources, tmp_path: Path) -> None:
     spec = msgspec.structs.replace(STOCK, per_epoch=200, strange_share=0.3, balance=1.0)
     shown = batches(made(dataset, teaching, tmp_path / "stock"), spec)
     shown.set_epoch(1)
@@ -102,7 +104,7 @@ def test_an_epoch_has_the_shares_that_it_is_to_have(dataset: Dataset, teaching: 
     assert counts.max() - counts.min() <= 3
 
 
-def test_epochs_differ_and_come_again(dataset: Dataset, teaching: Teaching, tmp_path: Path) -> None:
+def test_epochs_differ_and_come_again(dataset: Dataset, teaching: OtherSources, tmp_path: Path) -> None:
     shown = batches(made(dataset, teaching, tmp_path / "stock"))
 
     def epoch(number: int) -> torch.Tensor:
@@ -114,9 +116,11 @@ def test_epochs_differ_and_come_again(dataset: Dataset, teaching: Teaching, tmp_
     assert not torch.equal(epoch(1), epoch(2))
 
 
-def test_views_come_in_turn_and_another_order(dataset: Dataset, teaching: Teaching, tmp_path: Path) -> None:
+def test_views_come_in_turn_and_another_order(dataset: Dataset, teaching: OtherSources, tmp_path: Path) -> None:
     stock = made(dataset, teaching, tmp_path / "stock")
-    shown = StockBatches(stock, STOCK, AugmentSpec(view_sets=2), InputSpec(32, 24), Sampling(2, 0), torch.device("cpu"))
+    shown = ViewCacheBatches(
+        stock, STOCK, AugmentSpec(view_sets=2), InputSpec(32, 24), Sampling(2, 0), torch.device("cpu")
+    )
 
     def epoch(number: int) -> dict[tuple[int, int], tuple[str, int, torch.Tensor]]:
         shown.set_epoch(number)
@@ -134,7 +138,7 @@ def test_views_come_in_turn_and_another_order(dataset: Dataset, teaching: Teachi
         assert torch.equal(again[view][2], pixels)
 
 
-def test_processes_divide_an_epoch(dataset: Dataset, teaching: Teaching, tmp_path: Path) -> None:
+def test_processes_divide_an_epoch(dataset: Dataset, teaching: OtherSources, tmp_path: Path) -> None:
     stock = made(dataset, teaching, tmp_path / "stock")
     numbers = []
     for shard in ((0, 1), (0, 2), (1, 2)):
@@ -149,15 +153,15 @@ def test_changes_keep_what_they_are_not_to_change() -> None:
     views = torch.full((3, 20, 20, 3), 77, dtype=torch.uint8)
     views[:, :, 10:] = 200
     still = AugmentSpec(min_area=1.0, aspect=1.0, flip=False, colour_jitter=0.0)
-    seen = Changes(still, 20, 20, torch.Generator().manual_seed(0))(views)
+    seen = BatchAugmentation(still, 20, 20, torch.Generator().manual_seed(0))(views)
     torch.testing.assert_close(seen, views.permute(0, 3, 1, 2).float(), atol=1e-3, rtol=0)
-    mirrored = Changes(msgspec.structs.replace(still, flip=True), 20, 20, torch.Generator().manual_seed(0))(
+    mirrored = BatchAugmentation(msgspec.structs.replace(still, flip=True), 20, 20, torch.Generator().manual_seed(0))(
         views.repeat(20, 1, 1, 1)
     )
     left = mirrored[:, 0, 0, 0]
     assert {77, 200} == {round(float(level)) for level in left}
     wild = AugmentSpec(min_area=0.3, rotation_deg=30, bad_camera=1.0, erase_probability=1.0)
-    seen = Changes(wild, 16, 24, torch.Generator().manual_seed(0))(views)
+    seen = BatchAugmentation(wild, 16, 24, torch.Generator().manual_seed(0))(views)
     assert seen.shape == (3, 3, 16, 24)
     assert 0 <= float(seen.min()) <= float(seen.max()) <= 255
     assert (seen == 128).any(), "something is erased"

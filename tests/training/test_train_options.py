@@ -15,7 +15,7 @@ from waste_edge.dataset import open_domains
 from waste_edge.errors import ConfigError, DataError, UserError
 from waste_edge.training.loop.fit import fit
 from waste_edge.training.recipe import Recipe, StockSpec
-from waste_edge.training.teaching import Extra
+from waste_edge.training.train_options import TrainOptions
 
 LABELS = ("blue", "green", "red")
 STOCK = StockSpec(side_px=40, whole=1, station=1, strange=2, drawn=2, surfaces=2, per_epoch=16)
@@ -54,7 +54,7 @@ def test_no_measuring_picture_is_read(
     colour_photos: Path, domains: Path, tmp_path: Path, opened: list[str], stock: bool
 ) -> None:
     recipe = with_stock() if stock else RECIPE
-    info = fit(recipe, colour_photos, tmp_path / "run", Silent(), extra=Extra(domains=domains))
+    info = fit(recipe, colour_photos, tmp_path / "run", Silent(), extra=TrainOptions(domains=domains))
     pictures = [name for name in opened if name.endswith(".jpg")]
     assert any("/licensed/" in name for name in pictures)
     assert not [name for name in pictures if "/measuring/" in name]
@@ -62,7 +62,7 @@ def test_no_measuring_picture_is_read(
 
 
 def test_a_source_is_left_out(colour_photos: Path, domains: Path, tmp_path: Path, opened: list[str]) -> None:
-    extra = Extra(domains=domains, leave_out=("litter",))
+    extra = TrainOptions(domains=domains, leave_out=("litter",))
     info = fit(RECIPE, colour_photos, tmp_path / "run", Silent(), extra=extra)
     assert set(info.domains) == {"bottles", "shop"}
     assert info.left_out == ["litter"]
@@ -97,29 +97,29 @@ def test_a_held_out_copy_of_what_teaches_is_refused_by_name(colour_photos: Path,
     with Image.open(taught) as picture:
         picture.resize((200, 160), Image.Resampling.NEAREST).save(judged, quality=60)
     with pytest.raises(DataError) as refused:
-        fit(RECIPE, colour_photos, tmp_path / "a", Silent(), extra=Extra(domains=domains))
+        fit(RECIPE, colour_photos, tmp_path / "a", Silent(), extra=TrainOptions(domains=domains))
     assert f"{judged} is a near-copy of {taught}" in str(refused.value)
     assert "--allow-leak" in str(refused.value)
     allowed = msgspec.structs.replace(RECIPE, split=msgspec.structs.replace(RECIPE.split, allow_leak=True))
-    fit(allowed, colour_photos, tmp_path / "b", Silent(), extra=Extra(domains=domains))
+    fit(allowed, colour_photos, tmp_path / "b", Silent(), extra=TrainOptions(domains=domains))
 
 
 def test_what_teaches_is_part_of_what_is_resumed(colour_photos: Path, domains: Path, tmp_path: Path) -> None:
     plain = fit(RECIPE, colour_photos, tmp_path / "plain", Silent())
-    taught = fit(RECIPE, colour_photos, tmp_path / "taught", Silent(), extra=Extra(domains=domains))
+    taught = fit(RECIPE, colour_photos, tmp_path / "taught", Silent(), extra=TrainOptions(domains=domains))
     assert plain.data_fingerprint == taught.data_fingerprint
     assert plain.weights_sha256 != taught.weights_sha256
 
 
 def test_wrong_words_are_told(colour_photos: Path, domains: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--leave-out names sources of --domains"):
-        fit(RECIPE, colour_photos, tmp_path / "a", Silent(), extra=Extra(leave_out=("web",)))
+        fit(RECIPE, colour_photos, tmp_path / "a", Silent(), extra=TrainOptions(leave_out=("web",)))
     with pytest.raises(DataError, match="has no source 'moon'"):
-        fit(RECIPE, colour_photos, tmp_path / "b", Silent(), extra=Extra(domains=domains, leave_out=("moon",)))
+        fit(RECIPE, colour_photos, tmp_path / "b", Silent(), extra=TrainOptions(domains=domains, leave_out=("moon",)))
 
 
 def test_a_gpu_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    assert Extra().torch_device().type == "cpu"
+    assert TrainOptions().torch_device().type == "cpu"
     with pytest.raises(UserError, match="torch sees no GPU here"):
-        Extra(device="cuda").torch_device()
+        TrainOptions(device="cuda").torch_device()
