@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from waste_edge.cli.classify_run import pictures_of, report
 from waste_edge.cli.common import (
     DEFAULT_BUNDLE,
     AllowOlderOption,
@@ -19,6 +18,8 @@ from waste_edge.cli.common import (
     RequireKeyOption,
     ThreadsOption,
     opened_bundle,
+    pictures_of,
+    report_bad_picture,
     say_json,
 )
 from waste_edge.errors import PictureError, UserError
@@ -105,9 +106,9 @@ def _classify(
                     try:
                         write(path, classifier.classify(read_picture(path)), classifier.labels)
                     except PictureError as error:
-                        failures += report(error)
+                        failures += report_bad_picture(error)
             except PictureError as error:
-                failures += report(error)
+                failures += report_bad_picture(error)
     return 2 if failures else 0
 
 

@@ -1,7 +1,4 @@
-"""`waste-edge classify --run`: the same question put to a training run, which may read a text too.
-
-Also, for `classify` with and without `--run`: the pictures that arguments name, and how a bad one is reported.
-"""
+"""`waste-edge classify --run`: the same question put to a training run, which may read a text too."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from waste_edge.cli.common import host_only, say, say_json
+from waste_edge.cli.common import host_only, pictures_of, report_bad_picture, say_json
 from waste_edge.errors import PictureError, UserError
 from waste_edge.files.text import as_line, as_utf8, visible
 
@@ -21,32 +18,6 @@ if TYPE_CHECKING:
     from waste_edge.training.evaluation.evaluate import RunPrediction, RunPredictor
 
 _Answer = tuple["RunPrediction", dict[str, "RunPrediction"]]
-
-
-def pictures_of(given: Path) -> Iterator[Path]:
-    """The pictures below a folder, or the path itself; raises PictureError for a folder without pictures."""
-    from waste_edge.files.remarks import remark
-    from waste_edge.imaging.image_files import look_for_pictures
-
-    try:
-        if not given.is_dir():
-            yield given
-            return
-        found = look_for_pictures(given)
-    except OSError as error:
-        raise PictureError(f"{error.filename}: cannot be listed ({error.strerror}); check its permissions") from error
-    told = found.remark(given)
-    if not found.pictures:
-        raise PictureError(told or f"{given}: folder without pictures; expected .jpg, .png or the like in it")
-    if told:
-        remark(told)
-    yield from found.pictures
-
-
-def report(error: PictureError) -> int:
-    """Tell of one failure in one line on stderr; returns 1, to be counted."""
-    say(f"waste-edge: {visible(str(error))}", err=True)
-    return 1
 
 
 @dataclass(frozen=True)
@@ -90,7 +61,7 @@ def classify_run(run: Path, question: Question, with_logits: bool, as_json: bool
                     raise path
                 write(path, *_predict(predictor, path, question), with_logits)
             except PictureError as error:
-                failures += report(error)
+                failures += report_bad_picture(error)
     return 2 if failures else 0
 
 

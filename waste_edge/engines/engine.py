@@ -6,7 +6,6 @@ Also the quick latency of each artifact on this machine, shown beside sizes. `wa
 from __future__ import annotations
 
 import importlib.util
-import statistics
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -178,6 +177,5 @@ def times_in_turn(calls: Mapping[Name, Callable[[], object]], rounds: int = 60, 
             if turn >= warm_up:
                 taken_ms[name].append(Taken((time.perf_counter_ns() - started) / 1e6, worked / 1e6))
     return {
-        name: Taken(statistics.median(one.wall_ms for one in all_), statistics.median(one.cpu_ms for one in all_))
-        for name, all_ in taken_ms.items()
+        name: Taken(*(float(np.median(taken)) for taken in zip(*all_, strict=True))) for name, all_ in taken_ms.items()
     }
