@@ -240,7 +240,7 @@ def owned(monkeypatch: pytest.MonkeyPatch) -> None:
     def group(node: Path) -> str:
         return next((group for name, group in GROUPS.items() if node.name.startswith(name)), "")
 
-    for where in ("cameras.nodes", "doctor.setting"):
+    for where in ("cameras.libcamera.devices", "doctor.setting"):
         monkeypatch.setattr(f"waste_edge.device.{where}.opening_group", group)
 
 
