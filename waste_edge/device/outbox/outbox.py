@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from waste_edge.device.clock import NS_PER_S, Clock, RetryPolicy
+from waste_edge.device.clock import NS_PER_S, Clock, RetryPolicy, SystemWallClock, WallClock
 from waste_edge.device.decision.item_tracker import Event
 from waste_edge.device.outbox.config import OutboxConfig
 from waste_edge.device.outbox.database import WAL_BYTES, Database, in_words, is_corrupt, set_aside
@@ -22,7 +22,6 @@ from waste_edge.device.outbox.place import Place, finish_putting_back, put_back
 from waste_edge.device.outbox.reader import OutboxReader
 from waste_edge.device.outbox.record import Record, event_fields
 from waste_edge.device.system.condition import Condition, Level
-from waste_edge.device.wall_clock import SystemWallClock, WallClock
 from waste_edge.errors import ConfigError
 
 _RETRY = RetryPolicy()  # of the disk
