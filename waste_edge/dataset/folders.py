@@ -122,7 +122,7 @@ def read_groups(candidates: Iterable[Path]) -> dict[str, str]:
         rows = csv.DictReader(open_table(path))
         if not {"file", "group"} <= set(rows.fieldnames or ()):
             raise DataError(f"{path}: expected the columns file and group, got {rows.fieldnames}")
-        groups = {}
+        groups: dict[str, str] = {}
         for row in rows:
             if not row["file"] or not row["group"] or None in row:
                 raise DataError(f"{path}: line {rows.line_num}: expected one file and its group in the row")
