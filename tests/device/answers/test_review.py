@@ -196,10 +196,10 @@ def test_answers_are_taken_from_the_configured_sources_only(station):
     assert station.say(1, "metal", "gpio").event["source"] == "gpio"
 
 
-def test_without_an_id_the_oldest_question_is_answered(station):
+def test_without_an_id_the_newest_question_is_answered(station):
     for number in (1, 2, 3):
         station.commit(asked_event(number))
-    assert [station.say(None, "metal", "gpio").id for _ in range(3)] == [id_of(1), id_of(2), id_of(3)]
+    assert [station.say(None, "metal", "gpio").id for _ in range(3)] == [id_of(3), id_of(2), id_of(1)]
     with pytest.raises(AnswerError, match="no question is open"):
         station.say(None, "metal", "gpio")
 

@@ -91,7 +91,7 @@ class ReviewQueue:
         """Hand an answer in; never blocks.
 
         Args:
-            item_id: of the item; empty for the oldest open question.
+            item_id: of the item; empty for the newest open question.
             answer: a label or a stream of the site, see `Choices.meaning`.
             source: where it comes from.
             who: the person, if the source knows.
@@ -203,7 +203,7 @@ class ReviewQueue:
         with self._lock:
             while self._handed_in and len(taken) < _AT_ONCE:
                 one = self._handed_in[0]
-                item_id = one.item_id or next(iter(self._open), "")
+                item_id = one.item_id or next(reversed(self._open), "")
                 if item_id in taken:
                     break
                 self._handed_in.popleft()
