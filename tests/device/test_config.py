@@ -110,6 +110,7 @@ candidate = 1
 [gpio]
 watchdog_s = 2
 """
+TABLES = ("json_lines", "mqtt", "webhook", "push", "answers", "gpio")
 WEBHOOK = WebhookConfig(url="https://example.org/waste", secret_file="/etc/waste-edge/webhook-secret")
 PUSH = PushConfig(
     url="http://ntfy.local",
@@ -292,13 +293,17 @@ def test_the_shipped_file_is_a_station_with_a_log(read):
 
 def test_the_shipped_file_s_commented_out_keys_are_real(read):
     text = shipped("device/station.toml").read_text(encoding="utf-8")
-    uncommented = re.sub(r"^# (\w+ = .+|\[\w+\])$", r"\1", text, flags=re.MULTILINE)
+    uncommented = re.sub(r"^# (\w+ = .+|\[+[\w.]+\]+)$", r"\1", text, flags=re.MULTILINE)
     config = read(uncommented)
     assert (config.site, config.state) == ("four_bins", "/var/lib/waste-edge")
     assert config.mqtt is not None
     given = {key: value for key, value in msgspec.structs.asdict(config.mqtt).items() if value}
     assert {"host", "username", "password_file", "tls"} <= set(given)
     assert not re.search(r"^#\s*\w+\s*=", uncommented, re.MULTILINE), "no example was passed over"
+    not_shown = {name for name in StationConfig.__struct_fields__ if getattr(config, name) is None}
+    assert not_shown == {"source", "camera_python", "require_key"}
+    as_shipped = read(text)
+    assert [name for name in TABLES if getattr(as_shipped, name) is not None] == ["json_lines"], "the others are off"
 
 
 def test_a_home_and_variables_are_what_a_shell_makes_of_them(read, tmp_path, monkeypatch):

@@ -215,6 +215,8 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         policy = DecisionPolicy(opened.manifest, site)
         choices = policy.choices()
         reviews = review_queue(config.answers, state is not None, choices, clock)
+        if reviews is not None:
+            reviews.listen(view)
         outbox = stack.enter_context(station_services(config, state, health, clock, reviews))
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())
         eye = Eye(policy, classifier, looks, question_mark(config.answers))

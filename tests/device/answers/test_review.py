@@ -12,8 +12,8 @@ import pytest
 
 from tests.device.telling import FakeWall, id_of, make_event
 from waste_edge.device.answers.config import AnswersConfig
-from waste_edge.device.answers.question import ReviewedItem
-from waste_edge.device.answers.review import ReviewListener, ReviewQueue
+from waste_edge.device.answers.question import ReviewedItem, ReviewListener
+from waste_edge.device.answers.review import ReviewQueue
 from waste_edge.device.decision.answer import AnswerError, Candidate, Choices
 from waste_edge.device.decision.asking import Asking
 from waste_edge.device.decision.item_tracker import Event

@@ -1,4 +1,4 @@
-"""Items that a person can answer: the open question, and what became of it."""
+"""Items that a person can answer, and those who listen to what becomes of them."""
 
 from __future__ import annotations
 
@@ -93,3 +93,16 @@ class Said:
     who: str
     now_ns: int
     residual: str
+
+
+class ReviewListener:
+    """Listener to the queue, called in the loop's thread: it must not block. Each kind overrides what it needs."""
+
+    def asked(self, item: ReviewedItem) -> None:
+        """A person is asked about this item from now on; after a restart open ones come again."""
+
+    def answered(self, item: ReviewedItem) -> None:
+        """An answer, `item.answer`, was committed: a person's, or `timeout`. A question about it is closed."""
+
+    def closed(self, item: ReviewedItem) -> None:
+        """An audited item was not answered in time; its decision stands."""

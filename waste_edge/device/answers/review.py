@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from waste_edge.device.answers.config import AnswersConfig
-from waste_edge.device.answers.question import ReviewedItem, Said
+from waste_edge.device.answers.question import ReviewedItem, ReviewListener, Said
 from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.device.decision.answer import Answer, AnswerError, Choices, Source
 from waste_edge.device.outbox.outbox import Outbox
@@ -31,19 +31,6 @@ from waste_edge.files.limits import (
 _MORE_ITEMS = 100  # read at the start beyond those that are kept: an open one among them is closed
 _TAKE_S = 5.0  # how long `answer` waits for the loop
 _AT_ONCE = 32  # answers in one transaction
-
-
-class ReviewListener:
-    """Listener to the queue, called in the loop's thread: it must not block. Each kind overrides what it needs."""
-
-    def asked(self, item: ReviewedItem) -> None:
-        """A person is asked about this item from now on; after a restart open ones come again."""
-
-    def answered(self, item: ReviewedItem) -> None:
-        """An answer, `item.answer`, was committed: a person's, or `timeout`. A question about it is closed."""
-
-    def closed(self, item: ReviewedItem) -> None:
-        """An audited item was not answered in time; its decision stands."""
 
 
 @dataclass(frozen=True)

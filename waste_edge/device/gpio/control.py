@@ -14,8 +14,8 @@ from typing import Any
 from gpiozero import Button
 from gpiozero.exc import BadPinFactory, GPIOZeroError
 
-from waste_edge.device.answers.question import ReviewedItem
-from waste_edge.device.answers.review import ReviewListener, ReviewQueue
+from waste_edge.device.answers.question import ReviewedItem, ReviewListener
+from waste_edge.device.answers.review import ReviewQueue
 from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.device.decision.answer import Choices
 from waste_edge.device.decision.item_tracker import Event
