@@ -48,7 +48,7 @@ class ReviewedItem:
     @property
     def label(self) -> str | None:
         """Label that it has by now; None if nobody knows."""
-        said = self.record.event["decision"]["label"] if self.answer is None else self.answer.event["label"]
+        said = (self.record.event["decision"] if self.answer is None else self.answer.event).get("label")
         return None if said is None or said == UNKNOWN else str(said)
 
     @property
@@ -59,7 +59,7 @@ class ReviewedItem:
     @property
     def answered_by_person(self) -> bool:
         """Return whether the newest answer is a person's."""
-        return self.answer is not None and self.answer.event["source"] != "timeout"
+        return self.answer is not None and self.answer.event.get("source") != "timeout"
 
     def repeats(self, label: str | None, stream: str) -> bool:
         """Return whether a person has answered just this already."""
