@@ -17,11 +17,15 @@ import pytest
 
 from tests.device.sinks.receiver import Receiver, receiving
 from tests.device.telling import FakeWall, id_of, make_event
+from waste_edge.device.config import StationConfig
+from waste_edge.device.doctor.sinks import check_sinks
 from waste_edge.device.outbox.outbox import Outbox
+from waste_edge.device.run import RunPlan, _secrets
 from waste_edge.device.sinks.delivery import Delivery
 from waste_edge.device.sinks.http import addresses
 from waste_edge.device.sinks.http.post import Target
 from waste_edge.device.sinks.http.signature import signature_headers, signing_key
+from waste_edge.device.sinks.push import PushConfig
 from waste_edge.device.sinks.sink import SinkContext, SinkError
 from waste_edge.device.sinks.webhook import Webhook, WebhookConfig
 from waste_edge.device.system.condition import Condition, Level
@@ -321,3 +325,20 @@ def test_the_target_of_a_table():
     assert (target.host, target.port, target.path, target.where) == (
         "example.org", 443, "/", "https://example.org:443"
     )  # fmt: skip
+
+
+def test_doctor_tries_both_and_their_secrets_are_hidden_from_the_capture_process(receiver, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOOK", SECRET)
+    (tmp_path / "token").write_text("tk_1")
+    url = f"http://127.0.0.1:{receiver.port}"
+    config = StationConfig(
+        webhook=WebhookConfig(url=url, allow_private=True, secret_environment="HOOK"),
+        push=PushConfig(url=url, allow_private=True, topic="bins", secret_file=str(tmp_path / "token")),
+    )
+    plan = RunPlan(config, demo=False, as_json=True, no_wait=True, frames=None, duration_s=None)
+    assert _secrets(plan) == (("HOOK",), (str(tmp_path / "token"),))
+    found = check_sinks(config, tmp_path)
+    assert [(one.part, one.level) for one in found] == [("sink-webhook", Level.OK), ("sink-push", Level.OK)]
+    assert [request.headers.get("authorization") for request in receiver.requests] == [None, "Bearer tk_1"]
+    receiver.status = 500
+    assert [one.level for one in check_sinks(config, tmp_path)] == [Level.WARN, Level.WARN]

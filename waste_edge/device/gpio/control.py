@@ -57,6 +57,7 @@ class GpioControl(Listener, ReviewListener):
         self._shown: tuple[str, int] = ("", 0)  # the stream that an item went to last, and when
         self._alive_ns = clock.now_ns()
         self._wake = threading.Event()
+        self._condition: Condition | None = None
         self._stopping = False
         self._buttons: list[Any] = []
         self._outputs: list[Output] = []
@@ -172,7 +173,9 @@ class GpioControl(Listener, ReviewListener):
             except Exception as error:  # noqa: BLE001 - whatever a pin does, the others are tried again and it is said
                 condition = Condition("gpio", Level.BAD, f"a pin cannot be set: {error!r}; check the wiring")
                 wait_s = _PAUSE_S
-            self._health.set(condition)
+            if condition != self._condition:  # each time it is told, the loop looks through all of them
+                self._health.set(condition)
+            self._condition = condition
             self._clock.sleep(wait_s, self._wake)
 
 
