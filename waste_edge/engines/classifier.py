@@ -73,7 +73,7 @@ class Classifier:
         return self.predict(output, latency_ms)
 
     def predict(self, output: Output, latency_ms: float) -> Prediction:
-        """What an engine's answer means.
+        """Turn an engine's answer into a prediction.
 
         Raises:
             EngineError: a number of it is not finite, and would pass any threshold.
