@@ -18,7 +18,7 @@ from waste_edge.errors import BundleError, EngineError
 
 WasteEdge = Callable[..., Any]
 VERBS = [
-    "run", "doctor", "classify", "bench", "evaluate", "rehearse", "verify", "inspect", "train", "distill",
+    "run", "doctor", "classify", "bench", "evaluate", "rehearse", "report", "verify", "inspect", "train", "distill",
     "compare", "export",
 ]  # fmt: skip
 HEAVY = ("numpy", "cv2", "PIL", "onnxruntime", "ai_edge_litert", "tflite_runtime", "torch", "matplotlib", "msgspec")

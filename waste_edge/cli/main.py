@@ -29,6 +29,7 @@ VERBS = (
     "bench",
     "evaluate",
     "rehearse",
+    "report",
     "verify",
     "inspect",
     "train",
@@ -63,7 +64,7 @@ def command_line(words: Sequence[str]) -> typer.Typer:
         cls=Verbs,
         help="Train waste classifiers on a workstation and run them on an edge board at a bin.\n\n"
         "At a bin: [bold]run[/], [bold]doctor[/], [bold]classify[/], [bold]bench[/], [bold]verify[/], "
-        "[bold]inspect[/], [bold]evaluate[/], [bold]rehearse[/], [bold]site[/], [bold]service[/].\n\n"
+        "[bold]inspect[/], [bold]evaluate[/], [bold]rehearse[/], [bold]report[/], [bold]site[/], [bold]service[/].\n\n"
         "On a workstation (pip install 'waste-edge\\[host]'): [bold]data[/], [bold]train[/], [bold]distill[/], "
         "[bold]compare[/], [bold]export[/].",
         rich_markup_mode="rich",

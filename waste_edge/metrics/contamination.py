@@ -147,9 +147,7 @@ def _at_most(items: int, having: int, drawn: int, found: int) -> float:
 
 def _log_factorials(total: int, chosen: Integers) -> Floats:
     """Logarithm of the binomial coefficients (total over each of chosen)."""
-    values = [
-        math.lgamma(total + 1) - math.lgamma(one + 1) - math.lgamma(total - one + 1) for one in chosen.tolist()
-    ]
+    values = [math.lgamma(total + 1) - math.lgamma(one + 1) - math.lgamma(total - one + 1) for one in chosen.tolist()]
     return np.array(values, np.float64)
 
 
