@@ -138,8 +138,6 @@ def _print(screen: Console, report: StationReport) -> None:
 
 
 def _print_downtime(screen: Console, report: StationReport) -> None:
-    from rich.table import Table
-
     from waste_edge.device.reporting import words
 
     found = report.downtime
@@ -147,17 +145,12 @@ def _print_downtime(screen: Console, report: StationReport) -> None:
         span = f"records from {words.moment(found.first_utc)} to {words.moment(found.last_utc)} UTC"
         sight = f"; without sight, as told: {words.duration(found.blind_s)}" if found.has_health else ""
         screen.print(f"{span}{sight}", markup=False, soft_wrap=True)
-    if found.outages:
-        table = Table(title="downtime, at most", title_justify="left", title_style="bold")
-        for heading in ("", "after, UTC", "before, UTC", "for", "reason"):
-            table.add_column(heading, overflow="fold")
-        for one in found.outages[-_MOST_ROWS:]:
-            length = f"{one.events:,} lost" if one.events else words.duration(one.seconds)
-            cells = (words.OUTAGES[one.kind], words.moment(one.from_utc), words.moment(one.to_utc), length, one.reason)
-            table.add_row(*map(_plain, cells))
-        screen.print(table)
-        if len(found.outages) > _MOST_ROWS:
-            screen.print(f"the last {_MOST_ROWS} of {len(found.outages):,}; --json has all")
+    for one in found.outages[-_MOST_ROWS:]:
+        length = f"{one.events:,}" if one.events else f"at most {words.duration(one.seconds)}"
+        span = f"{words.moment(one.from_utc)} to {words.moment(one.to_utc)} UTC"
+        screen.print(f"{words.OUTAGES[one.kind]}: {span}, {length}: {one.reason}", markup=False, soft_wrap=True)
+    if len(found.outages) > _MOST_ROWS:
+        screen.print(f"these are the last {_MOST_ROWS} of {len(found.outages):,}; --json has all")
     for one in found.troubles:
         told = f"{one.part} {one.level}: {words.duration(one.seconds)} in {one.times:,} times; last: {one.text}"
         screen.print(told, markup=False, soft_wrap=True)
@@ -172,14 +165,20 @@ def _streams_table(report: StationReport) -> Table:
 
     table = Table(title="streams", title_justify="left", title_style="bold")
     table.add_column("stream", overflow="fold")
-    for heading in ("sorted", "share", "answered", "expired", "moved in", "out", "contamination", "95 %", "audits"):
-        table.add_column(heading, justify="right")
+    for heading in ("sorted", "contamination", "95 % interval", "audits", "answered", "expired", "moved"):
+        table.add_column(heading, justify="right", overflow="fold")
     for row in report.streams:
-        moved = (row.answered, row.expired, row.corrected_in, row.corrected_out)
         found = row.contamination
-        sure = (words.estimate(found), words.interval(found), words.audits(found))
-        counts = (f"{row.sorted:,}", words.percent(row.share), *(f"{one:,}" for one in moved))
-        table.add_row(_plain(row.stream), *counts, *sure)
+        table.add_row(
+            _plain(row.stream),
+            f"{row.sorted:,}",
+            words.estimate(found),
+            words.interval(found),
+            words.audits(found),
+            f"{row.answered:,}",
+            f"{row.expired:,}",
+            f"+{row.corrected_in:,} -{row.corrected_out:,}" if row.corrected_in or row.corrected_out else "",
+        )
     return table
 
 

@@ -47,7 +47,12 @@ class Story:
             "action": action,
             "stream_probability": given.pop("probability", None if stream in ("ask", "other") else 0.9),
         }
-        event = {"frames": 5, "frame": self.frame, "decision": decision, "expires_s": 120.0 if action == "ask" else None}
+        event = {
+            "frames": 5,
+            "frame": self.frame,
+            "decision": decision,
+            "expires_s": 120.0 if action == "ask" else None,
+        }
         self.lines.append({"kind": "event", "id": item_id, **self._own(), **event, **given})
         return item_id
 

@@ -76,10 +76,10 @@ def _starts(records: Sequence[Timed]) -> list[Outage]:
         if before.told.boot_id != after.told.boot_id:
             booted_s = after.at_s - after.told.committed_ns / NS_PER_S  # the monotonic clock begins with the boot
             end_s = max(before.at_s, booted_s)
-            reason = "the board was started anew: power was lost, or somebody restarted it; which, is not recorded"
+            reason = "power was lost, or somebody restarted the board; which of them is not recorded"
             found.append(_outage("board", before.at_s, end_s, reason, end_s - before.at_s if known else None))
         elif 0 < after.told.frame < before.told.frame:
-            reason = "the program was started anew, by the service, an update or by hand; which, is not recorded"
+            reason = "by the service, an update or by hand; which of them is not recorded"
             found.append(_outage("program", before.at_s, after.at_s, reason, after.at_s - before.at_s))
     return found
 

@@ -27,6 +27,7 @@ p { margin: 0 0 8px; max-width: 76ch; overflow-wrap: anywhere; } .soft { color: 
 .figures div { background: var(--card); border: 1px solid var(--rule); border-radius: 10px; padding: 10px 12px; }
 .figures b { display: block; font-size: 1.45rem; line-height: 1.3; }
 .figures span { color: var(--soft); font-size: 0.82rem; display: block; }
+.card + .soft { margin-top: 8px; }
 .note { background: var(--card); border-left: 4px solid var(--care); padding: 8px 12px; margin: 8px 0; }
 .card { background: var(--card); border: 1px solid var(--rule); border-radius: 10px; padding: 10px; }
 .scroll { overflow-x: auto; }
@@ -45,8 +46,10 @@ svg rect { stroke: none; }
 table { border-collapse: collapse; width: 100%; font-size: 0.9rem; }
 th, td { border-bottom: 1px solid var(--rule); padding: 5px 8px; text-align: right; vertical-align: top; }
 th { color: var(--soft); font-weight: 600; font-size: 0.8rem; }
-th:first-child, td:first-child, th.words, td.words { text-align: left; overflow-wrap: anywhere; }
-td.words { min-width: 12em; }
+th, td { white-space: nowrap; }
+th:first-child, td:first-child, th.words, td.words { text-align: left; white-space: normal;
+  overflow-wrap: anywhere; }
+td:first-child { min-width: 7.5em; } td.words { min-width: 16em; }
 tr:last-child td { border-bottom: 0; }
 """
 
@@ -71,6 +74,12 @@ def to_html(report: StationReport) -> str:
         "</main></body></html>\n",
     ]
     return "\n".join(parts)
+
+
+def _scrolling(name: str, chart: str) -> str:
+    """A chart that a narrow screen scrolls, by keyboard too."""
+    opening = f'<div class="scroll" tabindex="0" role="region" aria-label="{shown(name)}">'
+    return f'{opening}<div class="chart">{chart}</div></div>'
 
 
 def _figures(report: StationReport) -> str:
@@ -98,8 +107,7 @@ def _days(report: StationReport) -> list[str]:
     )
     return [
         "<h2>Items by day</h2>",
-        f'<div class="card"><div class="scroll"><div class="chart">{chart}</div></div><ul class="legend">{legend}</ul>'
-        "</div>",
+        f'<div class="card">{_scrolling("items by day", chart)}<ul class="legend">{legend}</ul></div>',
     ]
 
 
@@ -110,19 +118,18 @@ def _streams(report: StationReport) -> list[str]:
     heads = (
         "stream",
         "sorted",
+        "contamination",
+        "95 % interval",
+        "audits",
         "share",
         "answered",
         "expired",
         "moved in",
         "moved out",
-        "contamination",
-        "95 %",
-        "audits",
     )
     return [
         "<h2>Contamination by stream</h2>",
-        f'<div class="card"><div class="scroll"><div class="chart">{interval_rows("contamination by stream", rows)}'
-        "</div></div></div>",
+        f'<div class="card">{_scrolling("contamination", interval_rows("contamination by stream", rows))}</div>',
         f'<p class="soft">{shown(words.ABOUT_CONTAMINATION)}</p>',
         "<h2>Streams</h2>",
         _table(heads, [_stream_cells(row) for row in report.streams]),
@@ -142,11 +149,11 @@ def _stream_cells(row: StreamRow) -> list[str]:
     return [
         row.stream,
         f"{row.sorted:,}",
-        words.percent(row.share),
-        *(f"{count:,}" for count in counts),
         words.estimate(found),
         words.interval(found),
         words.audits(found),
+        words.percent(row.share),
+        *(f"{count:,}" for count in counts),
     ]
 
 
@@ -208,7 +215,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], words_last: bool
         return "".join(f"<{tag}{mark}>{shown(cell)}</{tag}>" for mark, cell in zip(marks, cells, strict=True))
 
     body = "".join(f"<tr>{row(cells, 'td')}</tr>" for cells in rows)
-    return f'<div class="card scroll"><table><tr>{row(heads, "th")}</tr>{body}</table></div>'
+    return f'<div class="card scroll" tabindex="0"><table><tr>{row(heads, "th")}</tr>{body}</table></div>'
 
 
 def _sentence(text: str) -> str:

@@ -10,7 +10,7 @@ def percent(share: float | None) -> str:
     """A share in percent with a decimal below ten; a dash if there is none."""
     if share is None:
         return "–"
-    return f"{share:.1%}" if share < 0.0995 else f"{share:.0%}"
+    return f"{share:.1%}" if 0 < share < 0.0995 else f"{share:.0%}"
 
 
 def interval(found: Contamination) -> str:
@@ -52,15 +52,15 @@ def title(report: StationReport) -> str:
 
 def audits(found: Contamination) -> str:
     """The answers behind a figure: `3 of 40 wrong`."""
-    return f"{found.wrong} of {found.audited} wrong" if found.audited else "none"
+    return f"{found.wrong} wrong of {found.audited}" if found.audited else "none"
 
 
 OUTAGES = {"board": "board started anew", "program": "program started anew", "camera": "no sight", "gap": "events lost"}
 
 ABOUT_CONTAMINATION = (
     "Contamination: the share of what the station put into a stream by itself that belongs elsewhere. The 95 % "
-    "interval comes from the answers to items drawn at random (`audit`). A figure with a question mark is the model's "
-    "own opinion, and how far off it is is not known."
+    "interval comes from the answers to items drawn at random. A figure with a question mark is the model's "
+    "own opinion, and it is not known how far that is off."
 )
 ABOUT_DOWNTIME = (
     "A station writes nothing while nothing happens: a time without records may be a quiet one, and is not downtime. "
