@@ -74,7 +74,7 @@ def streams_of(cell: Cell, generator: np.random.Generator) -> Iterable[Stream]:
     logits = cell.apart * features / cell.temperature
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities = odds / odds.sum(axis=1, keepdims=True)
-    shares = np.stack([probabilities[:, STREAM_OF == stream].sum(axis=1) for stream in range(STREAMS)], axis=1)
+    shares = np.stack([probabilities[:, stream == STREAM_OF].sum(axis=1) for stream in range(STREAMS)], axis=1)
     put, best = shares.argmax(axis=1), shares.max(axis=1)
     drawn = generator.random(cell.items) < cell.audit * ANSWERED
     for stream in range(STREAMS):

@@ -13,7 +13,7 @@ from tests.device.reporting.stories import Story
 from tests.device.telling import FakeWall, make_event
 from waste_edge.device.clock import SystemClock
 from waste_edge.device.outbox.outbox import Outbox
-from waste_edge.device.reporting import sources
+from waste_edge.device.service import find_state
 
 WasteEdge = Callable[..., Any]
 
@@ -74,7 +74,7 @@ def test_a_running_station_s_folder_is_read(waste_edge: WasteEdge, tmp_path: Pat
 def test_nothing_to_read_is_the_users_mistake(
     waste_edge: WasteEdge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "SERVICE_STATE", tmp_path / "no such folder")
+    monkeypatch.setattr(find_state, "SERVICE_STATE", tmp_path / "no such folder")
     for arguments, says in (
         ([], "no station is installed here; give --state DIR"),
         (["--state", tmp_path], "neither outbox.sqlite nor events.jsonl"),

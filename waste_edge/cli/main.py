@@ -37,7 +37,7 @@ VERBS = (
     "compare",
     "export",
 )
-GROUPS = ("data", "service", "site")
+GROUPS = ("data", "service", "site", "collect")
 # What a verb may be given that plug-ins add to.
 _EXTENDED: dict[str, tuple[Group, ...]] = {
     "run": ("cameras", "sinks", "engines"),
@@ -64,7 +64,8 @@ def command_line(words: Sequence[str]) -> typer.Typer:
         cls=Verbs,
         help="Train waste classifiers on a workstation and run them on an edge board at a bin.\n\n"
         "At a bin: [bold]run[/], [bold]doctor[/], [bold]classify[/], [bold]bench[/], [bold]verify[/], "
-        "[bold]inspect[/], [bold]evaluate[/], [bold]rehearse[/], [bold]report[/], [bold]site[/], [bold]service[/].\n\n"
+        "[bold]inspect[/], [bold]evaluate[/], [bold]rehearse[/], [bold]report[/], [bold]collect[/], [bold]site[/], "
+        "[bold]service[/].\n\n"
         "On a workstation (pip install 'waste-edge\\[host]'): [bold]data[/], [bold]train[/], [bold]distill[/], "
         "[bold]compare[/], [bold]export[/].",
         rich_markup_mode="rich",

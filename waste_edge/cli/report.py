@@ -102,12 +102,8 @@ def _read(files: list[Path], state: Path | None, config: Path | None) -> Ledger:
     from waste_edge.device.reporting.reading import Ledger
 
     ledger = Ledger()
-    if config is not None:
-        sources.read_station(config, state, ledger)
-    elif state is not None:
-        sources.read_state(state, state / sources.LINES_NAME, ledger)
-    elif not files:
-        sources.read_service(ledger)
+    if state is not None or config is not None or not files:
+        sources.read_station(state, config, ledger)
     sources.read_files(files, ledger)
     return ledger
 
@@ -159,22 +155,23 @@ def _print_downtime(screen: Console, report: StationReport) -> None:
 
 
 def _streams_table(report: StationReport) -> Table:
+    from rich.box import SIMPLE
     from rich.table import Table
 
     from waste_edge.device.reporting import words
 
-    table = Table(title="streams", title_justify="left", title_style="bold")
+    table = Table(box=SIMPLE, show_edge=False)
     table.add_column("stream", overflow="fold")
-    for heading in ("sorted", "contamination", "95 % interval", "audits", "answered", "expired", "moved"):
+    for heading in ("sorted", "contamination, 95 %", "audits", "answered", "expired", "moved"):
         table.add_column(heading, justify="right", overflow="fold")
     for row in report.streams:
         found = row.contamination
+        sure = f" ({words.percent(found.low)}–{words.percent(found.high)})" if found.low is not None else ""
         table.add_row(
             _plain(row.stream),
             f"{row.sorted:,}",
-            words.estimate(found),
-            words.interval(found),
-            words.audits(found),
+            f"{words.estimate(found)}{sure}",
+            f"{found.wrong:,}/{found.audited:,}" if found.audited else "",
             f"{row.answered:,}",
             f"{row.expired:,}",
             f"+{row.corrected_in:,} -{row.corrected_out:,}" if row.corrected_in or row.corrected_out else "",

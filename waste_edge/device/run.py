@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from waste_edge.device.bundle_choice import BundleChoice
     from waste_edge.device.cameras import Source
     from waste_edge.device.clock import Clock
+    from waste_edge.device.collect.collector import Collector
     from waste_edge.device.config import StationConfig
     from waste_edge.device.decision.item_tracker import ItemTracker, Mark
     from waste_edge.device.decision.policy import DecisionPolicy
@@ -213,6 +214,11 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())
         eye = Eye(policy, classifier, looks, _mark(plan))
         items = _items(eye, looked_at, outbox)
+        collector = _collector(plan, opened.manifest, health, clock)
+        if collector is not None:
+            stack.callback(collector.close)
+            collector.start()
+            _label_crops(collector, reviews)
         messages = early or start()
         stack.callback(messages.close)
         camera = CameraCondition(health, lambda: messages.abandoned)
@@ -221,7 +227,11 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         return Loop(
             turned(messages, site.rotate),
             items,
-            [*_about_the_camera(items, looked_at, health, state, site.rotate), camera, watchdog, view, *plan.listeners],
+            [
+                *_about_the_camera(items, looked_at, health, state, site.rotate),
+                *filter(None, (camera, watchdog, view, collector)),
+                *plan.listeners,
+            ],
             clock,
             LoopControl(Limits(plan.frames, plan.duration_s), stop, reload),
             LoopServices(None if outbox is None else EventRecorder(outbox, items, clock, reviews), health),
@@ -292,6 +302,33 @@ def _reviews(plan: RunPlan, policy: DecisionPolicy, clock: Clock) -> ReviewQueue
     from waste_edge.device.answers.review import ReviewQueue
 
     return ReviewQueue(policy.choices(), plan.config.answers, clock)
+
+
+def _collector(plan: RunPlan, manifest: Manifest, health: Health, clock: Clock) -> Collector | None:
+    """Build the collector of crops; None if none are kept. What lies there from before is said.
+
+    Raises:
+        ConfigError: crops without a folder for them.
+    """
+    state = _state(plan)
+    if plan.demo or plan.config.collect is None:
+        if state is not None and (state / "collect" / "index.sqlite").exists():
+            from waste_edge.device.system.condition import Condition, Level
+
+            text = f"switched off, and crops from before lie in {state / 'collect'}; delete: waste-edge collect purge"
+            health.set(Condition("collect", Level.WARN, text))
+        return None
+    from waste_edge.device.collect.build import collector_of
+
+    return collector_of(plan.config.collect, state, plan.config.disk, manifest, (health, clock))
+
+
+def _label_crops(collector: Collector, reviews: ReviewQueue | None) -> None:
+    """Have people's answers label the crops, where answers are taken."""
+    if reviews is not None:
+        from waste_edge.device.collect.answers import follow
+
+        follow(collector, reviews)
 
 
 def _mark(plan: RunPlan) -> Mark:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from pathlib import Path
 
 from waste_edge.device.reporting.items import Period
 from waste_edge.device.reporting.reading import Ledger, older_files, read_json_lines, read_outbox
+from waste_edge.device.service.find_state import find_state
 from waste_edge.errors import DataError, UserError
 
 OUTBOX_NAME = "outbox.sqlite"  # as device/station.py calls it
 LINES_NAME = "events.jsonl"  # the default of [json_lines] path
-SERVICE_STATE = Path("/var/lib/waste-edge")
 _SQLITE = b"SQLite format 3\0"
 
 
@@ -45,8 +44,6 @@ def read_state(state: Path, lines: Path | None, ledger: Ledger) -> None:
     """
     outbox = state / OUTBOX_NAME
     has_lines = lines is not None and (lines.exists() or bool(older_files(lines)))
-    if not os.access(state, os.R_OK | os.X_OK) and state.exists():
-        raise DataError(f"{state}: may not be read by this user; try sudo, or the user that the station runs as")
     if not outbox.exists() and not has_lines:
         raise DataError(f"{state}: neither {OUTBOX_NAME} nor {LINES_NAME} there; give the --state DIR of a station")
     if outbox.exists():
@@ -55,43 +52,18 @@ def read_state(state: Path, lines: Path | None, ledger: Ledger) -> None:
         read_json_lines(lines, ledger)
 
 
-def read_station(config: Path, state: Path | None, ledger: Ledger) -> None:
-    """Read what a configured station keeps.
-
-    Args:
-        config: its `station.toml`.
-        state: its folder, instead of the configured one.
-        ledger: takes all that is found.
+def read_station(state: Path | None, config: Path | None, ledger: Ledger) -> None:
+    """Read what a station of this machine keeps; see `find_state`.
 
     Raises:
-        ConfigError: the configuration is wrong.
-        DataError: there is no folder of events, or it cannot be read.
+        ConfigError, DataError, UserError: see `find_state`; or nothing is kept, or it cannot be read.
     """
-    from waste_edge.device.config import read_config, state_folder
-
-    station = read_config(config)
-    folder = state or state_folder(station) or (SERVICE_STATE if SERVICE_STATE.is_dir() else None)
-    if folder is None:
-        raise DataError(f"{config}: has no `state`, so no events are kept; give --state DIR")
-    lines = None if station.json_lines is None else folder / station.json_lines.path
-    read_state(folder, lines, ledger)
-
-
-def read_service(ledger: Ledger) -> None:
-    """Read what the installed service keeps.
-
-    Raises:
-        UserError: there is none, or this user may not read it.
-    """
-    from waste_edge.device.service.unit import Places
-
-    installed = Places().config
-    if os.access(installed, os.R_OK):
-        read_station(installed, None, ledger)
-    elif SERVICE_STATE.is_dir():
-        read_state(SERVICE_STATE, SERVICE_STATE / LINES_NAME, ledger)
+    folder, station = find_state(state, config)
+    if station is None:
+        lines: Path | None = folder / LINES_NAME
     else:
-        raise UserError("no station is installed here; give --state DIR, --config station.toml, or files of JSON lines")
+        lines = None if station.json_lines is None else folder / station.json_lines.path
+    read_state(folder, lines, ledger)
 
 
 def period_of(day: bool, week: bool, start: str | None, end: str | None, now: datetime) -> Period:
