@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -145,14 +145,16 @@ class Tally:
         self.widths += max(0.0, high - low)
 
 
-def measure(cells: Iterable[Cell], stations: int, seed: int = 0) -> dict[str, dict[Cell, Tally]]:
+def measure(
+    cells: Iterable[Cell], stations: int, seed: int = 0, methods: Mapping[str, Callable[[Stream], Interval]] = METHODS
+) -> dict[str, dict[Cell, Tally]]:
     """Simulate so many stations a cell; by method and cell."""
     generator = np.random.default_rng(seed)
-    tallies: dict[str, dict[Cell, Tally]] = {name: {} for name in METHODS}
+    tallies: dict[str, dict[Cell, Tally]] = {name: {} for name in methods}
     for cell in cells:
         for _ in range(stations):
             for stream in streams_of(cell, generator):
-                for name, method in METHODS.items():
+                for name, method in methods.items():
                     tallies[name].setdefault(cell, Tally()).count(method(stream), float(stream.wrong.mean()))
     return tallies
 

@@ -147,8 +147,8 @@ def _print_downtime(screen: Console, report: StationReport) -> None:
         screen.print(f"{words.OUTAGES[one.kind]}: {span}, {length}: {one.reason}", markup=False, soft_wrap=True)
     if len(found.outages) > _MOST_ROWS:
         screen.print(f"these are the last {_MOST_ROWS} of {len(found.outages):,}; --json has all")
-    for one in found.troubles:
-        told = f"{one.part} {one.level}: {words.duration(one.seconds)} in {one.times:,} times; last: {one.text}"
+    for part in found.troubles:
+        told = f"{part.part} {part.level}: {words.duration(part.seconds)} in {part.times:,} times; last: {part.text}"
         screen.print(told, markup=False, soft_wrap=True)
     if not found.has_health:
         screen.print(words.NO_HEALTH, markup=False, soft_wrap=True)

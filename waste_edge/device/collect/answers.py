@@ -27,7 +27,7 @@ def follow(collector: Collector, reviews: ReviewQueue) -> None:
 
 
 def _said(item: ReviewedItem) -> Said | None:
-    """What a person said of an item; None if nobody did."""
+    """The answer of a person to an item; None if nobody did."""
     if item.answer is None or not item.answered_by_person:
         return None
     fields = item.answer.event

@@ -38,7 +38,7 @@ _LIVED_EVERY_S = 3600.0
 
 @dataclass(frozen=True)
 class CollectPlace:
-    """Where and under which bounds crops are kept.
+    """Place and bounds of the crops that are kept.
 
     Attributes:
         state: the station's folder.
@@ -157,6 +157,7 @@ class Collector(Listener):
             self._attempt(job)
         if self._store is not None:
             self._store.close()
+            self._store = None
 
     def _attempt(self, job: _Job | None) -> None:
         """Do one job, or tend the store; whatever a disk gives back is said, and tried again with the next one."""

@@ -39,7 +39,7 @@ class ExportChoice:
 
 
 class Exported(Strict, frozen=True):
-    """What was exported.
+    """Outcome of an export.
 
     Attributes:
         folder: where it lies.

@@ -114,7 +114,7 @@ class CropIndex:
         return [_crop(row) for row in self._connection.execute(query, (lived_s - max_s, wall_s)).fetchall()]
 
     def total(self) -> tuple[int, int]:
-        """How many crops, and their bytes."""
+        """Count the crops and their bytes."""
         count, size = self._connection.execute("SELECT COUNT(*), coalesce(SUM(bytes), 0) FROM crops").fetchone()
         return int(count), int(size)
 

@@ -51,7 +51,11 @@ class CropStore:
     def _opened(self, mends: bool) -> CropIndex:
         path = self.folder / INDEX_NAME
         try:
-            return CropIndex(path)
+            is_new = not path.exists()
+            index = CropIndex(path)
+            if is_new:
+                os.chmod(path, _FILE_MODE)
+            return index
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError) or not mends:  # busy, full, read-only: not damaged
                 raise

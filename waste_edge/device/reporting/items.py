@@ -75,7 +75,7 @@ class Item:
 
     @property
     def stream(self) -> str:
-        """Where it belongs by the last that was said; `ask` while nothing was."""
+        """The stream where it belongs by the last that was said; `ask` while nothing was."""
         return self.answers[-1].told.stream if self.answers else self.put
 
     @property

@@ -172,7 +172,7 @@ def _days(items: Sequence[Item]) -> list[DayRow]:
 
 
 def _remarks(items: Sequence[Item], answers: Answers, several: bool, damaged: int) -> list[str]:
-    """What a reader must know of the figures."""
+    """Sentences that a reader of the figures must know."""
     found = []
     uncertain = sum(not item.event.is_known for item in items)
     if several:
@@ -196,7 +196,7 @@ def _remarks(items: Sequence[Item], answers: Answers, several: bool, damaged: in
             "which items were audited; report the parts apart with --from and --to"
         )
     if uncertain:
-        found.append(f"{uncertain} items came in boots whose clock was never in step: their times are guesses")
+        found.append(f"{uncertain} items came in boots whose clock was never in step: their times may be wrong")
     if damaged:
         found.append(f"{damaged} lines or records could not be read and are left out")
     return found
