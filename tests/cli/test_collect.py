@@ -107,18 +107,27 @@ print("\\n" + json.dumps([name for name in sys.modules if name.startswith("waste
 """
 
 
-def modules_of_a_run(*arguments: object) -> set[str]:
+def modules_of_a_run(*arguments: object) -> tuple[set[str], str]:
+    """The modules of ours that a run imported, and what it said."""
     command = [sys.executable, "-c", _MODULES, "run", "--json", *map(str, arguments)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 0, ended.stderr
-    return set(json.loads(ended.stdout.splitlines()[-1]))
+    return set(json.loads(ended.stdout.splitlines()[-1])), ended.stdout
 
 
 def test_switched_off_it_is_not_imported(tiny_bundle: Path, photos: Path, tmp_path: Path) -> None:
-    found = modules_of_a_run("--bundle", tiny_bundle, "--source", photos, "--state", tmp_path / "state")
+    found, said = modules_of_a_run("--bundle", tiny_bundle, "--source", photos, "--state", tmp_path / "state")
+    assert "crops" not in said
     rooms = ("waste_edge.device.collect.", "waste_edge.device.reporting")
     assert {name for name in found if name.startswith(rooms)} == {"waste_edge.device.collect.config"}
     config = tmp_path / "station.toml"
     config.write_text(f'state = "{tmp_path / "state"}"\n[collect]\n', encoding="utf-8")
-    found = modules_of_a_run("--config", config, "--bundle", tiny_bundle, "--source", photos)
+    found, said = modules_of_a_run("--config", config, "--bundle", tiny_bundle, "--source", photos)
     assert "waste_edge.device.collect.build" in found, "the test above would see it"
+    assert "whole frames are never kept" in said
+
+
+def test_crops_from_before_it_was_switched_off_are_said(tiny_bundle: Path, photos: Path, state: Path) -> None:
+    _, said = modules_of_a_run("--bundle", tiny_bundle, "--source", photos, "--state", state)
+    assert "switched off, and crops from before lie in" in said
+    assert len(list((state / "collect").glob("*.jpg"))) == 6, "nothing is deleted behind anyone's back"

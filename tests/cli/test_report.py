@@ -33,7 +33,7 @@ def lines(tmp_path: Path) -> Path:
 def test_the_terminal_shows_counts_contamination_and_downtime(waste_edge: WasteEdge, lines: Path) -> None:
     outcome = waste_edge("report", lines)
     assert outcome.exit_code == 0, outcome.stderr
-    for words in ("bin [bold]7", "21 items", "1 wrong of 5", "board started anew", "no camera", "streams"):
+    for words in ("bin [bold]7", "21 items", "1 wrong of 5", "board started anew", "no camera", "contamination, 95 %"):
         assert words in outcome.stdout
 
 
