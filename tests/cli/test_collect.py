@@ -18,16 +18,20 @@ from waste_edge.device.collect.store import CropStore
 from waste_edge.device.service import find_state
 
 WasteEdge = Callable[..., Any]
+_RECIPE = (
+    'name = "tiny"\n[model]\narchitecture = "cnn4"\nwidth = 0.1\n[input]\nwidth_px = 16\nheight_px = 16\n'
+    "[fit]\nepochs = 1\nbatch_size = 8\n"
+)
 
 
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
-    """A station's folder with six crops, four of them answered."""
+    """A station's folder with 18 crops: of twelve the label was answered, of three the stream, of three nothing."""
     folder = tmp_path / "state"
     folder.mkdir()
     store = CropStore(folder)
     answers = [("metal", "yellow"), ("paper", "blue"), ("metal", "yellow"), ("paper", "blue"), None, (None, "blue")]
-    for number, answer in enumerate(answers):
+    for number, answer in enumerate(3 * answers):
         crop = made(store.folder, number, answer)
         store.index.add(crop)
     store.close()
@@ -37,24 +41,28 @@ def state(tmp_path: Path) -> Path:
 def test_the_list_names_reasons_and_answers(waste_edge: WasteEdge, state: Path) -> None:
     outcome = waste_edge("collect", "list", "--state", state)
     assert outcome.exit_code == 0, outcome.stderr
-    assert "6 crops" in outcome.stdout
-    assert "5 answered" in outcome.stdout
+    assert "18 crops" in outcome.stdout
+    assert "15 answered" in outcome.stdout
     assert f"{id_of(0)}.jpg" in outcome.stdout
     (state / "collect" / f"{id_of(0)}.jpg").unlink()
     listed = json.loads(waste_edge("collect", "list", "--state", state, "--json").stdout)
-    assert len(listed["crops"]) == 5, "what has no file is not listed"
+    assert len(listed["crops"]) == 17, "what has no file is not listed"
     assert listed["crops"][0]["time_utc"] == "2001-09-09T01:46:40Z"
 
 
-def test_the_export_passes_the_data_check(waste_edge: WasteEdge, state: Path, tmp_path: Path) -> None:
+def test_the_export_passes_the_data_check_and_trains(waste_edge: WasteEdge, state: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     outcome = waste_edge("collect", "export", tmp_path / "mine", "--state", state)
     assert outcome.exit_code == 0, outcome.stderr
-    assert "4 pictures in 4 groups" in outcome.stdout
-    assert "left out: 1 unanswered" in outcome.stdout
+    assert "12 pictures in 12 groups" in outcome.stdout
+    assert "left out: 3 unanswered" in outcome.stdout
     checked = waste_edge("data", "check", tmp_path / "mine", "--json")
     assert checked.exit_code == 0, checked.stdout
     assert json.loads(checked.stdout)["labels"].keys() == {"metal", "paper"}
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(_RECIPE, encoding="utf-8")
+    trained = waste_edge("train", recipe, "--data", tmp_path / "mine", "--out", tmp_path / "run")
+    assert trained.exit_code == 0, trained.stderr
     again = waste_edge("collect", "export", tmp_path / "mine", "--state", state)
     assert again.exit_code == 2
     assert "exists already" in again.stderr
@@ -67,10 +75,10 @@ def test_purging_asks_and_then_leaves_nothing(waste_edge: WasteEdge, state: Path
     runner = typer.testing.CliRunner()
     refused = runner.invoke(app, ["collect", "purge", "--state", str(state)], input="n\n")
     assert refused.exit_code == 1
-    assert len(list((state / "collect").glob("*.jpg"))) == 6
+    assert len(list((state / "collect").glob("*.jpg"))) == 18
     assert waste_edge("collect", "purge", "--state", state, "--json").exit_code == 2, "JSON asks nothing"
     done = waste_edge("collect", "purge", "--state", state, "--yes")
-    assert "6 crops deleted" in done.stdout
+    assert "18 crops deleted" in done.stdout
     assert list((state / "collect").glob("*.jpg")) == []
     assert json.loads(waste_edge("collect", "purge", "--state", state, "--json").stdout)["deleted"] == 0
 
@@ -130,4 +138,4 @@ def test_switched_off_it_is_not_imported(tiny_bundle: Path, photos: Path, tmp_pa
 def test_crops_from_before_it_was_switched_off_are_said(tiny_bundle: Path, photos: Path, state: Path) -> None:
     _, said = modules_of_a_run("--bundle", tiny_bundle, "--source", photos, "--state", state)
     assert "switched off, and crops from before lie in" in said
-    assert len(list((state / "collect").glob("*.jpg"))) == 6, "nothing is deleted behind anyone's back"
+    assert len(list((state / "collect").glob("*.jpg"))) == 18, "nothing is deleted behind anyone's back"
