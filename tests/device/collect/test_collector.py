@@ -184,6 +184,10 @@ def test_a_started_collector_keeps_all_and_ends(tmp_path: Path) -> None:
     collector.start()
     for number in range(20):
         collector.decided(crop_event(number))
+    until = time.monotonic() + 60.0
+    while not (now := health.now()) or not now[0].text.startswith("20 crops"):
+        assert time.monotonic() < until
+        time.sleep(0.02)
     collector.close()
     assert len(kept(tmp_path)) == 20
     assert "collect" not in {thread.name for thread in threading.enumerate()}

@@ -67,10 +67,29 @@ def read_outbox(path: Path, ledger: Ledger) -> None:
     """
     with _explained(path):
         _check_outbox(path)
-        with contextlib.closing(_connected(path)) as connection:
-            for sequence, stored in connection.execute("SELECT sequence, record FROM events ORDER BY sequence"):
-                ledger.add(decode_stored(sequence, stored) if isinstance(stored, bytes) else None)
+        had_log = _has_log(path)
+        try:
+            rows = _rows(path)
+        except sqlite3.DatabaseError:
+            if had_log or not _has_log(path):
+                raise
+            rows = _rows(path)  # the station was started in that moment
+        for sequence, stored in rows:
+            ledger.add(decode_stored(sequence, stored) if isinstance(stored, bytes) else None)
     ledger.sources.append(str(path))
+
+
+def _has_log(path: Path) -> bool:
+    return any(Path(f"{path}{suffix}").exists() for suffix in ("-wal", "-shm"))
+
+
+def _rows(path: Path) -> list[tuple[int, object]]:
+    """All records, (sequence, as they are stored)."""
+    with contextlib.closing(_connected(path)) as connection:
+        found = connection.execute(
+            "SELECT sequence, record FROM events ORDER BY sequence LIMIT ?", (MAX_REPORT_RECORDS + 1,)
+        )
+        return [(int(sequence), stored) for sequence, stored in found]
 
 
 def read_json_lines(path: Path, ledger: Ledger) -> None:
@@ -132,8 +151,7 @@ def _connected(path: Path) -> sqlite3.Connection:
     With a log beside the database, which a running station has, SQLite must read along in it. Without one nothing is
     going on: then the file is read as it is, and no log is made, which the station's user might not be able to write.
     """
-    log = Path(f"{path}-wal")
-    mode = "mode=ro" if log.exists() and log.stat().st_size else "immutable=1"
+    mode = "mode=ro" if _has_log(path) else "immutable=1"
     connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?{mode}", uri=True, timeout=5.0)
     try:
         schema = int(connection.execute("PRAGMA user_version").fetchone()[0])
