@@ -1,6 +1,6 @@
 """Intervals and estimates of contamination that were tried and left, on the stations of `contamination_coverage`.
 
-    python -m tools.contamination_tried                  twenty stations a cell: two minutes
+    python -m tools.contamination_tried                  eight stations a cell: a minute or two
     python -m tools.contamination_tried --stations 2     quick
 
 Two Markdown tables for docs/decisions/030: coverage and width of intervals, and root mean square errors of estimates
@@ -114,7 +114,7 @@ def errors_table(found: dict[str, list[list[float]]]) -> str:
 def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description="Intervals and estimates of contamination that were tried and left.")
-    parser.add_argument("--stations", type=int, default=20, help="simulated stations a cell")
+    parser.add_argument("--stations", type=int, default=8, help="simulated stations a cell")
     parser.add_argument("--seed", type=int, default=0, help="of every chance")
     given = parser.parse_args()
     print(table(measure(CELLS, given.stations, given.seed, TRIED)))
