@@ -89,6 +89,28 @@ def test_a_trouble_ends_with_its_board(tmp_path: Path) -> None:
     assert downtime(tmp_path, story).blind_s == 20.0
 
 
+def test_last_words_before_the_power_went_last_no_longer_than_is_known(tmp_path: Path) -> None:
+    story = Story()
+    story.item()
+    story.wait(10).health(camera="bad: no camera")
+    story.reboot(5000).wait(5).item()
+    found = downtime(tmp_path, story)
+    assert found.blind_s == 0.0
+    assert [(one.part, one.seconds, one.times) for one in found.troubles] == [("camera", 0.0, 1)]
+    story.health(camera="bad: no camera")  # of the new boot
+    story.wait(30).item()
+    assert downtime(tmp_path, story).blind_s == 30.0
+
+
+def test_troubles_of_two_stations_do_not_end_each_other(tmp_path: Path) -> None:
+    first, second = Story("bin 1"), Story("bin 2", "b" * 32)
+    first.health(camera="bad: no camera")
+    first.wait(100).health(camera="ok: looking at USB")
+    second.wait(10).health(camera="ok: looking at USB")
+    second.wait(500).item(number=77)
+    assert report_of(tmp_path, first, second).downtime.blind_s == 100.0
+
+
 def test_only_the_period_counts(tmp_path: Path) -> None:
     story = Story()
     story.health(camera="bad: no camera")

@@ -42,8 +42,8 @@ def downtime_of(records: Sequence[Timed], health: Sequence[tuple[float, HealthLi
         period: which is reported.
     """
     breaks = [*_starts(records), *_gaps(records)]
-    spells = [_clipped(one, period) for one in _spells(records, health, breaks)]
-    spells = [one for one in spells if one.end_s > one.start_s]
+    spells = [_clipped(one, period) for one in _spells(records, health)]
+    spells = [one for one in spells if one.end_s >= one.start_s]
     blind = [one for one in spells if one.part.part == CAMERA and not one.part.text.startswith(LOOKING)]
     outages = [one for one in breaks if _touches(one, period)]
     outages += [_outage("camera", one.start_s, one.end_s, one.part.text, one.end_s - one.start_s) for one in blind]
@@ -128,19 +128,40 @@ def _seconds(text: str) -> float:
     return datetime.fromisoformat(text).timestamp() if text else math.nan
 
 
-def _spells(
-    records: Sequence[Timed], health: Sequence[tuple[float, HealthLine]], breaks: Sequence[Outage]
-) -> list[_Spell]:
-    """Times in which parts were not well: from the line that says so until the next line, or the board's end."""
-    if not health:
-        return []
-    last_s = max(health[-1][0], records[-1].at_s if records else -math.inf)
-    ends = sorted(_seconds(one.from_utc) for one in breaks if one.kind == "board")
+def _spells(records: Sequence[Timed], health: Sequence[tuple[float, HealthLine]]) -> list[_Spell]:
+    """Times in which parts were not well, outbox by outbox: from the line that says so until the next one."""
+    lines: dict[str, list[tuple[float, HealthLine]]] = defaultdict(list)
+    own: dict[str, list[Timed]] = defaultdict(list)
+    for at_s, line in health:
+        lines[line.outbox_id].append((at_s, line))
+    for one in records:
+        own[one.told.outbox_id].append(one)
+    return [spell for outbox_id, told in lines.items() for spell in _spells_of(own[outbox_id], told)]
+
+
+def _spells_of(records: Sequence[Timed], health: Sequence[tuple[float, HealthLine]]) -> list[_Spell]:
+    last_s = max(health[-1][0], max((one.at_s for one in records), default=-math.inf))
+    boots = _boots(records)
     found = []
     for (at_s, line), end_s in zip(health, [*(at_s for at_s, _ in health[1:]), last_s], strict=True):
-        until_s = min([end_s, *(end for end in ends if end >= at_s)])
+        until_s = min(end_s, _last_sign_s(boots, at_s))
         found += [_Spell(part, at_s, until_s) for part in line.parts if part.level != _WELL]
     return found
+
+
+def _boots(records: Sequence[Timed]) -> list[tuple[float, float]]:
+    """Each start of the board: (last record before it, the boot itself)."""
+    return [
+        (before.at_s, after.at_s - after.told.committed_ns / NS_PER_S)
+        for before, after in _neighbours(records)
+        if before.told.boot_id != after.told.boot_id
+    ]
+
+
+def _last_sign_s(boots: Sequence[tuple[float, float]], at_s: float) -> float:
+    """The last sign of life in the boot of a moment: that of a record, or the moment itself if none follows."""
+    ends = [max(last_s, at_s) for last_s, booted_s in boots if at_s < booted_s]
+    return min(ends, default=math.inf)
 
 
 def _clipped(spell: _Spell, period: Period) -> _Spell:
