@@ -80,7 +80,7 @@ MAX_COLLECT_DAYS = 36_500  # of [collect] max_days
 MAX_COLLECT_MB = 1_000_000
 
 # Reports of a station (device/reporting)
-MAX_REPORT_RECORDS = 1_000_000  # items, answers and lines of health; 400 bytes each
+MAX_REPORT_RECORDS = 1_000_000  # items, answers and lines of health; a kilobyte each while they are reported
 MAX_REPORT_FILE_BYTES = 100_000 * MIB  # as large as [json_lines] lets one become
 MAX_EVENT_LINE_BYTES = MIB  # ours have one thousandth
 
