@@ -177,7 +177,7 @@ def table(tallies: dict[str, dict[Cell, Tally]]) -> str:
         whole = pooled(own.values())
         worst = min((tally.coverage for tally in own.values() if tally.cases >= _LEAST_CASES), default=math.nan)
         shares = [pooled(tally for cell, tally in own.items() if cell.audit == audit).coverage for audit in audits]
-        cells = [f"{share:.1%}" for share in (whole.coverage, worst, *shares)]
+        cells = ["" if math.isnan(share) else f"{share:.1%}" for share in (whole.coverage, worst, *shares)]
         lines.append(f"| {' | '.join([name, *cells, f'{whole.widths / max(1, whole.cases):.3f}'])} |")
     return "\n".join(lines)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from waste_edge.device.answers.question import ReviewedItem
-from waste_edge.device.answers.review import ReviewListener, ReviewQueue
+from waste_edge.device.answers.question import ReviewedItem, ReviewListener
+from waste_edge.device.answers.review import ReviewQueue
 from waste_edge.device.collect.collector import Collector, Said
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from waste_edge.device.clock import NS_PER_S, Clock
-from waste_edge.device.collect.config import CollectConfig, Reason
+from waste_edge.device.clock import NS_PER_S, Clock, SystemWallClock, WallClock
+from waste_edge.device.collect.config import PART, CollectConfig, Reason
 from waste_edge.device.collect.index import Crop
 from waste_edge.device.collect.store import SUFFIXES, CropStore
 from waste_edge.device.decision.item_tracker import Event
@@ -21,13 +21,11 @@ from waste_edge.device.loop import Listener
 from waste_edge.device.system.condition import Condition, Level
 from waste_edge.device.system.disk import DiskLimits, look_at
 from waste_edge.device.system.health import Health
-from waste_edge.device.wall_clock import SystemWallClock, WallClock
 from waste_edge.errors import ConfigError, UserError
 from waste_edge.imaging.frames import Pixels
 from waste_edge.site import ASK
 from waste_edge.taxonomy import UNKNOWN
 
-PART = "collect"  # of health
 WAITING = 32  # crops between the loop and the thread
 REMEMBERED_BYTES = 8 << 20  # encoded crops in memory, for items that may still be corrected
 _TEND_S = 60.0

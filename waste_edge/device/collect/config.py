@@ -9,6 +9,7 @@ import msgspec
 from waste_edge.files.limits import MAX_COLLECT_DAYS, MAX_COLLECT_MB
 from waste_edge.files.strict import Strict
 
+PART = "collect"  # of health
 Reason = Literal["unsure", "asked", "corrected", "audited"]
 
 
