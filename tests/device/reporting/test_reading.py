@@ -7,13 +7,17 @@ import os
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.device.reporting.stories import Story
 from tests.device.telling import FakeWall, id_of, make_event
+from waste_edge.device.answers.config import AnswersConfig
+from waste_edge.device.answers.review import ReviewQueue
 from waste_edge.device.clock import SystemClock
+from waste_edge.device.decision.answer import Choices
 from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.reporting.reading import Ledger, older_files, read_json_lines, read_outbox
 from waste_edge.device.reporting.sources import read_files, read_state
@@ -138,6 +142,30 @@ def test_what_the_json_lines_sink_wrote_is_read_with_its_older_files(tmp_path: P
     both = Ledger()
     read_state(tmp_path, tmp_path / "events.jsonl", both)
     assert both.records == ledger.records, "each id once, from the outbox or from a file"
+
+
+def test_answers_of_the_real_queue_are_read_from_outbox_and_lines_alike(tmp_path: Path) -> None:
+    clock, wall = SystemClock(), FakeWall()
+    outbox = Outbox(tmp_path / "outbox.sqlite", "bin 1", clock, wall)
+    reviews = ReviewQueue(Choices({"paper": "blue", "metal": "yellow"}, "black"), AnswersConfig(), clock)
+    reviews.open(outbox)
+    sure = replace(make_event(1, "blue"), audit=True, expires_s=60.0)
+    reviews.note(outbox.commit(sure, b""))
+    for said in ("blue", "metal"):
+        taken = reviews.submit(id_of(1), said, "page", "Ada")
+        reviews.step()
+        taken.result(0)
+    sink, reader = JsonLines(JsonLinesConfig(path=str(tmp_path / "events.jsonl")), wall), outbox.reader("test")
+    sink.deliver(reader.pending(10))
+    outbox.close()
+    kept, written = Ledger(), Ledger()
+    read_outbox(tmp_path / "outbox.sqlite", kept)
+    read_json_lines(tmp_path / "events.jsonl", written)
+    assert kept.records == written.records
+    event, first, second = kept.records.values()
+    assert (event.audit, event.expires_s, event.answer) == (True, 60.0, 0)
+    assert (first.stream, first.by_person, first.corrects) == ("blue", True, False)
+    assert (second.answer, second.label, second.stream, second.corrects) == (2, "metal", "yellow", True)
 
 
 def test_older_files_alone_are_enough(tmp_path: Path) -> None:
