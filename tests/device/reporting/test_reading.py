@@ -202,6 +202,7 @@ def test_a_half_line_and_odd_lines_are_left_out(tmp_path: Path) -> None:
         {"decision": None},
         {"answer": 3},
         {"sequence": "one"},
+        {"sequence": 10**30},
     ],
     ids=str,
 )

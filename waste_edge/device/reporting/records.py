@@ -12,7 +12,7 @@ from datetime import datetime
 
 import msgspec
 
-MOST_NS = 2**63 - 1  # a monotonic time beyond it is none
+from waste_edge.device.outbox.values import MOST_NS, MOST_SEQUENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,13 +173,16 @@ def decode_line(line: bytes) -> Told | HealthLine | str | None:
         found = _HEALTH.decode(line)
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
+    if not 0 <= found.sequence <= MOST_SEQUENCE:
+        return None
     parts = tuple(PartLevel(one.part, one.level, one.text) for one in found.conditions)
     return HealthLine(found.outbox_id, found.sequence, _seconds(found.time_utc), parts)
 
 
 def _told(own: _Own, fields: _Fields) -> Told | None:
     decision, is_answer = fields.decision, own.answer > 0
-    if (decision is None) != is_answer or not own.id or not -1 < own.committed_ns <= MOST_NS:
+    in_range = 0 <= own.committed_ns <= MOST_NS and 0 <= own.sequence <= MOST_SEQUENCE
+    if (decision is None) != is_answer or not own.id or not in_range:
         return None
     probability = None if decision is None else decision.stream_probability
     if probability is not None and not 0.0 <= probability <= 1.0:
