@@ -109,6 +109,8 @@ def test_a_camera_s_address_in_a_file_s_place_is_shown_without_its_password(
         ("inspect", "nowhere"),
         ("inspect", "nowhere", "--graph"),
         ("verify", "nowhere"),
+        ("report", "nowhere.jsonl"),
+        ("collect", "list", "--state", "nowhere"),
     ],
 )
 def test_a_reader_of_json_learns_why_there_is_no_result(waste_edge: WasteEdge, words: tuple[str, ...]) -> None:

@@ -51,7 +51,9 @@ _EXTENDED: dict[str, tuple[Group, ...]] = {
 }
 # Verbs whose --json is one document at their end; verify and inspect tell an error in their own, run and classify print
 # a line a picture.
-_ONE_DOCUMENT = ("doctor", "bench", "evaluate", "rehearse", "train", "distill", "compare", "export", "data")
+_ONE_DOCUMENT = (
+    "doctor", "bench", "evaluate", "rehearse", "report", "train", "distill", "compare", "export", "data", "collect",
+)  # fmt: skip
 _CAMERA_VERBS = ("run", "doctor", "bench")
 _HELP = ("-h", "--help")
 _LONGEST = 2000  # letters of a library's message
