@@ -18,7 +18,7 @@ from waste_edge.errors import BundleError, EngineError
 
 WasteEdge = Callable[..., Any]
 VERBS = [
-    "run", "doctor", "classify", "bench", "evaluate", "rehearse", "verify", "inspect", "train", "distill",
+    "run", "doctor", "classify", "bench", "evaluate", "rehearse", "report", "verify", "inspect", "train", "distill",
     "compare", "export",
 ]  # fmt: skip
 HEAVY = ("numpy", "cv2", "PIL", "onnxruntime", "ai_edge_litert", "tflite_runtime", "torch", "matplotlib", "msgspec")
@@ -109,6 +109,8 @@ def test_a_camera_s_address_in_a_file_s_place_is_shown_without_its_password(
         ("inspect", "nowhere"),
         ("inspect", "nowhere", "--graph"),
         ("verify", "nowhere"),
+        ("report", "nowhere.jsonl"),
+        ("collect", "list", "--state", "nowhere"),
     ],
 )
 def test_a_reader_of_json_learns_why_there_is_no_result(waste_edge: WasteEdge, words: tuple[str, ...]) -> None:

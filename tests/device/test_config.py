@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from waste_edge.device.answers.config import AnswersConfig
+from waste_edge.device.collect.config import CollectConfig
 from waste_edge.device.config import StationConfig, read_config, state_folder
 from waste_edge.device.gpio.config import ButtonConfig, GpioConfig, OutputConfig
 from waste_edge.device.outbox.config import OutboxConfig
@@ -54,6 +55,11 @@ max_events_in_memory = 50
 expire_s = 90
 audit = 0.02
 sources = ["page", "gpio"]
+[collect]
+keep = ["asked", "corrected"]
+max_days = 7
+max_mb = 50
+format = "png"
 [json_lines]
 path = "log/events.jsonl"
 max_mb = 1
@@ -184,6 +190,7 @@ def test_every_key_is_read(read):
         load=Thresholds(warm_c=70, hot_c=75, cooled_by_c=2, calm_readings=5, warm_fps=4, hot_fps=1),
         outbox=OutboxConfig(max_age_days=7, max_mb=8, max_events_in_memory=50),
         answers=AnswersConfig(expire_s=90, audit=0.02, sources=("page", "gpio")),
+        collect=CollectConfig(keep=("asked", "corrected"), max_days=7, max_mb=50, format="png"),
         json_lines=JsonLinesConfig(path="log/events.jsonl", max_mb=1, keep=2),
         mqtt=MQTT,
         webhook=WEBHOOK,
@@ -195,7 +202,7 @@ def test_every_key_is_read(read):
 def test_no_key_was_left_out_of_these_tests():
     tables = {"disk": DiskLimits, "load": Thresholds, "outbox": OutboxConfig, "json_lines": JsonLinesConfig}
     tables |= {"answers": AnswersConfig, "mqtt": MqttConfig, "webhook": WebhookConfig, "push": PushConfig}
-    tables |= {"gpio": GpioConfig, "gpio.outputs": OutputConfig, "gpio.buttons": ButtonConfig}
+    tables |= {"collect": CollectConfig, "gpio": GpioConfig, "gpio.outputs": OutputConfig, "gpio.buttons": ButtonConfig}
     keys = set(StationConfig.__struct_fields__) - {*tables, "sinks"}
     for table in tables.values():
         keys |= set(table.__struct_fields__) - {"outputs", "buttons"}

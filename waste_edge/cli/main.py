@@ -30,6 +30,7 @@ VERBS = (
     "bench",
     "evaluate",
     "rehearse",
+    "report",
     "verify",
     "inspect",
     "train",
@@ -37,7 +38,7 @@ VERBS = (
     "compare",
     "export",
 )
-GROUPS = ("data", "service", "site")
+GROUPS = ("data", "service", "site", "collect")
 # What a verb may be given that plug-ins add to.
 _EXTENDED: dict[str, tuple[Group, ...]] = {
     "run": ("cameras", "sinks", "engines"),
@@ -50,7 +51,9 @@ _EXTENDED: dict[str, tuple[Group, ...]] = {
 }
 # Verbs whose --json is one document at their end; verify and inspect tell an error in their own, run and classify print
 # a line a picture.
-_ONE_DOCUMENT = ("doctor", "bench", "evaluate", "rehearse", "train", "distill", "compare", "export", "data")
+_ONE_DOCUMENT = (
+    "doctor", "bench", "evaluate", "rehearse", "report", "train", "distill", "compare", "export", "data", "collect",
+)  # fmt: skip
 _CAMERA_VERBS = ("run", "doctor", "bench")
 _HELP = ("-h", "--help")
 _LONGEST = 2000  # letters of a library's message
@@ -68,7 +71,8 @@ def command_line(words: Sequence[str]) -> typer.Typer:
         cls=Verbs,
         help="Train waste classifiers on a workstation and run them on an edge board at a bin.\n\n"
         "At a bin: [bold]run[/], [bold]doctor[/], [bold]classify[/], [bold]bench[/], [bold]verify[/], "
-        "[bold]inspect[/], [bold]evaluate[/], [bold]rehearse[/], [bold]site[/], [bold]service[/].\n\n"
+        "[bold]inspect[/], [bold]evaluate[/], [bold]rehearse[/], [bold]report[/], [bold]collect[/], [bold]site[/], "
+        "[bold]service[/].\n\n"
         "On a workstation (pip install 'waste-edge\\[host]'): [bold]data[/], [bold]train[/], [bold]distill[/], "
         "[bold]compare[/], [bold]export[/].",
         rich_markup_mode="rich",

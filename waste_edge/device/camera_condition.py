@@ -7,7 +7,7 @@ from pathlib import Path
 
 from waste_edge.device.capture import Absent, BadPicture, Opened
 from waste_edge.device.loop import Listener, Seen
-from waste_edge.device.system.condition import Condition, Level
+from waste_edge.device.system.condition import LOOKING, Condition, Level
 from waste_edge.device.system.health import Health
 from waste_edge.device.vision.camera_health import Fault
 from waste_edge.device.vision.presence import State
@@ -61,7 +61,7 @@ class CameraCondition(Listener):
         if (fault, abandoned, self._age_ms) == self._said:
             return
         self._said = (fault, abandoned, self._age_ms)
-        text = f"looking at {self._title}" if fault is None else fault.reason
+        text = f"{LOOKING}{self._title}" if fault is None else fault.reason
         late = self._age_ms > OLD_MS
         if self._age_ms:
             text += f"; its frames are {self._age_ms:.0f} ms old when they are judged"

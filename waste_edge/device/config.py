@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from waste_edge.device.answers.config import AnswersConfig
+from waste_edge.device.collect.config import CollectConfig
 from waste_edge.device.config_paths import as_path
 from waste_edge.device.gpio.config import GpioConfig
 from waste_edge.device.outbox.config import OutboxConfig
@@ -45,6 +46,7 @@ class StationConfig(Strict, frozen=True):
         state: folder for the outbox and the learnt scene; left out, what systemd gives, or none.
         disk, load, outbox: limits, of the disk, of heat, of what is kept.
         answers: people answer what the station asks; nobody does if the table is missing.
+        collect: crops are kept for training; none are if the table is missing.
         gpio: lights, relays, servos and buttons on the board's pins.
         json_lines, mqtt, webhook, push: whom to tell; a sink is there if its table is. The next one of the
             package is a line here.
@@ -68,6 +70,7 @@ class StationConfig(Strict, frozen=True):
     load: Thresholds = msgspec.field(default_factory=Thresholds)
     outbox: OutboxConfig = msgspec.field(default_factory=OutboxConfig)
     answers: AnswersConfig | None = None
+    collect: CollectConfig | None = None
     gpio: GpioConfig | None = None
     json_lines: JsonLinesConfig | None = None
     mqtt: MqttConfig | None = None
@@ -154,9 +157,9 @@ def sink_tables(config: StationConfig) -> dict[str, SinkConfig]:
 
 
 def without_sinks(config: StationConfig) -> StationConfig:
-    """The same, of a station that tells and asks nobody, and uses no pins."""
+    """The same, of a station that tells and asks nobody, keeps no crops and uses no pins."""
     own = {name: None for name in config.__struct_fields__ if isinstance(getattr(config, name), SinkConfig)}
-    return msgspec.structs.replace(config, **own, sinks={}, answers=None, gpio=None)
+    return msgspec.structs.replace(config, **own, sinks={}, answers=None, collect=None, gpio=None)
 
 
 def _plugin_table(name: str, table: Any) -> SinkConfig:

@@ -185,6 +185,7 @@ def _watch_once(attempt: ReloadAttempt, clock: Clock, health: Health, stop: Stop
         from waste_edge.device.answers.build import question_mark, review_queue
         from waste_edge.device.camera_condition import CameraCondition
         from waste_edge.device.capture.convert import turned
+        from waste_edge.device.collect.build import crops_collected
         from waste_edge.device.decision.policy import DecisionPolicy
         from waste_edge.device.gpio.build import pins_in_use
         from waste_edge.device.loop import Limits, Loop, LoopControl, LoopServices
@@ -222,10 +223,12 @@ def _watch_once(attempt: ReloadAttempt, clock: Clock, health: Health, stop: Stop
         eye = Eye(policy, classifier, looks, question_mark(config.answers))
         items = _items(eye, looked_at, outbox)
         pins = stack.enter_context(pins_in_use(config.gpio, choices, reviews, health, clock))
+        place, services = (state, config.disk), (health, clock)
+        crops = stack.enter_context(crops_collected(config.collect, place, opened.manifest, reviews, services))
         messages = early or start()
         stack.callback(messages.close)
         camera = CameraCondition(health, lambda: messages.abandoned)
-        listeners = [camera, watchdog, view, *pins, *plan.listeners]
+        listeners = [camera, watchdog, view, *pins, *crops, *plan.listeners]
         attempt.looking = True
         gc.freeze()  # all that the start made stays: no later collection need look through it
         return Loop(

@@ -83,6 +83,14 @@ MAX_MQTT_LETTERS = 1000  # of a topic, a name; MQTT itself takes 65,535 bytes, w
 MAX_BROKER_PACKET_BYTES = MIB // 16  # far above an acknowledgement, and what other stations say under our topics
 MAX_SANDBOX_RULES = 20_000  # files and folders that the capture process may see
 
+MAX_COLLECT_DAYS = 36_500  # of [collect] max_days
+MAX_COLLECT_MB = 1_000_000
+
+# Reports of a station (device/reporting)
+MAX_REPORT_RECORDS = 1_000_000  # items, answers and lines of health; a kilobyte each while they are reported
+MAX_REPORT_FILE_BYTES = 100_000 * MIB  # as large as [json_lines] lets one become
+MAX_EVENT_LINE_BYTES = MIB  # ours have one thousandth
+
 # Updates (device/service/wheels.py)
 MAX_HASH_LIST_BYTES = MIB
 MAX_WHEEL_BYTES = 1 << 30  # the largest that a station needs has 20 MB
