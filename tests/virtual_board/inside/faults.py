@@ -118,7 +118,7 @@ def noise_and_repeated_frames() -> None:
     """A whole station looks at noise; then one frame comes again and again."""
     control(SINGLE, "osd_text_mode", 2)
     control(SINGLE, "test_pattern", NOISE)
-    command = [PROGRAM, "run", "--camera", SINGLE, "--json", "--duration", "40"]
+    command = [PROGRAM, "run", "--camera", SINGLE, "--json", "--bundle", "small", "--duration", "40"]
     told, still = [], threading.Timer(15, control, (SINGLE, "test_pattern", 0))
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as ran:
         for line in ran.stdout or ():

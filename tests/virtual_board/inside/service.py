@@ -36,7 +36,7 @@ def installed() -> None:
     prepare()
     Path("/etc/modules-load.d/vivid.conf").write_text("vivid\n")
     Path("/etc/modprobe.d/vivid.conf").write_text(LOAD.replace("modprobe vivid", "options vivid") + "\n")
-    STATION.write_text(f'name = "bin 1"\ncamera = "{SINGLE}"\n[json_lines]\npath = "events.jsonl"\n')
+    STATION.write_text(f'name = "bin 1"\ncamera = "{SINGLE}"\nbundle = "small"\n[json_lines]\npath = "events.jsonl"\n')
     DROP_IN.parent.mkdir(parents=True, exist_ok=True)
     DROP_IN.write_text("[Service]\nTimeoutStartSec=300\nWatchdogSec=30\nRestartSec=2\n")
     told = said(f"ln -sf {PROGRAM} /usr/local/bin/waste-edge; {PROGRAM} service install --config {STATION}", 400)
