@@ -15,7 +15,7 @@ KVM = ("-accel", "kvm", "-cpu", "host")
 # inside passes with the instructions that are executed, 2 ns each: a second there is a second's work of a small board,
 # however busy this machine is.
 EMULATED = (
-    "-accel", "tcg,thread=single,tb-size=512", "-cpu", "max,avx2=off,avx=off,f16c=off,fma=off",
+    "-accel", "tcg,thread=single,tb-size=512", "-cpu", "max,avx2=off,avx=off,f16c=off,fma=off,erms=off",
     "-icount", "shift=1,sleep=on", "-rtc", "clock=vm",
 )  # fmt: skip
 BOOT_S = {KVM: 180.0, EMULATED: 2400.0}
