@@ -17,7 +17,10 @@ PACKAGES = (
     "python3-dev", "python3-libcamera", "libcamera-ipa", "python3-numpy", "python3-pil", "python3-prctl", "python3-av",
     "python3-piexif", "python3-jsonschema", "python3-tqdm", "python3-libarchive-c",
 )  # fmt: skip
-MASKED = ("apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer", "dpkg-db-backup.timer")
+MASKED = (
+    "apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer", "dpkg-db-backup.timer",
+    "getty@tty1.service", "serial-getty@ttyS0.service", "ssh.service",
+)  # fmt: skip
 # From the package index; what they need beside is Debian's own.
 PICAMERA2 = ("picamera2==0.3.38", "simplejpeg", "videodev2", "PiDNG", "OpenEXR")
 STATUS = "next(iter(req.request.buffers.values())).metadata.status == libcamera.FrameMetadata.Status.Success"

@@ -55,10 +55,10 @@ def feed() -> None:
                 number -= FPS // 3
 
 
-def station(camera: str, seconds: float, *options: str) -> list[dict]:
+def station(camera: str, seconds: float) -> list[dict]:
     """What the station tells of one run; when it knows the empty bin, the film begins."""
     command = [PROGRAM, "run", "--camera", camera, "--camera-python", "/usr/bin/python3", "--json"]
-    command += ["--duration", str(seconds), *options]
+    command += ["--duration", str(seconds), "--bundle", "small"]  # which learnt drawn items, as the clip's are
     told = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as ran:
         for line in ran.stdout:
@@ -86,7 +86,7 @@ def through_v4l2loopback() -> None:
         until = time.monotonic() + 60
         while "Video Capture" not in said(f"v4l2-ctl -d {DEVICE} --info") and time.monotonic() < until:
             time.sleep(1)  # the device is a camera once somebody writes
-        lines = station(DEVICE, 60, "--bundle", "small")
+        lines = station(DEVICE, 60)
         feeder.kill()
     decided(lines, "v4l2loopback, at its own pace")
 
