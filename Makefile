@@ -61,7 +61,7 @@ test-newest:
 	.venv-newest/bin/pip install $(PIP_FLAGS) --no-deps --editable .
 	.venv-newest/bin/python -m tools.newest --beyond $(subst $(comma), ,$(EXTRAS))
 	.venv-newest/bin/waste-edge verify small
-	.venv-newest/bin/pytest --deselect $(WITHIN_BOUNDS) $(if $(findstring host,$(EXTRAS)),,tests/bundle tests/engines tests/files tests/test_telemetry.py tests/cli/test_verify.py tests/cli/test_run.py)
+	.venv-newest/bin/pytest --deselect $(WITHIN_BOUNDS) $(if $(findstring host,$(EXTRAS)),,tests/bundle tests/engines tests/files tests/test_libraries.py tests/cli/test_verify.py tests/cli/test_run.py)
 
 # The map of the package in docs/architecture.md, from the code.
 map: $(WORKSHOP)

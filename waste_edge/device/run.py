@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from waste_edge.device.cameras import Source
     from waste_edge.device.clock import Clock
     from waste_edge.device.config import StationConfig
-    from waste_edge.device.decision.item_tracker import ItemTracker
+    from waste_edge.device.decision.item_tracker import ItemTracker, Mark
     from waste_edge.device.decision.policy import DecisionPolicy
     from waste_edge.device.loop import Listener
     from waste_edge.device.outbox.outbox import Outbox
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from waste_edge.device.statistics import Summary
     from waste_edge.device.system.condition import Condition
     from waste_edge.device.system.health import Health
-    from waste_edge.device.views.display import View
+    from waste_edge.device.views.display import RunView
     from waste_edge.engines.classifier import Classifier
     from waste_edge.site import Site
 
@@ -59,9 +59,19 @@ class RunPlan:
     config_path: Path | None = None
 
 
+@dataclass(frozen=True)
+class Eye:
+    """Policy, network, number of looks and choice of questions, with which an item is decided."""
+
+    policy: DecisionPolicy
+    classifier: Classifier
+    looks: int
+    mark: Mark
+
+
 @dataclass
-class Trial:
-    """Plan of a trial.
+class ReloadAttempt:
+    """One attempt to run a plan, the first or one that was read again.
 
     Attributes:
         plan: what is to be run.
@@ -98,11 +108,11 @@ def run_station(plan: RunPlan, plan_anew: Callable[[], RunPlan], stop: Stop) -> 
 
     try:
         while True:
-            trial = Trial(current, failure)
+            attempt = ReloadAttempt(current, failure)
             try:
-                summary = _watch_once(trial, clock, health, stop, reload)
+                summary = _watch_once(attempt, clock, health, stop, reload)
             except Exception as error:
-                if trial.looking or before is None:
+                if attempt.looking or before is None:
                     raise
                 failure = f"{_in_one_line(error)}; the configuration from before goes on"
                 current, before = before, None
@@ -123,7 +133,9 @@ def _notifier() -> Notifier:
 def _checked(plan_anew: Callable[[], RunPlan], old: RunPlan, health: Health, clock: Clock) -> RunPlan | None:
     """A new plan, if all that it names can be used; else the old one stays, and health says why."""
     from waste_edge.bundle.opening import open_required
+    from waste_edge.device.answers.build import review_queue
     from waste_edge.device.decision.policy import DecisionPolicy
+    from waste_edge.device.gpio.build import check_gpio
     from waste_edge.device.station import build_sinks, check_state
     from waste_edge.device.system.condition import Condition, Level
     from waste_edge.engines.classifier import load_classifier
@@ -133,9 +145,11 @@ def _checked(plan_anew: Callable[[], RunPlan], old: RunPlan, health: Health, clo
         config = plan.config
         _source(plan, clock)
         with open_required(_choice(plan).bundle, _key(config), config.allow_older) as opened:
-            DecisionPolicy(opened.manifest, _site(plan, opened.manifest))
+            choices = DecisionPolicy(opened.manifest, _site(plan, opened.manifest)).choices()
             load_classifier(opened, config.engine, config.precision, config.threads)
         state = _state(plan)
+        review_queue(config.answers, state is not None, choices, clock)
+        check_gpio(config.gpio, choices, config.answers is not None)
         build_sinks(config, state)
         if state is not None and state != _state(old):
             check_state(state)
@@ -154,10 +168,10 @@ def _in_one_line(error: Exception) -> str:
     return " ".join(text.split())[:500]
 
 
-def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: Callable[[], str]) -> Summary:
+def _watch_once(attempt: ReloadAttempt, clock: Clock, health: Health, stop: Stop, reload: Callable[[], str]) -> Summary:
     from waste_edge.device.capture import CAMERA_RETRY, start_capture
 
-    plan, config = trial.plan, trial.plan.config
+    plan, config = attempt.plan, attempt.plan.config
     looked_at = _source(plan, clock)
     health.forget()
     with contextlib.ExitStack() as stack:
@@ -168,9 +182,11 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         if early is not None:
             stack.callback(early.close)
         from waste_edge.bundle.opening import open_required
+        from waste_edge.device.answers.build import question_mark, review_queue
         from waste_edge.device.camera_condition import CameraCondition
-        from waste_edge.device.capture.rotate import turned
+        from waste_edge.device.capture.convert import turned
         from waste_edge.device.decision.policy import DecisionPolicy
+        from waste_edge.device.gpio.build import pins_in_use
         from waste_edge.device.loop import Limits, Loop, LoopControl, LoopServices
         from waste_edge.device.outbox.event_store import EventRecorder
         from waste_edge.device.service.notify import Watchdog, watchdog_ns
@@ -191,26 +207,34 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         warning = _warning(plan, looked_at.still_images, opened.manifest, site)
         about = About.of(source, classifier, site, choice.reason, looks)
         view.started(replace(about, warning=warning))
-        if trial.failure:
-            health.announce(Condition("config", Level.WARN, trial.failure))
+        if attempt.failure:
+            health.announce(Condition("config", Level.WARN, attempt.failure))
         else:
             health.set(Condition("config", Level.OK, "in use as it was last read"))
         health.set(_bundle_condition(looked_at.still_images, opened.manifest))
-        outbox = stack.enter_context(station_services(config, state, health, clock))
+        policy = DecisionPolicy(opened.manifest, site)
+        choices = policy.choices()
+        reviews = review_queue(config.answers, state is not None, choices, clock)
+        if reviews is not None:
+            reviews.listen(view)
+        outbox = stack.enter_context(station_services(config, state, health, clock, reviews))
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())
-        items = _items(DecisionPolicy(opened.manifest, site), classifier, looks, looked_at, outbox)
+        eye = Eye(policy, classifier, looks, question_mark(config.answers))
+        items = _items(eye, looked_at, outbox)
+        pins = stack.enter_context(pins_in_use(config.gpio, choices, reviews, health, clock))
         messages = early or start()
         stack.callback(messages.close)
         camera = CameraCondition(health, lambda: messages.abandoned)
-        trial.looking = True
+        listeners = [camera, watchdog, view, *pins, *plan.listeners]
+        attempt.looking = True
         gc.freeze()  # all that the start made stays: no later collection need look through it
         return Loop(
             turned(messages, site.rotate),
             items,
-            [*_about_the_camera(items, looked_at, health, state, site.rotate), camera, watchdog, view, *plan.listeners],
+            [*_about_the_camera(items, looked_at, health, state, site.rotate), *listeners],
             clock,
             LoopControl(Limits(plan.frames, plan.duration_s), stop, reload),
-            LoopServices(None if outbox is None else EventRecorder(outbox, items, clock), health),
+            LoopServices(None if outbox is None else EventRecorder(outbox, items, clock, reviews), health),
         ).run()
 
 
@@ -263,19 +287,17 @@ def _key(config: StationConfig) -> Path | None:
     return None if config.require_key is None else Path(config.require_key)
 
 
-def _items(
-    policy: DecisionPolicy, classifier: Classifier, looks: int, looked_at: Source, outbox: Outbox | None
-) -> ItemTracker:
+def _items(eye: Eye, looked_at: Source, outbox: Outbox | None) -> ItemTracker:
     """Build the item tracker; it gets the stored scene if the camera is the one of the last run."""
     from waste_edge.device.decision.item_tracker import CameraItemTracker, PictureItemTracker
     from waste_edge.device.vision.camera_health import CameraHealth, CameraHealthConfig
     from waste_edge.device.vision.inspection import inspector_of
 
     if looked_at.still_images:
-        return PictureItemTracker(policy, classifier.classify)
+        return PictureItemTracker(eye.policy, eye.classifier.classify, mark=eye.mark)
     # A film may rightly repeat a picture; a camera never does.
     health = CameraHealth(CameraHealthConfig(watch_frozen=looked_at.live))
-    items = CameraItemTracker(policy, inspector_of(classifier, looks), health=health)
+    items = CameraItemTracker(eye.policy, inspector_of(eye.classifier, eye.looks), health=health, mark=eye.mark)
     scene = outbox.scene() if outbox is not None and looked_at.live else None
     if outbox is not None and scene and not items.presence.recall(scene):
         outbox.say_scene_is_unreadable()
@@ -286,8 +308,8 @@ def _about_the_camera(
     items: ItemTracker, looked_at: Source, health: Health, state: Path | None, rotate: int
 ) -> list[Listener]:
     """Build the listeners that compare the camera with the last run's; none for a video, which has no lasting scene."""
+    from waste_edge.device.camera_condition import NAME, SameCamera
     from waste_edge.device.decision.item_tracker import CameraItemTracker
-    from waste_edge.device.same_camera import NAME, SameCamera
 
     if not isinstance(items, CameraItemTracker) or not looked_at.live:
         return []
@@ -327,12 +349,12 @@ def _bundle_condition(still_images: bool, manifest: Manifest) -> Condition:
     return Condition("bundle", Level.WARN if warning else Level.OK, warning or f"{manifest.name} {manifest.version}")
 
 
-def _view(plan: RunPlan, still_images: bool, clock: Clock) -> View:
+def _view(plan: RunPlan, still_images: bool, clock: Clock) -> RunView:
     """Choose the output: JSON if asked for; a live panel where a person watches moving pictures; else lines."""
-    from waste_edge.device.views.display import JsonView, LineView, View
+    from waste_edge.device.views.display import JsonView, LineView, RunView
 
     if plan.silent:
-        return View()
+        return RunView()
     if plan.as_json:
         return JsonView(sys.stdout)
     from rich.console import Console
