@@ -21,8 +21,8 @@ PROGRAM = "/opt/waste-edge/current/bin/waste-edge"
 NOISE = 21  # of the test patterns
 
 
-def bind(instance: int, what: str) -> None:
-    (DRIVER / what).write_text(f"vivid.{instance}")
+def bind(what: str) -> None:
+    (DRIVER / what).write_text("vivid.0")
 
 
 def error_flags() -> None:
@@ -62,10 +62,10 @@ def fatal_error() -> None:
 def unbind_and_bind() -> None:
     with Look(SINGLE) as look:
         look.opened()
-        bind(0, "unbind")
+        bind("unbind")
         check("a driver that goes is told", *lost(look, 6))
         time.sleep(2)
-        bind(0, "bind")
+        bind("bind")
         check("and the camera is used again when it is back", *back(look, 15))
 
 
@@ -80,8 +80,7 @@ def disconnect() -> None:
 def renumbering() -> None:
     with Look(SINGLE) as look:
         look.opened()
-        bind(1, "unbind")
-        bind(0, "unbind")
+        bind("unbind")
         look.until(Absent, 20)
         said("rmmod vivid; " + LOAD.replace("vid_cap_nr=4,5", "vid_cap_nr=6,4"))
         message, seconds = look.until(Opened, 60)
