@@ -167,7 +167,7 @@ def try_in_guest(root: Path, image: Path, share: Path, trials: tuple[Trial, ...]
             runs = [guest.run(f"{command} {trial.arguments}", trial.seconds)]
             if trial.rebooted:
                 boots = len((share / "boots").read_text().split())
-                guest.run("systemctl --no-block reboot", 30)
+                guest.run("systemd-run --quiet --on-active=3 systemctl --no-block reboot", 30)
                 guest.wait_for_boot(boots + 1)
                 runs.append(guest.run(f"{command} {trial.rebooted}", trial.seconds))
             with log.open("a") as stream:
