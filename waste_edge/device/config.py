@@ -12,6 +12,7 @@ import msgspec
 
 from waste_edge.device.config_paths import as_path
 from waste_edge.device.outbox.config import OutboxConfig
+from waste_edge.device.page.config import PageConfig
 from waste_edge.device.sinks.json_lines import JsonLinesConfig
 from waste_edge.device.sinks.mqtt import MqttConfig
 from waste_edge.device.sinks.sink import SinkConfig
@@ -40,6 +41,7 @@ class StationConfig(Strict, frozen=True):
         looks: how often an item is shown to the network; `auto` is what measured best and fits the board.
         state: folder for the outbox and the learnt scene; left out, what systemd gives, or none.
         disk, load, outbox: limits, of the disk, of heat, of what is kept.
+        page: the page in a browser; it is there if its table is.
         json_lines, mqtt: whom to tell; a sink is there if its table is. The next one of the package is a line here.
         sinks: the tables of sinks that plug-ins bring, by the names of their entry points: `[sinks.NAME]`.
     """
@@ -60,6 +62,7 @@ class StationConfig(Strict, frozen=True):
     disk: DiskLimits = msgspec.field(default_factory=DiskLimits)
     load: Thresholds = msgspec.field(default_factory=Thresholds)
     outbox: OutboxConfig = msgspec.field(default_factory=OutboxConfig)
+    page: PageConfig | None = None
     json_lines: JsonLinesConfig | None = None
     mqtt: MqttConfig | None = None
     sinks: dict[str, Any] = msgspec.field(default_factory=dict)
@@ -103,7 +106,8 @@ def read_config(path: Path) -> StationConfig:
             for key in ("bundle", "site", "source")
             if not is_shipped.get(key)
         }
-        return _with_sinks(msgspec.structs.replace(config, **paths, **named), folder)
+        page = None if config.page is None else config.page.with_paths(folder)
+        return _with_sinks(msgspec.structs.replace(config, page=page, **paths, **named), folder)
     except (ConfigError, OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from error
 

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from waste_edge.bundle.bundle import Bundle
     from waste_edge.bundle.manifest import Manifest
     from waste_edge.device.bundle_choice import BundleChoice
     from waste_edge.device.cameras import Source
@@ -21,12 +24,15 @@ if TYPE_CHECKING:
     from waste_edge.device.decision.policy import DecisionPolicy
     from waste_edge.device.loop import Listener
     from waste_edge.device.outbox.outbox import Outbox
+    from waste_edge.device.page.config import PageConfig
+    from waste_edge.device.page.listener import PageListener
     from waste_edge.device.service.notify import Notifier
     from waste_edge.device.signals import Stop
+    from waste_edge.device.sinks.sink import SinkConfig
     from waste_edge.device.statistics import Summary
     from waste_edge.device.system.condition import Condition
     from waste_edge.device.system.health import Health
-    from waste_edge.device.views.display import View
+    from waste_edge.device.views.display import About, View
     from waste_edge.engines.classifier import Classifier
     from waste_edge.site import Site
 
@@ -137,6 +143,10 @@ def _checked(plan_anew: Callable[[], RunPlan], old: RunPlan, health: Health, clo
             load_classifier(opened, config.engine, config.precision, config.threads)
         state = _state(plan)
         build_sinks(config, state)
+        if config.page is not None:
+            from waste_edge.device.page.opening import check_page
+
+            check_page(config.page)
         if state is not None and state != _state(old):
             check_state(state)
         return plan
@@ -202,16 +212,54 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         messages = early or start()
         stack.callback(messages.close)
         camera = CameraCondition(health, lambda: messages.abandoned)
+        page = _page(plan, Running(about, opened, classifier, site), outbox, health, clock)
+        pages = [] if page is None else [stack.enter_context(page)]
         trial.looking = True
         gc.freeze()  # all that the start made stays: no later collection need look through it
+        compared = _about_the_camera(items, looked_at, health, state, site.rotate)
         return Loop(
             turned(messages, site.rotate),
             items,
-            [*_about_the_camera(items, looked_at, health, state, site.rotate), camera, watchdog, view, *plan.listeners],
+            [*compared, camera, watchdog, view, *pages, *plan.listeners],
             clock,
             LoopControl(Limits(plan.frames, plan.duration_s), stop, reload),
             LoopServices(None if outbox is None else EventRecorder(outbox, items, clock), health),
         ).run()
+
+
+@dataclass(frozen=True)
+class Running:
+    """What a plan has become: the description of the run, the opened bundle, its classifier, the site."""
+
+    about: About
+    bundle: Bundle
+    classifier: Classifier
+    site: Site
+
+
+def _page(
+    plan: RunPlan, running: Running, outbox: Outbox | None, health: Health, clock: Clock
+) -> AbstractContextManager[PageListener] | None:
+    """Prepare the station's page, to be entered; None without `[page]`, and then nothing of it is imported."""
+    config = plan.config
+    if config.page is None:
+        return None
+    from waste_edge.device.page.opening import PageParts, model_of, opened_page
+    from waste_edge.device.page.snapshot import Station
+    from waste_edge.device.station import OUTBOX_NAME
+
+    state = _state(plan)
+    station = Station(
+        name=config.name,
+        about=running.about,
+        places=tuple(running.site.places()),
+        state=state,
+        outbox=None if state is None else state / OUTBOX_NAME,
+        waiting=dict if outbox is None else outbox.waiting,
+    )
+    _, hidden = _secrets(plan)
+    model = model_of(running.bundle, running.classifier, config.engine, running.site)
+    return opened_page(config.page, PageParts(station, model, hidden), health, clock)
 
 
 def _choice(plan: RunPlan) -> BundleChoice:
@@ -253,7 +301,8 @@ def _secrets(plan: RunPlan) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """List what to hide from the capture process: (environment variables, files and folders)."""
     from waste_edge.device.config import sink_tables
 
-    tables = sink_tables(plan.config).values()
+    page = plan.config.page
+    tables: list[SinkConfig | PageConfig] = [*sink_tables(plan.config).values(), *([] if page is None else [page])]
     variables = [name for table in tables for name in table.secret_variables()]
     paths = [plan.config_path, _state(plan), *(path for table in tables for path in table.secret_files())]
     return tuple(variables), tuple(str(Path(path).absolute()) for path in paths if path)

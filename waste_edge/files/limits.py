@@ -71,6 +71,20 @@ MAX_MQTT_LETTERS = 1000  # of a topic, a name; MQTT itself takes 65,535 bytes, w
 MAX_BROKER_PACKET_BYTES = MIB // 16  # far above an acknowledgement, and what other stations say under our topics
 MAX_SANDBOX_RULES = 20_000  # files and folders that the capture process may see
 
+# The page (device/page)
+MAX_PAGE_ITEMS = 500  # recent ones, each with a crop of some 10 kB, in both processes
+MAX_PAGE_PACKET_BYTES = MIB // 8  # between the station and its page: a live picture takes a third
+MAX_PAGE_COMMAND_BYTES = 4096  # from the page to the station
+MAX_PAGE_CONNECTIONS = 64
+MAX_PAGE_HEADER_BYTES = MIB // 64  # of one request
+PAGE_HEADER_S = 10.0  # for a whole one, and of silence between two requests
+PAGE_REQUEST_S = 60.0  # from a request's header to the end of its answer
+MAX_PAGE_WRONG_TOKENS = 10  # a minute and address
+MAX_UPLOAD_BYTES = 16 * MIB  # of one picture; it stays in memory
+MAX_UPLOADS = 3  # at once, one of them being classified
+UPLOAD_MEMORY_BYTES = 288 * MIB  # of the process that classifies them
+UPLOAD_ANSWER_S = 20.0  # for one picture, the network's loading included
+
 # Updates (device/service/wheels.py)
 MAX_HASH_LIST_BYTES = MIB
 MAX_WHEEL_BYTES = 1 << 30  # the largest that a station needs has 20 MB
