@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import parse_qs
@@ -128,7 +129,7 @@ class Page:
         live = await self._parts.mirror.newer_live(_number(request), _LIVE_PATIENCE_S)
         if live is None:
             return Response(status_code=204)
-        described = live.fields.decode().encode("ascii", "backslashreplace").decode()
+        described = json.dumps(json.loads(live.fields))  # in ASCII, as a header must be
         headers = {"X-Live": described, "X-Number": str(live.number)}
         return Response(live.picture, media_type="image/jpeg", headers=headers)
 
