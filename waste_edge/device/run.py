@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
     from waste_edge.bundle.bundle import Bundle
     from waste_edge.bundle.manifest import Manifest
+    from waste_edge.device.answers.review import ReviewQueue
     from waste_edge.device.bundle_choice import BundleChoice
     from waste_edge.device.cameras import Source
     from waste_edge.device.clock import Clock
     from waste_edge.device.config import StationConfig
-    from waste_edge.device.decision.item_tracker import ItemTracker
+    from waste_edge.device.decision.item_tracker import ItemTracker, Mark
     from waste_edge.device.decision.policy import DecisionPolicy
     from waste_edge.device.loop import Listener
     from waste_edge.device.outbox.outbox import Outbox
@@ -63,6 +64,16 @@ class RunPlan:
     listeners: tuple[Listener, ...] = ()
     silent: bool = False
     config_path: Path | None = None
+
+
+@dataclass(frozen=True)
+class Eye:
+    """Policy, network, number of looks and choice of questions, with which an item is decided."""
+
+    policy: DecisionPolicy
+    classifier: Classifier
+    looks: int
+    mark: Mark
 
 
 @dataclass
@@ -139,7 +150,7 @@ def _checked(plan_anew: Callable[[], RunPlan], old: RunPlan, health: Health, clo
         config = plan.config
         _source(plan, clock)
         with open_required(_choice(plan).bundle, _key(config), config.allow_older) as opened:
-            DecisionPolicy(opened.manifest, _site(plan, opened.manifest))
+            _reviews(plan, DecisionPolicy(opened.manifest, _site(plan, opened.manifest)), clock)
             load_classifier(opened, config.engine, config.precision, config.threads)
         state = _state(plan)
         build_sinks(config, state)
@@ -206,13 +217,16 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         else:
             health.set(Condition("config", Level.OK, "in use as it was last read"))
         health.set(_bundle_condition(looked_at.still_images, opened.manifest))
-        outbox = stack.enter_context(station_services(config, state, health, clock))
+        policy = DecisionPolicy(opened.manifest, site)
+        reviews = _reviews(plan, policy, clock)
+        outbox = stack.enter_context(station_services(config, state, health, clock, reviews))
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())
-        items = _items(DecisionPolicy(opened.manifest, site), classifier, looks, looked_at, outbox)
+        eye = Eye(policy, classifier, looks, _mark(plan))
+        items = _items(eye, looked_at, outbox)
         messages = early or start()
         stack.callback(messages.close)
         camera = CameraCondition(health, lambda: messages.abandoned)
-        page = _page(plan, Running(about, opened, classifier, site), outbox, health, clock)
+        page = _page(plan, Running(about, opened, classifier, site, outbox, reviews), health, clock)
         pages = [] if page is None else [stack.enter_context(page)]
         trial.looking = True
         gc.freeze()  # all that the start made stays: no later collection need look through it
@@ -223,23 +237,23 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
             [*compared, camera, watchdog, view, *pages, *plan.listeners],
             clock,
             LoopControl(Limits(plan.frames, plan.duration_s), stop, reload),
-            LoopServices(None if outbox is None else EventRecorder(outbox, items, clock), health),
+            LoopServices(None if outbox is None else EventRecorder(outbox, items, clock, reviews), health),
         ).run()
 
 
 @dataclass(frozen=True)
 class Running:
-    """What a plan has become: the description of the run, the opened bundle, its classifier, the site."""
+    """What a plan has become, as far as the page shows it or needs it."""
 
     about: About
     bundle: Bundle
     classifier: Classifier
     site: Site
+    outbox: Outbox | None
+    reviews: ReviewQueue | None
 
 
-def _page(
-    plan: RunPlan, running: Running, outbox: Outbox | None, health: Health, clock: Clock
-) -> AbstractContextManager[PageListener] | None:
+def _page(plan: RunPlan, running: Running, health: Health, clock: Clock) -> AbstractContextManager[PageListener] | None:
     """Prepare the station's page, to be entered; None without `[page]`, and then nothing of it is imported."""
     config = plan.config
     if config.page is None:
@@ -248,7 +262,8 @@ def _page(
     from waste_edge.device.page.snapshot import Station
     from waste_edge.device.station import OUTBOX_NAME
 
-    state = _state(plan)
+    state, outbox = _state(plan), running.outbox
+    answered = config.answers is not None and "page" in config.answers.sources
     station = Station(
         name=config.name,
         about=running.about,
@@ -256,10 +271,12 @@ def _page(
         state=state,
         outbox=None if state is None else state / OUTBOX_NAME,
         waiting=dict if outbox is None else outbox.waiting,
+        takes_answers=answered and running.reviews is not None,
     )
-    _, hidden = _secrets(plan)
+    withheld, hidden = _secrets(plan)
     model = model_of(running.bundle, running.classifier, config.engine, running.site)
-    return opened_page(config.page, PageParts(station, model, hidden), health, clock)
+    parts = PageParts(station, model, hidden, withheld, running.reviews)
+    return opened_page(config.page, parts, health, clock)
 
 
 def _choice(plan: RunPlan) -> BundleChoice:
@@ -312,19 +329,46 @@ def _key(config: StationConfig) -> Path | None:
     return None if config.require_key is None else Path(config.require_key)
 
 
-def _items(
-    policy: DecisionPolicy, classifier: Classifier, looks: int, looked_at: Source, outbox: Outbox | None
-) -> ItemTracker:
+def _reviews(plan: RunPlan, policy: DecisionPolicy, clock: Clock) -> ReviewQueue | None:
+    """Build the queue for people's answers; None if nobody is asked.
+
+    Raises:
+        ConfigError: answers without a folder for events.
+    """
+    from waste_edge.errors import ConfigError
+
+    if plan.demo or plan.config.answers is None:
+        return None
+    if _state(plan) is None:
+        raise ConfigError("[answers]: needs a folder where answers are kept: give --state DIR, or the key `state`")
+    from waste_edge.device.answers.review import ReviewQueue
+
+    return ReviewQueue(policy.choices(), plan.config.answers, clock)
+
+
+def _mark(plan: RunPlan) -> Mark:
+    """Choose how events are marked that a person is asked about."""
+    from waste_edge.device.decision.item_tracker import asks_nobody
+
+    answers = plan.config.answers
+    if plan.demo or answers is None:
+        return asks_nobody
+    from waste_edge.device.decision.asking import Asking
+
+    return Asking(answers.expire_s, answers.audit).marked
+
+
+def _items(eye: Eye, looked_at: Source, outbox: Outbox | None) -> ItemTracker:
     """Build the item tracker; it gets the stored scene if the camera is the one of the last run."""
     from waste_edge.device.decision.item_tracker import CameraItemTracker, PictureItemTracker
     from waste_edge.device.vision.camera_health import CameraHealth, CameraHealthConfig
     from waste_edge.device.vision.inspection import inspector_of
 
     if looked_at.still_images:
-        return PictureItemTracker(policy, classifier.classify)
+        return PictureItemTracker(eye.policy, eye.classifier.classify, mark=eye.mark)
     # A film may rightly repeat a picture; a camera never does.
     health = CameraHealth(CameraHealthConfig(watch_frozen=looked_at.live))
-    items = CameraItemTracker(policy, inspector_of(classifier, looks), health=health)
+    items = CameraItemTracker(eye.policy, inspector_of(eye.classifier, eye.looks), health=health, mark=eye.mark)
     scene = outbox.scene() if outbox is not None and looked_at.live else None
     if outbox is not None and scene and not items.presence.recall(scene):
         outbox.say_scene_is_unreadable()

@@ -58,7 +58,9 @@ def make_state(**changes: Any) -> StationState:
         places=PLACES,
         camera=CameraView(state="ok", title="USB camera /dev/video0"),
         scene="empty",
-        speed=Speed(fps=14.9, frames=324_120, dropped_frames=12, answers=1404, latency_p50_ms=42.1, latency_p95_ms=55.0),
+        speed=Speed(
+            fps=14.9, frames=324_120, dropped_frames=12, answers=1404, latency_p50_ms=42.1, latency_p95_ms=55.0
+        ),
         totals=(Total(stream="paper", action="sort", count=12), Total(stream="ask", action="ask", count=2)),
         unknown=1,
         decision=DecisionTimes(buckets=(0, 1, 5, 6, 2, 0, 0, 0, 0, 0), sum_s=17.5),
@@ -93,9 +95,10 @@ class FedPage:
         assert send(self.process.socket, Told(kind="state"), msgspec.json.encode(make_state(**changes)))
 
     def tell_item(self, number: int, stream: str = "paper", picture: bytes | None = None, **fields: Any) -> str:
+        """Tell of an item; `fields` are its decision's, and those in `_top` its own."""
         event = make_event(number, stream)
         told: dict[str, Any] = json.loads(msgspec.json.encode(event))
-        told |= {"number": number, "time_utc": "2026-03-01T14:01:30.000Z"}
+        told |= {"number": number, "time_utc": "2026-03-01T14:01:30.000Z"} | fields.pop("_top", {})
         told["decision"] |= fields
         raw = msgspec.Raw(json.dumps(told).encode())
         crop = as_jpeg(np.full((64, 64, 3), (40 * number) % 255, np.uint8), 64, 80) if picture is None else picture
@@ -158,7 +161,14 @@ def fed_page(token: str = "", items: int = 50, model: ModelOrder | None = None, 
     """A page that listens, at which nothing has been told yet."""
     port = free_port()
     order = PageOrder(
-        host="127.0.0.1", port=port, token=token, names=["bin1.example.org"], hidden=[], shown=[], items=items, model=model
+        host="127.0.0.1",
+        port=port,
+        token=token,
+        names=["bin1.example.org"],
+        hidden=[],
+        shown=[],
+        items=items,
+        model=model,
     )
     page = FedPage(PageProcess(msgspec.structs.replace(order, **changes)), port)
     try:

@@ -1,4 +1,4 @@
-"""Items by stream, action and day, and how long decisions took: cumulative, so that a lost message loses no count."""
+"""Items by stream, action and day, answers, durations of decisions: cumulative, so that no lost message matters."""
 
 from __future__ import annotations
 
@@ -10,25 +10,36 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
+from typing import Literal
 
 from waste_edge.device.clock import NS_PER_S
 from waste_edge.device.decision.item_tracker import Event
-from waste_edge.device.page.state import DECISION_BOUNDS_S, Day, DecisionTimes, Total
+from waste_edge.device.outbox.record import Record
+from waste_edge.device.page.state import DECISION_BOUNDS_S, AnswerTotal, Day, DecisionTimes, Total
 from waste_edge.taxonomy import UNKNOWN
 
 DAYS = 8  # today and a week
 MOST_SCANNED = 200_000  # of the newest events in the outbox
 _AT_ONCE = 2000
 
-DayKey = tuple[str, str, str]  # day, stream, action
+DayKey = tuple[str, Literal["stream", "action"], str]  # day, and one name of either kind
 
 _LAST = "SELECT seq FROM sqlite_sequence WHERE name = 'events'"
-# Minutes, since a day begins at another minute in another time zone.
-_BY_MINUTE = """
+# Minutes, since a day begins at another minute in another time zone. An answer moves its item to another stream, on the
+# day that the item came.
+_EVENTS = """
 SELECT substr(json_extract(text, '$.time_utc'), 1, 16), json_extract(text, '$.event.decision.stream'),
        json_extract(text, '$.event.decision.action'), count(*)
-FROM (SELECT CAST(record AS TEXT) AS text FROM events WHERE sequence > ? AND sequence <= ?)
-WHERE json_valid(text) AND json_extract(text, '$.event.decision.stream') IS NOT NULL GROUP BY 1, 2, 3
+FROM (SELECT CAST(record AS TEXT) AS text FROM events WHERE sequence > ? AND sequence <= ? AND instr(id, '#') = 0)
+WHERE json_valid(text) GROUP BY 1, 2, 3
+"""
+_ANSWERS = """
+SELECT substr(json_extract(item, '$.time_utc'), 1, 16), json_extract(answer, '$.event.previous_stream'),
+       json_extract(answer, '$.event.stream'), count(*)
+FROM (SELECT CAST(answers.record AS TEXT) AS answer, CAST(items.record AS TEXT) AS item FROM events AS answers
+      JOIN events AS items ON items.id = substr(answers.id, 1, instr(answers.id, '#') - 1)
+      WHERE answers.sequence > ? AND answers.sequence <= ? AND instr(answers.id, '#') > 0)
+WHERE json_valid(answer) AND json_valid(item) GROUP BY 1, 2, 3
 """
 
 
@@ -39,11 +50,12 @@ class Totals:
     items: tuple[Total, ...] = ()
     unknown: int = 0
     decision: DecisionTimes = field(default_factory=DecisionTimes)
+    answers: tuple[AnswerTotal, ...] = ()
     days: tuple[tuple[DayKey, int], ...] = ()
 
 
 class ItemCounts:
-    """Counts decided items, in the loop's thread.
+    """Counts decided items and answers, in the loop's thread.
 
     Attributes:
         totals: the counts so far.
@@ -54,6 +66,7 @@ class ItemCounts:
         self.totals = Totals()
         self._zone = zone
         self._items: Counter[tuple[str, str]] = Counter()
+        self._answers: Counter[tuple[str, str]] = Counter()
         self._days: Counter[DayKey] = Counter()
         self._buckets = [0] * (len(DECISION_BOUNDS_S) + 1)
         self._unknown, self._sum_s = 0, 0.0
@@ -61,24 +74,41 @@ class ItemCounts:
     def count(self, event: Event, now: datetime) -> None:
         """Count an item that was decided at `now`."""
         decision, seconds = event.decision, (event.decided_ns - event.opened_ns) / NS_PER_S
+        day = day_of(now, self._zone)
         self._items[decision.stream, decision.action] += 1
-        self._days[day_of(now, self._zone), decision.stream, decision.action] += 1
-        oldest = day_of(now - timedelta(days=DAYS - 1), self._zone)
-        for key in [key for key in self._days if key[0] < oldest]:
-            del self._days[key]
+        self._days[day, "stream", decision.stream] += 1
+        self._days[day, "action", decision.action] += 1
         self._unknown += decision.label == UNKNOWN
         self._buckets[bisect_left(DECISION_BOUNDS_S, seconds)] += 1
         self._sum_s += seconds
+        self._publish(now)
+
+    def count_answer(self, answer: Record, decided_utc: str, now: datetime) -> None:
+        """Count an answer; its item moves to another stream, on the day that it was decided at."""
+        self._answers[str(answer.event.get("source", "")), answer.stream] += 1
+        with contextlib.suppress(ValueError):
+            day = day_of(datetime.fromisoformat(decided_utc), self._zone)
+            self._days[day, "stream", answer.previous_stream] -= 1
+            self._days[day, "stream", answer.stream] += 1
+        self._publish(now)
+
+    def _publish(self, now: datetime) -> None:
+        oldest = day_of(now - timedelta(days=DAYS - 1), self._zone)
+        for key in [key for key in self._days if key[0] < oldest]:
+            del self._days[key]
         self.totals = Totals(
             items=tuple(Total(stream=key[0], action=key[1], count=count) for key, count in self._items.items()),
             unknown=self._unknown,
             decision=DecisionTimes(buckets=tuple(self._buckets), sum_s=self._sum_s),
+            answers=tuple(
+                AnswerTotal(source=key[0], stream=key[1], count=count) for key, count in self._answers.items()
+            ),
             days=tuple(self._days.items()),
         )
 
 
 class KeptDays:
-    """Counts of the last days from the outbox, of the events that were in it when this was made.
+    """Counts of the last days from the outbox, of what was in it when this was made.
 
     Args:
         path: the outbox's database; None: there is none.
@@ -99,20 +129,26 @@ class KeptDays:
         oldest = day_of(datetime.now(UTC) - timedelta(days=DAYS - 1), self._zone)
         with contextlib.suppress(sqlite3.Error), self._connection() as connection:
             for upper in range(self._up_to, max(0, self._up_to - MOST_SCANNED), -_AT_ONCE):
-                rows = connection.execute(_BY_MINUTE, (upper - _AT_ONCE, upper)).fetchall()
-                found = [(day, row) for row in rows if (day := self._day(row[0])) is not None]
-                for day, (_, stream, action, count) in found:
+                span = (upper - _AT_ONCE, upper)
+                events = [(self._day(row[0]), row) for row in connection.execute(_EVENTS, span)]
+                for day, (_, stream, action, count) in events:
                     if day >= oldest:
-                        days[day, str(stream), str(action)] += count
-                if found and max(day for day, _ in found) < oldest:
+                        days[day, "stream", str(stream)] += count
+                        days[day, "action", str(action)] += count
+                for minute, previous, stream, count in connection.execute(_ANSWERS, span):
+                    if (day := self._day(minute)) >= oldest:
+                        days[day, "stream", str(previous)] -= count
+                        days[day, "stream", str(stream)] += count
+                if events and max(day for day, _ in events) < oldest:
                     break
         return dict(days)
 
-    def _day(self, minute: str | None) -> str | None:
+    def _day(self, minute: str | None) -> str:
+        """The local day of a minute; empty, before all days, where there is none."""
         try:
             return day_of(datetime.fromisoformat(f"{minute}:00+00:00"), self._zone)
         except ValueError:
-            return None
+            return ""
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -134,20 +170,18 @@ def days_of(kept: dict[DayKey, int], since: tuple[tuple[DayKey, int], ...], toda
         today: now, in the zone that days begin in.
     """
     counts = Counter(kept)
-    counts.update(dict(since))
+    for key, count in since:
+        counts[key] += count
     oldest = (today - timedelta(days=DAYS - 1)).date().isoformat()
     names = sorted({key[0] for key in counts if key[0] >= oldest} | {today.date().isoformat()}, reverse=True)
     return tuple(_day(name, counts) for name in names[:DAYS])
 
 
 def _day(name: str, counts: Counter[DayKey]) -> Day:
-    streams: Counter[str] = Counter()
-    actions: Counter[str] = Counter()
-    for (day, stream, action), count in counts.items():
-        if day == name:
-            streams[stream] += count
-            actions[action] += count
-    return Day(day=name, items=streams.total(), streams=dict(streams.most_common()), actions=dict(actions))
+    found = {key: count for key, count in counts.items() if key[0] == name and count > 0}
+    streams = Counter({key[2]: count for key, count in found.items() if key[1] == "stream"})
+    actions = {key[2]: count for key, count in found.items() if key[1] == "action"}
+    return Day(day=name, items=streams.total(), streams=dict(streams.most_common()), actions=actions)
 
 
 def day_of(moment: datetime, zone: tzinfo | None) -> str:

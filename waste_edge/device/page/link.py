@@ -9,15 +9,17 @@ import contextlib
 import os
 import select
 import threading
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import msgspec
 
 from waste_edge.device.clock import NS_PER_S, Clock, RetryPolicy
-from waste_edge.device.page.listener import PageListener
-from waste_edge.device.page.packets import Heard, InvalidPacketError, PageOrder, Told, receive_heard, send
+from waste_edge.device.page.listener import PageListener, Review
+from waste_edge.device.page.packets import Heard, InvalidPacketError, Told, receive_heard, send
 from waste_edge.device.page.process import PageProcess
 from waste_edge.device.page.snapshot import Composer, item_fields, item_picture, live_fields, live_picture
 from waste_edge.device.system.condition import Condition, Level
@@ -33,7 +35,7 @@ _STOP_S = 2.0
 _STEADY_NS = 60 * NS_PER_S  # after so long a process counts as one that works
 _RETRY = RetryPolicy(first_s=1.0, longest_s=60.0)
 
-Answer = Callable[[bytes], str]  # acts on a command (JSON), and says what is wrong with it; empty: done
+Answer = Callable[[bytes, Callable[[str], None]], None]  # acts on a command (JSON), and tells what is wrong with it
 
 
 class _EndedError(Exception):  # not an error of ours: why a page's process is to be replaced
@@ -42,43 +44,49 @@ class _EndedError(Exception):  # not an error of ours: why a page's process is t
 
 @dataclass
 class _Kept:
-    """An item as it is sent, and sent again to the next process."""
+    """An item as it is sent, and sent again to the next process; `number` is a new one whenever it changes."""
 
-    number: int
-    fields: bytes
-    picture: bytes
+    number: int = 0
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    review: Mapping[str, Any] | None = None
+    picture: bytes = b""
     sent: bool = False
+
+    def encoded(self) -> msgspec.Raw:
+        """The fields as JSON."""
+        return msgspec.Raw(msgspec.json.encode({"number": self.number, **self.fields, "review": self.review}))
 
 
 class PageLink:
     """Keeps a page's process running and informed until `stop`.
 
     Args:
-        order: what the process is told first.
-        listener: hears the loop.
-        composer: composes what is told.
+        sources: hears the loop; composes what is told.
         health: is told how the page fares.
         clock: times it all.
-        answer: acts on the page's commands, in the link's thread.
+        start: starts a process that knows its order.
+        items: how many recent ones are kept.
+        answer: acts on the page's commands; called in the link's thread, and must not block.
     """
 
     def __init__(
         self,
-        order: PageOrder,
         sources: tuple[PageListener, Composer],
         health: Health,
         clock: Clock,
+        start: Callable[[], PageProcess],
+        items: int,
         answer: Answer | None = None,
-        start: Callable[[PageOrder], PageProcess] = PageProcess,
     ) -> None:
-        self._order = order
         self._listener, self._composer = sources
         self._health = health
         self._clock = clock
         self._answer = answer
         self._start = start
-        self._items: deque[_Kept] = deque(maxlen=order.items)
-        self._newest = self._live = self._starts = self._failures = 0
+        self._items: OrderedDict[str, _Kept] = OrderedDict()
+        self._replies: deque[tuple[int, str]] = deque(maxlen=_HEARD_AT_ONCE)
+        self._changes = self._live = self._starts = self._failures = 0
+        self._most = items
         self._stopping = False
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._listener.wake = self._ring
@@ -142,10 +150,11 @@ class PageLink:
         """Start a process and serve it until the station stops; raises _EndedError if it is to be replaced."""
         self._starts += 1
         try:
-            process = self._start(self._order)
+            process = self._start()
         except OSError as error:
             raise _EndedError(f"its process cannot be started ({error.strerror})") from error
-        for kept in self._items:
+        self._replies.clear()
+        for kept in self._items.values():
             kept.sent = False
         poll = select.poll()
         for handle in (self._wake, process.socket.fileno(), process.stderr):
@@ -170,11 +179,12 @@ class PageLink:
                 heard_ns = self._clock.now_ns()
             self._keep_items()
             self._tell_items(process)
+            self._tell_replies(process)
             self._tell_live(process)
             now_ns = self._clock.now_ns()
             if now_ns - state_ns >= _STATE_NS:
                 state_ns = now_ns
-                send(process.socket, Told(kind="state"), self._composer.state(self._newest, self._starts))
+                send(process.socket, Told(kind="state"), self._composer.state(self._starts))
             if now_ns - heard_ns > _SILENCE_NS:
                 process.kill()
                 raise _EndedError(f"its process gave no sign of life for {_SILENCE_NS / NS_PER_S:g} s and was killed")
@@ -205,20 +215,43 @@ class PageLink:
             case "watching":
                 self._listener.watched_until_ns = self._clock.now_ns() + _WATCHED_NS
             case "command":
-                wrong = "this station takes no answers" if self._answer is None else self._answer(bytes(heard.fields))
-                fields = msgspec.json.encode({"wrong": wrong})
-                send(process.socket, Told(kind="reply", number=heard.number, fields=msgspec.Raw(fields)))
+                if self._answer is None:
+                    self._reply(heard.number, "this station takes no answers; see [answers]")
+                else:
+                    self._answer(bytes(heard.fields), partial(self._reply, heard.number))
+
+    def _reply(self, number: int, wrong: str) -> None:
+        """Have a command replied to; any thread."""
+        self._replies.append((number, wrong))
+        self._ring()
+
+    def _tell_replies(self, process: PageProcess) -> None:
+        while self._replies:
+            number, wrong = self._replies.popleft()
+            fields = msgspec.Raw(msgspec.json.encode({"wrong": wrong}))
+            send(process.socket, Told(kind="reply", number=number, fields=fields))
 
     def _keep_items(self) -> None:
-        for item in self._listener.take_items():
-            self._newest = item.number
-            self._items.append(_Kept(item.number, item_fields(item), item_picture(item)))
+        for change in self._listener.take_changes():
+            item_id = change.item_id if isinstance(change, Review) else change.event.id
+            if item_id not in self._items and isinstance(change, Review) and not change.fields["open"]:
+                continue  # an item that is shown no more
+            kept = self._items.setdefault(item_id, _Kept())
+            self._changes += 1
+            kept.number, kept.sent = self._changes, False
+            if isinstance(change, Review):
+                kept.review = change.fields
+                kept.fields = kept.fields or {"time_utc": change.time_utc, "id": item_id, **change.record}
+            else:
+                kept.fields, kept.picture = item_fields(change), item_picture(change)
+        while len(self._items) > self._most:
+            self._items.popitem(last=False)
 
     def _tell_items(self, process: PageProcess) -> None:
         """Send what the process has not had, in order; what does not fit into its socket comes at the next turn."""
-        for kept in self._items:
+        for kept in self._items.values():
             if not kept.sent:
-                told = Told(kind="item", number=kept.number, fields=msgspec.Raw(kept.fields))
+                told = Told(kind="item", number=kept.number, fields=kept.encoded())
                 kept.sent = send(process.socket, told, kept.picture)
                 if not kept.sent:
                     return

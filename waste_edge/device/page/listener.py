@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from waste_edge.device.capture import Absent, BadPicture, Opened
 from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.device.decision.item_tracker import Event
 from waste_edge.device.loop import Listener, Seen
+from waste_edge.device.outbox.record import Record
 from waste_edge.device.page.counts import ItemCounts
 from waste_edge.device.page.state import CameraView
 from waste_edge.device.statistics import Summary
@@ -26,11 +28,27 @@ _NOTHING_THERE = (State.LEARNING, State.EMPTY, State.ARRIVING, State.CLEARED)
 
 @dataclass(frozen=True)
 class DecidedItem:
-    """An item, its number from 1, and when it was decided."""
+    """An item, and when it was decided."""
 
-    number: int
     event: Event
     time: datetime
+
+
+@dataclass(frozen=True)
+class Review:
+    """What people have to do with an item by now.
+
+    Attributes:
+        item_id: whose.
+        record: its event, as JSON has it, for an item of before the station's start.
+        time_utc: when it was decided, ISO 8601.
+        fields: `open`, `closes_utc`, `stream`, `label`, `source` and `by_person`, as the page has them.
+    """
+
+    item_id: str
+    record: Mapping[str, Any]
+    time_utc: str
+    fields: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -48,6 +66,7 @@ class PageListener(Listener):
     Attributes:
         camera, scene, summary, fps: the newest of each; the last two are made once a second.
         beat_ns: when the loop last went round.
+        open_questions: ids of the items that a person is asked about.
         watched_until_ns: until then somebody looks at the live view; set by the page's thread.
     """
 
@@ -59,13 +78,13 @@ class PageListener(Listener):
         self.beat_ns = clock.now_ns()
         self.watched_until_ns = 0
         self.counts = ItemCounts()
+        self.open_questions: frozenset[str] = frozenset()
         self.wake: Callable[[], None] = lambda: None
         self._clock = clock
         self._wall_clock = wall_clock
         self._live_gap_ns = round(NS_PER_S / live_fps)
         self._live: LiveFrame | None = None
-        self._items: deque[DecidedItem] = deque(maxlen=items)  # that the page's thread has not taken yet
-        self._decided = 0
+        self._changes: deque[DecidedItem | Review] = deque(maxlen=2 * items)  # not taken by the page's thread yet
         self._item: ItemView | None = None
         self._prediction: Prediction | None = None
         self._live_ns = self._summed_ns = -1
@@ -79,12 +98,23 @@ class PageListener(Listener):
         live, self._live = self._live, None
         return live
 
-    def take_items(self) -> list[DecidedItem]:
-        """Items that were not taken yet. For the page's thread."""
+    def take_changes(self) -> list[DecidedItem | Review]:
+        """Items, and what people did to them, that were not taken yet. For the page's thread."""
         taken = []
-        while self._items:
-            taken.append(self._items.popleft())
+        while self._changes:
+            taken.append(self._changes.popleft())
         return taken
+
+    def review(self, review: Review) -> None:
+        """A person is asked about an item, has answered, or is asked no longer."""
+        others = self.open_questions - {review.item_id}
+        self.open_questions = others | {review.item_id} if review.fields["open"] else others
+        self._changes.append(review)
+        self.wake()
+
+    def answered(self, answer: Record, decided_utc: str) -> None:
+        """An answer was committed to an item that was decided then."""
+        self.counts.count_answer(answer, decided_utc, self._wall_clock.now_utc())
 
     def news(self, message: Opened | Absent | BadPicture) -> None:
         match message:
@@ -117,8 +147,7 @@ class PageListener(Listener):
     def decided(self, event: Event) -> None:
         now = self._wall_clock.now_utc()
         self.counts.count(event, now)
-        self._decided += 1
-        self._items.append(DecidedItem(self._decided, event, now))
+        self._changes.append(DecidedItem(event, now))
         self.wake()
 
     def health(self, conditions: Sequence[Condition]) -> None:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from waste_edge.device.clock import Clock
 from waste_edge.device.page.config import PageConfig, read_token, require_packages
-from waste_edge.device.page.link import Answer, PageLink
+from waste_edge.device.page.link import PageLink
 from waste_edge.device.page.listener import PageListener
 from waste_edge.device.page.packets import ModelOrder, PageOrder
+from waste_edge.device.page.process import PageProcess
 from waste_edge.device.page.snapshot import Composer, Station
 from waste_edge.device.system.health import Health
 from waste_edge.device.wall_clock import SystemWallClock
 
 if TYPE_CHECKING:
     from waste_edge.bundle.bundle import Bundle
+    from waste_edge.device.answers.review import ReviewQueue
     from waste_edge.engines.classifier import Classifier
     from waste_edge.site import Site
 
@@ -32,13 +35,15 @@ class PageParts:
         station: what it shows.
         model: what it classifies uploaded pictures with; None: it takes none.
         hidden: files and folders that its process must not see.
-        answer: acts on people's answers; None: the page takes none.
+        withheld: variables of the environment that it is not given.
+        reviews: takes people's answers; None: nobody is asked.
     """
 
     station: Station
     model: ModelOrder | None = None
     hidden: Sequence[str] = ()
-    answer: Answer | None = None
+    withheld: Collection[str] = ()
+    reviews: ReviewQueue | None = None
 
 
 def model_of(bundle: Bundle, classifier: Classifier, engine: str, site: Site) -> ModelOrder:
@@ -75,7 +80,13 @@ def opened_page(config: PageConfig, parts: PageParts, health: Health, clock: Clo
         items=config.items,
         model=parts.model,
     )
-    link = PageLink(order, (listener, composer), health, clock, parts.answer)
+    answer = None
+    if parts.reviews is not None:
+        from waste_edge.device.page.reviews import PageReviews
+
+        answer = PageReviews(parts.reviews, listener, clock, SystemWallClock()).answer
+    start = partial(PageProcess, order, parts.withheld)
+    link = PageLink((listener, composer), health, clock, start, config.items, answer)
     try:
         link.start()
         yield listener

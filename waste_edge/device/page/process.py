@@ -6,6 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Collection
 
 from waste_edge.device.page.packets import PageOrder, send, socket_pair
 from waste_edge.device.system.environment import without_secrets
@@ -27,8 +28,12 @@ class PageProcess:
         pid: its number.
     """
 
-    def __init__(self, order: PageOrder) -> None:
+    def __init__(self, order: PageOrder, withheld: Collection[str] = ()) -> None:
         """Start the process and give it its order, by the socket: everybody can read a command line.
+
+        Args:
+            order: what it is to do.
+            withheld: variables of the environment that it is not given.
 
         Raises:
             OSError: it cannot be started.
@@ -43,7 +48,7 @@ class PageProcess:
                 stderr=subprocess.PIPE,
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,  # Ctrl-C at a terminal goes to the station, which ends the page itself
-                env=_environment(),
+                env=_environment(withheld),
             )
         except OSError:
             self.socket.close()
@@ -98,6 +103,7 @@ class PageProcess:
             self._process.stderr.close()
 
 
-def _environment() -> dict[str, str]:
+def _environment(withheld: Collection[str]) -> dict[str, str]:
     """Copy this process's environment without secrets; the package is found where this process found it."""
-    return ONE_THREAD | without_secrets() | NO_TELEMETRY | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    paths = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return ONE_THREAD | without_secrets(withheld=withheld) | NO_TELEMETRY | paths

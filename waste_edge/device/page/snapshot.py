@@ -23,11 +23,13 @@ from waste_edge.device.system.board import Board, Throttled, Trouble
 from waste_edge.device.system.health import Health
 from waste_edge.device.views.display import About
 from waste_edge.device.wall_clock import WallClock
+from waste_edge.files.limits import MAX_PAGE_PACKET_BYTES
 from waste_edge.imaging.frames import Pixels
 
 LIVE_PX, CROP_PX = 640, 224  # longer sides of what is sent
 _LIVE_QUALITY, _CROP_QUALITY = 70, 80
 _BOARD_NS = 10 * NS_PER_S
+_MOST_BYTES = MAX_PAGE_PACKET_BYTES // 2
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Composer:
         self._started_utc = _iso(self._wall_clock.now_utc())
         self._board_view, self._board_ns = BoardView(), -1
 
-    def state(self, newest_item: int, page_starts: int) -> bytes:
+    def state(self, page_starts: int) -> bytes:
         """Compose the station's state now, as JSON."""
         station, listener = self._station, self._listener
         if self._kept is None:
@@ -109,8 +111,9 @@ class Composer:
             health=self._health.now(),
             sinks=dict(station.waiting()),
             board=self._look_at_board(),
-            newest_item=newest_item,
             page_starts=page_starts,
+            answers=totals.answers,
+            open_questions=len(listener.open_questions),
             takes_answers=station.takes_answers,
         )
         return msgspec.json.encode(state)
@@ -155,10 +158,9 @@ class Composer:
         return self._board_view
 
 
-def item_fields(item: DecidedItem) -> bytes:
-    """An item as the page has it: an event's fields, its number and time, as JSON."""
-    fields: dict[str, Any] = dict(event_fields(item.event))
-    return msgspec.json.encode({"number": item.number, "time_utc": _iso(item.time), **fields})
+def item_fields(item: DecidedItem) -> dict[str, Any]:
+    """An item as the page has it: an event's fields and its time."""
+    return {"time_utc": _iso(item.time), **event_fields(item.event)}
 
 
 def item_picture(item: DecidedItem) -> bytes:
@@ -194,8 +196,11 @@ def as_jpeg(pixels: Pixels, longest_px: int, quality: int) -> bytes:
     if scale < 1:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
-    ok, encoded = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return encoded.tobytes() if ok else b""
+    while True:
+        ok, encoded = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+        if not ok or encoded.size <= _MOST_BYTES or quality < 20:
+            return encoded.tobytes() if ok else b""
+        quality //= 2  # noise in the dark, which is not worth more
 
 
 def _run_view(about: About) -> RunView:

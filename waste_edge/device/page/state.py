@@ -31,8 +31,16 @@ class DecisionTimes(Strict, frozen=True):
     sum_s: float = 0.0
 
 
+class AnswerTotal(Strict, frozen=True):
+    """How many answers put an item into a stream, by source (page, mqtt, gpio, timeout), since the station started."""
+
+    source: str
+    stream: str
+    count: int
+
+
 class Day(Strict, frozen=True):
-    """One local day (YYYY-MM-DD): its items, by stream and by action."""
+    """One local day (YYYY-MM-DD): its items by stream, after people's answers, and by the station's action."""
 
     day: str
     items: int
@@ -111,9 +119,9 @@ class StationState(Strict, frozen=True):
         time_utc, started_utc: ISO 8601.
         places: every stream that an item can be put into.
         scene: see `presence.State`; empty before the first frame.
-        newest_item: number of the item decided last, from 1.
         sinks: how many events wait for each.
         page_starts: how often the page's process was started.
+        answers, open_questions: of people; questions that wait for an answer.
         takes_answers: whether people can answer and correct here.
     """
 
@@ -133,6 +141,7 @@ class StationState(Strict, frozen=True):
     health: tuple[Condition, ...]
     sinks: dict[str, int]
     board: BoardView
-    newest_item: int = 0
     page_starts: int = 1
+    answers: tuple[AnswerTotal, ...] = ()
+    open_questions: int = 0
     takes_answers: bool = False

@@ -24,7 +24,7 @@ from waste_edge.device.page.server.mirror import Mirror, StationSocket
 from waste_edge.device.page.server.uploads import UploadError, received
 from waste_edge.device.page.state import StationState
 from waste_edge.device.system.condition import Level
-from waste_edge.files.limits import MAX_PAGE_COMMAND_BYTES
+from waste_edge.files.limits import MAX_LABEL_LETTERS, MAX_PAGE_COMMAND_BYTES
 from waste_edge.files.resources import PAGE_FILES
 
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -182,14 +182,14 @@ class Page:
 
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A person's answer: the item's id, and the stream that it belongs to."""
+    """A person's answer: the item's id, and a label or a stream of the site."""
 
     id: str
-    stream: str
+    answer: str
 
     def __post_init__(self) -> None:
-        if len(self.id) > 64 or len(self.stream) > 200:
-            raise ValueError("expected an item's id and a stream's name")
+        if not 0 < len(self.id) <= 64 or not 0 < len(self.answer) <= MAX_LABEL_LETTERS:
+            raise ValueError("expected an item's id, and a label or a stream")
 
 
 def make_app(order: PageOrder, parts: Parts) -> Guard:

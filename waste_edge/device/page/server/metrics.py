@@ -66,6 +66,11 @@ def _of_items(state: StationState) -> Iterator[Metric]:
     asked = sum(total.count for total in state.totals if total.action == "ask")
     yield _counter("unknown_items", "Items that are like none of the labels, or unsure.", state.unknown)
     yield _counter("asked_items", "Items about which a person was asked.", asked)
+    answers = CounterMetricFamily(_P + "answers", "Answers to what was asked or decided.", labels=["source", "stream"])
+    for answer in state.answers:
+        answers.add_metric([answer.source, answer.stream], answer.count)
+    yield answers
+    yield _gauge("open_questions", "Items that wait for a person's answer.", state.open_questions)
     histogram = HistogramMetricFamily(
         _P + "decision_seconds", "From an item's coming into view to its decision.", unit="seconds"
     )

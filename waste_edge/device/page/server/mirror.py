@@ -72,7 +72,7 @@ class Mirror:
         return self._items.get(item_id)
 
     def keep_item(self, number: int, fields: bytes, picture: bytes) -> None:
-        """Take an item up; the oldest may go."""
+        """Take an item up, or what became of it; the oldest may go."""
         self._items[msgspec.json.decode(fields, type=_Named).id] = Item(number, fields, picture)
         while len(self._items) > self._most:
             self._items.popitem(last=False)

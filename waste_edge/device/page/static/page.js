@@ -1,20 +1,20 @@
 // The page of a station. It asks the station's page process for its state once a second, and for live pictures while it
 // is looked at. All text goes into the document as text, never as HTML.
 const $ = (id) => document.getElementById(id);
-const EVERY_MS = 1000, SLOWEST_MS = 8000, MOST_ITEMS = 60;
+const EVERY_MS = 1000, SLOWEST_MS = 8000, MOST_ITEMS = 60, FEW_ITEMS = 8;
 const SCENES = {
   learning: "Learning the empty scene", empty: "Nothing there", arriving: "Something arrives",
   settled: "Looking at it", decided: "Decided", cleared: "Taken away",
 };
-const ACTIONS = { ask: "asks a person", residual: "unsure" };
 const COLOURS = {
   blue: "#2f6fd6", green: "#2f8f4e", yellow: "#d9a514", brown: "#7a5230", black: "#2a2d2c", grey: "#8a918d",
   gray: "#8a918d", red: "#c93a32", orange: "#d9731a", white: "#f2f2ee", purple: "#7d4fc4",
 };
 const PALETTE = ["#2f7fc4", "#2f9f6a", "#d49a1c", "#b0508f", "#c9543a", "#5f6ad4", "#3a9aa0", "#8a7a3a", "#a0527a"];
 
-let places = [], state = null, after = 0, started = "", newest = null, paused = false, liveNumber = 0, answered = new Set();
-let chosenDay = "", pollMs = EVERY_MS, lostSince = 0;
+let places = [], state = null, after = 0, started = "", newest = "", paused = false, liveNumber = 0;
+let chosenDay = "", pollMs = EVERY_MS, lostSince = 0, showsAll = false;
+const items = new Map(); // by id, oldest first
 
 function make(tag, fields = {}, ...children) {
   const element = document.createElement(tag);
@@ -57,6 +57,9 @@ function ago(iso) {
 }
 
 const nameOf = (decision) => (decision.action === "ask" ? "Ask a person" : decision.stream);
+const isAnswered = (item) => Boolean(item.review && item.review.source);
+const streamOf = (item) => (isAnswered(item) ? item.review.stream : item.decision.stream);
+const titleOf = (item) => (isAnswered(item) ? item.review.stream : nameOf(item.decision));
 
 // --- state -------------------------------------------------------------------------------------------------------
 
@@ -111,6 +114,8 @@ function show(found) {
   $("try").hidden = !found.takes_pictures;
   $("logout").hidden = !found.locked;
   for (const item of found.items) take(item);
+  if (found.items.length) showItems(found.items);
+  showAsks();
   showHealth();
   showCounts();
   showFacts();
@@ -134,7 +139,7 @@ function showHealth() {
   const well = state.health.filter((one) => one.level === "ok");
   fill("unwell", unwell, condition);
   fill("well", well, condition);
-  put("well-summary", unwell.length ? `${well.length} other parts are well` : `All ${well.length} parts are well`);
+  put("well-summary", unwell.length ? `Well: ${well.length} other ${well.length === 1 ? "part" : "parts"}` : `All ${well.length} parts are well`);
 }
 
 function condition(one) {
@@ -166,6 +171,7 @@ function showCounts() {
   const parts = [chosen.items === 1 ? "item" : "items"];
   if (asked) parts.push(`${asked} asked`);
   if (residual) parts.push(`${residual} unsure`);
+  if (state.open_questions && chosen.day === today) parts.push(`${state.open_questions} waiting`);
   put("total-text", parts.join(" · "));
   const names = [...new Set([...Object.keys(chosen.streams), ...places])];
   const most = Math.max(1, ...Object.values(chosen.streams));
@@ -191,7 +197,7 @@ function dayName(day, today) {
 
 function showFacts() {
   const speed = state.speed, board = state.board, facts = [];
-  facts.push(["Frames", `${number(speed.fps, 1)} a second`]);
+  facts.push(["Frames", `${number(speed.fps, 1)} / s`]);
   if (speed.answers) {
     facts.push(["Network, median", `${number(speed.latency_p50_ms, 1)} ms`]);
     facts.push(["Network, 95 %", `${number(speed.latency_p95_ms, 1)} ms`]);
@@ -218,48 +224,143 @@ const megabytes = (value) => (value >= 1000 ? `${number(value / 1000, 1)} GB` : 
 
 function forgetItems() {
   after = 0;
-  newest = null;
+  newest = "";
+  items.clear();
   $("list").replaceChildren();
-  $("asks").replaceChildren();
   $("no-items").hidden = false;
-  $("asks-card").hidden = true;
+  showAsks();
 }
 
 function take(item) {
-  const isFirst = after === 0;
   after = Math.max(after, item.number);
-  newest = item;
+  if (!items.has(item.id)) newest = item.id;
+  items.set(item.id, item); // an item that is known keeps its place
+  if (items.size > MOST_ITEMS) items.delete(items.keys().next().value);
+}
+
+function showItems(changed) {
+  const list = $("list"), isFirst = !list.children.length;
+  for (const item of changed) {
+    const old = list.querySelector(`[data-id="${CSS.escape(item.id)}"]`), row = itemRow(item);
+    if (old) {
+      const hadFocus = old.contains(document.activeElement);
+      old.replaceWith(row);
+      if (hadFocus) row.querySelector("button")?.focus();
+    } else {
+      if (!isFirst) row.classList.add("fresh");
+      list.prepend(row);
+    }
+  }
+  while (list.children.length > MOST_ITEMS) list.lastElementChild.remove();
   $("no-items").hidden = true;
-  const row = itemRow(item);
-  if (!isFirst) row.classList.add("fresh");
-  $("list").prepend(row);
-  while ($("list").children.length > MOST_ITEMS) $("list").lastElementChild.remove();
-  showDecision(item);
+  $("more").hidden = list.children.length <= FEW_ITEMS;
+  if (changed.some((item) => item.id === newest)) showDecision(items.get(newest));
 }
 
 function crop(item, size) {
-  const image = make("img", { class: "thumb", src: `/crops/${item.id}.jpg`, alt: `The item that went to ${nameOf(item.decision)}`, width: size, height: size, loading: "lazy" });
+  const image = make("img", { class: "thumb", src: `/crops/${item.id}.jpg`, alt: `The item: ${titleOf(item)}`, width: size, height: size, loading: "lazy" });
   image.addEventListener("error", () => { image.src = "/static/icon.svg"; }, { once: true });
   return image;
 }
 
+function tag(item) {
+  const review = item.review, by = review && review.source;
+  if (review && review.open) return make("span", { class: "tag open", text: "waits for an answer" });
+  if (by === "timeout") return make("span", { class: "tag", text: "not answered" });
+  if (by) return make("span", { class: "tag done", text: item.decision.action === "ask" ? "answered" : streamOf(item) === item.decision.stream ? "confirmed" : "corrected" });
+  return item.decision.action === "residual" ? make("span", { class: "tag", text: "unsure" }) : null;
+}
+
 function itemRow(item) {
-  const decision = item.decision;
-  const label = decision.label === decision.stream ? "" : decision.label;
-  const title = make("p", { class: "item-title" }, chip(decision.stream), make("span", { text: nameOf(decision) }),
-    make("span", { class: "quiet", text: [label, percent(decision.confidence)].filter(Boolean).join(" · ") }),
-    ACTIONS[decision.action] ? make("span", { class: `tag ${decision.action}`, text: ACTIONS[decision.action] }) : null);
-  const side = make("div", { class: "side" }, make("time", { class: "quiet", datetime: item.time_utc, title: new Date(item.time_utc).toLocaleString(), text: ago(item.time_utc) }));
-  return make("li", { "data-id": item.id }, crop(item, 64), make("div", {}, title, make("p", { class: "quiet reason", text: decision.reason })), side);
+  const decision = item.decision, stream = streamOf(item);
+  const label = isAnswered(item) ? item.review.label : decision.label;
+  const words = [label && label !== stream ? label : "", isAnswered(item) ? "" : percent(decision.confidence)].filter(Boolean).join(" · ");
+  const head = make("p", { class: "item-title" }, chip(stream), make("span", { text: titleOf(item) }),
+    words ? make("span", { class: "quiet", text: words }) : null, tag(item),
+    make("time", { class: "quiet", datetime: item.time_utc, title: new Date(item.time_utc).toLocaleString(), text: ago(item.time_utc) }));
+  const reason = make("p", { class: "quiet reason", text: isAnswered(item) && item.review.by_person ? `decided ${nameOf(decision)}: ${decision.reason}` : decision.reason });
+  const correct = state.takes_answers ? make("button", { class: "small", type: "button", text: item.review && item.review.open ? "Answer" : "Correct",
+    "aria-label": `${item.review && item.review.open ? "Answer" : "Correct"}: ${titleOf(item)}, ${ago(item.time_utc)}`, onclick: () => openCorrect(item.id) }) : null;
+  return make("li", { "data-id": item.id }, crop(item, 64), make("div", {}, head, reason), correct);
 }
 
 function showDecision(item) {
-  const decision = item.decision;
-  const label = decision.label === decision.stream ? "" : `${decision.label}, `;
-  $("decision").replaceChildren(
-    make("p", { class: "big" }, chip(decision.stream), make("span", { text: nameOf(decision) }),
-      make("span", { class: "quiet", text: `${label}${percent(decision.confidence)} sure` })),
-    make("p", { class: "quiet reason", text: decision.reason }));
+  const decision = item.decision, stream = streamOf(item);
+  const label = decision.label === stream ? "" : `${decision.label}, `;
+  const said = isAnswered(item) ? (item.review.by_person ? "as a person said" : "not answered in time") : `${label}${percent(decision.confidence)} sure`;
+  const others = places.filter((place) => place !== stream);
+  const wrong = state.takes_answers && !(item.review && item.review.open) && others.length <= 6
+    ? make("div", { class: "others", role: "group", "aria-label": "Correct the last item" }, make("span", { class: "quiet", text: "Wrong? It is" }),
+      ...others.map((place) => make("button", { class: "small", type: "button", onclick: (event) => sendAnswer(item.id, place, event.currentTarget) }, chip(place), make("span", { text: place }))))
+    : null;
+  $("decision").replaceChildren(...[
+    make("p", { class: "big" }, chip(stream), make("span", { text: titleOf(item) }), make("span", { class: "quiet", text: said })),
+    make("p", { class: "quiet reason", text: decision.reason }), wrong].filter(Boolean));
+}
+
+// --- answers -----------------------------------------------------------------------------------------------------
+
+function showAsks() {
+  const open = [...items.values()].filter((item) => item.review && item.review.open).reverse();
+  $("asks-card").hidden = !open.length;
+  fill("asks", open.map((item) => [item.id, item.number]), ([id]) => askRow(items.get(id)));
+  for (const element of document.querySelectorAll("[data-closes]")) {
+    const left = Math.max(0, Math.round((Date.parse(element.dataset.closes) - Date.parse(state.time_utc)) / 1000));
+    const text = `${element.dataset.audit ? "a random check, closes" : `goes to ${state.run.residual}`} in ${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+    if (element.textContent !== text) element.textContent = text;
+  }
+}
+
+function askRow(item) {
+  const closes = make("p", { class: "quiet", "data-closes": item.review.closes_utc, "data-audit": item.review.audit ? "1" : null });
+  const buttons = make("div", { class: "answers", role: "group", "aria-label": "Where the item goes" }, ...choices(item).map((choice) => choiceButton(item.id, choice)),
+    make("button", { class: "button", type: "button", text: "Something else", onclick: () => openCorrect(item.id) }));
+  return make("div", { class: "question" }, crop(item, 88), make("div", {}, make("p", { class: "reason", text: item.decision.reason }), closes), buttons);
+}
+
+// The likeliest labels; without any, the streams.
+function choices(item) {
+  const candidates = (item.candidates || []).slice(0, 3);
+  return candidates.length ? candidates : places.map((place) => ({ label: place, stream: place }));
+}
+
+function choiceButton(id, choice) {
+  const text = choice.label === choice.stream ? choice.label : `${choice.label} (${choice.stream})`;
+  return make("button", { class: "button", type: "button", onclick: (event) => sendAnswer(id, choice.label, event.currentTarget) },
+    chip(choice.stream), make("span", { text }), choice.probability === undefined ? null : make("span", { class: "quiet", text: percent(choice.probability) }));
+}
+
+function openCorrect(id) {
+  const item = items.get(id);
+  if (!item) return;
+  const candidates = item.candidates || [], known = new Set(candidates.map((one) => one.label));
+  put("correct-text", `${isAnswered(item) ? "It was put into" : "The station said"} ${titleOf(item)}. ${item.decision.reason}`);
+  put("correct-wrong", "");
+  const rest = places.filter((place) => !known.has(place)).map((place) => ({ label: place, stream: place }));
+  $("correct-streams").replaceChildren(...[...candidates, ...rest].map((choice) => choiceButton(id, choice)));
+  $("correct").showModal();
+}
+
+async function sendAnswer(id, word, button) {
+  button.disabled = true;
+  let wrong = "";
+  try {
+    const answer = await ask("/api/answer", { method: "POST", body: JSON.stringify({ id, answer: word }), headers: { "Content-Type": "application/json" } });
+    const found = await answer.json();
+    wrong = found.wrong || found.error || "";
+  } catch {
+    wrong = "No contact with the station; the answer may not have arrived.";
+  }
+  button.disabled = false;
+  if ($("correct").open) {
+    put("correct-wrong", wrong);
+    if (!wrong) $("correct").close();
+  } else {
+    put("said", wrong ? `Not taken: ${wrong}` : `Taken: ${word}`);
+    $("said").hidden = false;
+    setTimeout(() => { $("said").hidden = true; }, 4000);
+  }
+  if (!wrong) poll();
 }
 
 function showTimes() {
@@ -358,6 +459,13 @@ for (const id of ["camera", "file"]) {
 $("pause").addEventListener("click", () => {
   paused = !paused;
   $("pause").setAttribute("aria-pressed", String(paused));
+});
+$("correct-close").addEventListener("click", () => $("correct").close());
+$("more").addEventListener("click", () => {
+  showsAll = !showsAll;
+  $("list").classList.toggle("few", !showsAll);
+  put("more", showsAll ? "Show fewer" : "Show all");
+  $("more").setAttribute("aria-expanded", String(showsAll));
 });
 $("day").addEventListener("change", (event) => { chosenDay = event.target.value; showCounts(); });
 
