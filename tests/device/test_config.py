@@ -12,6 +12,7 @@ import pytest
 from waste_edge.device.answers.config import AnswersConfig
 from waste_edge.device.config import StationConfig, read_config, state_folder
 from waste_edge.device.outbox.config import OutboxConfig
+from waste_edge.device.page.config import PageConfig
 from waste_edge.device.sinks.json_lines import JsonLinesConfig
 from waste_edge.device.sinks.mqtt import MqttConfig
 from waste_edge.device.system.disk import DiskLimits
@@ -51,6 +52,13 @@ max_events_in_memory = 50
 expire_s = 90
 audit = 0.02
 sources = ["page", "gpio"]
+[page]
+host = "0.0.0.0"
+port = 8080
+token_file = "/etc/waste-edge/page-token"
+names = ["bin7.example.org"]
+items = 20
+live_fps = 2
 [json_lines]
 path = "log/events.jsonl"
 max_mb = 1
@@ -123,6 +131,14 @@ def test_every_key_is_read(read):
         load=Thresholds(warm_c=70, hot_c=75, cooled_by_c=2, calm_readings=5, warm_fps=4, hot_fps=1),
         outbox=OutboxConfig(max_age_days=7, max_mb=8, max_events_in_memory=50),
         answers=AnswersConfig(expire_s=90, audit=0.02, sources=("page", "gpio")),
+        page=PageConfig(
+            host="0.0.0.0",
+            port=8080,
+            token_file="/etc/waste-edge/page-token",
+            names=["bin7.example.org"],
+            items=20,
+            live_fps=2,
+        ),
         json_lines=JsonLinesConfig(path="log/events.jsonl", max_mb=1, keep=2),
         mqtt=MQTT,
     )
@@ -130,12 +146,13 @@ def test_every_key_is_read(read):
 
 def test_no_key_was_left_out_of_these_tests():
     tables = {"disk": DiskLimits, "load": Thresholds, "outbox": OutboxConfig, "json_lines": JsonLinesConfig}
-    tables |= {"answers": AnswersConfig}
+    tables |= {"answers": AnswersConfig, "page": PageConfig}
     keys = set(StationConfig.__struct_fields__) - {*tables, "mqtt", "sinks"} | set(MqttConfig.__struct_fields__)
     for table in tables.values():
         keys |= set(table.__struct_fields__)
     tried = set(re.findall(r"^(\w+) = ", EVERY_KEY, re.MULTILINE))
-    assert keys - tried == {"source", "password_environment"}, "they exclude others, and have tests of their own"
+    others = {"source", "password_environment", "token_environment"}
+    assert keys - tried == others, "they exclude others, and have tests of their own"
 
 
 def test_a_password_may_come_from_the_environment(read):

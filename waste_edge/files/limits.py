@@ -83,12 +83,12 @@ MAX_PAGE_COMMAND_BYTES = 4096  # from the page to the station
 MAX_PAGE_CONNECTIONS = 64
 MAX_PAGE_HEADER_BYTES = MIB // 64  # of one request
 PAGE_HEADER_S = 10.0  # for a whole one, and of silence between two requests
-PAGE_REQUEST_S = 60.0  # from a request's header to the end of its answer
+PAGE_REQUEST_S = 90.0  # from a request's header to the end of its answer
 MAX_PAGE_WRONG_TOKENS = 10  # a minute and address
 MAX_UPLOAD_BYTES = 16 * MIB  # of one picture; it stays in memory
 MAX_UPLOADS = 3  # at once, one of them being classified
 UPLOAD_MEMORY_BYTES = 288 * MIB  # of the process that classifies them
-UPLOAD_ANSWER_S = 20.0  # for one picture, the network's loading included
+UPLOAD_ANSWER_S = 30.0  # for one picture, and as long before the first for the network
 
 # Updates (device/service/wheels.py)
 MAX_HASH_LIST_BYTES = MIB

@@ -106,11 +106,9 @@ def with_address(config: PageConfig, given: str) -> PageConfig:
     host = (found["host"] or found["alone"] or "") if found else ""
     port = int(found["port"]) if found and found["port"] else config.port
     host = host.removeprefix("[").removesuffix("]") or config.host
-    # Not `replace` alone, which checks nothing.
-    fields = msgspec.to_builtins(msgspec.structs.replace(config, host=host, port=port))
     try:
-        return msgspec.convert(fields, PageConfig)
-    except (msgspec.ValidationError, ValueError) as error:
+        return msgspec.structs.replace(config, host=host, port=port)
+    except ValueError as error:
         raise ConfigError(f"--page {given}: {error}; expected HOST, PORT or HOST:PORT") from error
 
 

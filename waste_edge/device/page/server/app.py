@@ -197,6 +197,7 @@ def make_app(order: PageOrder, parts: Parts) -> Guard:
     page = Page(parts)
     names = HostNames([*order.names, order.host])
     inner = Starlette(routes=page.routes(), exception_handlers={HTTPException: _in_json, UploadError: _in_json})
+    inner.router.redirect_slashes = False  # an address is one, or is not
     return Guard(inner, parts.door, names, page.login_page)
 
 

@@ -82,7 +82,7 @@ class ClassifierProcess:
 
     def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.settimeout(UPLOAD_ANSWER_S + _GRACE_S)
+        ours.settimeout(2 * UPLOAD_ANSWER_S + _GRACE_S)
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", MODULE, str(theirs.fileno()), str(os.getpid())],

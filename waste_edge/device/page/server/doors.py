@@ -92,8 +92,8 @@ class HostNames:
         """Return whether a `Host` header names this page: one of the names, or any address."""
         name = host.lower()
         if name.startswith("["):
-            name, _, port = name[1:].partition("]")
-            return _is_address(name) and (not port or port[1:].isdecimal())
+            name, closed, port = name[1:].partition("]")
+            return bool(closed) and _is_address(name) and (not port or port[1:].isdecimal())
         name, _, port = name.partition(":")
         return (not port or port.isdecimal()) and (name.rstrip(".") in self._names or _is_address(name))
 

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from waste_edge.device.page.server.doors import Door, HostNames
 
 LOGIN = "/login"
-_OPEN = ("/static/", LOGIN)  # nothing of the station is told there
+_FILES = "/static/"
 HEALTH = "/healthz"
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
@@ -95,7 +95,7 @@ class Guard:
         given = shown if shown is not None else bearer[7:] if bearer[:7].lower() == "bearer " else None
         scope["state"]["trusted"] = False
         if given is None:
-            if path == HEALTH or any(path == one or path.startswith(one) for one in _OPEN):
+            if path in (HEALTH, LOGIN) or path.startswith(_FILES):  # where nothing of the station is told
                 return None
             return self.ask(scope)
         wait_s = door.wait_s(address, now_s)

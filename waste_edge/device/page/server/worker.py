@@ -53,7 +53,9 @@ def main(words: list[str]) -> int:
             return 0
         signal.alarm(int(UPLOAD_ANSWER_S))
         try:
-            model = model or Model(order)
+            if model is None:
+                model = Model(order)
+                signal.alarm(int(UPLOAD_ANSWER_S))
             status, answer = 200, model.classify(handles[0], msgspec.json.decode(name, type=str))
         except PictureError as error:
             status, answer = 415, {"error": str(error)}
