@@ -66,7 +66,7 @@ def test_a_token_that_can_be_guessed_or_typed_wrong_is_refused(token):
 
 
 def test_what_is_missing_is_named(tmp_path):
-    with pytest.raises(ConfigError, match="token_file .*: cannot be read"):
+    with pytest.raises(ConfigError, match=r"token_file .*: cannot be read"):
         read_token(PageConfig(token_file=str(tmp_path / "none")))
     with pytest.raises(ConfigError, match="no variable THE_TOKEN"):
         read_token(PageConfig(token_environment="THE_TOKEN"), {})

@@ -228,7 +228,7 @@ def test_metrics_keep_the_rules_of_their_own_library():
 )
 def test_without_the_token_nothing_is_told(locked, path):
     assert locked.get(path)[0] == 401
-    status, headers, body = locked.get(path, Accept="text/html")
+    status, _, body = locked.get(path, Accept="text/html")
     assert status == 401
     assert b'name="token"' in body
     assert b"bin 1" not in body

@@ -162,6 +162,8 @@ class PageLink:
         try:
             self._tell_and_hear(process, poll)
         except (OSError, InvalidPacketError) as error:
+            if not isinstance(error, InvalidPacketError):
+                self._hear(process)  # what it said before it went
             process.kill()
             raise _EndedError(f"its process {process.last_words() or error}") from error
         finally:

@@ -23,6 +23,7 @@ from waste_edge.device.wall_clock import WallClock
 from waste_edge.engines.classifier import Prediction
 
 _SUMMARY_NS = NS_PER_S
+_LONG_NS = 1 << 60
 _NOTHING_THERE = (State.LEARNING, State.EMPTY, State.ARRIVING, State.CLEARED)
 
 
@@ -87,7 +88,7 @@ class PageListener(Listener):
         self._changes: deque[DecidedItem | Review] = deque(maxlen=2 * items)  # not taken by the page's thread yet
         self._item: ItemView | None = None
         self._prediction: Prediction | None = None
-        self._live_ns = self._summed_ns = -1
+        self._live_ns = self._summed_ns = -_LONG_NS
 
     def beat(self) -> None:
         """The loop went round; called at each turn."""
@@ -135,7 +136,7 @@ class PageListener(Listener):
         if self.camera.state not in ("ok", "fault") or self.camera.reason != reason:
             self.camera = CameraView(state="fault" if reason else "ok", title=self.camera.title, reason=reason)
         now_ns = seen.frame.captured_ns
-        if now_ns - self._summed_ns >= _SUMMARY_NS or self._summed_ns < 0:
+        if now_ns - self._summed_ns >= _SUMMARY_NS:
             self._summed_ns = now_ns
             self.summary = seen.statistics.summary(self._clock.now_ns(), seen.dropped_frames)
             self.fps = seen.statistics.fps_now
