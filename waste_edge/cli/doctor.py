@@ -65,9 +65,9 @@ def command(
 
     Prints one line each for camera and picamera2, permissions, Python and its
     libraries, 64 bits, INT8 instructions, power, temperature, memory, disk,
-    clock, service, each sink, the bundle, and each engine, in a process of its
-    own: its version, its speed on the bundle and whether its answers are right. A
-    line is
+    clock, service, each sink, the page, the bundle, and each engine, in a
+    process of its own: its version, its speed on the bundle and whether its
+    answers are right. A line is
 
     \b
       ok    well, or the machine does not tell
@@ -149,7 +149,12 @@ def _setting(asked: _Asked, camera: str | None, state: Path | None) -> tuple[Set
     setting = replace(
         setting, camera=camera or station.camera, thresholds=station.load, disk=station.disk, engine=station.engine
     )
-    return setting, [partial(check_sinks, station, setting.state or setting.root / STATE)]
+    extra: list[Check] = [partial(check_sinks, station, setting.state or setting.root / STATE)]
+    if station.page is not None:
+        from waste_edge.device.doctor.page import check_page
+
+        extra.append(partial(check_page, station.page))
+    return setting, extra
 
 
 def _station(given: Path | None) -> StationConfig | None:

@@ -92,16 +92,16 @@ def _of_speed(speed: Speed) -> Iterator[Metric]:
     yield _counter("predictions", "Answers of the network.", speed.answers)
     yield _gauge("frame_rate_hertz", "Frames a second over the last seconds.", speed.fps)
     inference = GaugeMetricFamily(
-        _P + "inference_seconds", "Preprocessing and inference, over the last 1000 answers.", labels=["quantile"]
+        _P + "inference_seconds", "Preprocessing and inference, over the last 1000 answers.", labels=["percentile"]
     )
-    inference.add_metric(["0.5"], speed.latency_p50_ms / 1e3)
-    inference.add_metric(["0.95"], speed.latency_p95_ms / 1e3)
+    inference.add_metric(["50"], speed.latency_p50_ms / 1e3)
+    inference.add_metric(["95"], speed.latency_p95_ms / 1e3)
     yield inference
     age = GaugeMetricFamily(
-        _P + "frame_age_seconds", "From a frame's capture to its verdict, over the last frames.", labels=["quantile"]
+        _P + "frame_age_seconds", "From a frame's capture to its verdict, over the last frames.", labels=["percentile"]
     )
-    age.add_metric(["0.5"], speed.frame_age_p50_ms / 1e3)
-    age.add_metric(["0.95"], speed.frame_age_p95_ms / 1e3)
+    age.add_metric(["50"], speed.frame_age_p50_ms / 1e3)
+    age.add_metric(["95"], speed.frame_age_p95_ms / 1e3)
     yield age
     yield _gauge("loop_silence_seconds", "Since the loop last went round.", speed.silence_s)
     yield _gauge("least_frame_gap_seconds", "Left between frames to spare a hot board; 0: none.", speed.least_gap_s)
