@@ -87,7 +87,7 @@ PAGE_REQUEST_S = 90.0  # from a request's header to the end of its answer
 MAX_PAGE_WRONG_TOKENS = 10  # a minute and address
 MAX_UPLOAD_BYTES = 16 * MIB  # of one picture; it stays in memory
 MAX_UPLOADS = 3  # at once, one of them being classified
-UPLOAD_MEMORY_BYTES = 288 * MIB  # of the process that classifies them
+UPLOAD_MEMORY_BYTES = 224 * MIB  # of the process that classifies them
 UPLOAD_ANSWER_S = 30.0  # for one picture, and as long before the first for the network
 
 # Updates (device/service/wheels.py)

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,15 @@ from typing import Any
 PROGRAM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
 )
+
+# The pipe's ends must be descriptors 3 and 4, and a shell knows none above 9.
+AS_3_AND_4 = """
+import os, sys
+ends = [os.dup(os.dup(os.dup(int(end)))) for end in sys.argv[1:3]]
+for number, end in zip((3, 4), ends):
+    os.dup2(end, number)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
 
 
 class Browser:
@@ -34,8 +44,7 @@ class Browser:
             "--remote-debugging-pipe",
             f"--user-data-dir={folder}",
         ]
-        # The pipe's ends must be descriptors 3 and 4.
-        words = ["sh", "-c", f'exec "$@" 3<&{to_read} 4>&{to_write}', "sh", PROGRAM, *flags, "about:blank"]
+        words = [sys.executable, "-c", AS_3_AND_4, str(to_read), str(to_write), PROGRAM, *flags, "about:blank"]
         self._process = subprocess.Popen(
             words, pass_fds=(to_read, to_write), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

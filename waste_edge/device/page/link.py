@@ -112,7 +112,8 @@ class PageLink:
             self._thread.join(_STOP_S)
         if not self._thread.is_alive():
             self._listener.wake = lambda: None
-            os.close(self._wake)
+            wake, self._wake = self._wake, -1  # whoever rings now must not reach what gets its number
+            os.close(wake)
 
     def _ring(self) -> None:
         with contextlib.suppress(OSError):

@@ -15,7 +15,7 @@ from waste_edge.libraries import NO_TELEMETRY
 
 MODULE = "waste_edge.device.page.server.main"
 _STDERR_BYTES = 4096  # as much of its last words is kept
-_POLITE_S, _KILLED_S = 0.7, 0.5
+_POLITE_S, _KILLED_S = 0.4, 0.5
 _TEXT_LETTERS = 300
 
 

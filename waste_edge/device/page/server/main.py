@@ -39,7 +39,8 @@ def main(words: list[str]) -> int:
         return 0
     order = msgspec.json.decode(packet, type=PageOrder)
     del packet
-    os.nice(_NICE)
+    with contextlib.suppress(OSError):  # where a service's unit of before does not let it
+        os.nice(_NICE)
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_BYTES, hard))
     from waste_edge.device.cameras.sandbox import confine

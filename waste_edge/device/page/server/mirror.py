@@ -16,6 +16,7 @@ from waste_edge.files.strict import Strict
 
 WATCH_EVERY_S = 2.0  # so often the station is told that somebody looks
 ALIVE_EVERY_S = 4.0
+STALE_LIVE_S = 5.0
 _REPLY_S = 5.0
 _MOST_COMMANDS = 16  # that wait for a reply
 
@@ -52,7 +53,7 @@ class Mirror:
     Attributes:
         state: JSON, see `page.state.StationState`; empty until the station told it first.
         state_s: when that was, on the event loop's clock.
-        live: the newest live picture; None before the first, and after nobody has looked for a while.
+        live: the newest live picture; None before the first.
     """
 
     def __init__(self, items: int) -> None:
@@ -62,6 +63,7 @@ class Mirror:
         self._most = items
         self._items: OrderedDict[str, Item] = OrderedDict()
         self._came = asyncio.Condition()
+        self._live_s = 0.0
 
     def items(self, after: int) -> list[Item]:
         """The items with a number above `after`, oldest first."""
@@ -79,17 +81,24 @@ class Mirror:
 
     async def keep_live(self, live: Live) -> None:
         """Take a live picture up, and wake those who wait for one."""
-        self.live = live
+        self.live, self._live_s = live, asyncio.get_running_loop().time()
         async with self._came:
             self._came.notify_all()
 
     async def newer_live(self, after: int, patience_s: float) -> Live | None:
-        """The newest live picture if its number is not `after`, waiting a little for one; None if none comes."""
+        """The newest live picture if its number is not `after`, waiting a little for one; None if none comes.
+
+        One that is left over from somebody who looked before is not shown: that was another time.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience_s), self._came:
-                await self._came.wait_for(lambda: self.live is not None and self.live.number != after)
+                await self._came.wait_for(lambda: self._is_new(after))
                 return self.live
         return None
+
+    def _is_new(self, after: int) -> bool:
+        age_s = asyncio.get_running_loop().time() - self._live_s
+        return self.live is not None and self.live.number != after and age_s < STALE_LIVE_S
 
 
 class StationSocket:
