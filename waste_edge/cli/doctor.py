@@ -65,8 +65,8 @@ def command(
 
     Prints one line each for camera and picamera2, permissions, Python and its
     libraries, 64 bits, INT8 instructions, power, temperature, memory, disk,
-    clock, service, each sink, the page, the bundle, and each engine, in a
-    process of its own: its version, its speed on the bundle and whether its
+    clock, service, each sink, the pins, the page, the bundle, and each engine,
+    in a process of its own: its version, its speed on the bundle and whether its
     answers are right. A line is
 
     \b
@@ -74,8 +74,9 @@ def command(
       warn  works, but look at it: the line says what to do
       bad   the station cannot work, or will not keep what it sees
 
-    Nothing is changed and nothing is written. It takes a few seconds; a camera
-    that hangs costs eight.
+    Nothing is changed and nothing is written; a webhook and the phones of [push]
+    are sent one test message. It takes a few seconds; a camera that hangs costs
+    eight.
 
     \b
     Examples:
@@ -149,12 +150,16 @@ def _setting(asked: _Asked, camera: str | None, state: Path | None) -> tuple[Set
     setting = replace(
         setting, camera=camera or station.camera, thresholds=station.load, disk=station.disk, engine=station.engine
     )
-    extra: list[Check] = [partial(check_sinks, station, setting.state or setting.root / STATE)]
+    checks: list[Check] = [partial(check_sinks, station, setting.state or setting.root / STATE)]
+    if station.gpio is not None:
+        from waste_edge.device.doctor.pins import check_pins
+
+        checks.append(partial(check_pins, station.gpio))
     if station.page is not None:
         from waste_edge.device.doctor.page import check_page
 
-        extra.append(partial(check_page, station.page))
-    return setting, extra
+        checks.append(partial(check_page, station.page))
+    return setting, checks
 
 
 def _station(given: Path | None) -> StationConfig | None:

@@ -79,7 +79,7 @@ PageOption = Annotated[
         "--page",
         metavar="[ADDRESS]",
         help="Serve the station's page, its metrics and its health to browsers and programs: alone at "
-        "http://127.0.0.1:8470, or at a HOST, a PORT or HOST:PORT. Other machines need a token, see [page].",
+        "http://127.0.0.1:8470, or at a HOST, a PORT or HOST:PORT. Other machines need a token: docs/page.md.",
     ),
 ]
 CameraPythonOption = Annotated[

@@ -140,7 +140,9 @@ def _notifier() -> Notifier:
 def _checked(plan_anew: Callable[[], RunPlan], old: RunPlan, health: Health, clock: Clock) -> RunPlan | None:
     """A new plan, if all that it names can be used; else the old one stays, and health says why."""
     from waste_edge.bundle.opening import open_required
+    from waste_edge.device.answers.build import review_queue
     from waste_edge.device.decision.policy import DecisionPolicy
+    from waste_edge.device.gpio.build import check_gpio
     from waste_edge.device.station import build_sinks, check_state
     from waste_edge.device.system.condition import Condition, Level
     from waste_edge.engines.classifier import load_classifier
@@ -150,9 +152,11 @@ def _checked(plan_anew: Callable[[], RunPlan], old: RunPlan, health: Health, clo
         config = plan.config
         _source(plan, clock)
         with open_required(_choice(plan).bundle, _key(config), config.allow_older) as opened:
-            _reviews(plan, DecisionPolicy(opened.manifest, _site(plan, opened.manifest)), clock)
+            choices = DecisionPolicy(opened.manifest, _site(plan, opened.manifest)).choices()
             load_classifier(opened, config.engine, config.precision, config.threads)
         state = _state(plan)
+        review_queue(config.answers, state is not None, choices, clock)
+        check_gpio(config.gpio, choices, config.answers is not None)
         build_sinks(config, state)
         if config.page is not None:
             from waste_edge.device.page.opening import check_page
@@ -189,9 +193,11 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         if early is not None:
             stack.callback(early.close)
         from waste_edge.bundle.opening import open_required
+        from waste_edge.device.answers.build import question_mark, review_queue
         from waste_edge.device.camera_condition import CameraCondition
         from waste_edge.device.capture.rotate import turned
         from waste_edge.device.decision.policy import DecisionPolicy
+        from waste_edge.device.gpio.build import pins_in_use
         from waste_edge.device.loop import Limits, Loop, LoopControl, LoopServices
         from waste_edge.device.outbox.event_store import EventRecorder
         from waste_edge.device.service.notify import Watchdog, watchdog_ns
@@ -218,23 +224,27 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
             health.set(Condition("config", Level.OK, "in use as it was last read"))
         health.set(_bundle_condition(looked_at.still_images, opened.manifest))
         policy = DecisionPolicy(opened.manifest, site)
-        reviews = _reviews(plan, policy, clock)
+        choices = policy.choices()
+        reviews = review_queue(config.answers, state is not None, choices, clock)
+        if reviews is not None:
+            reviews.listen(view)
         outbox = stack.enter_context(station_services(config, state, health, clock, reviews))
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())
-        eye = Eye(policy, classifier, looks, _mark(plan))
+        eye = Eye(policy, classifier, looks, question_mark(config.answers))
         items = _items(eye, looked_at, outbox)
+        pins = stack.enter_context(pins_in_use(config.gpio, choices, reviews, health, clock))
         messages = early or start()
         stack.callback(messages.close)
         camera = CameraCondition(health, lambda: messages.abandoned)
         page = _page(plan, Running(about, opened, classifier, site, outbox, reviews), health, clock)
         pages = [] if page is None else [stack.enter_context(page)]
+        listeners = [camera, watchdog, view, *pins, *pages, *plan.listeners]
         trial.looking = True
         gc.freeze()  # all that the start made stays: no later collection need look through it
-        compared = _about_the_camera(items, looked_at, health, state, site.rotate)
         return Loop(
             turned(messages, site.rotate),
             items,
-            [*compared, camera, watchdog, view, *pages, *plan.listeners],
+            [*_about_the_camera(items, looked_at, health, state, site.rotate), *listeners],
             clock,
             LoopControl(Limits(plan.frames, plan.duration_s), stop, reload),
             LoopServices(None if outbox is None else EventRecorder(outbox, items, clock, reviews), health),
@@ -243,7 +253,7 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
 
 @dataclass(frozen=True)
 class Running:
-    """What a plan has become, as far as the page shows it or needs it."""
+    """Parts of a station that runs, as far as the page shows or needs them."""
 
     about: About
     bundle: Bundle
@@ -327,35 +337,6 @@ def _secrets(plan: RunPlan) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _key(config: StationConfig) -> Path | None:
     return None if config.require_key is None else Path(config.require_key)
-
-
-def _reviews(plan: RunPlan, policy: DecisionPolicy, clock: Clock) -> ReviewQueue | None:
-    """Build the queue for people's answers; None if nobody is asked.
-
-    Raises:
-        ConfigError: answers without a folder for events.
-    """
-    from waste_edge.errors import ConfigError
-
-    if plan.demo or plan.config.answers is None:
-        return None
-    if _state(plan) is None:
-        raise ConfigError("[answers]: needs a folder where answers are kept: give --state DIR, or the key `state`")
-    from waste_edge.device.answers.review import ReviewQueue
-
-    return ReviewQueue(policy.choices(), plan.config.answers, clock)
-
-
-def _mark(plan: RunPlan) -> Mark:
-    """Choose how events are marked that a person is asked about."""
-    from waste_edge.device.decision.item_tracker import asks_nobody
-
-    answers = plan.config.answers
-    if plan.demo or answers is None:
-        return asks_nobody
-    from waste_edge.device.decision.asking import Asking
-
-    return Asking(answers.expire_s, answers.audit).marked
 
 
 def _items(eye: Eye, looked_at: Source, outbox: Outbox | None) -> ItemTracker:

@@ -11,7 +11,7 @@ from waste_edge.errors import UserError
 
 
 def check_page(config: PageConfig) -> list[Condition]:
-    """Whether a page could be opened as configured, beside a station that may be running."""
+    """Check that a page could be opened as configured, beside a station that may be running."""
     try:
         require_packages()
         token = read_token(config)

@@ -37,7 +37,7 @@ class DecidedItem:
 
 @dataclass(frozen=True)
 class Review:
-    """What people have to do with an item by now.
+    """The question to people about an item, and what became of it.
 
     Attributes:
         item_id: whose.

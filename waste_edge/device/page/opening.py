@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PageParts:
-    """What a page is opened with, beside its table.
+    """All that a page is opened with, beside its table.
 
     Attributes:
         station: what it shows.

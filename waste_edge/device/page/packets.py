@@ -59,7 +59,7 @@ class ModelOrder(Strict, frozen=True):
 
 
 class Told(Strict, frozen=True):
-    """What a page's process is told; `number` counts items, live pictures and, in a reply, the page's commands."""
+    """A message to a page's process; `number` counts items, live pictures and, in a reply, the page's commands."""
 
     kind: ToldKind
     number: int = 0
@@ -67,7 +67,7 @@ class Told(Strict, frozen=True):
 
 
 class Heard(Strict, frozen=True):
-    """What a page's process says.
+    """A message from a page's process.
 
     Attributes:
         kind: `watching`: somebody looks at the live view now.

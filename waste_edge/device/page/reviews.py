@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from waste_edge.device.answers.question import ReviewedItem
-from waste_edge.device.answers.review import ReviewListener, ReviewQueue
+from waste_edge.device.answers.question import ReviewedItem, ReviewListener
+from waste_edge.device.answers.review import ReviewQueue
 from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.device.outbox.record import Record
 from waste_edge.device.page.listener import PageListener, Review

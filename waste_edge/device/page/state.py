@@ -17,7 +17,7 @@ CAMERA_WORDS: tuple[CameraWord, ...] = ("waiting", "ok", "fault", "absent")
 
 
 class Total(Strict, frozen=True):
-    """How many items went to a stream by an action (sort, residual, ask) since the station started."""
+    """Count of the items that went to a stream by an action (sort, residual, ask) since the station started."""
 
     stream: str
     action: str
@@ -32,7 +32,7 @@ class DecisionTimes(Strict, frozen=True):
 
 
 class AnswerTotal(Strict, frozen=True):
-    """How many answers put an item into a stream, by source (page, mqtt, gpio, timeout), since the station started."""
+    """Count of the answers that put an item into a stream, by source, since the station started."""
 
     source: str
     stream: str
@@ -98,7 +98,7 @@ class BoardView(Strict, frozen=True):
 
 
 class RunView(Strict, frozen=True):
-    """What runs: see `views.display.About`."""
+    """Description of what runs: see `views.display.About`."""
 
     source: str = ""
     bundle: str = ""

@@ -36,7 +36,7 @@ _JSON = "application/json"
 
 @dataclass(frozen=True)
 class Parts:
-    """Everything that the addresses need."""
+    """The parts that the addresses need."""
 
     mirror: Mirror
     station: StationSocket

@@ -1,4 +1,4 @@
-"""Who may open the page: its token, the cookie that stands for it, and how often a wrong token may be tried."""
+"""The page's door: its token, the cookie that stands for it, and how often a wrong token may be tried."""
 
 from __future__ import annotations
 

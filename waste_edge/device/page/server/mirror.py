@@ -1,4 +1,4 @@
-"""What the station told last, and the socket to it."""
+"""The newest that the station told, and the socket to it."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class StationSocket:
         send(self._stream, Heard(kind=kind, text=text))
 
     def watch(self) -> None:
-        """Somebody looks at the live view."""
+        """Tell the station that the live view is looked at."""
         now_s = asyncio.get_running_loop().time()
         if now_s - self._watched_s >= WATCH_EVERY_S:
             self._watched_s = now_s
