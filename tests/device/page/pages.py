@@ -102,7 +102,7 @@ class FedPage:
         told["decision"] |= fields
         raw = msgspec.Raw(json.dumps(told).encode())
         crop = as_jpeg(np.full((64, 64, 3), (40 * number) % 255, np.uint8), 64, 80) if picture is None else picture
-        assert send(self.process.socket, Told(kind="item", number=number, fields=raw), crop)
+        assert send(self.process.socket, Told(kind="item", number=told["number"], fields=raw), crop)
         return event.id
 
     def tell_live(self, number: int, picture: bytes, **fields: Any) -> None:

@@ -87,10 +87,11 @@ def test_the_state_and_the_items_after_a_number(page):
 
 def test_an_item_that_changes_keeps_its_place_and_comes_again(page):
     first, second = page.tell_item(11), page.tell_item(12)
-    page.tell_item(11, _top={"number": 13})  # which the packet's own number does not say
+    page.tell_item(11, _top={"number": 13})
     settled(page)
     ids = [item["id"] for item in json.loads(page.get("/api/state?after=10")[2])["items"]]
     assert ids == [first, second]
+    assert [item["id"] for item in json.loads(page.get("/api/state?after=12")[2])["items"]] == [first]
 
 
 def test_only_so_many_items_are_kept():

@@ -29,7 +29,8 @@ from waste_edge.files.text import visible
 PAGE = "page"  # the part
 _STATE_NS = NS_PER_S
 _WATCHED_NS = 6 * NS_PER_S  # so long pictures are sent after somebody asked for one
-_SILENCE_NS = 20 * NS_PER_S  # a page's process says that it lives every few seconds
+_SILENCE_NS = 60 * NS_PER_S  # a page's process says that it lives every few seconds; a busy board lets it wait
+_START_NS = 180 * NS_PER_S  # until it says so first: on a board where everything starts at once
 _HEARD_AT_ONCE = 32
 _STOP_S = 2.0
 _STEADY_NS = 60 * NS_PER_S  # after so long a process counts as one that works
@@ -171,7 +172,7 @@ class PageLink:
             process.close()
 
     def _tell_and_hear(self, process: PageProcess, poll: select.poll) -> None:
-        heard_ns, state_ns = self._clock.now_ns(), -_STATE_NS
+        heard_ns, state_ns = self._clock.now_ns() + _START_NS - _SILENCE_NS, -_STATE_NS
         while not self._stopping:
             ready = dict(poll.poll(max(0, (state_ns + _STATE_NS - self._clock.now_ns()) / 1e6)))
             self._quiet()

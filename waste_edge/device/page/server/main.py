@@ -24,7 +24,7 @@ from waste_edge.device.page.config import PageConfig
 from waste_edge.device.page.packets import Heard, PageOrder, send
 from waste_edge.files.limits import MAX_PAGE_PACKET_BYTES
 
-_NICE = 10  # the loop comes first
+_NICE = 5  # the loop comes first
 _MEMORY_BYTES = 256 << 20  # a leak ends this process, not the board; it needs a fifth
 _BACKLOG = 64
 
