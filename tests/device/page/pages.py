@@ -22,7 +22,7 @@ from waste_edge.device.page.state import (
     CameraView,
     Day,
     DecisionTimes,
-    RunView,
+    RunDescription,
     Speed,
     StationState,
     Total,
@@ -45,7 +45,7 @@ def make_state(**changes: Any) -> StationState:
         version="0.1.0",
         time_utc="2026-03-01T14:02:00.000Z",
         started_utc="2026-03-01T08:00:00.000Z",
-        run=RunView(
+        run=RunDescription(
             source="auto",
             bundle="accurate 3",
             artifact="tflite-int8",

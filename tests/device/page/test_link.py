@@ -17,7 +17,7 @@ import pytest
 
 from tests.device.page.pages import free_port
 from tests.device.telling import make_event
-from waste_edge.device.clock import SystemClock
+from waste_edge.device.clock import SystemClock, SystemWallClock
 from waste_edge.device.page import link as linking
 from waste_edge.device.page.config import PageConfig
 from waste_edge.device.page.link import PageLink
@@ -29,7 +29,6 @@ from waste_edge.device.page.snapshot import Composer, Station
 from waste_edge.device.system.condition import Condition, Level
 from waste_edge.device.system.health import Health
 from waste_edge.device.views.display import About
-from waste_edge.device.wall_clock import SystemWallClock
 
 pytest.importorskip("uvicorn", reason="the extra [web] is not installed")
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from waste_edge.device.capture import Absent, BadPicture, Opened
-from waste_edge.device.clock import NS_PER_S, Clock
+from waste_edge.device.clock import NS_PER_S, Clock, WallClock
 from waste_edge.device.decision.item_tracker import Event
 from waste_edge.device.loop import Listener, Seen
 from waste_edge.device.outbox.record import Record
@@ -19,7 +19,6 @@ from waste_edge.device.statistics import Summary
 from waste_edge.device.system.condition import Condition
 from waste_edge.device.vision.inspection import ItemView
 from waste_edge.device.vision.presence import State
-from waste_edge.device.wall_clock import WallClock
 from waste_edge.engines.classifier import Prediction
 
 _SUMMARY_NS = NS_PER_S

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from waste_edge.device.clock import Clock
+from waste_edge.device.clock import Clock, SystemWallClock
 from waste_edge.device.page.config import PageConfig, read_token, require_packages
 from waste_edge.device.page.link import PageLink
 from waste_edge.device.page.listener import PageListener
@@ -18,7 +18,6 @@ from waste_edge.device.page.packets import ModelOrder, PageOrder
 from waste_edge.device.page.process import PageProcess
 from waste_edge.device.page.snapshot import Composer, Station
 from waste_edge.device.system.health import Health
-from waste_edge.device.wall_clock import SystemWallClock
 
 if TYPE_CHECKING:
     from waste_edge.bundle.bundle import Bundle

@@ -9,9 +9,8 @@ import sys
 from collections.abc import Collection
 
 from waste_edge.device.page.packets import PageOrder, send, socket_pair
-from waste_edge.device.system.environment import without_secrets
-from waste_edge.device.system.thread_limits import ONE_THREAD
-from waste_edge.libraries import NO_TELEMETRY
+from waste_edge.device.system.command import without_secrets
+from waste_edge.libraries import NO_TELEMETRY, ONE_THREAD
 
 MODULE = "waste_edge.device.page.server.main"
 _STDERR_BYTES = 4096  # as much of its last words is kept

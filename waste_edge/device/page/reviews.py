@@ -10,10 +10,9 @@ import msgspec
 
 from waste_edge.device.answers.question import ReviewedItem, ReviewListener
 from waste_edge.device.answers.review import ReviewQueue
-from waste_edge.device.clock import NS_PER_S, Clock
+from waste_edge.device.clock import NS_PER_S, Clock, WallClock
 from waste_edge.device.outbox.record import Record
 from waste_edge.device.page.listener import PageListener, Review
-from waste_edge.device.wall_clock import WallClock
 from waste_edge.errors import UserError
 from waste_edge.files.strict import Strict
 

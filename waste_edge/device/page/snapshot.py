@@ -14,15 +14,14 @@ import msgspec
 import numpy as np
 
 from waste_edge import __version__
-from waste_edge.device.clock import NS_PER_S, Clock
+from waste_edge.device.clock import NS_PER_S, Clock, WallClock
 from waste_edge.device.outbox.record import event_fields
 from waste_edge.device.page.counts import DayKey, KeptDays, days_of
 from waste_edge.device.page.listener import DecidedItem, LiveFrame, PageListener
-from waste_edge.device.page.state import BoardView, RunView, Speed, StationState
+from waste_edge.device.page.state import BoardView, RunDescription, Speed, StationState
 from waste_edge.device.system.board import Board, Throttled, Trouble
 from waste_edge.device.system.health import Health
 from waste_edge.device.views.display import About
-from waste_edge.device.wall_clock import WallClock
 from waste_edge.files.limits import MAX_PAGE_PACKET_BYTES
 from waste_edge.imaging.frames import Pixels
 
@@ -203,8 +202,8 @@ def as_jpeg(pixels: Pixels, longest_px: int, quality: int) -> bytes:
         quality //= 2  # noise in the dark, which is not worth more
 
 
-def _run_view(about: About) -> RunView:
-    return RunView(**{name: getattr(about, name) for name in RunView.__struct_fields__})
+def _run_view(about: About) -> RunDescription:
+    return RunDescription(**{name: getattr(about, name) for name in RunDescription.__struct_fields__})
 
 
 def _flags(throttled: Throttled | None, of: Callable[[Throttled], Trouble]) -> dict[str, bool] | None:

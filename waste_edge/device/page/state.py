@@ -97,7 +97,7 @@ class BoardView(Strict, frozen=True):
     disk_free_mb: float | None = None
 
 
-class RunView(Strict, frozen=True):
+class RunDescription(Strict, frozen=True):
     """Description of what runs: see `views.display.About`."""
 
     source: str = ""
@@ -129,7 +129,7 @@ class StationState(Strict, frozen=True):
     version: str
     time_utc: str
     started_utc: str
-    run: RunView
+    run: RunDescription
     places: tuple[str, ...]
     camera: CameraView
     scene: str

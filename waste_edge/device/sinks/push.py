@@ -13,12 +13,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from waste_edge.device.clock import NS_PER_S, Clock, SystemClock
+from waste_edge.device.clock import NS_PER_S, Clock, SystemClock, SystemWallClock, WallClock
 from waste_edge.device.outbox.record import Record
 from waste_edge.device.sinks.http.table import HttpSinkConfig
 from waste_edge.device.sinks.sink import SinkContext
 from waste_edge.device.system.condition import Condition, Level
-from waste_edge.device.wall_clock import SystemWallClock, WallClock
 from waste_edge.files.limits import MAX_EXPIRE_S, MAX_URL_LETTERS
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from waste_edge.device.clock import SystemWallClock, WallClock
 from waste_edge.device.outbox.record import Record, to_json_line
 from waste_edge.device.sinks.http.table import HttpSinkConfig
 from waste_edge.device.sinks.sink import SinkContext, worst
 from waste_edge.device.system.condition import Condition
-from waste_edge.device.wall_clock import SystemWallClock, WallClock
 from waste_edge.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
     python -m waste_edge.device.page.server.main SOCKET PARENT_PID
 
 The first packet on the socket is its order (`packets.PageOrder`). Before anything of the web's is imported it gives up
-what it does not need (`cameras/sandbox.py`): it reads no secrets and no events, and writes nothing. It ends with its
-station.
+what it does not need (`cameras/process/sandbox.py`): it reads no secrets and no events, and writes nothing. It ends
+with its station.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main(words: list[str]) -> int:
         os.nice(_NICE)
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_BYTES, hard))
-    from waste_edge.device.cameras.sandbox import confine
+    from waste_edge.device.cameras.process.sandbox import confine
 
     confine(order.hidden, order.shown, network=True, programs=order.model is not None)
     try:
