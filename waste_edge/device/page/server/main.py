@@ -49,7 +49,7 @@ def main(words: list[str]) -> int:
     try:
         listening = _listen(order)
     except OSError as error:
-        why = f"port {order.port} of {order.host} cannot be listened at ({error.strerror}): {_remedy(error)}"
+        why = f"port {order.port} of {order.host} cannot be listened at ({_reason(error)}): {_remedy(error)}"
         send(stream, Heard(kind="failed", text=why))
         return 0
     asyncio.run(_serve(order, stream, listening))
@@ -62,6 +62,11 @@ def _listen(order: PageOrder) -> socket.socket:
     family, _, _, _, address = socket.getaddrinfo(host, order.port, type=socket.SOCK_STREAM)[0]
     both = family is socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
     return socket.create_server(address[:2], family=family, backlog=_BACKLOG, dualstack_ipv6=both)
+
+
+def _reason(error: OSError) -> str:
+    """The kernel's words alone; Python adds the address."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror)
 
 
 def _remedy(error: OSError) -> str:

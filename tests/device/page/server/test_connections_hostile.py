@@ -149,7 +149,7 @@ def test_nothing_that_a_visitor_sends_is_written_anywhere(page):
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_an_upload_of_two_hundred_megabytes_is_cut_off(tiny_bundle, chunked):
-    from tests.device.page.test_uploads import order_of
+    from tests.device.page.server.test_uploads import order_of
 
     with fed_page(model=order_of(tiny_bundle)) as page:
         with contextlib.closing(socket.create_connection(("127.0.0.1", page.port), 30)) as client:
