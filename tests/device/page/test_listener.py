@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -58,6 +59,15 @@ def test_what_is_not_taken_is_bounded(listener):
     assert all(isinstance(change, DecidedItem) for change in changes)
     assert listener.take_changes() == []
     assert listener.counts.totals.items[0].count == 100, "counts lose nothing"
+
+
+def test_pictures_that_wait_are_bounded(clock):
+    listener = PageListener(clock, FakeWall(), items=500, live_fps=4)
+    for number in range(100):
+        listener.decided(replace(make_event(number), crop=np.zeros((1000, 1000, 3), np.uint8)))
+    taken = [change for change in listener.take_changes() if isinstance(change, DecidedItem)]
+    assert len(taken) == 100
+    assert sum(change.event.crop.nbytes for change in taken if change.event.crop is not None) < 40 << 20
 
 
 def test_the_item_s_place_is_kept_while_it_lies_there(listener, make_seen, clock):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from waste_edge.engines.classifier import Prediction
 
 _SUMMARY_NS = NS_PER_S
 _LONG_NS = 1 << 60
+_MOST_WAITING_BYTES = 32 << 20  # of crops that the page's thread has not taken yet
 _NOTHING_THERE = (State.LEARNING, State.EMPTY, State.ARRIVING, State.CLEARED)
 
 
@@ -147,6 +148,9 @@ class PageListener(Listener):
     def decided(self, event: Event) -> None:
         now = self._wall_clock.now_utc()
         self.counts.count(event, now)
+        crop = event.crop
+        if crop is not None and len(self._changes) * crop.nbytes > _MOST_WAITING_BYTES:
+            event = replace(event, crop=None)  # pictures of a folder, which come faster than they are made small
         self._changes.append(DecidedItem(event, now))
         self.wake()
 
