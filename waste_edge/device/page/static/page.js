@@ -227,6 +227,7 @@ function forgetItems() {
   newest = "";
   items.clear();
   $("list").replaceChildren();
+  $("others").replaceChildren();
   $("no-items").hidden = false;
   showAsks();
 }
@@ -293,9 +294,10 @@ function showDecision(item) {
     ? make("div", { class: "others", role: "group", "aria-label": "Correct the last item" }, make("span", { class: "quiet", text: "Wrong? It is" }),
       ...others.map((place) => make("button", { class: "small", type: "button", onclick: (event) => sendAnswer(item.id, place, event.currentTarget) }, chip(place), make("span", { text: place }))))
     : null;
-  $("decision").replaceChildren(...[
+  $("decision").replaceChildren(
     make("p", { class: "big" }, chip(stream), make("span", { text: titleOf(item) }), make("span", { class: "quiet", text: said })),
-    make("p", { class: "quiet reason", text: decision.reason }), wrong].filter(Boolean));
+    make("p", { class: "quiet reason", text: decision.reason }));
+  $("others").replaceChildren(...[wrong].filter(Boolean));
 }
 
 // --- answers -----------------------------------------------------------------------------------------------------
