@@ -88,6 +88,36 @@ def test_version(waste_edge: WasteEdge) -> None:
     assert waste_edge("--version") == (0, f"waste-edge {__version__}\n", "")
 
 
+@pytest.mark.parametrize("words", [("classify",), ("rehearse", "small", "--films"), ("data", "check")])
+def test_a_camera_s_address_in_a_file_s_place_is_shown_without_its_password(
+    waste_edge: WasteEdge, words: tuple[str, ...]
+) -> None:
+    outcome = waste_edge(*words, "rtsp://user:hush@192.0.2.1/x")
+    assert outcome.exit_code == 2
+    assert "rtsp://192.0.2.1/x: the address of a camera" in outcome.stderr
+    assert "hush" not in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("doctor", "--config", "nowhere.toml"),
+        ("bench", "--recorded", "nowhere.json"),
+        ("evaluate", "nowhere", "--data", "nowhere"),
+        ("rehearse", "nowhere"),
+        ("compare", "nowhere", "neither", "--data", "nowhere"),
+        ("inspect", "nowhere"),
+        ("inspect", "nowhere", "--graph"),
+        ("verify", "nowhere"),
+    ],
+)
+def test_a_reader_of_json_learns_why_there_is_no_result(waste_edge: WasteEdge, words: tuple[str, ...]) -> None:
+    outcome = waste_edge(*words, "--json")
+    assert outcome.exit_code == 2
+    assert "no such" in json.loads(outcome.stdout)["error"]
+    assert outcome.stderr.count("\n") == 1
+
+
 def test_a_mistyped_verb_or_option_is_the_users_mistake(waste_edge: WasteEdge) -> None:
     for arguments in (["clasify"], ["verify", "--jsn"], ["bench", "--threads", "0"], ["classify"]):
         outcome = waste_edge(*arguments)

@@ -369,6 +369,8 @@ def test_a_home_and_variables_are_what_a_shell_makes_of_them(read, tmp_path, mon
         ('[mqtt]\nhost = "b"\ntimeout_s = nan', "timeout_s"),
         ('[mqtt]\nhost = "mqtt://b"', "a name or an address alone"),
         ('[mqtt]\nhost = "b c"', "a name or an address alone"),
+        ('[mqtt]\nhost = "user:secret@b"', "host 'b': expected a name or an address alone"),
+        ('[mqtt]\nhost = "mqtts://user:se@cret@b/"', "host 'b/': expected a name or an address alone"),
         (f'[mqtt]\nhost = "b"\ntopic = "{"x" * 1001}"', "at most 1000 letters"),
     ],
 )

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import importlib
 import io
+import itertools
 import os
 import signal
 import sys
@@ -47,6 +48,10 @@ _EXTENDED: dict[str, tuple[Group, ...]] = {
     "train": ("networks",),
     "distill": ("networks",),
 }
+# Verbs whose --json is one document at their end; verify and inspect tell an error in their own, run and classify print
+# a line a picture.
+_ONE_DOCUMENT = ("doctor", "bench", "evaluate", "rehearse", "train", "distill", "compare", "export", "data")
+_CAMERA_VERBS = ("run", "doctor", "bench")
 _HELP = ("-h", "--help")
 _LONGEST = 2000  # letters of a library's message
 _LONGEST_PATH = 200  # letters of a path that is too long for the system
@@ -138,6 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         hide_passwords(words)
     try:
         _refuse_undecodable(words)
+        _refuse_secret_addresses(words)
         try:
             command_line(words)(args=words, prog_name="waste-edge")
         finally:
@@ -145,6 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except WasteEdgeError as error:
+        _tell_json_reader(words, error)
         _complain(str(error), error.exit_code, error)
     except (ReaderGoneError, BrokenPipeError) as error:
         if isinstance(error, BrokenPipeError) and not reader_has_gone():
@@ -165,6 +172,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _complain(f"no space left to write to ({error.strerror}); free some", 2, error)
     except Exception as error:  # noqa: BLE001  # the last line of defence: no traceback reaches a user
         _complain_of_us(error)
+
+
+def _tell_json_reader(words: Sequence[str], error: WasteEdgeError) -> None:
+    """Print `{"error": ...}` where one JSON document was asked for: whoever reads it learns why there is no result."""
+    if words[:1] and words[0] in _ONE_DOCUMENT and "--json" in words:
+        from waste_edge.files.strict import to_json
+        from waste_edge.files.text import visible_json
+
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.write(visible_json(to_json({"error": str(error)})))
+            sys.stdout.flush()
 
 
 def _prepare_process() -> None:
@@ -194,6 +212,18 @@ def _refuse_undecodable(words: Sequence[str]) -> None:
             word.encode()
         except UnicodeEncodeError as error:
             raise UserError(f"{os.fsencode(word)!r}: not a UTF-8 name; rename the file or folder") from error
+
+
+def _refuse_secret_addresses(words: Sequence[str]) -> None:
+    """A camera's address where a file is expected would be shown, with its password, as a file that is missing."""
+    if words[:1] and words[0] not in _CAMERA_VERBS and any("://" in word for word in words):
+        from waste_edge.device.cameras.address import is_address, without_password
+
+        for before, word in itertools.pairwise(words):
+            if before != "--text" and is_address(word) and (shown := without_password(word)) != word:
+                raise UserError(
+                    f"{shown}: the address of a camera, where a file is expected; see waste-edge run --source"
+                )
 
 
 def _complain_of_path(error: OSError) -> None:

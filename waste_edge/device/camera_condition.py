@@ -13,6 +13,7 @@ from waste_edge.device.vision.camera_health import Fault
 from waste_edge.device.vision.presence import State
 from waste_edge.errors import UserError
 from waste_edge.files.atomic import write_atomically
+from waste_edge.files.bounded import open_file
 
 CAMERA = "camera"  # the part
 OLD_MS = 1000.0  # frames that are older than this when they are judged are a warning
@@ -120,7 +121,7 @@ def _read(note: Path | None) -> str:
     if note is None:
         return ""
     try:
-        with note.open(encoding="utf-8", errors="replace") as stream:
-            return stream.read(_MOST_BYTES).strip()
-    except OSError:
+        with open_file(note, _MOST_BYTES) as stream:
+            return stream.read(_MOST_BYTES).decode("utf-8", "replace").strip()
+    except OSError:  # a pipe or a device in its place among them
         return ""

@@ -12,6 +12,7 @@ MAX_PICTURE_FILE_BYTES = 256 * MIB
 MAX_PICTURE_MEGAPIXELS = 64  # as the file says
 MAX_DECODED_BYTES = 192 * MIB  # what a decoder holds at once; a JPEG is decoded smaller instead
 MAX_JPEG_SCANS = 40  # a progressive one has ten; each is decoded over the whole picture
+MAX_FOLDER_DEPTH = 64  # folders in one another, in which pictures are looked for
 MAX_KEPT_MEGAPIXELS = 16  # a larger picture is averaged down by a whole number
 MAX_SIDE_PX = 16_384  # of a picture that is kept, and of a camera's frame
 
@@ -37,6 +38,7 @@ MAX_TREE_DEPTH = 32
 # Bundles (bundle)
 MAX_MANIFEST_BYTES = 4 * MIB  # ours have 25 kB
 MAX_BUNDLE_BYTES = 1 << 30  # an edge model is megabytes; more than a gigabyte is an attack or a mistake
+MAX_NETWORK_BYTES = 128 * MIB  # of one network, which is read whole
 MAX_BUNDLE_FILES = 256  # in a zip; also the arrays in one of a bundle's .npz files
 MAX_ZIP_LIST_BYTES = MIB // 16  # of a zip's list of files; zipfile makes an object of each 46 bytes
 MAX_ARRAY_BYTES = 64 * MIB  # a hundred golden pictures of a large network
@@ -60,6 +62,7 @@ MAX_STATION_LETTERS = 200  # of its name
 MAX_OUTBOX_DAYS = 36_500  # a hundred years: for ever
 MAX_OUTBOX_MB = 1_000_000
 MAX_EVENTS_IN_MEMORY = 1_000_000  # while the disk cannot be written
+MAX_RECORD_BYTES = 4 * MIB  # of an event in the outbox; 4,096 labels of 200 letters take one
 MAX_SCENE_BYTES = 16 * MIB  # kept in the outbox; a station's has some tenths of one
 MAX_JSON_LINES_MB = 100_000
 MAX_JSON_LINES_FILES = 10_000  # older ones

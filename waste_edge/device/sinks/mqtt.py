@@ -25,6 +25,7 @@ from waste_edge.device.system.identity import station_identity
 from waste_edge.errors import ConfigError, MissingPackageError
 from waste_edge.files.bounded import read_bounded
 from waste_edge.files.limits import MAX_KEEPALIVE_S, MAX_MQTT_LETTERS, MAX_PASSWORD_BYTES, MAX_TIMEOUT_S
+from waste_edge.files.strict import encode_json
 
 if TYPE_CHECKING:
     import ssl
@@ -80,8 +81,9 @@ class MqttConfig(SinkConfig, frozen=True):
     def __post_init__(self) -> None:
         if not self.host or not (self.port is None or 1 <= self.port <= 65535):
             raise ValueError(f"expected a host and a port from 1 to 65535, got {self.host!r} and {self.port}")
-        if any(letter.isspace() for letter in self.host) or len(self.host) > 255 or "://" in self.host:
-            raise ValueError(f"host {self.host[:80]!r}: expected a name or an address alone, such as broker.local")
+        if any(letter.isspace() or letter in "/@" for letter in self.host) or len(self.host) > 255:
+            shown = self.host.rpartition("@")[2][:80]  # a user and a password may stand before it
+            raise ValueError(f"host {shown!r}: expected a name or an address alone, such as broker.local")
         if not 5 <= self.keepalive_s <= MAX_KEEPALIVE_S or not 0 < self.timeout_s <= MAX_TIMEOUT_S:
             got = f"{self.keepalive_s} and {self.timeout_s:g}"
             raise ValueError(
@@ -189,7 +191,7 @@ class Mqtt:
     def tell_health(self, conditions: Sequence[Condition]) -> None:
         """See `Sink.tell_health`."""
         health = {"level": worst(conditions), "conditions": conditions}
-        self._publish(self._linked(), [(f"{self._topic}/health", msgspec.json.encode(health).decode(), True)])
+        self._publish(self._linked(), [(f"{self._topic}/health", encode_json(health).decode(), True)])
 
     def close(self) -> None:
         """See `Sink.close`: says `offline` and leaves."""

@@ -31,6 +31,9 @@ from waste_edge.site import Site
 
 _IDLE_S = 60.0
 _NAME_BYTES = 4096
+_TOO_MUCH: dict[str, object] = {
+    "error": "the picture takes more memory than is spent on one; make it smaller, or save it as baseline JPEG"
+}
 
 
 def main(words: list[str]) -> int:
@@ -58,14 +61,23 @@ def main(words: list[str]) -> int:
                 signal.alarm(int(UPLOAD_ANSWER_S))
             status, answer = 200, model.classify(handles[0], msgspec.json.decode(name, type=str))
         except PictureError as error:
-            status, answer = 415, {"error": str(error)}
+            status, answer = (413, _TOO_MUCH) if _for_want_of_memory(error) else (415, {"error": str(error)})
         except MemoryError:
-            status, answer = 413, {"error": "the picture takes more memory than is spent on one; make it smaller"}
+            status, answer = 413, _TOO_MUCH
         except WasteEdgeError as error:
             status, answer = 500, {"error": str(error)}
         signal.alarm(0)
         os.close(handles[0])
         stream.send(str(status).encode() + b"\n" + msgspec.json.encode(answer))
+
+
+def _for_want_of_memory(error: BaseException | None) -> bool:
+    """Return whether that is at the bottom of an error."""
+    while error is not None:
+        if isinstance(error, MemoryError):
+            return True
+        error = error.__cause__
+    return False
 
 
 class Model:
