@@ -47,6 +47,8 @@ def main(words: list[str]) -> int:
     order = msgspec.json.decode(stream.recv(MAX_PAGE_PACKET_BYTES), type=ModelOrder)
     model: Model | None = None
     stream.settimeout(_IDLE_S)
+    status: int
+    answer: dict[str, object]
     while True:
         try:
             name, handles, _, _ = socket.recv_fds(stream, _NAME_BYTES, 1)
