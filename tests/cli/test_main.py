@@ -13,7 +13,7 @@ import typer
 
 from waste_edge import __version__
 from waste_edge.cli import main as main_module
-from waste_edge.cli.main import command_line, main, with_camera_value
+from waste_edge.cli.main import command_line, main, with_bare_values
 from waste_edge.errors import BundleError, EngineError
 
 WasteEdge = Callable[..., Any]
@@ -42,7 +42,7 @@ HEAVY = ("numpy", "cv2", "PIL", "onnxruntime", "ai_edge_litert", "tflite_runtime
     ],
 )
 def test_a_bare_camera_means_auto(given: str, completed: str) -> None:
-    assert with_camera_value(given.split()) == completed.split()
+    assert with_bare_values(given.split()) == completed.split()
 
 
 def modules_after(*arguments: str) -> set[str]:

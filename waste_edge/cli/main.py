@@ -116,10 +116,13 @@ def _options(
     """Options before the verb."""
 
 
-def with_camera_value(arguments: Sequence[str]) -> list[str]:
-    """Give a bare `--camera` of `run` the value `auto`, since Typer has no option with an optional value.
+BARE = {"--camera": "auto", "--page": ""}  # options of `run` whose value may be left out, and what they mean then
 
-    Before another option, or at the end, `--camera` is bare; any other word after it is its value.
+
+def with_bare_values(arguments: Sequence[str]) -> list[str]:
+    """Give a bare `--camera` or `--page` of `run` its value, since Typer has no option with an optional value.
+
+    Before another option, or at the end, it is bare; any other word after it is its value.
     """
     words = list(arguments)
     if words[:1] != ["run"]:
@@ -128,15 +131,15 @@ def with_camera_value(arguments: Sequence[str]) -> list[str]:
     for index, word in enumerate(words):
         following = words[index + 1] if index + 1 < len(words) else "-"
         completed.append(word)
-        if word == "--camera" and following.startswith("-"):
-            completed.append("auto")
+        if word in BARE and following.startswith("-"):
+            completed.append(BARE[word])
     return completed
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one verb. Exit code 0: well; 2: the user can mend it; 1: our fault or the machine's."""
     occupy_standard_streams()
-    words = with_camera_value(sys.argv[1:] if arguments is None else arguments)
+    words = with_bare_values(sys.argv[1:] if arguments is None else arguments)
     _prepare_process()
     if any("://" in word for word in words):
         from waste_edge.cli.manners import hide_passwords

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +55,17 @@ class Prediction:
     known_score: float
     features: NDArray[np.float32]
     latency_ms: float
+
+
+def prediction_fields(prediction: Prediction, labels: Sequence[str]) -> dict[str, Any]:
+    """A prediction's fields as `classify --json` and the page's `POST /classify` have them."""
+    return {
+        "label": prediction.label,
+        "confidence": prediction.confidence,
+        "probabilities": dict(zip(labels, prediction.probabilities.tolist(), strict=True)),
+        "known_score": prediction.known_score,
+        "latency_ms": prediction.latency_ms,
+    }
 
 
 class Classifier:

@@ -91,6 +91,20 @@ MAX_REPORT_RECORDS = 1_000_000  # items, answers and lines of health; a kilobyte
 MAX_REPORT_FILE_BYTES = 100_000 * MIB  # as large as [json_lines] lets one become
 MAX_EVENT_LINE_BYTES = MIB  # ours have one thousandth
 
+# The page (device/page)
+MAX_PAGE_ITEMS = 500  # recent ones, each with a crop of some 10 kB, in both processes
+MAX_PAGE_PACKET_BYTES = MIB // 8  # between the station and its page: a live picture takes a third
+MAX_PAGE_COMMAND_BYTES = 4096  # from the page to the station
+MAX_PAGE_CONNECTIONS = 64
+MAX_PAGE_HEADER_BYTES = MIB // 64  # of one request
+PAGE_HEADER_S = 10.0  # for a whole one, and of silence between two requests
+PAGE_REQUEST_S = 90.0  # from a request's header to the end of its answer
+MAX_PAGE_WRONG_TOKENS = 10  # a minute and address
+MAX_UPLOAD_BYTES = 16 * MIB  # of one picture; it stays in memory
+MAX_UPLOADS = 3  # at once, one of them being classified
+UPLOAD_MEMORY_BYTES = 224 * MIB  # of the process that classifies them
+UPLOAD_ANSWER_S = 30.0  # for one picture, and as long before the first for the network
+
 # Updates (device/service/wheels.py)
 MAX_HASH_LIST_BYTES = MIB
 MAX_WHEEL_BYTES = 1 << 30  # the largest that a station needs has 20 MB
