@@ -17,9 +17,11 @@ class BoundedClient(Client):
 
     Attributes:
         refused: why the connection was ended, in words; empty if it was not.
+        encrypted: it speaks TLS.
     """
 
     refused = ""
+    encrypted = False
 
     def _sock_recv(self, bufsize: int) -> bytes:
         if bufsize > MAX_BROKER_PACKET_BYTES:

@@ -1,0 +1,121 @@
+"""Discovery messages: the entities of a station as Home Assistant takes them, and what becomes of those from before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from waste_edge import __version__
+from waste_edge.device.sinks.mqtt.entities import Entity
+from waste_edge.device.sinks.mqtt.link import Message
+from waste_edge.device.sinks.mqtt.topics import Naming
+
+Announced = Mapping[str, Mapping[str, str]]  # platform by entity, of each discovery topic; "" for a topic of one
+_MIGRATE = '{"migrate_discovery":true}'
+_BEFORE = ("sensor/last_item", "sensor/last_stream", "sensor/items", "sensor/health", "binary_sensor/problem")
+
+
+@dataclass(frozen=True)
+class DeviceFacts:
+    """A station as a device.
+
+    Attributes:
+        name: shown.
+        installation: its id.
+        board: the machine's model; empty if it does not tell.
+        page_url: of its own page; empty if it has none.
+    """
+
+    name: str
+    installation: str
+    board: str = ""
+    page_url: str = ""
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """Where, and in how many messages.
+
+    Attributes:
+        prefix: where Home Assistant listens, `homeassistant`.
+        style: one message for the `device`, or one for each of its `entities`.
+        naming: the station's.
+        device: what is shown of it.
+    """
+
+    prefix: str
+    style: Literal["device", "entities"]
+    naming: Naming
+    device: DeviceFacts
+
+    def announce(self, entities: Sequence[Entity], before: Announced) -> tuple[list[Message], Announced]:
+        """The messages, all retained, that leave Home Assistant with these entities and no others.
+
+        Args:
+            entities: what there is.
+            before: what was announced last time; it is taken back, or taken over with its history.
+
+        Returns:
+            The messages in their order, and what is announced once they were told.
+        """
+        current = self._topics(entities)
+        kept = {(platform, key) for platform, key, _ in entities}
+        moved, gone = [], []
+        for topic in sorted(before.keys() - current.keys()):
+            parts = {(platform, key) for key, platform in before[topic].items()}
+            (moved if parts & kept else gone).append(topic)
+        messages = [Message(topic, _MIGRATE, retain=True) for topic in moved]
+        for topic, parts in current.items():
+            messages.append(Message(topic, self._payload(topic, parts, entities, before.get(topic, {})), retain=True))
+        messages += [Message(topic, "", retain=True) for topic in (*moved, *gone)]
+        return messages, current
+
+    def from_names(self, streams: Sequence[str]) -> Announced:
+        """What a station announced before its installation had an id, by the streams it has counted."""
+        found = [*_BEFORE, *(f"sensor/stream_{stream}" for stream in streams)]
+        node = self.naming.node
+        parts = [kind.split("/") for kind in found]
+        return {f"{self.prefix}/{platform}/{node}/{key}/config": {key: platform} for platform, key in parts}
+
+    def _topics(self, entities: Sequence[Entity]) -> dict[str, dict[str, str]]:
+        prefix, node = self.prefix, self.naming.node
+        if self.style == "device":
+            return {f"{prefix}/device/{node}/config": {key: platform for platform, key, _ in entities}}
+        return {f"{prefix}/{platform}/{node}/{key}/config": {key: platform} for platform, key, _ in entities}
+
+    def _payload(
+        self, topic: str, parts: Mapping[str, str], entities: Sequence[Entity], before: Mapping[str, str]
+    ) -> str:
+        configs = {key: self._config(platform, key, config) for platform, key, config in entities if key in parts}
+        about = {"device": self._device(), "origin": {"name": "waste-edge", "sw_version": __version__}}
+        if self.style == "entities":
+            ((key, _),) = parts.items()
+            return _encoded({**configs[key], **about})
+        components = {key: {"platform": parts[key], **config} for key, config in configs.items()}
+        removed = {key: {"platform": platform} for key, platform in before.items() if parts.get(key) != platform}
+        return _encoded({**about, "components": {**components, **{k: v for k, v in removed.items() if k not in parts}}})
+
+    def _config(self, platform: str, key: str, config: Mapping[str, Any]) -> dict[str, Any]:
+        status = {} if "availability" in config else {"availability_topic": f"{self.naming.topic}/status"}
+        return {**config, **status, "unique_id": f"{self.naming.node}_{key}"}
+
+    def _device(self) -> dict[str, Any]:
+        facts = self.device
+        device = {
+            "identifiers": [self.naming.node],
+            "name": facts.name,
+            "manufacturer": "waste-edge",
+            "model": "Sorting station",
+            "sw_version": __version__,
+            "serial_number": facts.installation,
+            "hw_version": facts.board,
+            "configuration_url": facts.page_url,
+        }
+        return {key: value for key, value in device.items() if value}
+
+
+def _encoded(value: object) -> str:
+    return msgspec.json.encode(value).decode()
