@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from waste_edge.device.answers.config import AnswersConfig
 from waste_edge.device.config import StationConfig, read_config, state_folder
 from waste_edge.device.outbox.config import OutboxConfig
 from waste_edge.device.sinks.json_lines import JsonLinesConfig
@@ -46,6 +47,10 @@ hot_fps = 1
 max_age_days = 7
 max_mb = 8
 max_events_in_memory = 50
+[answers]
+expire_s = 90
+audit = 0.02
+sources = ["page", "gpio"]
 [json_lines]
 path = "log/events.jsonl"
 max_mb = 1
@@ -117,6 +122,7 @@ def test_every_key_is_read(read):
         disk=DiskLimits(budget_mb_a_day=100, low_mb=300, full_mb=10),
         load=Thresholds(warm_c=70, hot_c=75, cooled_by_c=2, calm_readings=5, warm_fps=4, hot_fps=1),
         outbox=OutboxConfig(max_age_days=7, max_mb=8, max_events_in_memory=50),
+        answers=AnswersConfig(expire_s=90, audit=0.02, sources=("page", "gpio")),
         json_lines=JsonLinesConfig(path="log/events.jsonl", max_mb=1, keep=2),
         mqtt=MQTT,
     )
@@ -124,6 +130,7 @@ def test_every_key_is_read(read):
 
 def test_no_key_was_left_out_of_these_tests():
     tables = {"disk": DiskLimits, "load": Thresholds, "outbox": OutboxConfig, "json_lines": JsonLinesConfig}
+    tables |= {"answers": AnswersConfig}
     keys = set(StationConfig.__struct_fields__) - {*tables, "mqtt", "sinks"} | set(MqttConfig.__struct_fields__)
     for table in tables.values():
         keys |= set(table.__struct_fields__)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from waste_edge.device.answers.config import AnswersConfig
 from waste_edge.device.config_paths import as_path
 from waste_edge.device.outbox.config import OutboxConfig
 from waste_edge.device.sinks.json_lines import JsonLinesConfig
@@ -40,6 +41,7 @@ class StationConfig(Strict, frozen=True):
         looks: how often an item is shown to the network; `auto` is what measured best and fits the board.
         state: folder for the outbox and the learnt scene; left out, what systemd gives, or none.
         disk, load, outbox: limits, of the disk, of heat, of what is kept.
+        answers: people answer what the station asks; nobody does if the table is missing.
         json_lines, mqtt: whom to tell; a sink is there if its table is. The next one of the package is a line here.
         sinks: the tables of sinks that plug-ins bring, by the names of their entry points: `[sinks.NAME]`.
     """
@@ -60,6 +62,7 @@ class StationConfig(Strict, frozen=True):
     disk: DiskLimits = msgspec.field(default_factory=DiskLimits)
     load: Thresholds = msgspec.field(default_factory=Thresholds)
     outbox: OutboxConfig = msgspec.field(default_factory=OutboxConfig)
+    answers: AnswersConfig | None = None
     json_lines: JsonLinesConfig | None = None
     mqtt: MqttConfig | None = None
     sinks: dict[str, Any] = msgspec.field(default_factory=dict)

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from waste_edge.bundle.manifest import Manifest
+    from waste_edge.device.answers.review import ReviewQueue
     from waste_edge.device.bundle_choice import BundleChoice
     from waste_edge.device.cameras import Source
     from waste_edge.device.clock import Clock
     from waste_edge.device.config import StationConfig
-    from waste_edge.device.decision.item_tracker import ItemTracker
+    from waste_edge.device.decision.item_tracker import ItemTracker, Mark
     from waste_edge.device.decision.policy import DecisionPolicy
     from waste_edge.device.loop import Listener
     from waste_edge.device.outbox.outbox import Outbox
@@ -57,6 +58,16 @@ class RunPlan:
     listeners: tuple[Listener, ...] = ()
     silent: bool = False
     config_path: Path | None = None
+
+
+@dataclass(frozen=True)
+class Eye:
+    """Policy, network, number of looks and choice of questions, with which an item is decided."""
+
+    policy: DecisionPolicy
+    classifier: Classifier
+    looks: int
+    mark: Mark
 
 
 @dataclass
@@ -133,7 +144,7 @@ def _checked(plan_anew: Callable[[], RunPlan], old: RunPlan, health: Health, clo
         config = plan.config
         _source(plan, clock)
         with open_required(_choice(plan).bundle, _key(config), config.allow_older) as opened:
-            DecisionPolicy(opened.manifest, _site(plan, opened.manifest))
+            _reviews(plan, DecisionPolicy(opened.manifest, _site(plan, opened.manifest)), clock)
             load_classifier(opened, config.engine, config.precision, config.threads)
         state = _state(plan)
         build_sinks(config, state)
@@ -196,9 +207,12 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         else:
             health.set(Condition("config", Level.OK, "in use as it was last read"))
         health.set(_bundle_condition(looked_at.still_images, opened.manifest))
-        outbox = stack.enter_context(station_services(config, state, health, clock))
+        policy = DecisionPolicy(opened.manifest, site)
+        reviews = _reviews(plan, policy, clock)
+        outbox = stack.enter_context(station_services(config, state, health, clock, reviews))
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())
-        items = _items(DecisionPolicy(opened.manifest, site), classifier, looks, looked_at, outbox)
+        eye = Eye(policy, classifier, looks, _mark(plan))
+        items = _items(eye, looked_at, outbox)
         messages = early or start()
         stack.callback(messages.close)
         camera = CameraCondition(health, lambda: messages.abandoned)
@@ -210,7 +224,7 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
             [*_about_the_camera(items, looked_at, health, state, site.rotate), camera, watchdog, view, *plan.listeners],
             clock,
             LoopControl(Limits(plan.frames, plan.duration_s), stop, reload),
-            LoopServices(None if outbox is None else EventRecorder(outbox, items, clock), health),
+            LoopServices(None if outbox is None else EventRecorder(outbox, items, clock, reviews), health),
         ).run()
 
 
@@ -263,19 +277,46 @@ def _key(config: StationConfig) -> Path | None:
     return None if config.require_key is None else Path(config.require_key)
 
 
-def _items(
-    policy: DecisionPolicy, classifier: Classifier, looks: int, looked_at: Source, outbox: Outbox | None
-) -> ItemTracker:
+def _reviews(plan: RunPlan, policy: DecisionPolicy, clock: Clock) -> ReviewQueue | None:
+    """Build the queue for people's answers; None if nobody is asked.
+
+    Raises:
+        ConfigError: answers without a folder for events.
+    """
+    from waste_edge.errors import ConfigError
+
+    if plan.demo or plan.config.answers is None:
+        return None
+    if _state(plan) is None:
+        raise ConfigError("[answers]: needs a folder where answers are kept: give --state DIR, or the key `state`")
+    from waste_edge.device.answers.review import ReviewQueue
+
+    return ReviewQueue(policy.choices(), plan.config.answers, clock)
+
+
+def _mark(plan: RunPlan) -> Mark:
+    """Choose how events are marked that a person is asked about."""
+    from waste_edge.device.decision.item_tracker import asks_nobody
+
+    answers = plan.config.answers
+    if plan.demo or answers is None:
+        return asks_nobody
+    from waste_edge.device.decision.asking import Asking
+
+    return Asking(answers.expire_s, answers.audit).marked
+
+
+def _items(eye: Eye, looked_at: Source, outbox: Outbox | None) -> ItemTracker:
     """Build the item tracker; it gets the stored scene if the camera is the one of the last run."""
     from waste_edge.device.decision.item_tracker import CameraItemTracker, PictureItemTracker
     from waste_edge.device.vision.camera_health import CameraHealth, CameraHealthConfig
     from waste_edge.device.vision.inspection import inspector_of
 
     if looked_at.still_images:
-        return PictureItemTracker(policy, classifier.classify)
+        return PictureItemTracker(eye.policy, eye.classifier.classify, mark=eye.mark)
     # A film may rightly repeat a picture; a camera never does.
     health = CameraHealth(CameraHealthConfig(watch_frozen=looked_at.live))
-    items = CameraItemTracker(policy, inspector_of(classifier, looks), health=health)
+    items = CameraItemTracker(eye.policy, inspector_of(eye.classifier, eye.looks), health=health, mark=eye.mark)
     scene = outbox.scene() if outbox is not None and looked_at.live else None
     if outbox is not None and scene and not items.presence.recall(scene):
         outbox.say_scene_is_unreadable()

@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from waste_edge.device.clock import Clock
 from waste_edge.device.config import StationConfig, sink_tables
@@ -21,12 +22,15 @@ from waste_edge.device.system.housekeeping import Check, Housekeeper
 from waste_edge.device.system.shedding import Shedding
 from waste_edge.errors import ConfigError, UserError
 
+if TYPE_CHECKING:
+    from waste_edge.device.answers.review import ReviewQueue
+
 OUTBOX_NAME = "outbox.sqlite"
 
 
 @contextlib.contextmanager
 def station_services(
-    config: StationConfig, state: Path | None, health: Health, clock: Clock
+    config: StationConfig, state: Path | None, health: Health, clock: Clock, reviews: ReviewQueue | None = None
 ) -> Iterator[Outbox | None]:
     """Outbox, sinks and housekeeper for as long as the block lasts.
 
@@ -35,6 +39,7 @@ def station_services(
         state: where events are kept; None: nowhere, and then nobody is told either.
         health: is told how all of them fare.
         clock: for all of them.
+        reviews: takes people's answers, if the station is to; sinks that have `take_answers` are given it.
 
     Yields:
         The outbox, to commit to; None without `state`.
@@ -56,8 +61,13 @@ def station_services(
             stack.callback(_close, outbox)
             for newest in filter(None, (_newest(sink) for sink in sinks)):
                 outbox.told(*newest)
-            deliveries = [Delivery(outbox, sink, clock) for sink in sinks]
             checks = [Disk(state, clock, config.disk).condition, outbox.condition]
+            if reviews is not None:
+                reviews.open(outbox)
+                stack.callback(reviews.close)
+                checks.append(reviews.condition)
+                _connect(sinks, reviews)
+            deliveries = [Delivery(outbox, sink, clock) for sink in sinks]
         stack.callback(_stop_all, deliveries)
         for delivery in deliveries:
             delivery.start()
@@ -72,6 +82,14 @@ def station_services(
         stack.callback(keeper.stop)
         keeper.start()
         yield outbox
+
+
+def _connect(sinks: Sequence[Sink], reviews: ReviewQueue) -> None:
+    """Give the queue of questions to the sinks over which people can answer."""
+    for sink in sinks:
+        take: Callable[[ReviewQueue], None] | None = getattr(sink, "take_answers", None)
+        if take is not None:
+            take(reviews)
 
 
 def _newest(sink: Sink) -> tuple[str, int] | None:

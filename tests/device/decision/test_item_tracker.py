@@ -120,7 +120,11 @@ def test_each_picture_is_an_item(manifest, site, answer):
     decision = DecisionPolicy(manifest, site).decide([answer([0.1, 0.1, 0.8])])
     assert decision.label == "metal"
     assert seen.state is State.DECIDED
-    assert seen.event == Event("an id", 5, 5, decision, 1, "bottle.jpg", frame=1, looks=1)
+    candidates = DecisionPolicy(manifest, site).candidates([answer([0.1, 0.1, 0.8])])
+    assert [(one.label, one.stream, one.probability) for one in candidates] == [
+        ("metal", "metal", 0.8), ("glass", "glass", 0.1), ("paper", "paper", 0.1)
+    ]  # fmt: skip
+    assert seen.event == Event("an id", 5, 5, decision, 1, "bottle.jpg", frame=1, looks=1, candidates=candidates)
 
 
 def test_impossible_values_are_refused():

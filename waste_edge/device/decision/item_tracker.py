@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from waste_edge.device.clock import NS_PER_S
+from waste_edge.device.decision.answer import Candidate
 from waste_edge.device.decision.policy import Decision, DecisionPolicy
 from waste_edge.device.vision.camera_health import CameraHealth, Fault
 from waste_edge.device.vision.inspection import Classify, Inspector, ItemView, Visibility
@@ -39,6 +40,9 @@ class Event:
         looks: how many answers of the network the decision is the mean of; 0 if it was not asked.
         item_box: where it lay, in shares of the frame; None for a picture, which it fills.
         visibility: how well it was seen.
+        candidates: the likeliest labels, best first; none if the network was not asked.
+        expires_s: how long after the commit a person's answer is awaited; None if nobody is asked.
+        audit: a person is asked although the decision was sure.
         crop: the picture of the item, uint8 (S, S, 3), for listeners in this process; never kept, never sent.
     """
 
@@ -52,6 +56,9 @@ class Event:
     looks: int = 0
     item_box: Region | None = None
     visibility: Visibility = Visibility.WELL
+    candidates: tuple[Candidate, ...] = ()
+    expires_s: float | None = None
+    audit: bool = False
     crop: Pixels | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -59,9 +66,17 @@ class Event:
             raise ValueError(f"an event is decided after it is opened, from at least one frame; got {self}")
 
 
+Mark = Callable[[Event], Event]  # adds to an event what the station asks about it; `Asking.marked` does
+
+
 def new_id() -> str:
     """Make a new event id."""
     return uuid.uuid4().hex
+
+
+def asks_nobody(event: Event) -> Event:
+    """The event as it is: where no answers are taken."""
+    return event
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,12 +150,14 @@ class CameraItemTracker:
         presence: Presence | None = None,
         health: CameraHealth | None = None,
         make_id: Callable[[], str] = new_id,
+        mark: Mark = asks_nobody,
     ) -> None:
         self.presence = presence or Presence()
         self._policy = policy
         self._inspector = inspector
         self._health = health or CameraHealth()
         self._make_id = make_id
+        self._mark = mark
         self._visit: _Visit | None = None
         self._number = 0
 
@@ -232,11 +249,12 @@ class CameraItemTracker:
             looks=len(visit.answers) if self._policy.needs_answers(item.visibility) else 0,
             item_box=item.box,
             visibility=item.visibility,
+            candidates=self._policy.candidates(visit.answers),
             crop=item.crop,
         )
         self.presence.decided(event.id)
         self._visit = None
-        return event
+        return self._mark(event)
 
 
 class PictureItemTracker:
@@ -245,10 +263,17 @@ class PictureItemTracker:
     fault: Fault | None = None
     scene_changes = 0
 
-    def __init__(self, policy: DecisionPolicy, classify: Classify, make_id: Callable[[], str] = new_id) -> None:
+    def __init__(
+        self,
+        policy: DecisionPolicy,
+        classify: Classify,
+        make_id: Callable[[], str] = new_id,
+        mark: Mark = asks_nobody,
+    ) -> None:
         self._policy = policy
         self._classify = classify
         self._make_id = make_id
+        self._mark = mark
         self._number = 0
 
     def remember(self) -> bytes:
@@ -270,6 +295,7 @@ class PictureItemTracker:
             picture=frame.name,
             frame=self._number,
             looks=1,
+            candidates=self._policy.candidates([prediction]),
             crop=watched,
         )
-        return Observation(State.DECIDED, event, (prediction,))
+        return Observation(State.DECIDED, self._mark(event), (prediction,))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waste_edge.bundle.manifest import Manifest
+from waste_edge.device.decision.answer import Candidate, Choices
 from waste_edge.device.decision.routing import Choice, routing_of
 from waste_edge.device.vision.inspection import Visibility
 from waste_edge.engines.classifier import Prediction
@@ -18,6 +19,8 @@ from waste_edge.taxonomy import UNKNOWN
 
 Action = Literal["sort", "residual", "ask"]
 _TOLD = (Visibility.WELL, Visibility.PARTLY)
+MOST_CANDIDATES = 5
+LEAST_CANDIDATE = 0.01  # probability of a label that is worth offering
 WORTH_NAMING = 0.05  # a second label of the same stream is named from this probability on
 
 
@@ -148,6 +151,22 @@ class DecisionPolicy:
             stream_probability=own.get(choice.name),
             expected_cost=max(0.0, float(choice.costs[self.routing.choices.index(choice.name)])),
         )
+
+    def candidates(self, predictions: Sequence[Prediction]) -> tuple[Candidate, ...]:
+        """The likeliest labels of an item, best first, at most 5, each with at least 1 %; none without predictions."""
+        if not predictions:
+            return ()
+        means = np.mean([prediction.probabilities for prediction in predictions], axis=0)
+        order = [int(index) for index in np.argsort(-means, kind="stable")[:MOST_CANDIDATES]]
+        return tuple(
+            Candidate(self._labels[index], self._stream_of[index], min(1.0, round(float(means[index]), 4)))
+            for index in order
+            if means[index] >= LEAST_CANDIDATE
+        )
+
+    def choices(self) -> Choices:
+        """The possible answers of a person: every label with its stream, and the residual stream."""
+        return Choices(dict(zip(self._labels, self._stream_of, strict=True)), self.site.residual)
 
     def _average(self, predictions: Sequence[Prediction]) -> _Seen:
         probabilities = np.mean([prediction.probabilities for prediction in predictions], axis=0)

@@ -214,16 +214,51 @@ class Database:
 
     def _insert(self, draft: Record, lived_ns: int, stream_items: dict[str, int]) -> Record:
         execute = self._connection.execute
-        row = execute("SELECT sequence, record FROM events WHERE id = ?", (draft.id,)).fetchone()
+        row = execute("SELECT sequence, record FROM events WHERE id = ?", (draft.key,)).fetchone()
         if row is not None:
             with contextlib.suppress(msgspec.DecodeError, ValueError):  # damaged there: the draft says the same
                 return replace(decode_record(row[1]), sequence=row[0])
             return replace(draft, sequence=row[0])
-        stream_items[draft.stream] = stream_items.get(draft.stream, 0) + 1
-        record = replace(draft, outbox_id=self.outbox_id, stream_items=stream_items[draft.stream])
-        values = (record.id, lived_ns, encode_record(record))
+        record = replace(self._counted(draft, stream_items), outbox_id=self.outbox_id)
+        values = (record.key, lived_ns, encode_record(record))
         cursor = execute("INSERT INTO events (id, lived_ns, record) VALUES (?, ?, ?)", values)
         return replace(record, sequence=cursor.lastrowid or 0)
+
+    def _counted(self, draft: Record, stream_items: dict[str, int]) -> Record:
+        """Count an item in its stream, or move it to the one that an answer names, and tell the counters."""
+        stream, previous = draft.stream, draft.previous_stream
+        if not draft.answer:
+            stream_items[stream] = stream_items.get(stream, 0) + 1
+            return replace(draft, stream_items=stream_items[stream])
+        if stream != previous and self._counts_item(draft.id):
+            stream_items[previous] = max(0, stream_items.get(previous, 0) - 1)
+            stream_items[stream] = stream_items.get(stream, 0) + 1
+        told = {**draft.event, "previous_stream_items": stream_items.get(previous, 0)}
+        return replace(draft, stream_items=stream_items.get(stream, 0), event=told)
+
+    def _counts_item(self, item_id: str) -> bool:
+        """Return whether the counters hold this item: its event is here, and was counted under the present id."""
+        row = self._connection.execute("SELECT record FROM events WHERE id = ?", (item_id,)).fetchone()
+        with contextlib.suppress(msgspec.DecodeError, ValueError):
+            return row is not None and decode_record(row[0]).outbox_id == self.outbox_id
+        return False
+
+    def newest(self, items: int, now_ns: int) -> list[tuple[Record, int]]:
+        """The newest events, so many at most, and all answers since the first of them: (record, age in ns), in order.
+
+        The age is counted in run time of the station, see `lived_ns`. Damaged records are left out.
+        """
+        execute, lived_ns = self._connection.execute, self.lived_ns(now_ns)
+        oldest = "SELECT sequence FROM events WHERE instr(id, '#') = 0 ORDER BY sequence DESC LIMIT 1 OFFSET ?"
+        first = execute(oldest, (items - 1,)).fetchone()
+        query = "SELECT sequence, lived_ns, record FROM events WHERE sequence >= ? ORDER BY sequence"
+        found = []
+        for sequence, born_ns, stored in execute(query, (first[0] if first else 0,)):
+            with contextlib.suppress(msgspec.DecodeError, ValueError, TypeError, KeyError):
+                record = replace(decode_record(stored), sequence=sequence)
+                _ = record.stream
+                found.append((record, max(0, lived_ns - born_ns)))
+        return found
 
     def prune(self, sinks: Sequence[str], oldest_ns: int, max_bytes: int) -> int:
         """Delete events older than `oldest_ns` of run time, and the oldest while the file is too large.

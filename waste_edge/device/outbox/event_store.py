@@ -6,6 +6,7 @@ from typing import Protocol
 
 from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.device.decision.item_tracker import Event, ItemTracker
+from waste_edge.device.outbox.record import Record
 from waste_edge.imaging.frames import Frame
 
 DRIFT_NS = 600 * NS_PER_S  # how long the kept scene may lag behind the light
@@ -15,7 +16,7 @@ _TEND_NS = NS_PER_S
 class EventStore(Protocol):
     """Store of events; in a station, the outbox. A full disk is no error."""
 
-    def commit(self, event: Event, scene: bytes) -> object:
+    def commit(self, event: Event, scene: bytes) -> Record:
         """Keep an event and the scene after it: both or neither."""
         ...
 
@@ -28,6 +29,18 @@ class EventStore(Protocol):
         ...
 
 
+class Reviews(Protocol):
+    """Takes people's answers; in a station, `answers.review.ReviewQueue`."""
+
+    def note(self, record: Record) -> None:
+        """An item was committed."""
+        ...
+
+    def step(self) -> None:
+        """Commit what was answered, close what expired; called between frames, often."""
+        ...
+
+
 class EventRecorder:
     """Keep what the item tracker found in the outbox, and take up its scene after a restart.
 
@@ -35,8 +48,9 @@ class EventRecorder:
     before the power goes, must not be taken for it afterwards.
     """
 
-    def __init__(self, store: EventStore, items: ItemTracker, clock: Clock) -> None:
+    def __init__(self, store: EventStore, items: ItemTracker, clock: Clock, reviews: Reviews | None = None) -> None:
         self._store = store
+        self._reviews = reviews
         self._items = items
         self._clock = clock
         self._changes = items.scene_changes
@@ -46,7 +60,9 @@ class EventRecorder:
         """See `loop.Recorder`."""
         changed = self._items.scene_changes != self._changes
         if event is not None:
-            self._store.commit(event, self._items.remember())
+            record = self._store.commit(event, self._items.remember())
+            if self._reviews is not None:
+                self._reviews.note(record)
         elif changed or frame.captured_ns - self._kept_ns >= DRIFT_NS:
             self._store.keep_scene(self._items.remember())
         else:
@@ -55,6 +71,8 @@ class EventRecorder:
 
     def tend(self) -> None:
         """See `loop.Recorder`."""
+        if self._reviews is not None:
+            self._reviews.step()
         now_ns = self._clock.now_ns()
         if now_ns - self._tended_ns >= _TEND_NS:
             self._tended_ns = now_ns

@@ -10,17 +10,19 @@ import contextlib
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from waste_edge.device.clock import NS_PER_S, Clock, RetryPolicy
+from waste_edge.device.decision.answer import Answer
 from waste_edge.device.decision.item_tracker import Event
 from waste_edge.device.outbox.config import OutboxConfig
 from waste_edge.device.outbox.database import WAL_BYTES, Database, in_words, is_corrupt, set_aside
 from waste_edge.device.outbox.place import Place, finish_putting_back, put_back
 from waste_edge.device.outbox.reader import OutboxReader
-from waste_edge.device.outbox.record import Record, event_fields
+from waste_edge.device.outbox.record import Record, answer_fields, event_fields
 from waste_edge.device.system.condition import Condition, Level
 from waste_edge.device.wall_clock import SystemWallClock, WallClock
 from waste_edge.errors import ConfigError
@@ -113,17 +115,32 @@ class Outbox:
             committed before gives the record it has already.
         """
         started_ns = self._clock.now_ns()
-        record = next((kept for kept in self._waiting if kept.id == event.id), None)
+        record = next((kept for kept in self._waiting if kept.key == event.id), None)
         if record is None:
-            record = self._draft(event)
+            record = self._draft(event.id, event_fields(event))
             self._waiting.append(record)
         self._scene, self._scene_waits = scene, True
-        written = self._write()
-        self._latencies_ms.append((self._clock.now_ns() - started_ns) / 1e6)
-        self._commits += 1
-        self._untended += 1
-        self._tend()
-        return next((kept for kept in written if kept.id == event.id), record)
+        return self._written([record], started_ns)[0]
+
+    def commit_answers(self, answers: Sequence[Answer]) -> list[Record]:
+        """Put answers on the disk, in one transaction; then wake the sinks.
+
+        Returns:
+            Their records, as `commit` gives them.
+        """
+        started_ns = self._clock.now_ns()
+        drafts = [self._draft(answer.id, answer_fields(answer), answer.number) for answer in answers]
+        self._waiting += drafts
+        return self._written(drafts, started_ns)
+
+    def newest(self, items: int) -> list[tuple[Record, int]] | None:
+        """The newest events and the answers since: (record, age in ns), in order; None if they cannot be read now."""
+        found: list[tuple[Record, int]] = []
+
+        def read(database: Database) -> None:
+            found[:] = database.newest(items, self._clock.now_ns())
+
+        return found if self._attempt(read) else None
 
     def keep_scene(self, scene: bytes) -> None:
         """Put a scene on the disk without an event; the one that is there already costs nothing."""
@@ -200,10 +217,19 @@ class Outbox:
         for reader in self._readers.values():
             reader.close()
 
-    def _draft(self, event: Event) -> Record:
+    def _written(self, drafts: Sequence[Record], started_ns: int) -> list[Record]:
+        """Write these, which wait with all others; as they are kept, or as they wait still."""
+        kept = {record.key: record for record in self._write()}
+        self._latencies_ms.append((self._clock.now_ns() - started_ns) / 1e6)
+        self._commits += 1
+        self._untended += len(drafts)
+        self._tend()
+        return [kept.get(draft.key, draft) for draft in drafts]
+
+    def _draft(self, item_id: str, fields: Mapping[str, Any], answer: int = 0) -> Record:
         now = self._wall_clock.now_utc()
         return Record(
-            id=event.id,
+            id=item_id,
             sequence=0,
             outbox_id="",
             station=self._station,
@@ -212,7 +238,8 @@ class Outbox:
             clock_synchronized=self._wall_clock.synchronized(),
             committed_ns=self._clock.now_ns(),
             stream_items=0,
-            event=event_fields(event),
+            event=fields,
+            answer=answer,
         )
 
     def _write(self) -> list[Record]:

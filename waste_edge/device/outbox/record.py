@@ -1,4 +1,4 @@
-"""Record of an event, as the outbox keeps it and sinks tell it; docs/events.md explains every field."""
+"""Record of an event or an answer, as the outbox keeps it and sinks tell it; docs/events.md explains every field."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from typing import Any
 
 import msgspec
 
+from waste_edge.device.decision.answer import Answer
+
 
 @dataclass(frozen=True)
 class Record:
-    """One event as it was committed. It is composed once: a later version of the program tells it unchanged.
+    """One event, or one answer to it, as it was committed.
+
+    It is composed once: a later version of the program tells it unchanged.
 
     Attributes:
-        id: the event's, 32 hexadecimal digits; a receiver counts each id once.
+        id: the item's, 32 hexadecimal digits, in its event and in every answer to it.
         sequence: 1, 2, 3, … in the order of commitment, never used twice in one outbox; 0 while the event is only in
             memory because the disk cannot be written.
         outbox_id: which outbox counted; another one begins if the database had to be set aside.
@@ -23,8 +27,9 @@ class Record:
         time_utc: wall clock at the commit, ISO 8601 with milliseconds and Z.
         clock_synchronized: whether that clock was kept in step then.
         committed_ns: monotonic clock at the commit.
-        stream_items: the how-manieth item of its stream this is in this outbox; 0 while only in memory.
-        event: the `Event`'s fields as JSON has them.
+        stream_items: how many items of this outbox belong to its stream after it; 0 while only in memory.
+        event: the `Event`'s or `Answer`'s fields as JSON has them.
+        answer: the how-manieth answer to the item this is; 0: the item's event.
     """
 
     id: str
@@ -37,15 +42,37 @@ class Record:
     committed_ns: int
     stream_items: int
     event: Mapping[str, Any]
+    answer: int = 0
 
     def __post_init__(self) -> None:
-        if not self.id or self.sequence < 0 or self.stream_items < 0:
+        if not self.id or min(self.sequence, self.stream_items, self.answer) < 0:
             raise ValueError(f"a record needs an id and counts from 0, got {self}")
+
+    @property
+    def kind(self) -> str:
+        """`event` or `answer`."""
+        return "answer" if self.answer else "event"
+
+    @property
+    def key(self) -> str:
+        """Tells this record from all others: a receiver takes each once."""
+        return f"{self.id}#{self.answer}" if self.answer else self.id
 
     @property
     def stream(self) -> str:
         """Stream that the item goes to."""
-        return str(self.event["decision"]["stream"])
+        return str(self.event["stream"] if self.answer else self.event["decision"]["stream"])
+
+    @property
+    def previous_stream(self) -> str:
+        """Stream that an answer takes the item from; of an event, its own."""
+        return str(self.event["previous_stream"]) if self.answer else self.stream
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Items by stream after this record: of its stream, and of the one that an answer takes the item from."""
+        own = {self.stream: self.stream_items}
+        return {self.previous_stream: int(self.event["previous_stream_items"])} | own if self.answer else own
 
 
 def event_fields(event: object) -> Mapping[str, Any]:
@@ -60,10 +87,16 @@ def event_fields(event: object) -> Mapping[str, Any]:
     return fields
 
 
+def answer_fields(answer: Answer) -> Mapping[str, Any]:
+    """An answer's fields as JSON has them, without what its record tells."""
+    return {name: value for name, value in vars(answer).items() if name not in ("id", "number")}
+
+
 def to_json_line(record: Record) -> str:
     """The record as one JSON object, its event's fields beside its own; without a newline."""
-    own = {name: value for name, value in vars(record).items() if name != "event"}
-    return msgspec.json.encode({"kind": "event", **own, **record.event}).decode()
+    own = {name: value for name, value in vars(record).items() if name not in ("event", "answer", "id")}
+    number = {"answer": record.answer} if record.answer else {}
+    return msgspec.json.encode({"kind": record.kind, "id": record.id, **number, **own, **record.event}).decode()
 
 
 def encode_record(record: Record) -> bytes:

@@ -1,8 +1,8 @@
 """Events as lines of JSON in a file that is rotated by size; what lies there is there once.
 
-Every line ends with a newline and tells the sequence it was written after. Events are told apart by their ids: after a
-crash those in the newest files are read back. Lines are appended and flushed to the disk, batch by batch; what a power
-cut leaves behind the last whole one is cut off at the start.
+Every line ends with a newline and tells the sequence it was written after. Events are told apart by their ids, answers
+by their number too: after a crash those in the newest files are read back. Lines are appended and flushed to the disk,
+batch by batch; what a power cut leaves behind the last whole one is cut off at the start.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from waste_edge.files.limits import MAX_JSON_LINES_FILES, MAX_JSON_LINES_MB, MAX
 _TAIL_BYTES = 64 << 10  # read at once; a line may be longer
 _HEAD_BYTES = 16 << 20  # a first line longer than this is none of ours
 _BEGINNING = b'{"kind":'
-_EVENT = re.compile(rb'\{"kind":"event","id":"([^"\\]{1,200})"')
+_KEY = re.compile(rb'\{"kind":"(?:event|answer)","id":"([^"\\]{1,200})"(?:,"answer":([0-9]{1,9}))?')
 _NOT_OURS = ("outbox.sqlite", "outbox.corrupt-", "outbox.replaced-", "outbox.restored")
 
 
@@ -79,18 +79,18 @@ class JsonLines:
         self._keep = config.keep
         self._wall_clock = wall_clock or SystemWallClock()
         self._place: _Place | None = None  # None until the file was looked at, and after a failure
-        self._ids: dict[bytes, None] = {}  # of the newest events in the files, in their order
+        self._keys: dict[bytes, None] = {}  # of the newest events and answers in the files, in their order
 
     def deliver(self, records: Sequence[Record]) -> None:
         """See `Sink.deliver`."""
         self._known_place()
-        fresh = [record for record in records if record.id.encode() not in self._ids]
+        fresh = [record for record in records if record.key.encode() not in self._keys]
         if fresh:
             last = _Place(fresh[-1].outbox_id, fresh[-1].sequence)
             self._append("".join(to_json_line(record) + "\n" for record in fresh), last)
-            self._ids.update(dict.fromkeys(record.id.encode() for record in fresh))
-            for old in list(self._ids)[: max(0, len(self._ids) - MAX_READ_BACK_IDS)]:
-                del self._ids[old]
+            self._keys.update(dict.fromkeys(record.key.encode() for record in fresh))
+            for old in list(self._keys)[: max(0, len(self._keys) - MAX_READ_BACK_IDS)]:
+                del self._keys[old]
 
     def tell_health(self, conditions: Sequence[Condition]) -> None:
         """See `Sink.tell_health`."""
@@ -131,7 +131,7 @@ class JsonLines:
                 place = _mended(self._path)
                 if place is None:  # cut off between rotation and the first line
                     place = _mended(self._older(1))
-                self._ids = _newest_ids([self._path, *self._all_older()])
+                self._keys = _newest_keys([self._path, *self._all_older()])
                 self._place = place or _Place("", 0)
         return self._place
 
@@ -238,9 +238,9 @@ def _line_start(stream: BinaryIO, end: int) -> int:
     return 0
 
 
-def _newest_ids(paths: Iterable[Path]) -> dict[bytes, None]:
-    """The ids of the newest events in these files, given newest first."""
-    ids: list[bytes] = []
+def _newest_keys(paths: Iterable[Path]) -> dict[bytes, None]:
+    """The `Record.key`s of the newest events and answers in these files, given newest first."""
+    keys: list[bytes] = []
     left = MAX_READ_BACK_BYTES
     for path in paths:
         if left <= 0:
@@ -250,10 +250,14 @@ def _newest_ids(paths: Iterable[Path]) -> dict[bytes, None]:
         with path.open("rb") as stream:
             size = stream.seek(0, os.SEEK_END)
             stream.seek(max(0, size - left))
-            found = [match[1] for line in stream if (match := _EVENT.match(line))]
-        ids[:0] = found
+            found = [_key_of(match) for line in stream if (match := _KEY.match(line))]
+        keys[:0] = found
         left -= size
-    return dict.fromkeys(ids[-MAX_READ_BACK_IDS:])
+    return dict.fromkeys(keys[-MAX_READ_BACK_IDS:])
+
+
+def _key_of(match: re.Match[bytes]) -> bytes:
+    return match[1] if match[2] is None else match[1] + b"#" + match[2]
 
 
 def _is_ours(head: bytes) -> bool:

@@ -24,8 +24,9 @@ class SinkError(UserError, OSError):
 class Sink(Protocol):
     """Receiver of events. All methods are called in one thread of the sink's own, and may block there.
 
-    A sink may also have `newest()`, the outbox id and sequence of what it was told last, or None; and `doubt`, a text
-    for its health while it takes events and something is odd.
+    A sink may also have `newest()`, the outbox id and sequence of what it was told last, or None; `doubt`, a text for
+    its health while it takes events and something is odd; and `take_answers(reviews)`, called before its thread starts
+    with the `ReviewQueue` that answers are handed in to, if the station takes any.
     """
 
     @property
@@ -34,7 +35,7 @@ class Sink(Protocol):
         ...
 
     def deliver(self, records: Sequence[Record]) -> None:
-        """Take events, in order; on return they are safe there. The same ones may come again after a crash.
+        """Take events and answers, in order; on return they are safe there. The same may come again after a crash.
 
         An empty sequence comes at the start and while nothing happens: be reachable, and raise if not.
 

@@ -174,14 +174,17 @@ class Mqtt:
         self._look_for_others(link)
         if not records:
             return
-        messages = [(f"{self._topic}/event", to_json_line(record), False) for record in records]
-        newest = {record.stream: record for record in records}
-        for stream, record in newest.items():
+        messages = [(f"{self._topic}/{record.kind}", to_json_line(record), False) for record in records]
+        counters: dict[str, int] = {}
+        for record in records:
+            counters |= record.counters
+        for stream, items in counters.items():
             messages += self._stream_announcement(stream)
-            messages.append((f"{self._topic}/streams/{topic_part(stream)}", str(record.stream_items), True))
-        messages.append((f"{self._topic}/last", to_json_line(records[-1]), True))
+            messages.append((f"{self._topic}/streams/{topic_part(stream)}", str(items), True))
+        if events := [record for record in records if record.kind == "event"]:
+            messages.append((f"{self._topic}/last", to_json_line(events[-1]), True))
         self._publish(link, messages)
-        self._announced |= newest.keys()
+        self._announced |= counters.keys()
 
     def tell_health(self, conditions: Sequence[Condition]) -> None:
         """See `Sink.tell_health`."""
