@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from waste_edge.device.outbox.outbox import Outbox
     from waste_edge.device.service.notify import Notifier
     from waste_edge.device.signals import Stop
+    from waste_edge.device.sinks.sink import StationFacts
     from waste_edge.device.statistics import Summary
     from waste_edge.device.system.condition import Condition
     from waste_edge.device.system.health import Health
@@ -182,6 +183,7 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         from waste_edge.device.camera_condition import CameraCondition
         from waste_edge.device.capture.rotate import turned
         from waste_edge.device.decision.policy import DecisionPolicy
+        from waste_edge.device.latest_figures import LatestFigures
         from waste_edge.device.loop import Limits, Loop, LoopControl, LoopServices
         from waste_edge.device.outbox.event_store import EventRecorder
         from waste_edge.device.service.notify import Watchdog, watchdog_ns
@@ -209,23 +211,34 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         health.set(_bundle_condition(looked_at.still_images, opened.manifest))
         policy = DecisionPolicy(opened.manifest, site)
         reviews = _reviews(plan, policy, clock)
-        outbox = stack.enter_context(station_services(config, state, health, clock, reviews))
+        facts = _facts(opened.manifest, site)
+        outbox = stack.enter_context(station_services(config, state, health, clock, reviews, facts))
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())
         eye = Eye(policy, classifier, looks, _mark(plan))
         items = _items(eye, looked_at, outbox)
         messages = early or start()
         stack.callback(messages.close)
         camera = CameraCondition(health, lambda: messages.abandoned)
+        watching = [camera, watchdog, LatestFigures(health.latest, clock)]
         trial.looking = True
         gc.freeze()  # all that the start made stays: no later collection need look through it
         return Loop(
             turned(messages, site.rotate),
             items,
-            [*_about_the_camera(items, looked_at, health, state, site.rotate), camera, watchdog, view, *plan.listeners],
+            [*_about_the_camera(items, looked_at, health, state, site.rotate), *watching, view, *plan.listeners],
             clock,
             LoopControl(Limits(plan.frames, plan.duration_s), stop, reload),
             LoopServices(None if outbox is None else EventRecorder(outbox, items, clock, reviews), health),
         ).run()
+
+
+def _facts(manifest: Manifest, site: Site) -> StationFacts:
+    """Tell what the station decides with, and between."""
+    from waste_edge.device.sinks.sink import StationFacts
+    from waste_edge.site import ASK
+
+    streams = (*site.places(), *([] if site.ask is None else [ASK]))
+    return StationFacts(streams, f"{manifest.name} {manifest.version}")
 
 
 def _choice(plan: RunPlan) -> BundleChoice:

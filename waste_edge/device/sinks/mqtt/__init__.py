@@ -3,7 +3,6 @@
 paho-mqtt is imported in this room and nowhere else, and only when a station has an `[mqtt]` table and connects.
 """
 
-from waste_edge.device.sinks.mqtt.sink import Mqtt
 from waste_edge.device.sinks.mqtt.table import MqttConfig, build
 
-__all__ = ["Mqtt", "MqttConfig", "build"]
+__all__ = ["MqttConfig", "build"]

@@ -76,7 +76,7 @@ class MqttConnection:
         try:
             client.connect(host, port, keepalive=keepalive_s)
         except OSError as error:
-            raise SinkError(f"{self._where}: {_why(error, port)}") from error
+            raise SinkError(f"{self._where}: {_why(error, port, self._is_encrypted())}") from error
         client.loop_start()
         if not self._wait(lambda: self._answer is not None or self.lost, timeout_s) or self._answer != "":
             raise self._no_greeting()
@@ -135,13 +135,14 @@ class MqttConnection:
         self._client.loop_stop()
 
     def _no_greeting(self) -> SinkError:
-        answer, wrong = self._answer or self._refused(), self._wrong_protocol or (self.lost and self._answer is None)
+        answer, hung_up = self._answer or self._refused(), self.lost
+        wrong = self._wrong_protocol or (hung_up and self._answer is None)
         self.cut()
         if not answer:
             answer = "no answer to the greeting; is that an MQTT broker?"
             if self._port == _TLS_PORT and not self._is_encrypted():
                 answer = "no answer to the greeting; this port is the usual one for TLS: give `tls = true`"
-            elif self.lost and not self._is_encrypted():
+            elif hung_up and not self._is_encrypted():
                 answer = "hangs up at the greeting; is that an MQTT broker? If it speaks TLS there, give `tls = true`"
         return (WrongProtocolError if wrong else SinkError)(f"{self._where}: {answer}")
 
@@ -172,7 +173,7 @@ class MqttConnection:
     def _disconnected(self, client: Client, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
         with self._changed:
             self.lost = True
-            self.taken_over = reason.getName() == "Session taken over"
+            self.taken_over |= reason.getName() == "Session taken over"  # it is told twice, once without a reason
             self._changed.notify_all()
 
     def _published(self, client: Client, userdata: Any, mid: int, reason: Any, properties: Any) -> None:
@@ -188,12 +189,12 @@ class MqttConnection:
             self._changed.notify_all()
 
 
-def _why(error: OSError, port: int) -> str:
+def _why(error: OSError, port: int, encrypted: bool) -> str:
     import ssl  # here: every station reads this module, few of them need TLS
 
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({error.verify_message}); check host and ca_file"
-    if isinstance(error, ssl.SSLError):
+    if isinstance(error, ssl.SSLError) or (encrypted and isinstance(error, ConnectionResetError)):
         plain = f"port {port} may be the broker's port without TLS: TLS usually has 8883; or give `tls = false`"
-        return f"no TLS ({error.reason or error}); {plain}"
+        return f"no TLS ({getattr(error, 'reason', '') or error.strerror or error}); {plain}"
     return (error.strerror or str(error)).lower()

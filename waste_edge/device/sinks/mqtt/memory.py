@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from waste_edge.device.sinks.mqtt.discovery import Announced
+from waste_edge.device.sinks.mqtt.home_assistant.discovery import Announced
 from waste_edge.device.sinks.mqtt.topics import Naming, naming_by_name, naming_of
 from waste_edge.device.system.identity import installation_id, read_installation_id
 from waste_edge.files.atomic import write_atomically

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from waste_edge.device.sinks.mqtt.broker import Broker
-from waste_edge.device.sinks.mqtt.credentials import read_password, tls_context
 from waste_edge.device.sinks.mqtt.settings import MqttSettings
-from waste_edge.device.sinks.mqtt.sink import Mqtt
 from waste_edge.device.sinks.sink import SinkContext
 from waste_edge.errors import MissingPackageError
+
+if TYPE_CHECKING:
+    from waste_edge.device.sinks.mqtt.sink import Mqtt
 
 
 class MqttConfig(MqttSettings, frozen=True):
@@ -37,6 +38,9 @@ def build(config: MqttSettings, context: SinkContext, environment: Mapping[str, 
         import paho.mqtt.client  # noqa: F401
     except ImportError as error:
         raise MissingPackageError("[mqtt] needs paho-mqtt; pip install 'waste-edge[mqtt]'") from error
+    from waste_edge.device.sinks.mqtt.broker import Broker, read_password, tls_context
+    from waste_edge.device.sinks.mqtt.sink import Mqtt  # here: a station without the table does not need it
+
     variables = os.environ if environment is None else environment
     password, tls = read_password(config, variables), tls_context(config) if config.tls else None
     return Mqtt(config, context, Broker(config, password, tls))

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from waste_edge import __version__
-from waste_edge.device.sinks.mqtt.entities import Entity
+from waste_edge.device.sinks.mqtt.home_assistant.entities import Entity
 from waste_edge.device.sinks.mqtt.link import Message
 from waste_edge.device.sinks.mqtt.topics import Naming
 
@@ -63,10 +63,9 @@ class Discovery:
         """
         current = self._topics(entities)
         kept = {(platform, key) for platform, key, _ in entities}
-        moved, gone = [], []
-        for topic in sorted(before.keys() - current.keys()):
-            parts = {(platform, key) for key, platform in before[topic].items()}
-            (moved if parts & kept else gone).append(topic)
+        stale = sorted(before.keys() - current.keys())
+        moved = [topic for topic in stale if kept & {(platform, key) for key, platform in before[topic].items()}]
+        gone = [topic for topic in stale if topic not in moved]
         messages = [Message(topic, _MIGRATE, retain=True) for topic in moved]
         for topic, parts in current.items():
             messages.append(Message(topic, self._payload(topic, parts, entities, before.get(topic, {})), retain=True))

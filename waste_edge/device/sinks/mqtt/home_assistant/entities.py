@@ -24,13 +24,15 @@ class Features:
     Attributes:
         topic: what its topics begin with.
         streams: that items go to, without `ask`.
-        asks: people can be asked; answers are taken.
+        counted: streams that have a counter, `ask` among them if a person can be asked.
+        asks: answers of people are taken.
         image: pictures of items are sent.
         update: somebody tells what the newest version is.
     """
 
     topic: str
     streams: tuple[str, ...] = ()
+    counted: tuple[str, ...] = ()
     asks: bool = False
     image: bool = False
     update: bool = False
@@ -40,7 +42,7 @@ def entities_of(features: Features) -> list[Entity]:
     """Every entity of a station."""
     return [
         *_items(features.topic),
-        *(_stream(features.topic, stream) for stream in features.streams),
+        *(_stream(features.topic, stream) for stream in features.counted),
         *_condition(features.topic),
         *_figures(features.topic),
         *(_answers(features) if features.asks else ()),
@@ -53,7 +55,7 @@ def entities_of(features: Features) -> list[Entity]:
 def shown(expression: str) -> str:
     """A template of a word that may be one of Home Assistant's own states."""
     words = "{'unknown': 'not recognized', 'unavailable': 'not available', 'None': 'none'}"
-    return f"{{% set word = {expression} %}}{{{{ {words}[word] if word in {words} else word }}}}"
+    return f"{{% set word = {expression} %}}{{% set others = {words} %}}{{{{ others.get(word, word) }}}}"
 
 
 def event_type(action: str, stream: str) -> str:
