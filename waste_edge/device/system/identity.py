@@ -12,6 +12,7 @@ from pathlib import Path
 
 from waste_edge.device.system.board import read_small
 from waste_edge.device.system.condition import Condition, Level
+from waste_edge.errors import UserError
 from waste_edge.files.atomic import write_atomically
 
 INSTALLATION_NAME = "installation-id"
@@ -42,7 +43,7 @@ def installation_id(state: Path, root: Path = Path("/")) -> str:
         write_atomically(state / INSTALLATION_NAME, f"{drawn}\n".encode())
         if board := board_id(root):
             write_atomically(state / BOARD_NAME, f"{board}\n".encode())
-    except OSError:
+    except UserError:
         return _digest(board_id(root), str(state.absolute()))
     return drawn
 
@@ -77,7 +78,7 @@ def accept_board(state: Path, root: Path = Path("/")) -> None:
     if read_installation_id(state) and not (state / BOARD_NAME).exists() and (board := board_id(root)):
         try:
             write_atomically(state / BOARD_NAME, f"{board}\n".encode())
-        except OSError:
+        except UserError:
             return
 
 

@@ -66,6 +66,7 @@ class Station:
 
     @property
     def topic(self) -> str:
+        """Read before its thread starts, or once it is connected."""
         return self.sink._names().topic
 
     def stop(self) -> None:

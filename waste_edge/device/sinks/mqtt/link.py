@@ -51,6 +51,7 @@ class MqttConnection:
 
     Attributes:
         lost: it is of no use any more.
+        wake: called, in a thread of paho's, when something was heard or the connection was lost.
         taken_over: the broker ended it because another client came under the same client id (MQTT 5 only).
 
     Raises:
@@ -69,6 +70,7 @@ class MqttConnection:
         self._acknowledged: dict[int, str] = {}  # why it was refused, or nothing, by message id; of the batch in hand
         self._heard: list[Heard] = []
         self.lost = self.taken_over = False
+        self.wake: Callable[[], None] = lambda: None
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
         client.on_publish = self._published
@@ -175,6 +177,7 @@ class MqttConnection:
             self.lost = True
             self.taken_over |= reason.getName() == "Session taken over"  # it is told twice, once without a reason
             self._changed.notify_all()
+        self.wake()
 
     def _published(self, client: Client, userdata: Any, mid: int, reason: Any, properties: Any) -> None:
         with self._changed:
@@ -186,7 +189,7 @@ class MqttConnection:
             payload = bytes(message.payload[:_HEARD_BYTES]).decode("utf-8", "replace")
             self._heard.append(Heard(message.topic, payload, bool(message.retain)))
             del self._heard[:-_MOST_HEARD]
-            self._changed.notify_all()
+        self.wake()
 
 
 def _why(error: OSError, port: int, encrypted: bool) -> str:

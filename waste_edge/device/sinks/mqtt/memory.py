@@ -9,6 +9,7 @@ import msgspec
 from waste_edge.device.sinks.mqtt.home_assistant.discovery import Announced
 from waste_edge.device.sinks.mqtt.topics import Naming, naming_by_name, naming_of
 from waste_edge.device.system.identity import installation_id, read_installation_id
+from waste_edge.errors import UserError
 from waste_edge.files.atomic import write_atomically
 from waste_edge.files.bounded import read_bounded
 
@@ -87,5 +88,5 @@ class Memory:
     def _write(self, kept: _Kept) -> None:
         try:
             write_atomically(self._path, msgspec.json.encode(kept))
-        except OSError:
+        except UserError:
             return

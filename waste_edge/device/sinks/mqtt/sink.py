@@ -143,6 +143,7 @@ class Mqtt:
                 self._rivals = Rivals(naming.topic, installation_id(self._context.state), self._clock)
             self._link = self._broker.connect(self._client_id(), will=f"{naming.topic}/status")
             self._rivals.linked(self._broker.says_refusals)
+            self._link.wake = self._attachment.wake
             self._link.listen(self._topics_heard())
             self._tell_all(self._link)
         return self._link

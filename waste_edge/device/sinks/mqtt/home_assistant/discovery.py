@@ -81,7 +81,7 @@ class Discovery:
 
     def _topics(self, entities: Sequence[Entity]) -> dict[str, dict[str, str]]:
         prefix, node = self.prefix, self.naming.node
-        if self.style == "device":
+        if self.style == "device" and entities:
             return {f"{prefix}/device/{node}/config": {key: platform for platform, key, _ in entities}}
         return {f"{prefix}/{platform}/{node}/{key}/config": {key: platform} for platform, key, _ in entities}
 
