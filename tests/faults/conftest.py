@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-SECONDS = 60.0
+SECONDS = 60.0  # how long something may take to come about, on a busy machine
 
 
 def require_tool(name: str, package: str) -> str:
