@@ -90,7 +90,7 @@ class HomeAssistant:
     def start(self) -> float:
         """Start it, and wait until it has; returns the seconds that took."""
         started = time.monotonic()
-        command = entered(self._root, PROGRAM, "--config", "/trial", "--skip-pip", "--log-no-color")
+        command = entered(self._root, *PROGRAM, "--config", "/trial", "--skip-pip", "--log-no-color")
         with self._folder.joinpath("console.log").open("ab") as console:
             self._process = subprocess.Popen(command, stdout=console, stderr=console, start_new_session=True)
         if not until(self._is_running, START_S):
