@@ -213,10 +213,13 @@ def restarts(trial: Trial) -> None:
 def lost_memory(trial: Trial) -> None:
     """the broker is killed, and has kept nothing"""
     station, home, before = trial.station(), trial.home, trial.fired()
+    station.fare()
     trial.check("it is there", lambda: home.state("sensor.bin_1_items_metal"), "6")
+    trial.check("and well", lambda: home.state("binary_sensor.bin_1_problem"), "off")
     trial.broker.kill()
     trial.check("it is unavailable", lambda: home.state("sensor.bin_1_items_metal"), "unavailable", 60)
     newer = station.item("metal")
+    station.fare()  # with what it has to say of the broker
     trial.watcher.forget_subscription()
     trial.broker.start()
     trial.watcher.wait_for_return()

@@ -12,7 +12,7 @@ from waste_edge.device.outbox.record import Record, to_json_line
 from waste_edge.device.outbox.snapshot import Snapshot
 from waste_edge.device.sinks.mqtt import messages
 from waste_edge.device.sinks.mqtt.broker import Broker
-from waste_edge.device.sinks.mqtt.home_assistant.discovery import DeviceFacts, Discovery
+from waste_edge.device.sinks.mqtt.home_assistant.discovery import SETTLE_S, DeviceFacts, Discovery
 from waste_edge.device.sinks.mqtt.home_assistant.entities import Features, entities_of
 from waste_edge.device.sinks.mqtt.link import Heard, Message, MqttConnection
 from waste_edge.device.sinks.mqtt.memory import Memory
@@ -185,11 +185,15 @@ class Mqtt:
         if not before and naming.node != naming_of(installation_id(state)).node:
             before = discovery.from_names([topic_part(stream) for stream in snapshot.stream_items])
         entities = entities_of(self._features()) if self._config.home_assistant else []
-        told, announced = discovery.announce(entities, before)
-        self._memory.announce({**before, **announced})
-        denied = self._link_publish(link, told)
+        announcement = discovery.announce(entities, before)
+        self._memory.announce({**before, **announcement.announced})
+        denied = self._link_publish(link, announcement.first)
+        if announcement.first and announcement.then:
+            self._clock.sleep(SETTLE_S)
+        denied |= self._link_publish(link, announcement.then)
         self._undiscovered = self._refusal(denied) if denied else ""
-        self._memory.announce(announced)
+        if not denied:
+            self._memory.announce(announcement.announced)
 
     def _features(self) -> Features:
         facts = self._context.facts

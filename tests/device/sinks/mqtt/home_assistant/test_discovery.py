@@ -22,16 +22,22 @@ BARE = Features(NAMING.topic, STREAMS, (*STREAMS, "ask"))
 FULL = replace(BARE, asks=True, image=True, update=True)
 
 
+def told(discovery: Discovery, features: Features | None, before=None):
+    """The messages in their order, and what is announced then."""
+    announcement = discovery.announce([] if features is None else entities_of(features), before or {})
+    return [*announcement.first, *announcement.then], announcement.announced
+
+
 def payloads(messages) -> dict[str, dict]:
     assert all(message.retain for message in messages)
     return {message.topic: json.loads(message.payload) for message in messages if message.payload}
 
 
 def test_one_message_tells_the_whole_device():
-    messages, announced = DEVICE.announce(entities_of(FULL), {})
-    (told,) = payloads(messages).values()
+    messages, announced = told(DEVICE, FULL)
+    (device,) = payloads(messages).values()
     assert list(payloads(messages)) == [TOPIC] == list(announced)
-    assert told["device"] == {
+    assert device["device"] == {
         "identifiers": [NAMING.node],
         "name": "bin 1",
         "manufacturer": "waste-edge",
@@ -41,8 +47,8 @@ def test_one_message_tells_the_whole_device():
         "hw_version": "Raspberry Pi 5 Model B Rev 1.0",
         "configuration_url": "http://bin1.local:8080/",
     }
-    assert told["origin"] == {"name": "waste-edge", "sw_version": __version__}
-    parts = told["components"]
+    assert device["origin"] == {"name": "waste-edge", "sw_version": __version__}
+    parts = device["components"]
     assert announced[TOPIC] == {key: part["platform"] for key, part in parts.items()}
     assert {part["platform"] for part in parts.values()} == {
         *("sensor", "binary_sensor", "event", "select", "image", "update")
@@ -74,10 +80,10 @@ def test_counters_are_totals_that_say_when_they_began():
 
 
 def test_single_messages_are_the_same_entities():
-    told, announced = SINGLE.announce(entities_of(BARE), {})
-    assert f"homeassistant/sensor/{NAMING.node}/last_item/config" in payloads(told)
-    (device,) = payloads(DEVICE.announce(entities_of(BARE), {})[0]).values()
-    for topic, config in payloads(told).items():
+    messages, announced = told(SINGLE, BARE)
+    assert f"homeassistant/sensor/{NAMING.node}/last_item/config" in payloads(messages)
+    (device,) = payloads(told(DEVICE, BARE)[0]).values()
+    for topic, config in payloads(messages).items():
         ((key, platform),) = announced[topic].items()
         assert device["components"][key] == {
             "platform": platform,
@@ -87,37 +93,38 @@ def test_single_messages_are_the_same_entities():
 
 @pytest.mark.parametrize(("before", "after"), [(SINGLE, DEVICE), (DEVICE, SINGLE)])
 def test_the_other_style_takes_the_entities_over_with_their_history(before, after):
-    _, announced = before.announce(entities_of(BARE), {})
-    messages, now = after.announce(entities_of(BARE), announced)
-    first, last = messages[: len(announced)], messages[-len(announced) :]
-    assert {message.topic for message in first} == {message.topic for message in last} == set(announced)
-    assert {message.payload for message in first} == {'{"migrate_discovery":true}'}
-    assert {message.payload for message in last} == {""}
-    assert set(payloads(messages[len(announced) : -len(announced)])) == set(now)
+    _, announced = told(before, BARE)
+    messages, now = told(after, BARE, announced)
+    count = len(announced)
+    moved, emptied, new = messages[:count], messages[count : 2 * count], messages[2 * count :]
+    assert {message.topic for message in moved} == {message.topic for message in emptied} == set(announced)
+    assert {message.payload for message in moved} == {'{"migrate_discovery":true}'}
+    assert {message.payload for message in emptied} == {""}
+    assert set(payloads(new)) == set(now)
 
 
 def test_a_stream_that_is_gone_is_taken_back():
-    _, announced = DEVICE.announce(entities_of(BARE), {})
+    _, announced = told(DEVICE, BARE)
     fewer = replace(BARE, streams=("glass", "rest"), counted=("glass", "rest", "ask"))
-    messages, now = DEVICE.announce(entities_of(fewer), announced)
-    (told,) = payloads(messages).values()
-    assert told["components"]["stream_metal"] == {"platform": "sensor"}  # so it is removed
+    messages, now = told(DEVICE, fewer, announced)
+    (device,) = payloads(messages).values()
+    assert device["components"]["stream_metal"] == {"platform": "sensor"}  # so it is removed
     assert "stream_metal" not in now[TOPIC]
-    again, _ = DEVICE.announce(entities_of(fewer), now)
+    again, _ = told(DEVICE, fewer, now)
     assert "stream_metal" not in payloads(again)[TOPIC]["components"]
 
 
 def test_a_single_message_of_a_stream_that_is_gone_is_emptied():
-    _, announced = SINGLE.announce(entities_of(BARE), {})
+    _, announced = told(SINGLE, BARE)
     fewer = replace(BARE, streams=("glass", "rest"), counted=("glass", "rest", "ask"))
-    messages, _ = SINGLE.announce(entities_of(fewer), announced)
+    messages, _ = told(SINGLE, fewer, announced)
     topic = f"homeassistant/sensor/{NAMING.node}/stream_metal/config"
     assert [message.payload for message in messages if message.topic == topic] == [""]
 
 
 def test_without_home_assistant_all_is_taken_back():
-    _, announced = DEVICE.announce(entities_of(BARE), {})
-    messages, now = DEVICE.announce([], announced)
+    _, announced = told(DEVICE, BARE)
+    messages, now = told(DEVICE, None, announced)
     assert [(message.topic, message.payload) for message in messages] == [(TOPIC, "")]
     assert now == {}
 
@@ -126,11 +133,11 @@ def test_what_was_announced_under_a_name_is_taken_over():
     named = replace(DEVICE, naming=naming_by_name("bin-1"))
     before = named.from_names(["metal"])
     assert "homeassistant/binary_sensor/waste-edge_bin-1/problem/config" in before
-    messages, _ = named.announce(entities_of(BARE), before)
+    messages, _ = told(named, BARE, before)
     emptied = [message.topic for message in messages if message.payload == ""]
     assert sorted(emptied) == sorted(before)
-    (told,) = [config for topic, config in payloads(messages).items() if topic.startswith("homeassistant/device/")]
-    assert told["components"]["last_item"]["unique_id"] == "waste-edge_bin-1_last_item"
+    (device,) = [config for topic, config in payloads(messages).items() if topic.startswith("homeassistant/device/")]
+    assert device["components"]["last_item"]["unique_id"] == "waste-edge_bin-1_last_item"
 
 
 def test_a_stream_with_any_name_has_a_template_that_reads():

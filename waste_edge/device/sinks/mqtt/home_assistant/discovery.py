@@ -14,6 +14,7 @@ from waste_edge.device.sinks.mqtt.link import Message
 from waste_edge.device.sinks.mqtt.topics import Naming
 
 Announced = Mapping[str, Mapping[str, str]]  # platform by entity, of each discovery topic; "" for a topic of one
+SETTLE_S = 3.0
 _MIGRATE = '{"migrate_discovery":true}'
 _BEFORE = ("sensor/last_item", "sensor/last_stream", "sensor/items", "sensor/health", "binary_sensor/problem")
 
@@ -36,6 +37,22 @@ class DeviceFacts:
 
 
 @dataclass(frozen=True)
+class Announcement:
+    """Messages, all retained, that leave Home Assistant with a station's entities and no others.
+
+    Attributes:
+        first: what is taken back, or moves to another topic with its history. Home Assistant needs `SETTLE_S` for it:
+            a message for an entity that still moves is dropped, with those beside it.
+        then: what there is.
+        announced: by then.
+    """
+
+    first: list[Message]
+    then: list[Message]
+    announced: Announced
+
+
+@dataclass(frozen=True)
 class Discovery:
     """Where, and in how many messages.
 
@@ -51,26 +68,24 @@ class Discovery:
     naming: Naming
     device: DeviceFacts
 
-    def announce(self, entities: Sequence[Entity], before: Announced) -> tuple[list[Message], Announced]:
-        """The messages, all retained, that leave Home Assistant with these entities and no others.
+    def announce(self, entities: Sequence[Entity], before: Announced) -> Announcement:
+        """Announce what there is.
 
         Args:
-            entities: what there is.
-            before: what was announced last time; it is taken back, or taken over with its history.
-
-        Returns:
-            The messages in their order, and what is announced once they were told.
+            entities: all of it.
+            before: what was announced last time.
         """
         current = self._topics(entities)
         kept = {(platform, key) for platform, key, _ in entities}
         stale = sorted(before.keys() - current.keys())
         moved = [topic for topic in stale if kept & {(platform, key) for key, platform in before[topic].items()}]
-        gone = [topic for topic in stale if topic not in moved]
-        messages = [Message(topic, _MIGRATE, retain=True) for topic in moved]
-        for topic, parts in current.items():
-            messages.append(Message(topic, self._payload(topic, parts, entities, before.get(topic, {})), retain=True))
-        messages += [Message(topic, "", retain=True) for topic in (*moved, *gone)]
-        return messages, current
+        first = [Message(topic, _MIGRATE, retain=True) for topic in moved]
+        first += [Message(topic, "", retain=True) for topic in stale]
+        then = [
+            Message(topic, self._payload(topic, parts, entities, before.get(topic, {})), retain=True)
+            for topic, parts in current.items()
+        ]
+        return Announcement(first, then, current)
 
     def from_names(self, streams: Sequence[str]) -> Announced:
         """What a station announced before its installation had an id, by the streams it has counted."""
