@@ -8,7 +8,7 @@ WORKSHOP := .venv-dev/.installed
 comma := ,
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: run demo test lint map tables test-long test-newest test-faults test-fuzz test-arm64 test-boot test-virtual-board test-home-assistant clip api-docs docs clean help
+.PHONY: run demo test lint map tables test-long test-newest test-faults test-fuzz test-arm64 test-boot test-virtual-board test-home-assistant clip api-docs docs address release clean help
 .DEFAULT_GOAL := help
 
 run: $(RUNTIME)
@@ -61,7 +61,7 @@ test-newest:
 	.venv-newest/bin/pip install $(PIP_FLAGS) --no-deps --editable .
 	.venv-newest/bin/python -m tools.newest --beyond $(subst $(comma), ,$(EXTRAS))
 	.venv-newest/bin/waste-edge verify small
-	.venv-newest/bin/pytest --deselect $(WITHIN_BOUNDS) $(if $(findstring host,$(EXTRAS)),,tests/bundle tests/engines tests/files tests/test_telemetry.py tests/cli/test_verify.py tests/cli/test_run.py)
+	.venv-newest/bin/pytest --deselect $(WITHIN_BOUNDS) $(if $(findstring host,$(EXTRAS)),,tests/bundle tests/engines tests/files tests/test_libraries.py tests/cli/test_verify.py tests/cli/test_run.py)
 
 # The map of the package in docs/architecture.md, from the code.
 map: $(WORKSHOP)
@@ -93,6 +93,22 @@ test-home-assistant: $(WORKSHOP)
 # docs/api.md, from the docstrings.
 api-docs: $(WORKSHOP)
 	.venv-dev/bin/python tools/make_api_docs.py
+
+# The repository's address, set in pyproject.toml, in the pages that name it.
+address: $(WORKSHOP)
+	.venv-dev/bin/python -m tools.address
+
+# dist/VERSION: wheel and sdist, built twice and compared, hashes, list of dependencies. REHEARSE=1 takes a CHANGELOG
+# that has no entry of this version yet.
+release: .venv-release/.installed
+	.venv-release/bin/python -m tools.release $(if $(REHEARSE),--rehearse)
+
+.venv-release/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv-release
+	.venv-release/bin/python -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+		print(*project["optional-dependencies"]["release"], sep="\n")' > .venv-release/requirements.txt
+	.venv-release/bin/pip install $(PIP_FLAGS) --requirement .venv-release/requirements.txt
+	touch $@
 
 # The documentation as a site, into build/site.
 docs: $(WORKSHOP)
@@ -128,6 +144,8 @@ help:
 	@echo "make test-virtual-board  the station before libcamera's virtual camera (needs root and mmdebstrap)"
 	@echo "make test-home-assistant  a station and a real Home Assistant, mosquitto between them (needs root and mmdebstrap)"
 	@echo "make api-docs   make docs/api.md from the docstrings"
+	@echo "make address    write the repository's address (pyproject.toml) into the pages that name it"
+	@echo "make release    build wheel and sdist into dist/VERSION, twice, and check them"
 	@echo "make docs       build the documentation's site into build/site"
 	@echo "make clip       render the demo clip again"
 	@echo "make clean      remove the environments and builds"

@@ -15,9 +15,9 @@ TOGETHER = {
     "export": ("tests/export/",),
     "fusion": (
         "tests/cli/test_classify_run.py",
-        "tests/evaluation/report/test_every_kind.py",
+        "tests/evaluation/report/test_report_of_every_kind.py",
         "tests/evaluation/report/test_robustness.py",
-        "tests/training/composites/test_fusion.py",
+        "tests/training/composites/test_weighted_fusion.py",
         "tests/training/networks/test_text.py",
     ),
     "packaging": ("tests/packaging/",),

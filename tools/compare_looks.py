@@ -22,8 +22,7 @@ from waste_edge.dataset import open_dataset
 from waste_edge.device.vision.inspection import LOOKS, Inspector, inspector_of
 from waste_edge.engines.classifier import load_classifier
 from waste_edge.evaluation.evaluate import choose_photos
-from waste_edge.evaluation.grounds import Grounds, grounds_of
-from waste_edge.evaluation.station_view import scene_of
+from waste_edge.evaluation.station_view import Grounds, grounds_of, scene_of
 from waste_edge.item import Ground, find_item
 from waste_edge.rendering.cutouts import credible_sprite
 

@@ -24,10 +24,9 @@ from waste_edge.dataset import Photo, open_dataset, open_domains
 from waste_edge.engines.classifier import Classifier, load_classifier
 from waste_edge.errors import DataError
 from waste_edge.evaluation.evaluate import choose_photos
-from waste_edge.evaluation.grounds import grounds_of
 from waste_edge.evaluation.report.markdown import rows_of
 from waste_edge.evaluation.report.tables import Table
-from waste_edge.evaluation.station_view import through_the_station
+from waste_edge.evaluation.station_view import grounds_of, through_the_station
 from waste_edge.imaging.frames import Pixels
 from waste_edge.imaging.preprocess import View
 from waste_edge.item import Ground, crop_item, find_item

@@ -10,8 +10,15 @@ import pytest
 
 from tests.benchmarks.reports import made_up_row
 from waste_edge.benchmarks.candidates import Candidate
-from waste_edge.benchmarks.measure import STEADY_WINDOWS, WINDOW_ROUNDS, latency, take_turns, warm_up
-from waste_edge.benchmarks.ratios import ratio_interval, ratios_of
+from waste_edge.benchmarks.measure import (
+    STEADY_WINDOWS,
+    WINDOW_ROUNDS,
+    latency,
+    ratio_interval,
+    ratios_of,
+    take_turns,
+    warm_up,
+)
 from waste_edge.benchmarks.scenario import Scenario
 
 SCENARIO = Scenario(seconds=1.0, least_samples=5, look_seconds=0.25, warm_up_seconds=100.0)

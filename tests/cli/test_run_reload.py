@@ -82,14 +82,14 @@ def test_no_file_ends_a_station_that_runs(station, tmp_path):
 
 
 @pytest.fixture
-def trials(monkeypatch):
+def attempts(monkeypatch):
     """What `watch` tries, one after the other: each entry is done in the place of a run."""
-    tried: list[room.Trial] = []
+    tried: list[room.ReloadAttempt] = []
     entries: list = []
 
-    def once(trial, clock, health, stop, reload):
-        tried.append(trial)
-        return entries.pop(0)(trial, health, reload)
+    def once(attempt, clock, health, stop, reload):
+        tried.append(attempt)
+        return entries.pop(0)(attempt, health, reload)
 
     monkeypatch.setattr(room, "_watch_once", once)
     monkeypatch.setattr(room, "_checked", lambda plan_anew, old, health, clock: plan_anew())
@@ -100,37 +100,37 @@ def plan(name: str) -> room.RunPlan:
     return room.RunPlan(StationConfig(name=name), False, True, False, None, None)
 
 
-def reads_again(trial, health, reload):
-    trial.looking = True
+def reads_again(attempt, health, reload):
+    attempt.looking = True
     assert reload() == "the configuration was read again"
     return "one"
 
 
-def fails_at_the_start(trial, health, reload):
+def fails_at_the_start(attempt, health, reload):
     raise CameraError("the folder is gone")
 
 
-def ends(trial, health, reload):
-    trial.looking = True
+def ends(attempt, health, reload):
+    attempt.looking = True
     return "the end"
 
 
-def test_a_plan_that_fails_at_its_start_gives_way_to_the_one_before(trials):
-    tried, entries = trials
+def test_a_plan_that_fails_at_its_start_gives_way_to_the_one_before(attempts):
+    tried, entries = attempts
     entries += [reads_again, fails_at_the_start, ends]
     assert room.run_station(plan("old"), lambda: plan("new"), Stop()) == "the end"
-    assert [trial.plan.config.name for trial in tried] == ["old", "new", "old"]
+    assert [attempt.plan.config.name for attempt in tried] == ["old", "new", "old"]
     assert tried[2].failure == "the folder is gone; the configuration from before goes on"
 
 
-def test_a_first_plan_that_fails_ends_it_and_so_does_a_failure_under_way(trials):
-    _, entries = trials
+def test_a_first_plan_that_fails_ends_it_and_so_does_a_failure_under_way(attempts):
+    _, entries = attempts
     entries += [fails_at_the_start]
     with pytest.raises(CameraError):
         room.run_station(plan("old"), lambda: plan("new"), Stop())
 
-    def breaks(trial, health, reload):
-        trial.looking = True
+    def breaks(attempt, health, reload):
+        attempt.looking = True
         raise CameraError("lost")
 
     entries += [reads_again, breaks]

@@ -5,7 +5,7 @@
 Frames come from integer formulas, so that every machine has the same ones and none need be stored. Colour, area and
 linear resampling are float64 NumPy written from the definitions in docs/bundle.md and preprocess.py's docstrings;
 nothing of `waste_edge` computes here but the names of the specs. The test that compares is
-tests/imaging/test_parity_of_preprocessing.py.
+tests/imaging/test_preprocess_parity.py.
 """
 
 from __future__ import annotations

@@ -9,9 +9,8 @@ import pytest
 
 from waste_edge.dataset import Photo
 from waste_edge.errors import DataError
-from waste_edge.evaluation.grounds import grounds_of
 from waste_edge.evaluation.rendered_pictures import Drawn
-from waste_edge.evaluation.station_view import through_the_station
+from waste_edge.evaluation.station_view import grounds_of, through_the_station
 from waste_edge.imaging.frames import Pixels
 from waste_edge.imaging.image_files import read_picture
 from waste_edge.imaging.preprocess import View

@@ -1,4 +1,4 @@
-"""Each program in examples/ is run as a user would run it; `distil_and_export.py` by tests/export/test_example.py."""
+"""Programs of examples/, run as a user would; `distil_and_export.py` is run by tests/export/test_export_example.py."""
 
 from __future__ import annotations
 

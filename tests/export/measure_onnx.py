@@ -27,12 +27,11 @@ from waste_edge.benchmarks.scenario import make_pictures
 from waste_edge.bundle.bundle import open_bundle
 from waste_edge.bundle.files import NetworkFile
 from waste_edge.engines.engine import open_engine
-from waste_edge.engines.graph.reading import read_graph
-from waste_edge.engines.graph.report import check_file
-from waste_edge.engines.graph.targets import read_target
+from waste_edge.engines.graph.report import check_file, read_graph
+from waste_edge.engines.graph.rules import read_target
 from waste_edge.engines.onnx import onnxruntime
 from waste_edge.evaluation.evaluate import without_progress
-from waste_edge.export.attempts import Attempt, quantize, write_floating
+from waste_edge.export.quantize import Attempt, quantize, write_floating
 from waste_edge.export.recipe import ExportRecipe, OnnxOptions, read_export_recipe
 from waste_edge.export.work import open_work
 from waste_edge.training.runs import open_run

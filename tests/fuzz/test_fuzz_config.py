@@ -9,7 +9,7 @@ import pytest
 from tests.fuzz.harness import fuzzed, mutated, survive
 from waste_edge.bundle.manifest import Manifest
 from waste_edge.device.config import read_config
-from waste_edge.engines.graph.targets import read_target
+from waste_edge.engines.graph.rules import read_target
 from waste_edge.export.recipe import ExportRecipe
 from waste_edge.files.resources import BUNDLES, shipped
 from waste_edge.files.strict import read_json, read_text, read_toml

@@ -7,21 +7,21 @@ import numpy as np
 
 from waste_edge.imaging.frames import Pixels
 from waste_edge.item import ItemRegion
-from waste_edge.item.compose import Composed, Light, Place, Station, box_of, compose, lay, trim
+from waste_edge.item.compose import Composed, Light, Place, SceneRanges, box_of, compose, lay, trim
 from waste_edge.item.region import Mask
 from waste_edge.rendering.backgrounds import Background, paint_background
 from waste_edge.rendering.items.sprites import render_item
 
-STEADY = Station(exposure_step=0, balance_step=0, noise=(1.0, 1.0), jpeg=None)
+STEADY = SceneRanges(exposure_step=0, balance_step=0, noise=(1.0, 1.0), jpeg=None)
 
 
 def ground(style: Background, seed: int = 0, width_px: int = 640, height_px: int = 480) -> Pixels:
     return paint_background(style, np.random.default_rng([seed, 1]), width_px, height_px)
 
 
-def scene(label: str, style: Background, seed: int = 0, station: Station = STEADY) -> Composed:
+def scene(label: str, style: Background, seed: int = 0, ranges: SceneRanges = STEADY) -> Composed:
     rng = np.random.default_rng([seed, 2])
-    return compose(render_item(label, rng, 320), ground(style, seed), rng, station)
+    return compose(render_item(label, rng, 320), ground(style, seed), rng, ranges)
 
 
 def placed(surface: Pixels, sprite: Pixels, x: float, y: float, size_px: float, shadow: float = 0.0) -> Composed:

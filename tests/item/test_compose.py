@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from tests.item.scenes import STEADY, ground, scene
-from waste_edge.item.compose import Station, compose, fit_ground
+from waste_edge.item.compose import SceneRanges, compose, fit_ground
 from waste_edge.rendering.backgrounds import Background
 from waste_edge.rendering.items.sprites import render_item
 
 
 def test_a_seed_repeats_a_scene_to_the_bit() -> None:
-    first, second = (scene("metal", Background.TRAY, 7, Station(frames=2)) for _ in range(2))
+    first, second = (scene("metal", Background.TRAY, 7, SceneRanges(frames=2)) for _ in range(2))
     assert (first.empty == second.empty).all()
     assert all((a == b).all() for a, b in zip(first.frames, second.frames, strict=True))
     other = scene("metal", Background.TRAY, 8)
@@ -20,8 +20,8 @@ def test_a_seed_repeats_a_scene_to_the_bit() -> None:
 
 
 def test_only_the_item_and_its_shadow_change_the_view() -> None:
-    station = Station(exposure_step=0, balance_step=0, noise=(0, 0), jpeg=None, shadow=(0, 0))
-    one = scene("cardboard", Background.WOOD, 1, station)
+    ranges = SceneRanges(exposure_step=0, balance_step=0, noise=(0, 0), jpeg=None, shadow=(0, 0))
+    one = scene("cardboard", Background.WOOD, 1, ranges)
     changed = (one.empty != one.frames[0]).any(axis=2)
     assert (changed & ~one.mask).mean() < 0.01
     assert changed[one.mask].mean() > 0.9
@@ -49,8 +49,8 @@ def test_a_ground_of_any_shape_fills_the_view(shape: tuple[int, int]) -> None:
 
 def test_a_view_with_several_frames_differs_in_noise_alone() -> None:
     rng = np.random.default_rng(0)
-    station = Station(frames=2, noise=(2, 2), jpeg=None)
-    one = compose(render_item("glass", rng, 200), ground(Background.WOOD), rng, station)
+    ranges = SceneRanges(frames=2, noise=(2, 2), jpeg=None)
+    one = compose(render_item("glass", rng, 200), ground(Background.WOOD), rng, ranges)
     difference = one.frames[0].astype(float) - one.frames[1]
     assert abs(difference.mean()) < 0.1
     assert 2.0 < difference.std() < 3.5

@@ -10,7 +10,7 @@ from tests.item.scenes import STEADY, ground, noisy, overlap, placed, plate, sce
 from waste_edge.imaging.frames import rgb_from_yuv420
 from waste_edge.imaging.preprocess import Region, cut
 from waste_edge.item import Ground, find_item, in_frame
-from waste_edge.item.compose import Camera, Station, photograph
+from waste_edge.item.compose import Camera, SceneRanges, photograph
 from waste_edge.rendering.backgrounds import Background
 from waste_edge.rendering.items.sprites import ITEM_LABELS
 
@@ -53,10 +53,10 @@ def test_slow_light_is_followed_and_the_item_is_still_found() -> None:
 
 
 def test_noise_and_jpeg_blocks_are_not_the_item() -> None:
-    station = Station(exposure_step=0, balance_step=0, noise=(6, 6), jpeg=(35, 40))
+    ranges = SceneRanges(exposure_step=0, balance_step=0, noise=(6, 6), jpeg=(35, 40))
     overlaps = []
     for seed in range(5):
-        one = scene("plastic", Background.WOOD, seed, station)
+        one = scene("plastic", Background.WOOD, seed, ranges)
         overlaps.append(overlap(find_item(one.frames[0], Ground(one.empty)), one.mask))
     assert np.median(overlaps) > 0.8
 

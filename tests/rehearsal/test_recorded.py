@@ -12,10 +12,10 @@ import pytest
 from tests.rehearsal.conftest import COLOURS, SMALL, coloured, grey_ground
 from waste_edge.errors import CameraError, DataError
 from waste_edge.rehearsal.film import FPS, ComposedVideo
+from waste_edge.rehearsal.items import choose
 from waste_edge.rehearsal.play import VideoClock
 from waste_edge.rehearsal.recorded import read_videos
-from waste_edge.rehearsal.rehearse import Cast, rehearse_recorded
-from waste_edge.rehearsal.things import choose
+from waste_edge.rehearsal.rehearse import RehearsedStation, rehearse_recorded
 
 LABELS = ("blue", "green", "red")
 
@@ -37,9 +37,9 @@ def film(tmp_path: Path) -> Path:
     return table
 
 
-def test_a_film_is_played_at_once_and_scored(cast: Cast, film: Path) -> None:
+def test_a_film_is_played_at_once_and_scored(station: RehearsedStation, film: Path) -> None:
     films = read_videos(film, LABELS, VideoClock())
-    report = rehearse_recorded(cast, films, "table").report
+    report = rehearse_recorded(station, films, "table").report
     assert (report.missed, report.doubled, report.extra) == (0, 0, 0)
     assert report.known is not None
     assert report.known.label_right.value == 1.0
@@ -67,10 +67,10 @@ def test_a_table_that_cannot_be_used_is_refused_with_its_line(film: Path, text: 
         read_videos(film, LABELS, VideoClock())
 
 
-def test_a_file_that_is_no_film_is_refused(cast: Cast, film: Path) -> None:
+def test_a_file_that_is_no_film_is_refused(station: RehearsedStation, film: Path) -> None:
     (film.parent / "film.avi").write_bytes(b"no film")
     with pytest.raises(CameraError):
-        rehearse_recorded(cast, read_videos(film, LABELS, VideoClock()), "table")
+        rehearse_recorded(station, read_videos(film, LABELS, VideoClock()), "table")
 
 
 def test_a_pipe_in_the_table_s_place_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

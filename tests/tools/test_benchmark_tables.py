@@ -9,12 +9,11 @@ import pytest
 
 from tests.benchmarks.reports import EXAMPLE
 from tools import benchmark_tables
-from waste_edge.benchmarks import compare, endurance, measure, ratios, scenario
+from waste_edge.benchmarks import compare, endurance, measure, scenario
 from waste_edge.benchmarks.machine import monitor
 from waste_edge.benchmarks.roofline import probe_networks
-from waste_edge.benchmarks.roofline.boards import read_boards
+from waste_edge.benchmarks.roofline.model import read_boards
 from waste_edge.benchmarks.schema import BenchReport, Disturbance
-from waste_edge.benchmarks.station import trend
 from waste_edge.errors import ConfigError
 from waste_edge.files.resources import shipped
 from waste_edge.files.strict import read_json
@@ -99,7 +98,7 @@ def test_a_wrong_marker_is_named(folder: Path, capsys: pytest.CaptureFixture[str
         f"within {measure.STEADY:.0%} of that of the eight before, twice".replace("%", " %"),
         f"Below {measure.P99_SAMPLES:,} samples",
         f"at least {scenario.RIGOROUS_SAMPLES:,} samples a row *and* at least {scenario.RIGOROUS_SECONDS:.0f} s",
-        f"cut into {ratios._BLOCKS} stretches",
+        f"cut into {measure._BLOCKS} stretches",
         f"varies by more than {monitor.FREQUENCY_DRIFT:.0%} of its highest".replace("%", " %"),
         f"a Raspberry Pi reaches {monitor.HOT_PI_C:.0f} °C, another board {monitor.HOT_C:.0f} °C",
         f"other processes take more than {monitor.FOREIGN_PEAK:.2f} cores in one look, "
@@ -108,7 +107,7 @@ def test_a_wrong_marker_is_named(folder: Path, capsys: pytest.CaptureFixture[str
         f"or {monitor.STOLEN_MEAN:.2f} on average",
         f"more than {monitor.SWAPPED_PAGES} pages",
         f"Within {compare.LIMIT:.0%} it is the *same*".replace("%", " %"),
-        f"p is below {trend.ALPHA}",
+        f"p is below {endurance.ALPHA}",
         f"above {100 * endurance.LATENCY_LIMIT:.0f} % of the median latency",
         f"or above {endurance.MEMORY_LIMIT_MB:.0f} MB",
         f"memory of {endurance.WINDOWS} windows; the first four",

@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file
 
 from tests.training import processes
+from tests.training.loop.test_checkpoint import TINY, changed
 from tests.training.loop.test_fit import Silent
-from tests.training.loop.test_resume import TINY, changed
 from waste_edge.dataset import SplitSpec
 from waste_edge.training.loop.fit import fit
 from waste_edge.training.recipe import DistillSpec, Recipe

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from tests.conftest import Outcome
+from tests.training.loop.test_checkpoint import TINY, changed
 from tests.training.loop.test_fit import Silent
-from tests.training.loop.test_resume import TINY, changed
 from waste_edge.errors import ConfigError, RunError
 from waste_edge.files.strict import read_json
 from waste_edge.training.loop.fit import fit

@@ -82,7 +82,7 @@ class PlainLiteRt:
 
     def __init__(self, network: NetworkFile, threads: int) -> None:
         from waste_edge.engines.litert import find_interpreter
-        from waste_edge.engines.stderr import without_greeting
+        from waste_edge.libraries import without_greeting
 
         path, (module, self.name) = network.path, find_interpreter()
         try:

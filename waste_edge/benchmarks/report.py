@@ -1,4 +1,7 @@
-"""One benchmark from beginning to end: everything that is measured, in order, and the board watched all along."""
+"""One benchmark from beginning to end: everything that is measured, in order, and the board watched all along.
+
+With a roofline (`with_roofline`), it is made afterwards, for those of the measured rows that have one.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,19 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
 from waste_edge import __version__
 from waste_edge.benchmarks.accuracy import AccuracyTest, Network, agreement
+from waste_edge.benchmarks.baseline import SUFFIXES
 from waste_edge.benchmarks.candidates import Candidate, Clock, Field, Given, load_field
 from waste_edge.benchmarks.facts import ROOT, Machine, read_machine
 from waste_edge.benchmarks.machine.energy import NOTHING_TOLD, find_meter, measure_energy, measure_idle
 from waste_edge.benchmarks.machine.monitor import BoardMonitor
-from waste_edge.benchmarks.measure import StepProgress, stopwatch_of, take_turns, warm_up
-from waste_edge.benchmarks.ratios import ratios_of
+from waste_edge.benchmarks.measure import StepProgress, ratios_of, stopwatch_of, take_turns, warm_up
+from waste_edge.benchmarks.roofline.model import Measured, roofline
 from waste_edge.benchmarks.scenario import Scenario
 from waste_edge.benchmarks.schema import (
     SCHEMA,
@@ -36,8 +41,10 @@ from waste_edge.benchmarks.station.first_decision import time_starts
 from waste_edge.benchmarks.station.live import measure_ages
 from waste_edge.benchmarks.station.stages import measure_stages
 from waste_edge.bundle.bundle import Bundle
+from waste_edge.bundle.manifest import ArtifactName
 from waste_edge.device.system.board import Board
 from waste_edge.engines.classifier import Classifier
+from waste_edge.engines.names import ENGINES
 from waste_edge.files.resources import commit_of_code
 
 NOTES = {
@@ -249,3 +256,32 @@ def benchmark(
 ) -> BenchReport:
     """Measure bundles and files here; see `Benchmark`."""
     return Benchmark(given, scenario, board or Board(), data, progress).run()
+
+
+def with_roofline(report: BenchReport, given: Sequence[Given], progress: StepProgress) -> BenchReport:
+    """The same report with the roofs of its rows: those through our interface, and lone files of a known precision.
+
+    Args:
+        report: of what was given.
+        given: in the order of the report's subjects.
+        progress: is told what is being done.
+
+    Raises:
+        BundleError: a file is damaged.
+    """
+    sources = {subject.name: one for subject, one in zip(report.subjects, given, strict=True)}
+    networks = [network for row in report.rows if (network := _measured(row, sources[row.subject])) is not None]
+    done = roofline(networks, lambda count, total: progress("roofline", count, total))
+    return msgspec.structs.replace(report, roofline=done)
+
+
+def _measured(row: Row, source: Given) -> Measured | None:
+    if row.latency is None or not row.precision:
+        return None
+    if isinstance(source, Path):
+        kind = ENGINES[SUFFIXES[source.suffix]].format
+        return Measured(row.key, source, cast(ArtifactName, f"{kind}-{row.precision}"), row.threads, row.latency.p50_ms)
+    if row.kind == "bare" or row.key.split("/")[-3] not in ENGINES:  # a plug-in's peak is not measured
+        return None
+    artifact = cast(ArtifactName, row.artifact)
+    return Measured(row.key, source.artifact(artifact), artifact, row.threads, row.latency.p50_ms)

@@ -39,8 +39,7 @@ class Wish:
 
 def measure(named: Sequence[str], scenario: Scenario, data: Path | None, wish: Wish) -> None:
     """Time what is named, against each other."""
-    from waste_edge.benchmarks.report import benchmark
-    from waste_edge.benchmarks.roofline_report import with_roofline
+    from waste_edge.benchmarks.report import benchmark, with_roofline
 
     earlier = _earlier(wish)
     with _opened(named) as given, _progress() as progress:

@@ -18,9 +18,10 @@ from waste_edge.cli.common import (
     RequireKeyOption,
     ThreadsOption,
     opened_bundle,
+    pictures_of,
+    report_bad_picture,
     say_json,
 )
-from waste_edge.cli.given_pictures import pictures_of, report
 from waste_edge.errors import PictureError, UserError
 from waste_edge.files.text import as_line, visible
 
@@ -105,9 +106,9 @@ def _classify(
                     try:
                         write(path, classifier.classify(read_picture(path)), classifier.labels)
                     except PictureError as error:
-                        failures += report(error)
+                        failures += report_bad_picture(error)
             except PictureError as error:
-                failures += report(error)
+                failures += report_bad_picture(error)
     return 2 if failures else 0
 
 

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from waste_edge.cli.common import host_only, say_json
-from waste_edge.cli.given_pictures import pictures_of, report
+from waste_edge.cli.common import host_only, pictures_of, report_bad_picture, say_json
 from waste_edge.errors import PictureError, UserError
 from waste_edge.files.text import as_line, as_utf8, visible
 
 if TYPE_CHECKING:
-    from waste_edge.training.evaluation.predict import Prediction, RunPredictor
+    from waste_edge.training.evaluation.evaluate import RunPrediction, RunPredictor
 
-_Answer = tuple["Prediction", dict[str, "Prediction"]]
+_Answer = tuple["RunPrediction", dict[str, "RunPrediction"]]
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ def classify_run(run: Path, question: Question, with_logits: bool, as_json: bool
         UserError: the question is not one that this run can be asked.
     """
     with host_only("train"):
-        from waste_edge.training.evaluation.predict import RunPredictor
+        from waste_edge.training.evaluation.evaluate import RunPredictor
         from waste_edge.training.runs import open_run
 
         predictor = RunPredictor(open_run(run))
@@ -62,7 +61,7 @@ def classify_run(run: Path, question: Question, with_logits: bool, as_json: bool
                     raise path
                 write(path, *_predict(predictor, path, question), with_logits)
             except PictureError as error:
-                failures += report(error)
+                failures += report_bad_picture(error)
     return 2 if failures else 0
 
 
@@ -110,7 +109,7 @@ def _write_json(path: Path | None, text: str | None, answer: _Answer, with_logit
     say_json(as_utf8(json.dumps(fields, ensure_ascii=False)))
 
 
-def _as_fields(one: Prediction, with_logits: bool) -> dict[str, Any]:
+def _as_fields(one: RunPrediction, with_logits: bool) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "label": one.label,
         "confidence": one.confidence,
@@ -135,6 +134,6 @@ def _write_line(path: Path | None, text: str | None, answer: _Answer, with_logit
     typer.echo(f"{visible(subject)}: {'; '.join(told)}")
 
 
-def _ranked(one: Prediction, values: list[float]) -> str:
+def _ranked(one: RunPrediction, values: list[float]) -> str:
     ranked = sorted(zip(one.labels, values, strict=True), key=lambda pair: -pair[1])
     return ", ".join(f"{visible(label)} {value:.3f}" for label, value in ranked)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from waste_edge.bundle.signing import REQUIRE_KEY_VARIABLE
-from waste_edge.errors import ConfigError
+from waste_edge.errors import ConfigError, PictureError
 from waste_edge.errors import extra_required as host_only
 from waste_edge.files.resources import AUTO_BUNDLE, DEFAULT_BUNDLE
 from waste_edge.files.text import visible, visible_json
@@ -125,3 +125,29 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def pictures_of(given: Path) -> Iterator[Path]:
+    """The pictures below a folder, or the path itself; raises PictureError for a folder without pictures."""
+    from waste_edge.files.remarks import remark
+    from waste_edge.imaging.image_files import look_for_pictures
+
+    try:
+        if not given.is_dir():
+            yield given
+            return
+        found = look_for_pictures(given)
+    except OSError as error:
+        raise PictureError(f"{error.filename}: cannot be listed ({error.strerror}); check its permissions") from error
+    told = found.remark(given)
+    if not found.pictures:
+        raise PictureError(told or f"{given}: folder without pictures; expected .jpg, .png or the like in it")
+    if told:
+        remark(told)
+    yield from found.pictures
+
+
+def report_bad_picture(error: PictureError) -> int:
+    """Tell of one failure in one line on stderr; returns 1, to be counted."""
+    say(f"waste-edge: {visible(str(error))}", err=True)
+    return 1

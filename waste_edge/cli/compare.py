@@ -72,8 +72,8 @@ def command(
 
     Example: [bold]waste-edge compare runs/teacher runs/student small:tflite-int8 --data photos --out report.html[/]
     """
-    from waste_edge.evaluation.comparison.folds import gather_folds
     from waste_edge.evaluation.comparison.held_out import check_labels_agree, pictures_for_all
+    from waste_edge.evaluation.comparison.models import gather_folds
     from waste_edge.evaluation.report.markdown import to_markdown
     from waste_edge.files.atomic import write_atomically
     from waste_edge.files.strict import to_json

@@ -181,8 +181,7 @@ def _through_the_station(
 ) -> Evaluation:
     if is_run(given):
         raise UserError(f"{given}: is a training run, and a station runs bundles; export it first")
-    from waste_edge.evaluation.grounds import grounds_of
-    from waste_edge.evaluation.station_view import evaluate_through_the_station
+    from waste_edge.evaluation.station_view import evaluate_through_the_station, grounds_of
 
     with opened_bundle(given) as bundle, progress_bar("scoring") as progress:
         return evaluate_through_the_station(bundle, data, grounds_of(grounds), artifact, split, progress)

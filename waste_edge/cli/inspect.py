@@ -67,7 +67,7 @@ def _inspect_graphs(bundle: str, target: str, json: bool) -> int:
     """Print what is in a bundle's files; returns the exit code."""
     from waste_edge.cli.output.graph import print_graphs
     from waste_edge.engines.graph.report import report_graphs
-    from waste_edge.engines.graph.targets import read_target
+    from waste_edge.engines.graph.rules import read_target
     from waste_edge.files.strict import to_json
 
     with opened_bundle(bundle) as opened:

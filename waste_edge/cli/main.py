@@ -130,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = with_camera_value(sys.argv[1:] if arguments is None else arguments)
     _prepare_process()
     if any("://" in word for word in words):
-        from waste_edge.cli.command_line import hide_passwords
+        from waste_edge.cli.manners import hide_passwords
 
         hide_passwords(words)
     try:

@@ -1,4 +1,4 @@
-"""Behaviour towards shells, pipes and terminals that all commands share."""
+"""Behaviour towards shells, pipes, terminals and `ps` that all commands share."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ import errno
 import os
 import select
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from typer.core import TyperGroup
 
 from waste_edge.files.text import visible
+
+STAT = Path("/proc/self/stat")
+_ARG_START, _ARG_END = 47, 48  # proc_pid_stat(5), counted from 0
+_MOST_BYTES = 1 << 20
 
 
 class ReaderGoneError(Exception):
@@ -76,3 +81,36 @@ def occupy_standard_streams() -> None:
     for number, name in ((1, "stdout"), (2, "stderr")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115  # for good
+
+
+def hide_passwords(words: Sequence[str]) -> None:
+    """Overwrite the passwords in this process's own command line, in place; what cannot be is left as it is.
+
+    They were to be seen from the process's start until now, some tenths of a second: a station.toml has no such gap.
+
+    Args:
+        words: the command line's words.
+    """
+    from waste_edge.device.cameras.address import without_password
+
+    shown = {word: without_password(word) for word in words if "://" in word}
+    secret = {_bytes(word): _bytes(short) for word, short in shown.items() if short != word}
+    if not secret:
+        return
+    try:
+        # The second field is the program's name, in brackets, and may hold anything.
+        fields = STAT.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        start, end = int(fields[_ARG_START - 2]), int(fields[_ARG_END - 2])
+    except (OSError, ValueError, IndexError):
+        return
+    if not 0 < end - start <= _MOST_BYTES:
+        return
+    import ctypes
+
+    given = ctypes.string_at(start, end - start).split(b"\0")
+    kept = b"\0".join(secret[word].ljust(len(word))[: len(word)] if word in secret else word for word in given)
+    ctypes.memmove(start, kept, end - start)
+
+
+def _bytes(word: str) -> bytes:
+    return word.encode("utf-8", "surrogateescape")

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from waste_edge.bundle.manifest import Manifest
     from waste_edge.metrics.significance import Interval
-    from waste_edge.rehearsal.rehearse import Cast, Progress, Rehearsal
+    from waste_edge.rehearsal.items import ItemCandidate
+    from waste_edge.rehearsal.rehearse import Progress, Rehearsal, RehearsedStation
     from waste_edge.rehearsal.report import RehearsalReport
-    from waste_edge.rehearsal.things import Candidate
     from waste_edge.site import Site
 
 SplitChoice = Literal["auto", "train", "val", "test", "all"]
@@ -105,16 +105,16 @@ def command(
         raise UserError(f"--page {page}: there is no folder {page.parent}; make it, or give another place")
     with opened_bundle(bundle) as opened, progress_bar("rehearsing") as progress:
         from waste_edge.engines.classifier import load_classifier
-        from waste_edge.evaluation.grounds import grounds_of
-        from waste_edge.rehearsal.rehearse import Cast, Programme, rehearse_composed
+        from waste_edge.evaluation.station_view import grounds_of
+        from waste_edge.rehearsal.rehearse import FilmPlan, RehearsedStation, rehearse_composed
 
-        cast = Cast(load_classifier(opened, engine), _site(site, opened.manifest), looks)
+        station = RehearsedStation(load_classifier(opened, engine), _site(site, opened.manifest), looks)
         if films is not None:
-            result = _of_videos(cast, films, progress)
+            result = _of_videos(station, films, progress)
         else:
             known, known_in_words = _known(opened.manifest, data, split, items, seed)
             strange, unknown_in_words = _unknown(unknown, unknown_items, seed)
-            programme = Programme(
+            plan = FilmPlan(
                 known=known,
                 known_in_words=known_in_words,
                 unknown=strange,
@@ -125,7 +125,7 @@ def command(
                 items_per_video=items_per_video,
                 seed=seed,
             )
-            result = rehearse_composed(cast, programme, progress)
+            result = rehearse_composed(station, plan, progress)
     if page is not None:
         from waste_edge.rehearsal.page import write_page
 
@@ -142,9 +142,9 @@ def _sources(data: Path | None, unknown: Path | None, grounds: Path | None) -> l
 
 def _known(
     manifest: Manifest, data: Path | None, split: SplitChoice, count: int, seed: int
-) -> tuple[Sequence[Candidate], str]:
+) -> tuple[Sequence[ItemCandidate], str]:
     """Collect the known items to show, and their source in words."""
-    from waste_edge.rehearsal.things import photographed, rendered
+    from waste_edge.rehearsal.items import photographed, rendered
 
     if count == 0:
         return [], "none"
@@ -158,9 +158,9 @@ def _known(
     return photographed(photos), protocol
 
 
-def _unknown(folder: Path | None, count: int, seed: int) -> tuple[Sequence[Candidate], str]:
+def _unknown(folder: Path | None, count: int, seed: int) -> tuple[Sequence[ItemCandidate], str]:
     """Collect the unknown items to show, and their source in words."""
-    from waste_edge.rehearsal.things import rendered_unknown, unknown_in
+    from waste_edge.rehearsal.items import rendered_unknown, unknown_in
 
     if count == 0:
         return [], "none"
@@ -170,13 +170,13 @@ def _unknown(folder: Path | None, count: int, seed: int) -> tuple[Sequence[Candi
     return found, f"{len(found)} pictures in {folder.name}"
 
 
-def _of_videos(cast: Cast, table: Path, progress: Progress) -> Rehearsal:
+def _of_videos(station: RehearsedStation, table: Path, progress: Progress) -> Rehearsal:
     from waste_edge.rehearsal.play import VideoClock
     from waste_edge.rehearsal.recorded import read_videos
     from waste_edge.rehearsal.rehearse import rehearse_recorded
 
-    found = read_videos(table, cast.classifier.labels, VideoClock())
-    return rehearse_recorded(cast, found, f"films of {table.name}", progress)
+    found = read_videos(table, station.classifier.labels, VideoClock())
+    return rehearse_recorded(station, found, f"films of {table.name}", progress)
 
 
 def _site(given: str | None, manifest: Manifest) -> Site:

@@ -125,7 +125,7 @@ def command(
 
     from waste_edge.device.run import run_station
     from waste_edge.device.signals import stopped_by_signals
-    from waste_edge.device.system.thread_limits import ONE_THREAD
+    from waste_edge.libraries import ONE_THREAD
 
     os.environ.update(ONE_THREAD | os.environ)  # before numpy and OpenCV are imported; what a user sets stands
     # Python's last search for garbage takes half a second on a busy board, for memory that is given back anyway.

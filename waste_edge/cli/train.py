@@ -17,7 +17,7 @@ from waste_edge.errors import UserError
 if TYPE_CHECKING:
     from waste_edge.metrics.classification import Scores
     from waste_edge.training.runs import RunInfo
-    from waste_edge.training.teaching import DeviceChoice, Extra
+    from waste_edge.training.train_options import DeviceChoice, TrainOptions
 
 RecipeArgument = Annotated[
     str, typer.Argument(help="A recipe: a .toml file, or the name of one in training/.", show_default=False)
@@ -133,14 +133,14 @@ class Said:
     device: str
     stock: Path | None
 
-    def extra(self) -> Extra:
+    def extra(self) -> TrainOptions:
         """Convert the options to a training's extras."""
-        from waste_edge.training.teaching import DeviceChoice, Extra
+        from waste_edge.training.train_options import DeviceChoice, TrainOptions
 
         known = get_args(DeviceChoice)
         if self.device not in known:
             raise UserError(f"--device {self.device}: expected {', '.join(known)}")
-        return Extra(self.domains, tuple(self.leave_out), cast("DeviceChoice", self.device), self.stock)
+        return TrainOptions(self.domains, tuple(self.leave_out), cast("DeviceChoice", self.device), self.stock)
 
 
 def fit_and_report(recipe_name: str, data: Path, said: Said) -> None:

@@ -4,14 +4,11 @@ In the core, because `evaluate` on a board must find the same validation picture
 """
 
 from waste_edge.dataset.domains import MEASURING, DomainPhoto, Domains, is_for_measuring, open_domains, refuse_measuring
-from waste_edge.dataset.label_map import EVERY_LABEL, LabelMap
 from waste_edge.dataset.near_duplicates import group_near_duplicates, near_pairs, picture_hash
-from waste_edge.dataset.parts import missing_labels, split_to_train
-from waste_edge.dataset.sources import open_dataset
-from waste_edge.dataset.splitting import SplitSpec, split, stratified
+from waste_edge.dataset.sources import EVERY_LABEL, LabelMap, open_dataset
+from waste_edge.dataset.splitting import SplitSpec, missing_labels, split, split_to_train, stratified
 from waste_edge.dataset.table import write_table
-from waste_edge.dataset.text import TextSource, text_of, text_of_name
-from waste_edge.dataset.values import PARTS, Dataset, Part, Photo
+from waste_edge.dataset.values import PARTS, Dataset, Part, Photo, TextSource, text_of, text_of_name
 
 __all__ = [
     "EVERY_LABEL",

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from waste_edge.dataset.folders import open_table
-from waste_edge.dataset.label_map import EVERY_LABEL, LabelMap
+from waste_edge.dataset.sources import EVERY_LABEL, LabelMap
 from waste_edge.dataset.splitting import SplitSpec
 from waste_edge.dataset.table import picture_of_row
 from waste_edge.dataset.values import Photo

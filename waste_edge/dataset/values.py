@@ -1,10 +1,11 @@
-"""A labelled photograph or text, and a set of them."""
+"""A labelled photograph or text, the text that goes with a photograph, and a set of them."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal
 
 from waste_edge.errors import DataError
@@ -13,6 +14,7 @@ from waste_edge.imaging.frames import Pixels
 
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = ("train", "val", "test")
+TextSource = Literal["file_name", "column"]
 
 
 @dataclass(frozen=True)
@@ -111,3 +113,26 @@ class Dataset:
                 total.update(f"\0part\0{photo.part}".encode())
             total.update(b"\n")
         return total.hexdigest()
+
+
+def text_of(photo: Photo, source: TextSource) -> str:
+    """Get the text of a photo that a network reads besides its pixels.
+
+    Args:
+        source: `file_name` is the picture's own name, see `text_of_name`; `column` the data's text, which may be empty.
+
+    Raises:
+        DataError: a file name is asked of a row that is text only.
+    """
+    if source == "column":
+        return photo.text
+    if photo.path is None:
+        raise DataError(
+            f"{photo.key}: is text without a picture, so it has no file name; set the text source to column"
+        )
+    return text_of_name(photo.path)
+
+
+def text_of_name(path: PurePath) -> str:
+    """A file's name as words: `green-bottle_02.jpg` is `green bottle 02`. Its folders do not count: they are labels."""
+    return " ".join(re.findall(r"[^\W_]+", path.stem))

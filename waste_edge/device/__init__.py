@@ -2,16 +2,16 @@
 
 See
   cameras/       one interface over Pi cameras, USB cameras, videos, streams, pictures and a synthetic one
-  capture/       reads a camera apart from inference, in a process of its own; the newest frame wins
+  capture/       reads a camera in a process of its own, restarted when it hangs; the newest frame wins
   vision/camera_health.py, vision/camera_faults.py   can the picture be trusted?
   vision/scene.py, vision/presence.py                is something there? empty, arriving, settled, decided, cleared
   vision/inspection.py                               what the network is shown of an item, and how often
 Decide
   decision/item_tracker.py       from frames to items, each decided once
-  decision/policy.py, decision/routing.py   from what was predicted of an item to the stream of least expected cost
+  decision/policy.py, decision/routing.py   decide an item's stream: the one of least expected cost
   decision/site_check.py  what a site means, and where it contradicts itself
 Tell
-  outbox/, wall_clock.py   on the disk before anyone is told
+  outbox/        writes an event to the disk before anyone is told; clock.py says when it was
   sinks/         whom to tell, one file each
   views/display.py, views/panel.py   what people and programs read
 Stay up

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from waste_edge.device.statistics import Summary
     from waste_edge.device.system.condition import Condition
     from waste_edge.device.system.health import Health
-    from waste_edge.device.views.display import View
+    from waste_edge.device.views.display import RunView
     from waste_edge.engines.classifier import Classifier
     from waste_edge.site import Site
 
@@ -72,8 +72,8 @@ class Eye:
 
 
 @dataclass
-class Trial:
-    """Plan of a trial.
+class ReloadAttempt:
+    """One attempt to run a plan, the first or one that was read again.
 
     Attributes:
         plan: what is to be run.
@@ -110,11 +110,11 @@ def run_station(plan: RunPlan, plan_anew: Callable[[], RunPlan], stop: Stop) -> 
 
     try:
         while True:
-            trial = Trial(current, failure)
+            attempt = ReloadAttempt(current, failure)
             try:
-                summary = _watch_once(trial, clock, health, stop, reload)
+                summary = _watch_once(attempt, clock, health, stop, reload)
             except Exception as error:
-                if trial.looking or before is None:
+                if attempt.looking or before is None:
                     raise
                 failure = f"{_in_one_line(error)}; the configuration from before goes on"
                 current, before = before, None
@@ -166,10 +166,10 @@ def _in_one_line(error: Exception) -> str:
     return " ".join(text.split())[:500]
 
 
-def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: Callable[[], str]) -> Summary:
+def _watch_once(attempt: ReloadAttempt, clock: Clock, health: Health, stop: Stop, reload: Callable[[], str]) -> Summary:
     from waste_edge.device.capture import CAMERA_RETRY, start_capture
 
-    plan, config = trial.plan, trial.plan.config
+    plan, config = attempt.plan, attempt.plan.config
     looked_at = _source(plan, clock)
     health.forget()
     with contextlib.ExitStack() as stack:
@@ -181,7 +181,7 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
             stack.callback(early.close)
         from waste_edge.bundle.opening import open_required
         from waste_edge.device.camera_condition import CameraCondition
-        from waste_edge.device.capture.rotate import turned
+        from waste_edge.device.capture.convert import turned
         from waste_edge.device.decision.policy import DecisionPolicy
         from waste_edge.device.latest_figures import LatestFigures
         from waste_edge.device.loop import Limits, Loop, LoopControl, LoopServices
@@ -204,8 +204,8 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         warning = _warning(plan, looked_at.still_images, opened.manifest, site)
         about = About.of(source, classifier, site, choice.reason, looks)
         view.started(replace(about, warning=warning))
-        if trial.failure:
-            health.announce(Condition("config", Level.WARN, trial.failure))
+        if attempt.failure:
+            health.announce(Condition("config", Level.WARN, attempt.failure))
         else:
             health.set(Condition("config", Level.OK, "in use as it was last read"))
         health.set(_bundle_condition(looked_at.still_images, opened.manifest))
@@ -220,7 +220,7 @@ def _watch_once(trial: Trial, clock: Clock, health: Health, stop: Stop, reload: 
         stack.callback(messages.close)
         camera = CameraCondition(health, lambda: messages.abandoned)
         watching = [camera, watchdog, LatestFigures(health.latest, clock)]
-        trial.looking = True
+        attempt.looking = True
         gc.freeze()  # all that the start made stays: no later collection need look through it
         return Loop(
             turned(messages, site.rotate),
@@ -340,8 +340,8 @@ def _about_the_camera(
     items: ItemTracker, looked_at: Source, health: Health, state: Path | None, rotate: int
 ) -> list[Listener]:
     """Build the listeners that compare the camera with the last run's; none for a video, which has no lasting scene."""
+    from waste_edge.device.camera_condition import NAME, SameCamera
     from waste_edge.device.decision.item_tracker import CameraItemTracker
-    from waste_edge.device.same_camera import NAME, SameCamera
 
     if not isinstance(items, CameraItemTracker) or not looked_at.live:
         return []
@@ -381,12 +381,12 @@ def _bundle_condition(still_images: bool, manifest: Manifest) -> Condition:
     return Condition("bundle", Level.WARN if warning else Level.OK, warning or f"{manifest.name} {manifest.version}")
 
 
-def _view(plan: RunPlan, still_images: bool, clock: Clock) -> View:
+def _view(plan: RunPlan, still_images: bool, clock: Clock) -> RunView:
     """Choose the output: JSON if asked for; a live panel where a person watches moving pictures; else lines."""
-    from waste_edge.device.views.display import JsonView, LineView, View
+    from waste_edge.device.views.display import JsonView, LineView, RunView
 
     if plan.silent:
-        return View()
+        return RunView()
     if plan.as_json:
         return JsonView(sys.stdout)
     from rich.console import Console

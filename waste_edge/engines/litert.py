@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from waste_edge.bundle.files import NetworkFile
 from waste_edge.engines.interface import Output
 from waste_edge.engines.names import LITERT_MODULES
-from waste_edge.engines.stderr import without_greeting
 from waste_edge.errors import BundleError, EngineError, MissingPackageError
 from waste_edge.files.text import first_line
 from waste_edge.imaging.frames import Pixels
+from waste_edge.libraries import without_greeting
 
 _PINNED_SCALE = 1 / 128  # the INT8 input's scale: its pixels are the camera's, seen as signed
 

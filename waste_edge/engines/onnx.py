@@ -6,10 +6,10 @@ import numpy as np
 
 from waste_edge.bundle.files import NetworkFile
 from waste_edge.engines.interface import Output
-from waste_edge.engines.stderr import without_greeting
 from waste_edge.errors import BundleError, EngineError
 from waste_edge.files.text import first_line
 from waste_edge.imaging.frames import Pixels
+from waste_edge.libraries import without_greeting
 
 with without_greeting():
     import onnxruntime

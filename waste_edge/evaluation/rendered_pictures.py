@@ -1,6 +1,8 @@
-"""Pictures that are drawn when they are asked for: strangers, and the items of photographs in other places.
+"""Pictures beside the known ones of a report: unknown things, and known items on shifted backgrounds.
 
-They are asked about like photographs (`Photo`), so that whoever scores those can score these.
+Where no photographs of these are at hand, pictures are drawn when they are asked for, of kinds that training does not
+draw: a network is not to be judged by what it was taught with. They are no photographs, which every output that names
+them says, but are asked about like photographs (`Photo`), so that whoever scores those can score these.
 """
 
 from __future__ import annotations
@@ -8,14 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from waste_edge.dataset import Photo
+from waste_edge.errors import DataError
 from waste_edge.evaluation.evaluate import Progress, without_progress
+from waste_edge.evaluation.report.content import ShiftedBackgrounds, Unknown
 from waste_edge.imaging.frames import Pixels
+from waste_edge.imaging.image_files import find_pictures
 from waste_edge.rendering.canvas import Rng
 from waste_edge.rendering.cutouts import Cutout, cut_out, put_down
+from waste_edge.rendering.held_out import JUDGING
+from waste_edge.rendering.outliers import render_held_out_outlier
 from waste_edge.rendering.scene import random_camera
 from waste_edge.taxonomy import UNKNOWN
 
@@ -23,6 +32,8 @@ Draw = Callable[[Rng, int, int], Pixels]  # to uint8 (height_px, width_px, 3)
 WIDTH_PX, HEIGHT_PX = 320, 240  # as a small camera's
 # Training's views begin from [its seed, 0 or 1, index]: the second number keeps these apart, whatever that seed is.
 _SEED, _OUTLIERS, _PLACES = 20_261_123, 2, 3
+RENDERED = "rendered"  # the word for --unknown
+OUTLIERS = 400
 
 
 @dataclass(frozen=True)
@@ -75,3 +86,52 @@ def _moved(photo: Photo, cutout: Cutout, paint: Draw, index: int) -> Pixels:
     rng = np.random.default_rng([_SEED, _PLACES, index])
     # Under the same cameras as strangers: else it would be the camera that tells the two apart.
     return random_camera(put_down(photo.pixels(), cutout, paint(rng, WIDTH_PX, HEIGHT_PX), rng), rng)
+
+
+class Strange(NamedTuple):
+    """Pictures that none of the labels fits, and what to call them."""
+
+    photos: Sequence[Photo]
+    said: Unknown
+
+
+class ShiftedPictures(NamedTuple):
+    """Known items in strange places, and what to call them."""
+
+    photos: Sequence[Photo]
+    said: ShiftedBackgrounds
+
+
+def open_unknown(given: str) -> Strange:
+    """Every picture below a folder as one of nothing known; for the word `rendered` those that we draw.
+
+    Raises:
+        DataError: no such folder, or no picture in it.
+    """
+    if given == RENDERED:
+        drawn = outlier_pictures(partial(render_held_out_outlier, family=JUDGING), OUTLIERS)
+        return Strange(drawn, Unknown(folder=RENDERED, pictures=len(drawn), rendered=True))
+    folder, remedy = Path(given), "--unknown takes a folder of pictures that show none of the labels, or `rendered`"
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; {remedy}")
+    paths = list(find_pictures(folder))
+    if not paths:
+        raise DataError(f"{folder}: holds no pictures; {remedy}")
+    keys = [f"{UNKNOWN}:{path.relative_to(folder).as_posix()}" for path in paths]
+    found = [Photo(path, key, UNKNOWN, key) for path, key in zip(paths, keys, strict=True)]
+    return Strange(found, Unknown(folder=folder.name, pictures=len(found)))
+
+
+def shift_backgrounds(photos: Sequence[Photo], progress: Progress) -> ShiftedPictures:
+    """The photographs' items on surfaces that training never paints.
+
+    Raises:
+        DataError: none can be cut out, or the data have no pictures.
+    """
+    moved = on_shifted_backgrounds(photos, JUDGING.paint, progress)
+    if not moved:
+        raise DataError(
+            f"none of {len(photos)} items can be cut out of its background; --elsewhere needs photographs of single "
+            "items on a plain light board"
+        )
+    return ShiftedPictures(moved, ShiftedBackgrounds(pictures=len(moved), of=len(photos)))

@@ -1,11 +1,14 @@
 """Labelled items as a station would show them to its network: composed on a ground, found, cropped.
 
 They are asked about like photographs (`Photo`), so that whoever scores those can score these.
+
+Grounds to lay them on are pictures of surfaces in a folder, or rendered ones that training never shows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -24,16 +27,66 @@ from waste_edge.evaluation.evaluate import (
     evaluate_photos,
     without_progress,
 )
-from waste_edge.evaluation.grounds import Grounds
 from waste_edge.evaluation.rendered_pictures import Drawn
 from waste_edge.imaging.frames import Pixels
+from waste_edge.imaging.image_files import find_pictures, read_picture
 from waste_edge.imaging.preprocess import View
 from waste_edge.item import Ground, crop_item, find_item
-from waste_edge.item.compose import Composed, Station, compose
+from waste_edge.item.compose import Composed, SceneRanges, compose
 from waste_edge.rendering.canvas import Bytes
 from waste_edge.rendering.cutouts import credible_sprite
+from waste_edge.rendering.held_out import JUDGING
 
+_LEAST_SIDE_PX = 64
 _SEED, _SCENES = 20_261_128, 4  # training's views begin from [its seed, 0 or 1, index]; see `rendered_pictures`
+
+
+@dataclass(frozen=True)
+class Grounds:
+    """Source of surfaces to lay items on.
+
+    Attributes:
+        folder: of pictures; None: they are rendered, of families that neither training nor fitting uses.
+        paths: the folder's pictures, sorted.
+    """
+
+    folder: Path | None = None
+    paths: tuple[Path, ...] = ()
+
+    @property
+    def in_words(self) -> str:
+        if self.folder is None:
+            return "rendered surfaces that training never shows"
+        return f"{len(self.paths)} pictures of surfaces in {self.folder.name}"
+
+    def ground(self, rng: np.random.Generator, width_px: int, height_px: int) -> tuple[str, Pixels]:
+        """A surface at random, uint8 (H, W, 3), with its name; a picture has its own size.
+
+        Raises:
+            PictureError: the picture cannot be read.
+            DataError: it is too small.
+        """
+        if self.folder is None:
+            return "rendered", JUDGING.paint(rng, width_px, height_px)
+        path = self.paths[int(rng.integers(len(self.paths)))]
+        pixels = read_picture(path)
+        if min(pixels.shape[:2]) < _LEAST_SIDE_PX:
+            raise DataError(f"{path}: {pixels.shape[1]}x{pixels.shape[0]} is too small for a ground; remove it")
+        return path.relative_to(self.folder).as_posix(), pixels
+
+
+def grounds_of(folder: Path | None) -> Grounds:
+    """The grounds that a user meant.
+
+    Raises:
+        DataError: the folder has no pictures.
+    """
+    if folder is None:
+        return Grounds()
+    paths = tuple(sorted(find_pictures(folder))) if folder.is_dir() else ()
+    if not paths:
+        raise DataError(f"--grounds {folder}: no pictures; give a folder with pictures of bare surfaces")
+    return Grounds(folder, paths)
 
 
 def through_the_station(
@@ -100,9 +153,9 @@ def evaluate_through_the_station(
 def scene_of(sprite: Bytes, grounds: Grounds, index: int) -> Composed:
     """The scene number `index`: the same sprite and grounds, the same scene."""
     rng = np.random.default_rng([_SEED, _SCENES, index])
-    station = Station()
-    _, ground = grounds.ground(rng, station.width_px, station.height_px)
-    return compose(sprite, ground, rng, station)
+    ranges = SceneRanges()
+    _, ground = grounds.ground(rng, ranges.width_px, ranges.height_px)
+    return compose(sprite, ground, rng, ranges)
 
 
 def _shown(sprite: Bytes, grounds: Grounds, view: View, index: int) -> Pixels:

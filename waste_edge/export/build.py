@@ -23,14 +23,18 @@ from waste_edge.bundle.manifest import (
     Provenance,
 )
 from waste_edge.bundle.signing import SIGNATURE_NAME, Signer
-from waste_edge.engines.engine import open_engine
-from waste_edge.engines.graph.reading import read_graph
-from waste_edge.engines.latency import median_latencies_ms
+from waste_edge.engines.engine import median_latencies_ms, open_engine
+from waste_edge.engines.graph.report import read_graph
 from waste_edge.engines.verify import verify_bundle
 from waste_edge.errors import GateError, UserError, WasteEdgeError
 from waste_edge.evaluation.evaluate import Progress
 from waste_edge.export import debug
-from waste_edge.export.attempts import (
+from waste_edge.export.confidence.scoring import score_artifacts
+from waste_edge.export.golden import write_golden
+from waste_edge.export.held_out_evaluation import check_test_part, evaluate_on_test_part
+from waste_edge.export.model_card import CARD_NAME, model_card
+from waste_edge.export.quantization import calibrate, gate
+from waste_edge.export.quantize import (
     Attempt,
     Floating,
     best_of,
@@ -39,12 +43,7 @@ from waste_edge.export.attempts import (
     quantize,
     write_floating,
 )
-from waste_edge.export.golden import write_golden
-from waste_edge.export.model_card import CARD_NAME, model_card
-from waste_edge.export.quantization import calibrate, gate
 from waste_edge.export.recipe import ExportRecipe
-from waste_edge.export.scoring import score_artifacts
-from waste_edge.export.test_evaluation import check_test_part, evaluate_on_test_part
 from waste_edge.export.work import Work, open_work
 from waste_edge.files.atomic import folder_in_one_piece, write_atomically
 from waste_edge.files.strict import to_json
@@ -218,16 +217,16 @@ def _try_recipes(
 def _debug(folder: Path, work: Work, attempt: Attempt) -> None:
     work.step(f"comparing tensors of {attempt.recipe.name}")
     pictures = work.prepared(work.validation[:: max(1, len(work.validation) // debug.PICTURES)][: debug.PICTURES])
-    breakage = debug.find_breakage(attempt.graphs, work.network, pictures, attempt.recipe.name)
-    debug.write_breakage(breakage, folder)
-    for artifact in breakage.tensors:
-        for row in debug.worst_tensors(breakage, artifact):
+    errors = debug.find_quantization_errors(attempt.graphs, work.network, pictures, attempt.recipe.name)
+    debug.write_errors(errors, folder)
+    for artifact in errors.tensors:
+        for row in debug.worst_tensors(errors, artifact):
             work.step(
                 f"  {artifact} {row.layer}: {row.snr_db:.1f} dB, "
                 f"{row.lost_db:.1f} of it lost here, cosine {row.cosine:.4f}"
             )
-        work.step(f"  {artifact}: {breakage.culprit[artifact]} loses most")
-    work.step(f"  {breakage.advice}")
+        work.step(f"  {artifact}: {errors.culprit[artifact]} loses most")
+    work.step(f"  {errors.advice}")
 
 
 def _verify(folder: Path) -> None:

@@ -19,7 +19,7 @@ from waste_edge.export.formats.graphs import Graphs
 from waste_edge.export.formats.onnx import normalized_nchw
 from waste_edge.export.formats.quiet import quiet
 from waste_edge.export.formats.tflite import normalized_nhwc
-from waste_edge.export.quantization.activations import (
+from waste_edge.export.quantization.calibrate import (
     layers_of_network,
     layers_of_onnx,
     layers_of_tflite,
@@ -58,7 +58,7 @@ class TensorError(Strict, frozen=True):
     inputs: list[str]
 
 
-class Breakage(Strict, frozen=True):
+class QuantizationErrors(Strict, frozen=True):
     """Both INT8 artifacts, tensor by tensor in the order they are computed, and in words what to do.
 
     Attributes:
@@ -84,9 +84,9 @@ class _Operator(NamedTuple):
     inputs: list[str]  # names in the float graph
 
 
-def find_breakage(
+def find_quantization_errors(
     graphs: Mapping[ArtifactName, Graphs], network: nn.Module, pictures: Sequence[Pixels], recipe: str
-) -> Breakage:
+) -> QuantizationErrors:
     """Run the FP32 and INT8 graphs side by side.
 
     Args:
@@ -107,7 +107,7 @@ def find_breakage(
         "compare with equalize = true in the export recipe; if that does not mend it, keep the layers in FP32: "
         f"keep_fp32 = {layers}"
     )
-    return Breakage(
+    return QuantizationErrors(
         recipe=recipe,
         pictures=len(pictures),
         tensors=tensors,
@@ -116,18 +116,18 @@ def find_breakage(
     )
 
 
-def write_breakage(breakage: Breakage, folder: Path) -> list[Path]:
+def write_errors(errors: QuantizationErrors, folder: Path) -> list[Path]:
     """Write `RECIPE.json` and `RECIPE.png` into a folder; raises UserError if it cannot be written."""
-    written = [folder / f"{breakage.recipe}.json", folder / f"{breakage.recipe}.png"]
-    write_atomically(written[0], to_json(breakage))
+    written = [folder / f"{errors.recipe}.json", folder / f"{errors.recipe}.png"]
+    write_atomically(written[0], to_json(errors))
     figure = Figure(figsize=(12, 9), layout="constrained")
-    for axes, (name, rows) in zip(figure.subplots(2, 1), breakage.tensors.items(), strict=True):
+    for axes, (name, rows) in zip(figure.subplots(2, 1), errors.tensors.items(), strict=True):
         worst = sorted(range(len(rows)), key=lambda index: rows[index].snr_db)[:_NAMED]
         axes.plot([row.snr_db for row in rows], color="#2d6a4f", marker="o", markersize=3, linewidth=1)
         axes.plot(worst, [rows[index].snr_db for index in worst], "o", color="#b5542d", label=f"the worst {len(worst)}")
-        culprit = next(index for index, row in enumerate(rows) if row.layer == breakage.culprit[name])
+        culprit = next(index for index, row in enumerate(rows) if row.layer == errors.culprit[name])
         axes.axvline(culprit, color="#b5542d", linewidth=0.8, linestyle=":", label=f"loses most: {rows[culprit].layer}")
-        axes.set(title=f"{name}, {breakage.recipe}, {breakage.pictures} pictures", ylabel="signal to noise, dB")
+        axes.set(title=f"{name}, {errors.recipe}, {errors.pictures} pictures", ylabel="signal to noise, dB")
         axes.set_xticks(range(len(rows)), [row.layer for row in rows], rotation=90, fontsize=7)
         for tick in worst:
             axes.get_xticklabels()[tick].set_color("#b5542d")
@@ -140,9 +140,9 @@ def write_breakage(breakage: Breakage, folder: Path) -> list[Path]:
     return written
 
 
-def worst_tensors(breakage: Breakage, artifact: ArtifactName) -> list[TensorError]:
+def worst_tensors(errors: QuantizationErrors, artifact: ArtifactName) -> list[TensorError]:
     """The ten of least signal to noise, worst first."""
-    return sorted(breakage.tensors[artifact], key=lambda row: row.snr_db)[:_NAMED]
+    return sorted(errors.tensors[artifact], key=lambda row: row.snr_db)[:_NAMED]
 
 
 def _compare_onnx(graphs: Graphs, pictures: Sequence[Pixels]) -> list[TensorError]:

@@ -24,7 +24,7 @@ _THERE = 0.3  # cover of a pixel that shows the item
 
 
 @dataclass(frozen=True)
-class Station:
+class SceneRanges:
     """Ranges of the composed views' parameters; pairs are the least and the most.
 
     Attributes:
@@ -107,29 +107,29 @@ class Composed:
     box: Region
 
 
-def compose(sprite: Sprite, ground: Pixels, rng: Rng, station: Station | None = None) -> Composed:
+def compose(sprite: Sprite, ground: Pixels, rng: Rng, ranges: SceneRanges | None = None) -> Composed:
     """Lay an item on a ground, and look at it before and after.
 
     Args:
         sprite: the item cut out, uint8 (h, w, 4), RGBA with straight alpha; see `rendering.cutouts.sprite_of`.
         ground: a picture of a surface, uint8 (H, W, 3), of any size; a part of it becomes the view.
         rng: source of every chance: the same state, the same scene.
-        station: what varies.
+        ranges: what varies.
 
     Raises:
         ValueError: the sprite is transparent throughout.
     """
-    station = station or Station()
-    surface = fit_ground(ground, station.width_px, station.height_px, rng)
+    ranges = ranges or SceneRanges()
+    surface = fit_ground(ground, ranges.width_px, ranges.height_px, rng)
     trimmed = trim(sprite)
-    place = draw_place(trimmed, station, rng)
-    light = draw_light(station, rng)
-    before, after = draw_cameras(station, rng)
+    place = draw_place(trimmed, ranges, rng)
+    light = draw_light(ranges, rng)
+    before, after = draw_cameras(ranges, rng)
     scene, cover = lay(trimmed, surface, place, light)
     mask = silhouette(cover)
     return Composed(
         empty=photograph(surface, before, rng),
-        frames=tuple(photograph(scene, after, rng) for _ in range(station.frames)),
+        frames=tuple(photograph(scene, after, rng) for _ in range(ranges.frames)),
         mask=mask,
         box=box_of(mask),
     )
@@ -161,41 +161,41 @@ def fit_ground(ground: Pixels, width_px: int, height_px: int, rng: Rng) -> Pixel
     return np.asarray(cv2.resize(np.ascontiguousarray(part), (width_px, height_px), interpolation=method), np.uint8)
 
 
-def draw_place(sprite: Sprite, station: Station, rng: Rng) -> Place:
-    """A random place, size and turn; the item's box lies within the view as far as `station.inside` says."""
-    size_px = float(rng.uniform(*station.size)) * station.height_px
+def draw_place(sprite: Sprite, ranges: SceneRanges, rng: Rng) -> Place:
+    """A random place, size and turn; the item's box lies within the view as far as `ranges.inside` says."""
+    size_px = float(rng.uniform(*ranges.size)) * ranges.height_px
     angle = float(rng.uniform(-180, 180)) if rng.random() < 0.7 else float(rng.normal(0, 8))
     height, width = sprite.shape[:2]
     zoom = size_px / max(width, height)
     c, s = abs(np.cos(np.radians(angle))) * zoom, abs(np.sin(np.radians(angle))) * zoom
-    half_x = station.inside * (width * c + height * s) / 2 / station.width_px
-    half_y = station.inside * (width * s + height * c) / 2 / station.height_px
+    half_x = ranges.inside * (width * c + height * s) / 2 / ranges.width_px
+    half_y = ranges.inside * (width * s + height * c) / 2 / ranges.height_px
     at = [float(rng.uniform(min(half, 0.5), max(1 - half, 0.5))) for half in (half_x + 0.01, half_y + 0.01)]
     return Place(at[0], at[1], size_px, angle, bool(rng.random() < 0.5))
 
 
-def draw_light(station: Station, rng: Rng) -> Light:
+def draw_light(ranges: SceneRanges, rng: Rng) -> Light:
     """Draw a random lamp."""
-    level = float(rng.uniform(*station.light))
-    red, blue = (float(rng.uniform(-station.tint, station.tint)) for _ in range(2))
+    level = float(rng.uniform(*ranges.light))
+    red, blue = (float(rng.uniform(-ranges.tint, ranges.tint)) for _ in range(2))
     return Light(
         factors=(level * (1 + red), level, level * (1 + blue)),
-        shadow=float(rng.uniform(*station.shadow)),
+        shadow=float(rng.uniform(*ranges.shadow)),
         shadow_angle=float(rng.uniform(0, 2 * np.pi)),
         shadow_reach=float(rng.uniform(0.02, 0.12)),
         shadow_softness=float(rng.uniform(0.04, 0.12)),
     )
 
 
-def draw_cameras(station: Station, rng: Rng) -> tuple[Camera, Camera]:
+def draw_cameras(ranges: SceneRanges, rng: Rng) -> tuple[Camera, Camera]:
     """The camera before and after the item came; its exposure and white balance may have stepped in half of cases."""
-    noise = float(rng.uniform(*station.noise))
-    jpeg = None if station.jpeg is None else int(rng.integers(station.jpeg[0], station.jpeg[1] + 1))
+    noise = float(rng.uniform(*ranges.noise))
+    jpeg = None if ranges.jpeg is None else int(rng.integers(ranges.jpeg[0], ranges.jpeg[1] + 1))
     before = Camera(noise=noise, jpeg=jpeg)
     if rng.random() < 0.5:
         return before, before
-    step = 1 + float(rng.uniform(-station.exposure_step, station.exposure_step))
-    red, blue = (1 + float(rng.uniform(-station.balance_step, station.balance_step)) for _ in range(2))
+    step = 1 + float(rng.uniform(-ranges.exposure_step, ranges.exposure_step))
+    red, blue = (1 + float(rng.uniform(-ranges.balance_step, ranges.balance_step)) for _ in range(2))
     return before, Camera((step * red, step, step * blue), noise, jpeg)
 
 

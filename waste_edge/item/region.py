@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from waste_edge.imaging.frames import Pixels
 from waste_edge.imaging.preprocess import Region
-from waste_edge.item.ground import Ground, shrink
-from waste_edge.item.light import gain_of, lit
+from waste_edge.item.ground import Ground, gain_of, lit, shrink
 
 __all__ = ["Ground", "ItemRegion", "find_item", "in_frame"]
 

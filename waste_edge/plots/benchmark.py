@@ -1,15 +1,22 @@
-"""Pictures of a benchmark's report, made from the JSON document alone, so that recorded runs can be drawn again."""
+"""Pictures of a benchmark's report, made from the JSON document alone, so that recorded runs can be drawn again.
+
+Also of a soak (latency and memory over time), and the roofline: networks under the roofs of the machine they ran on.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 
-from waste_edge.benchmarks.schema import BenchReport, Pipeline, Row
+from waste_edge.benchmarks.roofline.model import Roof
+from waste_edge.benchmarks.schema import BenchReport, Pipeline, Row, SoakReport
 from waste_edge.plots.style import (
     LOUD,
+    QUIET,
     caption,
     colour_of,
     engine_key,
@@ -42,8 +49,6 @@ def draw_benchmark(report: BenchReport, folder: Path) -> list[Path]:
     if report.pipelines:
         drawn.append(draw_stages(report, folder / "stages.png"))
     if report.roofline is not None and any(not roof.skipped for roof in report.roofline.roofs):
-        from waste_edge.plots.roofline import draw_roofline
-
         drawn.append(draw_roofline(report, folder / "roofline.png"))
     return drawn
 
@@ -225,3 +230,57 @@ def _draw_looks(axes: Axes, report: BenchReport, start_s: float) -> None:
         axes.set(ylabel="others, cores", ylim=(0, max(1.0, *(cores for _, cores in busy))))
     else:
         axes.text(0.5, 0.5, "this machine tells neither temperature nor load", transform=axes.transAxes, ha="center")
+
+
+def draw_soak(report: SoakReport, folder: Path) -> list[Path]:
+    """One PNG of a soak's windows, made from the JSON document alone."""
+    figure = new_figure(report, f"A soak of {report.minutes:g} minutes", 9, 4.6)
+    above, below = figure.subplots(2, 1, sharex=True)
+    minutes = [window.at_s / 60 for window in report.windows]
+    above.plot(minutes, [window.p50_ms for window in report.windows], marker=".", color="#2d6a4f", linewidth=1)
+    above.set(ylabel="median latency, ms", ylim=(0, None))
+    below.plot(minutes, [window.anonymous_mb for window in report.windows], marker=".", color="#4a4e69", linewidth=1)
+    below.set(ylabel="memory, MB", xlabel="minutes", ylim=(0, None))
+    for axes, trend, unit in ((above, report.latency, "ms"), (below, report.memory, "MB")):
+        verdict = "drifts" if trend.drifts else "no drift that matters"
+        caption(axes, f"{verdict}: {trend.change:+.2f} {unit} in all, p {trend.p:.2g}", LOUD if trend.drifts else QUIET)
+        tidy(axes)
+    return [save(figure, folder / "soak.png")]
+
+
+def draw_roofline(report: BenchReport, path: Path) -> Path:
+    """Multiply-accumulates a second against multiply-accumulates a byte, both axes in decades."""
+    assert report.roofline is not None  # whoever draws it looked
+    roofs = [roof for roof in report.roofline.roofs if not roof.skipped]
+    figure = new_figure(report, "What was reached of what the machine can do", 8.6, 4.6)
+    axes = figure.subplots()
+    intensities = [_intensity(roof) for roof in roofs]
+    span = np.geomspace(min(intensities) / 4, max(intensities) * 12, 200)
+    for roof, intensity in zip(roofs, intensities, strict=True):
+        row = report.row(roof.key)
+        reached = roof.macs / roof.measured_ms / 1e6
+        line = np.minimum(roof.peak_gmacs_per_s, span * roof.memory_gb_per_s)
+        axes.plot(span, line, line_of(row), color=colour_of(row, report), linewidth=1, alpha=0.7)
+        label = f"{name_of(row, report)}: {roof.peak_share:.0%} of the peak"
+        marker = marker_of(row)
+        axes.plot(
+            intensity, reached, linestyle="", marker=marker, color=colour_of(row, report), markersize=8, label=label
+        )
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="multiply-accumulates a byte moved",
+        ylabel="billion multiply-accumulates a second",
+    )
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
+    axes.set_ylim(bottom=10.0 ** np.floor(np.log10(min(roof.macs / roof.measured_ms / 1e6 for roof in roofs))))
+    axes.legend(fontsize=8.5, frameon=False, loc="lower right")
+    caption(axes, "lines: measured roofs, memory on the left, compute on the right · points: the networks")
+    tidy(axes)
+    return save(figure, path)
+
+
+def _intensity(roof: Roof) -> float:
+    return roof.macs / max(1, roof.moved_bytes)

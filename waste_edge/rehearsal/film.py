@@ -18,8 +18,8 @@ from waste_edge.item.compose import (
     Camera,
     Light,
     Place,
+    SceneRanges,
     Sprite,
-    Station,
     box_of,
     draw_cameras,
     draw_light,
@@ -29,8 +29,8 @@ from waste_edge.item.compose import (
     silhouette,
     trim,
 )
-from waste_edge.item.light import lit
-from waste_edge.rehearsal.things import Thing
+from waste_edge.item.ground import lit
+from waste_edge.rehearsal.items import FilmItem
 
 FPS = 10
 FIRST_EMPTY_S, ARRIVE_S, REST_S, LEAVE_S, EMPTY_S = 1.5, 0.4, 1.4, 0.4, 0.9
@@ -94,21 +94,21 @@ class ComposedVideo:
         ground: a picture of a surface, uint8 (H, W, 3), of any size.
         things: what is laid down, in this order.
         seed: of every chance; the same seed gives the same frames.
-        station: sizes, light and camera.
+        ranges: sizes, light and camera.
     """
 
     def __init__(
-        self, title: str, ground: Pixels, things: Sequence[Thing], seed: Sequence[int], station: Station
+        self, title: str, ground: Pixels, things: Sequence[FilmItem], seed: Sequence[int], ranges: SceneRanges
     ) -> None:
         self.title = title
         self.visits: list[Visit] = []
         self._things = things
         self._seed = list(seed)
-        self._station = station
+        self._ranges = ranges
         rng = np.random.default_rng([*self._seed, 0])
-        self._surface = fit_ground(ground, station.width_px, station.height_px, rng)
-        self._noise = float(rng.uniform(*station.noise))
-        self._jpeg = None if station.jpeg is None else int(rng.integers(station.jpeg[0], station.jpeg[1] + 1))
+        self._surface = fit_ground(ground, ranges.width_px, ranges.height_px, rng)
+        self._noise = float(rng.uniform(*ranges.noise))
+        self._jpeg = None if ranges.jpeg is None else int(rng.integers(ranges.jpeg[0], ranges.jpeg[1] + 1))
         self._grain_rng = np.random.default_rng([*self._seed, 1])
         self._bank = self._grain_bank()
         self._number = 0
@@ -127,14 +127,14 @@ class ComposedVideo:
             self.visits.append(Visit(thing.label, thing.group, thing.name, arrives_s, self._number / FPS, box))
             yield from self._shots(_ramp(self._surface, laid.after, laid.before, round(EMPTY_S * FPS)))
 
-    def _laid(self, thing: Thing, rng: np.random.Generator) -> _Laid:
+    def _laid(self, thing: FilmItem, rng: np.random.Generator) -> _Laid:
         sprite = trim(thing.draw())
-        place = draw_place(sprite, self._station, rng)
-        light = draw_light(self._station, rng)
-        before, after = draw_cameras(self._station, rng)
+        place = draw_place(sprite, self._ranges, rng)
+        light = draw_light(self._ranges, rng)
+        before, after = draw_cameras(self._ranges, rng)
         angle = float(rng.uniform(0, 2 * np.pi))
         # Far enough that nothing of it is in view, wherever it lies and comes from.
-        far = 1.1 + place.size_px / min(self._station.width_px, self._station.height_px)
+        far = 1.1 + place.size_px / min(self._ranges.width_px, self._ranges.height_px)
         outside = (math.cos(angle) * far, math.sin(angle) * far)
         return _Laid(sprite, place, light, before, after, outside)
 

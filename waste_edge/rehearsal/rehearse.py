@@ -12,21 +12,21 @@ from waste_edge.device.clock import NS_PER_S
 from waste_edge.device.decision.policy import DecisionPolicy
 from waste_edge.device.vision.inspection import inspector_of
 from waste_edge.engines.classifier import Classifier
-from waste_edge.evaluation.grounds import Grounds
+from waste_edge.evaluation.station_view import Grounds
 from waste_edge.imaging.preprocess import View
-from waste_edge.item.compose import Station as Scenery
+from waste_edge.item.compose import SceneRanges
 from waste_edge.rehearsal.film import ComposedVideo, Video
+from waste_edge.rehearsal.items import ItemCandidate, choose, in_turn
 from waste_edge.rehearsal.play import Player
-from waste_edge.rehearsal.report import Material, RehearsalReport, Station, report_of
+from waste_edge.rehearsal.report import Material, RehearsalReport, StationFacts, report_of
 from waste_edge.rehearsal.score import Outcome, Scorer
-from waste_edge.rehearsal.things import Candidate, choose, in_turn
 from waste_edge.site import Site
 
 Progress = Callable[[int, int], None]  # called with items played and items in all
 
 
 @dataclass(frozen=True)
-class Programme:
+class FilmPlan:
     """Ingredients of composed videos.
 
     Attributes:
@@ -40,16 +40,16 @@ class Programme:
         scenery: size of the view, sizes of the things, light and camera.
     """
 
-    known: Sequence[Candidate]
+    known: Sequence[ItemCandidate]
     known_in_words: str
-    unknown: Sequence[Candidate]
+    unknown: Sequence[ItemCandidate]
     unknown_in_words: str
     grounds: Grounds
     items: int
     unknown_items: int
     items_per_video: int = 16
     seed: int = 0
-    scenery: Scenery = field(default_factory=Scenery)
+    scenery: SceneRanges = field(default_factory=SceneRanges)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ class Rehearsal:
 
 
 @dataclass(frozen=True)
-class Cast:
+class RehearsedStation:
     """The station that is rehearsed.
 
     Attributes:
@@ -75,10 +75,10 @@ class Cast:
     looks: int
 
     @property
-    def in_words(self) -> Station:
+    def in_words(self) -> StationFacts:
         """The same, for a report."""
         manifest = self.classifier.manifest
-        return Station(
+        return StationFacts(
             bundle=f"{manifest.name} {manifest.version}",
             artifact=self.classifier.artifact,
             engine=self.classifier.engine.name,
@@ -96,7 +96,7 @@ def view_in_words(view: View) -> str:
     return f"the item with a margin of {view.margin:.0%}, {around}"
 
 
-def rehearse_composed(cast: Cast, programme: Programme, progress: Progress | None = None) -> Rehearsal:
+def rehearse_composed(station: RehearsedStation, plan: FilmPlan, progress: Progress | None = None) -> Rehearsal:
     """Compose films and play them.
 
     Raises:
@@ -104,27 +104,27 @@ def rehearse_composed(cast: Cast, programme: Programme, progress: Progress | Non
         PictureError: a picture cannot be read.
         EngineError: the engine failed.
     """
-    rng = np.random.default_rng([programme.seed, 20])
-    known, refused = choose(programme.known, programme.items, rng)
-    unknown, refused_too = choose(programme.unknown, programme.unknown_items, rng)
+    rng = np.random.default_rng([plan.seed, 20])
+    known, refused = choose(plan.known, plan.items, rng)
+    unknown, refused_too = choose(plan.unknown, plan.unknown_items, rng)
     things = list(in_turn(known, unknown, rng))
-    step = programme.items_per_video
+    step = plan.items_per_video
 
     def films() -> Iterator[Video]:
         for number, first in enumerate(range(0, len(things), step)):
-            scenery = programme.scenery
-            seed = [programme.seed, 21, number]
-            name, ground = programme.grounds.ground(np.random.default_rng(seed), scenery.width_px, scenery.height_px)
+            scenery = plan.scenery
+            seed = [plan.seed, 21, number]
+            name, ground = plan.grounds.ground(np.random.default_rng(seed), scenery.width_px, scenery.height_px)
             yield ComposedVideo(f"film {number + 1} on {name}", ground, things[first : first + step], seed, scenery)
 
     return _rehearse(
-        cast,
+        station,
         films(),
         Material(
-            known=programme.known_in_words,
-            unknown=programme.unknown_in_words,
-            grounds=programme.grounds.in_words,
-            seed=programme.seed,
+            known=plan.known_in_words,
+            unknown=plan.unknown_in_words,
+            grounds=plan.grounds.in_words,
+            seed=plan.seed,
             films=0,
             frames=0,
             seconds=0.0,
@@ -135,7 +135,9 @@ def rehearse_composed(cast: Cast, programme: Programme, progress: Progress | Non
     )
 
 
-def rehearse_recorded(cast: Cast, films: Sequence[Video], table: str, progress: Progress | None = None) -> Rehearsal:
+def rehearse_recorded(
+    station: RehearsedStation, films: Sequence[Video], table: str, progress: Progress | None = None
+) -> Rehearsal:
     """Play films that a person made.
 
     Raises:
@@ -143,15 +145,15 @@ def rehearse_recorded(cast: Cast, films: Sequence[Video], table: str, progress: 
         EngineError: the engine failed.
     """
     material = Material(known=table, unknown=table, grounds=table, seed=None, films=0, frames=0, seconds=0.0)
-    return _rehearse(cast, iter(films), material, sum(len(video.visits) for video in films), progress)
+    return _rehearse(station, iter(films), material, sum(len(video.visits) for video in films), progress)
 
 
 def _rehearse(
-    cast: Cast, films: Iterator[Video], material: Material, items: int, progress: Progress | None
+    station: RehearsedStation, films: Iterator[Video], material: Material, items: int, progress: Progress | None
 ) -> Rehearsal:
-    manifest = cast.classifier.manifest
-    policy = DecisionPolicy(manifest, cast.site)
-    player = Player(policy, inspector_of(cast.classifier, cast.looks))
+    manifest = station.classifier.manifest
+    policy = DecisionPolicy(manifest, station.site)
+    player = Player(policy, inspector_of(station.classifier, station.looks))
     scorer = Scorer(policy, manifest.tree)
     outcomes: list[Outcome] = []
     count, frames, untrusted, seconds, done = 0, 0, 0, 0.0, 0
@@ -166,4 +168,4 @@ def _rehearse(
     shown = msgspec.structs.replace(
         material, films=count, frames=frames, seconds=round(seconds, 1), untrusted_frames=untrusted
     )
-    return Rehearsal(report_of(cast.in_words, shown, outcomes), scorer.thumbnails)
+    return Rehearsal(report_of(station.in_words, shown, outcomes), scorer.thumbnails)

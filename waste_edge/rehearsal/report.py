@@ -16,8 +16,8 @@ from waste_edge.taxonomy import UNKNOWN
 _WRONG_UNKNOWN_COST = 1.0  # orders unknown things among mistakes where the site gives no cost
 
 
-class Station(Strict, frozen=True):
-    """Station that was rehearsed: bundle, site and settings.
+class StationFacts(Strict, frozen=True):
+    """StationFacts that was rehearsed: bundle, site and settings.
 
     Attributes:
         bundle: its name and version.
@@ -118,7 +118,7 @@ class RehearsalReport(Strict, frozen=True):
     """
 
     schema: Literal[1]
-    station: Station
+    station: StationFacts
     material: Material
     known: Tally | None
     unknown: Tally | None
@@ -132,7 +132,7 @@ class RehearsalReport(Strict, frozen=True):
     box_overlap_by_film: list[BoxOverlap] = msgspec.field(default_factory=list)
 
 
-def report_of(station: Station, material: Material, outcomes: Sequence[Outcome]) -> RehearsalReport:
+def report_of(station: StationFacts, material: Material, outcomes: Sequence[Outcome]) -> RehearsalReport:
     """The report of all outcomes of all films."""
     known = [one for one in outcomes if one.is_known]
     unknown = [one for one in outcomes if one.label == UNKNOWN]

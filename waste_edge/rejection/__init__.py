@@ -4,7 +4,6 @@ In the core, because the device judges every picture by them. Numpy only.
 """
 
 from waste_edge.rejection.fitting import fit_feature_space, fit_neighbours, fit_plane, fit_prototypes, narrowed
-from waste_edge.rejection.neighbours import Neighbours, Plane, nearest, unit
 from waste_edge.rejection.scores import (
     IN_WORDS,
     KNOWN_SCORES,
@@ -14,6 +13,8 @@ from waste_edge.rejection.scores import (
     FeatureSpace,
     KnownScore,
     Learnt,
+    Neighbours,
+    Plane,
     Prototypes,
     Scorer,
     cosine,
@@ -23,6 +24,8 @@ from waste_edge.rejection.scores import (
     mahalanobis,
     max_logit,
     max_probability,
+    nearest,
+    unit,
 )
 
 __all__ = [

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from waste_edge.metrics.classification import Floats, Integers
-from waste_edge.rejection.neighbours import Neighbours, Plane, unit
-from waste_edge.rejection.scores import Direction, FeatureSpace, Prototypes, energy
+from waste_edge.rejection.scores import Direction, FeatureSpace, Neighbours, Plane, Prototypes, energy, unit
 
 EXPOSURE = 0.05  # of a logistic direction beside a mean cosine: home and elsewhere both gain; training/LOG.md
 

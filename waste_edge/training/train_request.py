@@ -12,7 +12,7 @@ from waste_edge.evaluation.evaluate import Progress, without_progress
 from waste_edge.training.loop.training_loop import TrainingListener
 from waste_edge.training.recipe import Recipe, read_recipe
 from waste_edge.training.runs import Run
-from waste_edge.training.teaching import Extra
+from waste_edge.training.train_options import TrainOptions
 
 ProgressBarFactory = Callable[[str], AbstractContextManager[Progress]]  # a progress bar of this title
 ListenerFactory = Callable[
@@ -43,7 +43,7 @@ class TrainRequest:
     start: Run | None = None
     members: dict[str, Path] = field(default_factory=dict)
     resume: bool = False
-    extra: Extra = field(default_factory=Extra)
+    extra: TrainOptions = field(default_factory=TrainOptions)
 
     def named_recipe(self, given: str) -> Recipe:
         """A recipe that this one names: a file beside it, by name or path, else a path or a shipped one.

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from waste_edge.benchmarks.roofline import model as module
-from waste_edge.benchmarks.roofline.boards import Board, Int8Kernel, read_boards
-from waste_edge.benchmarks.roofline.model import Measured, floors_of, roofline
+from waste_edge.benchmarks.roofline.model import Board, Int8Kernel, Measured, floors_of, read_boards, roofline
 from waste_edge.bundle.manifest import ArtifactName
 from waste_edge.engines.graph.costs import Costs, Layer
 from waste_edge.files.strict import read_json, read_toml, to_json

@@ -18,10 +18,10 @@ from waste_edge.benchmarks.roofline.probe_networks import (
     tflite_network,
 )
 from waste_edge.engines.graph.costs import count_costs
-from waste_edge.engines.graph.reading import read_graph
+from waste_edge.engines.graph.report import read_graph
 from waste_edge.engines.names import EngineName, Precision
 from waste_edge.engines.onnx import onnxruntime
-from waste_edge.engines.stderr import without_greeting
+from waste_edge.libraries import without_greeting
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])

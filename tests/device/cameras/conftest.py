@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from waste_edge.device.cameras import nodes
+from waste_edge.device.cameras.libcamera import devices as libcamera_devices
 
 FAKES = Path(__file__).parents[1] / "fakes"
 
@@ -34,14 +34,14 @@ def devices(tmp_path, monkeypatch):
     """Make nodes under a folder that stands for /dev: `devices("media0")`; none of them may be opened if `closed`."""
     folder = tmp_path / "devices"
     folder.mkdir()
-    monkeypatch.setattr(nodes, "DEVICES", folder)
+    monkeypatch.setattr(libcamera_devices, "DEVICES", folder)
 
     def make(*names: str, closed: bool = False) -> Path:
         for name in names:
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).touch()
         if closed:
-            monkeypatch.setattr(nodes.os, "access", lambda path, mode: False)
+            monkeypatch.setattr(libcamera_devices.os, "access", lambda path, mode: False)
         return folder
 
     return make

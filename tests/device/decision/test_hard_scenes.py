@@ -12,9 +12,8 @@ import pytest
 from tests.device.conftest import make_prediction
 from waste_edge.bundle.manifest import Calibration
 from waste_edge.device.cameras.camera import RawFrame
-from waste_edge.device.capture.convert import frame_of
+from waste_edge.device.capture.convert import frame_of, turned
 from waste_edge.device.capture.messages import Ended
-from waste_edge.device.capture.rotate import turned
 from waste_edge.device.decision.item_tracker import CameraItemTracker, Event
 from waste_edge.device.decision.policy import DecisionPolicy
 from waste_edge.device.vision.camera_health import CameraHealth, CameraHealthConfig, FaultKind

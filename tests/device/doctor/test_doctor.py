@@ -14,11 +14,9 @@ from tests.device.boards import BOARDS, HEALTHY_PI5, HOT_ZERO2W, X86_VM, FakeBoa
 from waste_edge.bundle.bundle import Bundle, open_bundle
 from waste_edge.device.clock import NS_PER_S, SystemClock
 from waste_edge.device.doctor import Checks, Setting, all_checks, examine
-from waste_edge.device.doctor.board import check_board, check_disk
-from waste_edge.device.doctor.camera import check_camera, check_picamera, video_devices
+from waste_edge.device.doctor.board import check_board, check_disk, check_python
+from waste_edge.device.doctor.camera import check_camera, check_permissions, check_picamera, video_devices
 from waste_edge.device.doctor.engines import check_engines
-from waste_edge.device.doctor.permissions import check_permissions
-from waste_edge.device.doctor.programs import check_python
 from waste_edge.device.doctor.service import Service, check_clock, check_service, read_service
 from waste_edge.device.doctor.setting import User
 from waste_edge.device.system.command import Answer, run_program
@@ -242,7 +240,7 @@ def owned(monkeypatch: pytest.MonkeyPatch) -> None:
     def group(node: Path) -> str:
         return next((group for name, group in GROUPS.items() if node.name.startswith(name)), "")
 
-    for where in ("cameras.nodes", "doctor.setting"):
+    for where in ("cameras.libcamera.devices", "doctor.setting"):
         monkeypatch.setattr(f"waste_edge.device.{where}.opening_group", group)
 
 

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from tests.device.telling import START, FakeWall, id_of, make_event
+from waste_edge.device.clock import SystemWallClock
 from waste_edge.device.outbox.config import OutboxConfig
 from waste_edge.device.outbox.database import Database
 from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.outbox.record import event_fields, to_json_line
 from waste_edge.device.system.condition import Level
-from waste_edge.device.wall_clock import SystemWallClock
 from waste_edge.errors import ConfigError
 
 DAY_NS = 86_400_000_000_000

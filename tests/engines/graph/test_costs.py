@@ -13,7 +13,7 @@ from tests.conftest import tiny_network
 from waste_edge.bundle.bundle import open_bundle
 from waste_edge.bundle.manifest import ARTIFACT_NAMES, ArtifactName
 from waste_edge.engines.graph.costs import Costs, count_costs
-from waste_edge.engines.graph.reading import read_graph
+from waste_edge.engines.graph.report import read_graph
 from waste_edge.engines.graph.shapes import with_shapes
 
 

@@ -14,9 +14,8 @@ from waste_edge.bundle.bundle import Bundle
 from waste_edge.bundle.manifest import ARTIFACT_NAMES, ArtifactName
 from waste_edge.engines.engine import open_engine
 from waste_edge.engines.graph.graph import ByteCount, Graph
-from waste_edge.engines.graph.reading import read_graph
-from waste_edge.engines.graph.report import report_graphs
-from waste_edge.engines.graph.targets import default_target, read_target
+from waste_edge.engines.graph.report import read_graph, report_graphs
+from waste_edge.engines.graph.rules import default_target, read_target
 from waste_edge.errors import BundleError, ConfigError, UserError
 from waste_edge.files.resources import shipped
 

@@ -6,8 +6,7 @@ import pytest
 
 from waste_edge.bundle.manifest import ArtifactName
 from waste_edge.engines.graph.graph import ByteCount, Graph, Operator, Tensor
-from waste_edge.engines.graph.rules import check_graph
-from waste_edge.engines.graph.targets import Operators, Target
+from waste_edge.engines.graph.rules import Operators, Target, check_graph
 
 EVERYTHING = [
     "CONV_2D", "QUANTIZE", "DEQUANTIZE", "TRANSPOSE", "PAD", "MUL", "ADD", "CAST", "MEAN",

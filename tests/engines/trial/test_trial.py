@@ -21,7 +21,7 @@ from waste_edge.bundle.manifest import ArtifactName
 from waste_edge.engines.classifier import load_classifier
 from waste_edge.engines.trial import known_good, trial
 from waste_edge.engines.trial.known_good import is_known_good, remember
-from waste_edge.engines.trial.trial import Word, ensure_tried, memory_limit, try_bundle
+from waste_edge.engines.trial.trial import ChildReport, ensure_tried, memory_limit, try_bundle
 from waste_edge.engines.verify import Verification
 from waste_edge.errors import BundleError
 from waste_edge.files.limits import TRIAL_SHARED_BYTES
@@ -206,7 +206,7 @@ def test_what_is_remembered_has_an_end(trials: Path, opened_tiny: Bundle, monkey
 # ---------------------------------------------------------------- how a child may end
 
 
-def ending(code: str, memory_bytes: int = 1 << 30) -> tuple[str, list[Word]]:
+def ending(code: str, memory_bytes: int = 1 << 30) -> tuple[str, list[ChildReport]]:
     child = trial._Child([sys.executable, "-c", code], memory_bytes)
     with contextlib.closing(child):
         words = list(child.words())

@@ -11,9 +11,8 @@ import pytest
 from waste_edge.dataset import Dataset, LabelMap, Part, Photo, SplitSpec, open_dataset
 from waste_edge.errors import DataError
 from waste_edge.evaluation.comparison.build import build_report
-from waste_edge.evaluation.comparison.folds import gather_folds
 from waste_edge.evaluation.comparison.held_out import pictures_for_all, pictures_for_one
-from waste_edge.evaluation.comparison.models import Model
+from waste_edge.evaluation.comparison.models import Model, gather_folds
 from waste_edge.evaluation.evaluate import Outputs, Progress, without_progress
 from waste_edge.evaluation.report.content import ComparisonReport, Facts
 

@@ -9,12 +9,11 @@ import pytest
 
 from waste_edge.bundle.manifest import Calibration
 from waste_edge.dataset import DomainPhoto, Domains, LabelMap, Photo, SplitSpec
-from waste_edge.evaluation.domains.draws import GroupedArea, drawn_means
 from waste_edge.evaluation.domains.measure import Home, measure_domains
-from waste_edge.evaluation.domains.page import domains_html
 from waste_edge.evaluation.domains.report import DomainsReport
-from waste_edge.evaluation.domains.tables import domains_markdown, sources_table, unknown_table
+from waste_edge.evaluation.domains.tables import domains_html, domains_markdown, sources_table, unknown_table
 from waste_edge.evaluation.evaluate import Outputs, Progress
+from waste_edge.evaluation.unknowns import GroupedArea, drawn_means
 from waste_edge.files.strict import read_json, to_json
 from waste_edge.metrics.significance import group_bootstrap_mean
 from waste_edge.rejection import Scorer

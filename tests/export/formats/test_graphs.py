@@ -8,9 +8,8 @@ import torch
 from tests.export.conftest import Chain
 from waste_edge.bundle.bundle import open_bundle
 from waste_edge.bundle.manifest import ARTIFACT_NAMES, ArtifactName
-from waste_edge.engines.graph.reading import read_graph
-from waste_edge.engines.graph.report import report_graphs
-from waste_edge.engines.graph.targets import read_target
+from waste_edge.engines.graph.report import read_graph, report_graphs
+from waste_edge.engines.graph.rules import read_target
 from waste_edge.export.formats.graphs import fold_batch_norms
 from waste_edge.training.networks import build_network
 from waste_edge.training.recipe import ModelSpec

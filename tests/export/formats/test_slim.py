@@ -16,14 +16,12 @@ from torch import nn
 from waste_edge.bundle.manifest import ARTIFACT_NAMES, ArtifactName
 from waste_edge.engines.engine import open_engine
 from waste_edge.engines.graph.graph import Graph
-from waste_edge.engines.graph.reading import read_graph
-from waste_edge.engines.graph.rules import check_graph
-from waste_edge.engines.graph.targets import default_target, read_target
+from waste_edge.engines.graph.report import read_graph
+from waste_edge.engines.graph.rules import check_graph, default_target, read_target
 from waste_edge.export.formats import onnx as onnx_export
 from waste_edge.export.formats import tflite as tflite_export
 from waste_edge.export.formats.graphs import fold_batch_norms
-from waste_edge.export.formats.slim_onnx import slim_onnx
-from waste_edge.export.formats.slim_tflite import slim_tflite
+from waste_edge.export.formats.slim import slim_onnx, slim_tflite
 from waste_edge.export.recipe import ExportRecipe
 from waste_edge.files.atomic import write_atomically
 from waste_edge.imaging.frames import Pixels

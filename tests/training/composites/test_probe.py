@@ -20,8 +20,7 @@ from tests.conftest import Outcome
 from waste_edge.dataset import SplitSpec, open_dataset
 from waste_edge.errors import ConfigError, RunError, UserError
 from waste_edge.imaging.preprocess import InputSpec
-from waste_edge.training.composites.embeddings import EmbeddingCache, cache_folder, embed_photos
-from waste_edge.training.composites.probe import fit_probe, linear_layer_of
+from waste_edge.training.composites.probe import EmbeddingCache, cache_folder, embed_photos, fit_probe, linear_layer_of
 from waste_edge.training.evaluation.evaluate import evaluate_run, predict
 from waste_edge.training.input_pipeline.inputs import InputReader
 from waste_edge.training.networks.clip import ClipProbe, identity, load_encoder

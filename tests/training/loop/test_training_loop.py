@@ -13,13 +13,13 @@ import torch
 from torch import nn
 
 from tests.conftest import write_photos
+from tests.training.loop.test_checkpoint import TINY, changed, weights
 from tests.training.loop.test_fit import Silent
-from tests.training.loop.test_resume import TINY, changed, weights
 from waste_edge.errors import PictureError, UserError
 from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.training.distillation.teachers import Teachers
 from waste_edge.training.input_pipeline.inputs import Inputs, nothing
-from waste_edge.training.loop.failures import failures_in_words
+from waste_edge.training.loop.checks import failures_in_words
 from waste_edge.training.loop.fit import fit
 from waste_edge.training.loop.schedule import LearningRate, make_optimizer
 from waste_edge.training.loop.training_loop import TrainingLoop

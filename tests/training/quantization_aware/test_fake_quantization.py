@@ -8,11 +8,11 @@ from torch import nn
 from waste_edge.errors import ConfigError, RunError
 from waste_edge.export.formats.graphs import fold_batch_norms
 from waste_edge.training.networks import build_network
-from waste_edge.training.quantization_aware.activations import find_activations
 from waste_edge.training.quantization_aware.fake_quantization import (
     ActivationRounding,
     FakeQuantized,
     TrainedRange,
+    find_activations,
     round_weight,
 )
 from waste_edge.training.recipe import ModelSpec, QuantizeAwareSpec

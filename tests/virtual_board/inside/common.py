@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from waste_edge.device.cameras import camera_source
-from waste_edge.device.capture import Absent, Failed, Opened, RetryPolicy, start_capture
-from waste_edge.device.clock import SystemClock
+from waste_edge.device.capture import Absent, Failed, Opened, start_capture
+from waste_edge.device.clock import RetryPolicy, SystemClock
 from waste_edge.imaging.frames import Frame
 
 REPORT = Path("/share/report.jsonl")

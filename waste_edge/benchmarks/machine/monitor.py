@@ -2,15 +2,19 @@
 
 One look costs a millisecond and falls between two blocks of samples, never into one. What counts as a disturbance
 is in `judge`; `docs/benchmarks.md` has the limits in a table.
+
+The memory of a process and its children is the kernel's own count.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Literal
 
 from waste_edge.benchmarks.schema import Disturbance, Look, Trouble, Watched
@@ -25,6 +29,7 @@ _LEAST_S = 0.2  # the kernel counts processor time in hundredths of a second; le
 _SETTLE_S = 0.5
 
 Clock = Callable[[], int]  # nanoseconds
+PROC = Path("/proc")
 
 
 def own_cpu_s() -> float:
@@ -251,3 +256,42 @@ def notes(looks: Sequence[Look]) -> list[str]:
     if first.governor is not None and first.governor != "performance":
         said.append(f"governor {first.governor}: the clock follows the load; performance holds it")
     return said
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Memory of a process, in millions of bytes.
+
+    Attributes:
+        pss_mb: all pages, each shared one divided by those who share it.
+        anonymous_mb: pages that belong to no file: what a program that leaks has more and more of.
+    """
+
+    pss_mb: float
+    anonymous_mb: float
+
+
+def process_tree(pid: int) -> list[int]:
+    """A process, its children, and theirs."""
+    pids = [pid]
+    for task in (PROC / str(pid) / "task").iterdir():
+        for child in (task / "children").read_text(encoding="ascii").split():
+            pids += process_tree(int(child))
+    return pids
+
+
+def memory_of(pids: list[int]) -> Memory:
+    """The sum over some processes.
+
+    Raises:
+        OSError: one of them is gone, or belongs to somebody else.
+    """
+    texts = [(PROC / str(pid) / "smaps_rollup").read_text(encoding="ascii") for pid in pids]
+    return Memory(sum(_mb(text, "Pss") for text in texts), sum(_mb(text, "Anonymous") for text in texts))
+
+
+def _mb(text: str, key: str) -> float:
+    found = re.search(rf"^{key}: +(\d+) kB$", text, re.MULTILINE)
+    if found is None:
+        raise OSError(f"smaps_rollup has no line {key}; this kernel does not count it")
+    return int(found[1]) * 1024 / 1e6

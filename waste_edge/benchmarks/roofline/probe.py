@@ -104,7 +104,7 @@ def _onnx_call(precision: Precision, threads: int) -> Callable[[], object]:
 
 def _litert_call(precision: Precision, threads: int) -> Callable[[], object]:
     from waste_edge.engines.litert import find_interpreter
-    from waste_edge.engines.stderr import without_greeting
+    from waste_edge.libraries import without_greeting
 
     module, _ = find_interpreter()
     with without_greeting():

@@ -19,10 +19,10 @@ from pathlib import Path
 from waste_edge.benchmarks.schema import Start
 from waste_edge.bundle.bundle import Bundle
 from waste_edge.bundle.manifest import ArtifactName
-from waste_edge.device.system.thread_limits import ONE_THREAD
 from waste_edge.engines.names import AUTO, EngineName
 from waste_edge.errors import EngineError
 from waste_edge.files.strict import Strict
+from waste_edge.libraries import ONE_THREAD
 
 _INFERENCES = 20  # before the memory is looked at: engines allocate on the first ones
 _TIMEOUT_S = 120

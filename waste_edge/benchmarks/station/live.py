@@ -8,7 +8,7 @@ else: what waited too long is dropped and does not count.
 from __future__ import annotations
 
 from waste_edge.benchmarks.schema import Situation
-from waste_edge.benchmarks.station.percentiles import situation
+from waste_edge.benchmarks.station.stages import situation
 from waste_edge.device.cameras import camera_source
 from waste_edge.device.capture import start_capture
 from waste_edge.device.clock import NS_PER_S, Clock, SystemClock

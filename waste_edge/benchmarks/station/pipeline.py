@@ -29,15 +29,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.benchmarks.station.simulated_clock import SimulatedClock
 from waste_edge.bundle.bundle import Bundle
 from waste_edge.device.camera_condition import CameraCondition
 from waste_edge.device.cameras.camera import Layout, RawFrame
-from waste_edge.device.cameras.memory import create_memory
-from waste_edge.device.cameras.shared import FrameReader, FrameWriter
+from waste_edge.device.cameras.process.memory import create_memory
+from waste_edge.device.cameras.process.shared import FrameReader, FrameWriter
 from waste_edge.device.cameras.synthetic import SyntheticCamera
 from waste_edge.device.capture import Ended, Message
 from waste_edge.device.capture.convert import take_frame
+from waste_edge.device.clock import SimulatedClock
 from waste_edge.device.decision.item_tracker import CameraItemTracker, Observation
 from waste_edge.device.decision.policy import DecisionPolicy
 from waste_edge.device.loop import Loop, LoopServices

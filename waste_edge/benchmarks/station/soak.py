@@ -15,15 +15,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from waste_edge.benchmarks.machine.memory import memory_of
-from waste_edge.benchmarks.station.simulated_clock import SimulatedClock
+from waste_edge.benchmarks.machine.monitor import memory_of
 from waste_edge.bundle.bundle import Bundle, find_bundle, open_bundle
-from waste_edge.device.cameras.memory import create_memory
-from waste_edge.device.cameras.shared import FrameReader, FrameWriter
+from waste_edge.device.cameras.process.memory import create_memory
+from waste_edge.device.cameras.process.shared import FrameReader, FrameWriter
 from waste_edge.device.cameras.synthetic import SyntheticCamera
 from waste_edge.device.capture import Ended, Message
 from waste_edge.device.capture.convert import take_frame
-from waste_edge.device.clock import SystemClock
+from waste_edge.device.clock import SimulatedClock, SystemClock
 from waste_edge.device.decision.item_tracker import CameraItemTracker
 from waste_edge.device.decision.policy import DecisionPolicy
 from waste_edge.device.loop import Listener, Loop, LoopServices, Seen

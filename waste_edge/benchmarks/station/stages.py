@@ -22,15 +22,14 @@ from typing import TypeVar
 
 import numpy as np
 
-from waste_edge.benchmarks.schema import Pipeline, Stage, StageTime
-from waste_edge.benchmarks.station.percentiles import situation
+from waste_edge.benchmarks.schema import Pipeline, Situation, Stage, StageTime
 from waste_edge.benchmarks.station.pipeline import drawn
-from waste_edge.benchmarks.station.simulated_clock import SimulatedClock
 from waste_edge.device.cameras.camera import RawFrame
-from waste_edge.device.cameras.memory import create_memory
-from waste_edge.device.cameras.shared import FrameReader, FrameWriter
+from waste_edge.device.cameras.process.memory import create_memory
+from waste_edge.device.cameras.process.shared import FrameReader, FrameWriter
 from waste_edge.device.cameras.synthetic import SyntheticCamera
 from waste_edge.device.capture.convert import take_frame
+from waste_edge.device.clock import SimulatedClock
 from waste_edge.device.decision.item_tracker import CameraItemTracker
 from waste_edge.device.decision.policy import Decision, DecisionPolicy
 from waste_edge.device.vision.camera_health import CameraHealth
@@ -47,6 +46,15 @@ FPS = 10.0
 WARM_UP_FRAMES = 49  # the empty tray, and the first item's visit
 
 T = TypeVar("T")
+
+
+def situation(what: str, taken_ns: Sequence[int]) -> Situation | None:
+    """Median and 95th percentile; None without any."""
+    if not taken_ns:
+        return None
+    taken = np.array(taken_ns, np.float64) / 1e6
+    p50, p95 = (float(value) for value in np.percentile(taken, (50, 95)))
+    return Situation(what=what, samples=len(taken), p50_ms=p50, p95_ms=p95)
 
 
 @dataclass

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from waste_edge.cli import data_pack
-from waste_edge.cli.data import cards, check, domains, fetch, split
+from waste_edge.cli.data import cards, check, domains, fetch, pack, split
 
 app = typer.Typer(
     help="Prepare training data: download, check, split and pack photographs and texts.",
@@ -17,4 +16,4 @@ app.command("fetch")(fetch.command)
 app.command("check")(check.command)
 app.command("split")(split.command)
 app.command("domains")(domains.command)
-app.command("pack")(data_pack.command)
+app.command("pack")(pack.command)

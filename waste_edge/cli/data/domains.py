@@ -31,7 +31,7 @@ def command(
     [dim]waste-edge data domains data/clothing_small data/my_bin --out elsewhere.csv[/]
     """
     with host_only("train"):
-        from waste_edge.training.data.as_domains import write_domains
+        from waste_edge.training.data.fetch import write_domains
 
         with progress_bar("looking for near-duplicates") as progress:
             domains = write_domains(folders, out, taxonomy, progress)

@@ -42,7 +42,7 @@ def draw(report: BenchReport | SoakReport, folder: Path) -> list[Path]:
         from waste_edge.plots.benchmark import draw_benchmark
 
         return draw_benchmark(report, folder)
-    from waste_edge.plots.soak import draw_soak
+    from waste_edge.plots.benchmark import draw_soak
 
     return draw_soak(report, folder)
 

@@ -84,7 +84,7 @@ def measured_domains(
 
 def _copies(models: Sequence[Model], dataset: Dataset, domains: Domains, allow_leak: bool) -> list[str]:
     """Copies of the pictures that taught the models, as far as these are at hand: those of --data and of the file."""
-    from waste_edge.dataset.copies import find_copies, refuse_copies
+    from waste_edge.dataset.near_duplicates import find_copies, refuse_copies
 
     fingerprint = dataset.fingerprint()
     taught = {key for model in models if model.fingerprint == fingerprint for key in model.parts_of(dataset)["train"]}
@@ -106,7 +106,7 @@ def tell_domains(report: DomainsReport, page: Path | None, markdown: Path | None
     from waste_edge.files.strict import to_json
 
     if page is not None:
-        from waste_edge.evaluation.domains.page import domains_html
+        from waste_edge.evaluation.domains.tables import domains_html
 
         write_atomically(page, domains_html(report))
         write_atomically(page.with_suffix(".json"), to_json(report))

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from waste_edge.evaluation.comparison.build import Leak
     from waste_edge.evaluation.comparison.held_out import Pictures
     from waste_edge.evaluation.comparison.models import Model
-    from waste_edge.evaluation.report.content import ComparisonReport
-    from waste_edge.evaluation.report.stages import TwoStages
+    from waste_edge.evaluation.report.content import ComparisonReport, TwoStages
     from waste_edge.evaluation.report.tables import Table
 
 UnknownOption = Annotated[
@@ -67,7 +66,7 @@ def opened_models(given: Sequence[str]) -> Iterator[list[Model]]:
 
 def _of_run(folder: Path, name: str) -> Model:
     try:
-        from waste_edge.training.evaluation.run_model import model_of_run
+        from waste_edge.training.evaluation.evaluate import model_of_run
     except ModuleNotFoundError as error:
         raise MissingPackageError(
             f"{folder}: a training run needs {error.name}, not installed here; pip install 'waste-edge[train]'"
@@ -119,7 +118,7 @@ def report_on(
         MissingPackageError: a full report needs the packages of a workstation.
     """
     from waste_edge.evaluation.comparison.build import ReportExtras, build_report
-    from waste_edge.evaluation.comparison.outlier_sets import open_unknown, shift_backgrounds
+    from waste_edge.evaluation.rendered_pictures import open_unknown, shift_backgrounds
 
     leaks: Sequence[Leak] = ()
     if full:

@@ -1,8 +1,10 @@
-"""Network addresses of cameras, as they may be shown, and names of devices."""
+"""Cameras as people type them: network addresses, as they may be shown; device names; the rate of `synthetic:`."""
 
 from __future__ import annotations
 
 import re
+
+from waste_edge.errors import CameraError
 
 STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://", "rtmp://", "rtmps://", "udp://", "tcp://")
 # A network address, or one with a slash forgotten: its password must not be shown either.
@@ -11,6 +13,8 @@ _HOST = re.compile(r"(\[[0-9a-f:.%]*\]|[^:@\s]*)(:\d{1,5})?", re.IGNORECASE)
 _SECRET = re.compile(r"(?i)\b(\w*?(?:pass|pw|secret|token|auth|key|psw|user|login)\w*?)=[^&/;]*")
 # The names that stay when the numbers of /dev/videoN change.
 _DEVICE = re.compile(r"/dev/v4l/by-(?:id|path)/(?!\.)[\w.:+@,%=-]+")
+DEFAULT_FPS = 15.0  # of `synthetic:`
+MAX_FPS = 10_000.0
 
 
 def is_address(given: str) -> bool:
@@ -45,3 +49,18 @@ def without_password(url: str) -> str:
         return f"{scheme}…"
     path, *more = re.split(r"([?#])", rest, maxsplit=1)
     return scheme + _SECRET.sub(r"\1=…", path) + (f"{more[0]}…" if more else "")
+
+
+def parse_rate(given: str) -> tuple[float, int]:
+    """Frames a second and the seed, from `FPS` or `FPS:SEED`; without them 15 and 0.
+
+    Raises:
+        CameraError: it is neither, or the rate is out of range.
+    """
+    match = re.fullmatch(r"(\d{1,5}(?:\.\d{1,3})?)?(?::(\d{1,9}))?", given, re.ASCII)
+    fps = float(match[1] or DEFAULT_FPS) if match else 0.0
+    if match is None or not 0.1 <= fps <= MAX_FPS:
+        raise CameraError(
+            f"--camera synthetic:{given}: expected synthetic:FPS or synthetic:FPS:SEED, FPS from 0.1 to {MAX_FPS:g}"
+        )
+    return fps, int(match[2] or 0)

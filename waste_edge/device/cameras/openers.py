@@ -20,15 +20,15 @@ Opener = Callable[[str, Clock], Camera]
 _HERE = "waste_edge.device.cameras"
 KINDS: dict[str, CameraKind] = {
     "picamera": CameraKind(
-        opener=f"{_HERE}.picamera:open_picamera",
-        importer=f"{_HERE}.picamera:import_picamera2",
+        opener=f"{_HERE}.libcamera.picamera:open_picamera",
+        importer=f"{_HERE}.libcamera.picamera:import_picamera2",
         argument=r"[0-9]{1,3}",
         programs=True,  # libcamera starts one for image processing that is not its own
         system_library="picamera2",
     ),
     "first-picamera": CameraKind(
-        opener=f"{_HERE}.picamera:open_first_picamera",
-        importer=f"{_HERE}.picamera:import_picamera2",
+        opener=f"{_HERE}.libcamera.picamera:open_first_picamera",
+        importer=f"{_HERE}.libcamera.picamera:import_picamera2",
         by_name=False,
         programs=True,
         system_library="picamera2",
@@ -37,7 +37,7 @@ KINDS: dict[str, CameraKind] = {
     "first-v4l2": CameraKind(opener=f"{_HERE}.v4l2:open_first_camera", by_name=False),
     "film": CameraKind(opener=f"{_HERE}.video:open_video", by_name=False, reads_file=True),
     "stream": CameraKind(opener=f"{_HERE}.stream:NetworkStream", by_name=False, network=True),
-    "synthetic": CameraKind(opener=f"{_HERE}.synthetic:open_synthetic", check=f"{_HERE}.rate:parse_rate"),
+    "synthetic": CameraKind(opener=f"{_HERE}.synthetic:open_synthetic", check=f"{_HERE}.address:parse_rate"),
 }
 
 

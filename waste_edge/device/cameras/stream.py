@@ -12,7 +12,7 @@ import cv2
 
 from waste_edge.device.cameras.address import without_password
 from waste_edge.device.cameras.camera import RawFrame
-from waste_edge.device.cameras.opencv import (
+from waste_edge.device.cameras.video import (
     FFMPEG_LOG,
     QUIET,
     STALL_S,

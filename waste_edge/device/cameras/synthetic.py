@@ -11,8 +11,8 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from waste_edge.device.cameras.address import parse_rate
 from waste_edge.device.cameras.camera import RawFrame, packed
-from waste_edge.device.cameras.rate import parse_rate
 from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.rendering.backgrounds import Background, paint_background
 from waste_edge.rendering.canvas import Bytes

@@ -13,9 +13,8 @@ import cv2
 
 from waste_edge.device.cameras.age import Ages, newest
 from waste_edge.device.cameras.camera import RawFrame
-from waste_edge.device.cameras.hardware import hardware_of
-from waste_edge.device.cameras.opencv import next_frame, prepare_opencv
-from waste_edge.device.cameras.query import look_of, why_silent
+from waste_edge.device.cameras.query import hardware_of, look_of, why_silent
+from waste_edge.device.cameras.video import next_frame, prepare_opencv
 from waste_edge.device.clock import Clock
 from waste_edge.errors import CameraError
 

@@ -6,8 +6,8 @@ Run by its path, perhaps by an interpreter that lacks everything but numpy and o
 
 The first line on the socket says which camera, what is hidden from this process, and what is known of the camera's
 kind (`camera.CameraKind`): ["v4l2", "/dev/video0", [], {"opener": "waste_edge.device.cameras.v4l2:open_v4l2"}].
-Before anything of the camera's is imported it gives up what it does not need (`cameras/sandbox.py`). It answers with
-lines of JSON, and an empty line for each frame that lies in the memory. It dies with its parent.
+Before anything of the camera's is imported it gives up what it does not need (`cameras/process/sandbox.py`). It
+answers with lines of JSON, and an empty line for each frame that lies in the memory. It dies with its parent.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def capture(words: Words, memory: int, request: CaptureRequest) -> None:
     """Open a camera of this kind and hand over its frames to the end."""
     from waste_edge.device.cameras.camera import CameraKind
     from waste_edge.device.cameras.openers import load
-    from waste_edge.device.cameras.shared import FrameWriter
+    from waste_edge.device.cameras.process.shared import FrameWriter
     from waste_edge.errors import UserError
 
     writer = FrameWriter(memory)
@@ -161,7 +161,7 @@ def main(news: int, memory: int, parent: int) -> None:
         request = words.request()
         name = request.name
         register_package()
-        from waste_edge.device.cameras.sandbox import confine
+        from waste_edge.device.cameras.process.sandbox import confine
         from waste_edge.errors import UserError
 
         may = request.kind

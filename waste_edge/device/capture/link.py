@@ -16,17 +16,17 @@ import msgspec
 
 from waste_edge.device.cameras.address import without_password
 from waste_edge.device.cameras.camera import Candidate
-from waste_edge.device.cameras.memory import create_memory
 from waste_edge.device.cameras.openers import kind_of
-from waste_edge.device.system.environment import without_secrets
-from waste_edge.device.system.thread_limits import ONE_THREAD
+from waste_edge.device.cameras.process.memory import create_memory
+from waste_edge.device.system.command import without_secrets
 from waste_edge.files.strict import Strict
 from waste_edge.files.text import first_line
+from waste_edge.libraries import ONE_THREAD
 
 if TYPE_CHECKING:
     from waste_edge.imaging.frames import Frame
 
-NewsKind = Literal["loaded", "alive", "opened", "absent", "bad-picture", "ended", "failed", "frame", "gone"]
+MessageKind = Literal["loaded", "alive", "opened", "absent", "bad-picture", "ended", "failed", "frame", "gone"]
 
 # Run by its path, and never imported here.
 _CHILD = Path(__file__).with_name("child.py")
@@ -40,7 +40,7 @@ _STDERR_BYTES = 4096  # as much of its last words is kept
 _EXIT_S = 0.1  # seconds to wait for an exit status after the socket was closed
 
 
-class News(Strict, frozen=True):
+class ChildMessage(Strict, frozen=True):
     """Message of a capture process. `frame`: one is in shared memory; `gone`: the process has ended.
 
     Attributes:
@@ -50,17 +50,17 @@ class News(Strict, frozen=True):
         again: the kind and argument by which this very camera is opened again; None: as it was opened.
     """
 
-    kind: NewsKind
+    kind: MessageKind
     text: str = ""
     identity: str = ""
     again: tuple[str, str] | None = None
 
 
-_RING = News(kind="frame")
-_GONE = News(kind="gone")
+_FRAME_READY = ChildMessage(kind="frame")
+_GONE = ChildMessage(kind="gone")
 
 
-class InvalidNewsError(Exception):  # not an error of ours: what the other side sent
+class InvalidMessageError(Exception):  # not an error of ours: what the other side sent
     """A capture process wrote what no capture process writes."""
 
 
@@ -74,8 +74,8 @@ class ChildLink(Protocol):
         """Wait until there is something to hear, or so long."""
         ...
 
-    def hear(self) -> list[News]:
-        """Return the messages received since the last call, in order; raises InvalidNewsError."""
+    def receive(self) -> list[ChildMessage]:
+        """Return the messages received since the last call, in order; raises InvalidMessageError."""
         ...
 
     def frame(self) -> Frame | None:
@@ -132,7 +132,7 @@ class ChildProcess:
         finally:
             theirs.close()
         # Only now: it starts up while the libraries that its frames need are imported here.
-        from waste_edge.device.cameras.shared import FrameReader
+        from waste_edge.device.cameras.process.shared import FrameReader
 
         self._reader = FrameReader(memory)
         assert self._process.stdout is not None
@@ -152,7 +152,7 @@ class ChildProcess:
             if descriptor == self._stderr:
                 self._listen_to_complaints()
 
-    def hear(self) -> list[News]:
+    def receive(self) -> list[ChildMessage]:
         """See `ChildLink.hear`."""
         try:
             heard = self._socket.recv(65536)
@@ -163,11 +163,11 @@ class ChildProcess:
         if not heard:
             return [_GONE]
         if heard == b"\n" and not self._heard:  # by far the most frequent
-            return [_RING]
+            return [_FRAME_READY]
         *lines, self._heard = (self._heard + heard).split(b"\n")
         if len(self._heard) > _LINE_BYTES:
-            raise InvalidNewsError(f"a line of more than {_LINE_BYTES} bytes")
-        return [_news(line) for line in lines]
+            raise InvalidMessageError(f"a line of more than {_LINE_BYTES} bytes")
+        return [_message(line) for line in lines]
 
     def frame(self) -> Frame | None:
         """See `ChildLink.frame`."""
@@ -176,7 +176,7 @@ class ChildProcess:
         try:
             taken = take_frame(self._reader)
         except ValueError as error:
-            raise InvalidNewsError(first_line(error)) from error
+            raise InvalidMessageError(first_line(error)) from error
         self.dropped_frames = self._reader.dropped_frames
         return taken
 
@@ -223,14 +223,14 @@ class ChildProcess:
         self._complaints = (self._complaints + said)[-_STDERR_BYTES:]
 
 
-def _news(line: bytes) -> News:
+def _message(line: bytes) -> ChildMessage:
     if not line:
-        return _RING
+        return _FRAME_READY
     try:
-        news = msgspec.json.decode(line, type=News)
+        news = msgspec.json.decode(line, type=ChildMessage)
     except (msgspec.DecodeError, ValueError) as error:
-        raise InvalidNewsError(f"an unreadable line ({line[:40]!r})") from error
-    return News(kind=news.kind, text=_one_line(news.text), identity=_one_line(news.identity), again=news.again)
+        raise InvalidMessageError(f"an unreadable line ({line[:40]!r})") from error
+    return ChildMessage(kind=news.kind, text=_one_line(news.text), identity=_one_line(news.identity), again=news.again)
 
 
 def _one_line(text: str) -> str:

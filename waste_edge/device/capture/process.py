@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from waste_edge.device.cameras.camera import Candidate, Source
 from waste_edge.device.cameras.openers import KINDS
-from waste_edge.device.capture.link import ChildLink, InvalidNewsError, News, start_child
+from waste_edge.device.capture.link import ChildLink, ChildMessage, InvalidMessageError, start_child
 from waste_edge.device.capture.messages import Absent, BadPicture, Ended, Failed, Message, Messages, Opened
 from waste_edge.device.clock import NS_PER_S, Clock, RetryPolicy
 from waste_edge.errors import CameraError
@@ -160,10 +160,10 @@ class ProcessCapture:
     def _hear(self, link: ChildLink) -> None:
         """Act on all that was said, then on what should have been said by now."""
         try:
-            for news in link.hear():
+            for news in link.receive():
                 self._act(link, news)
-        except InvalidNewsError as error:
-            self._mad(link, error)
+        except InvalidMessageError as error:
+            self._sent_garbage(link, error)
         silent_s = (self._clock.now_ns() - self._heard_ns) / NS_PER_S
         if self._link is link and not self._frame_waits and silent_s > self._limit_s:
             self._dismiss(link)
@@ -171,7 +171,7 @@ class ProcessCapture:
             text = f"{self._source.title}: gave nothing for {self._limit_s:g} s; its process was killed"
             self._lost(text, waited=True)
 
-    def _act(self, link: ChildLink, news: News) -> None:
+    def _act(self, link: ChildLink, news: ChildMessage) -> None:
         if self._link is not link:
             return  # after its last words
         if news.kind == "frame":
@@ -204,7 +204,7 @@ class ProcessCapture:
                 self._dismiss(link)
                 self._lost(reason)
 
-    def _choose(self, news: News) -> None:
+    def _choose(self, news: ChildMessage) -> None:
         """From now on this camera, and no other."""
         chosen = self._candidate
         if news.again is not None and news.again[0] in KINDS:
@@ -220,14 +220,14 @@ class ProcessCapture:
             return None
         try:
             frame = link.frame()
-        except InvalidNewsError as error:
-            self._mad(link, error)
+        except InvalidMessageError as error:
+            self._sent_garbage(link, error)
             return None
         if frame is not None:
             self._heard_ns, self._failures = self._clock.now_ns(), 0
         return frame
 
-    def _mad(self, link: ChildLink, error: InvalidNewsError) -> None:
+    def _sent_garbage(self, link: ChildLink, error: InvalidMessageError) -> None:
         self._dismiss(link)
         self._lost(f"{self._source.title}: the capture process wrote garbage ({error}) and was killed")
 

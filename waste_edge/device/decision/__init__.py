@@ -1,1 +1,1 @@
-"""From an item's predictions to one decision: item tracker, policy, routing, site check."""
+"""Decide an item's stream from the predictions of it: item tracker, policy, routing, site check."""

@@ -1,4 +1,7 @@
-"""From what was predicted of an item to one decision: which stream it goes to, and why."""
+"""Decides an item's stream from what was predicted of it, and says why: `DecisionPolicy`.
+
+The arithmetic of the least expected cost is in `routing.py`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The arithmetic of deciding: from probabilities of labels to the choice of least expected cost.
+"""The arithmetic of deciding (`policy.py`): from probabilities of labels to the choice of least expected cost.
 
 Bayes' decision rule with a cost matrix: choose what has the least expected cost under the probabilities
 (Charles Elkan, The Foundations of Cost-Sensitive Learning, IJCAI 2001, section 1). It asks for calibrated

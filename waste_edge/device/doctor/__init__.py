@@ -3,10 +3,9 @@
 One small function a check, one file a group of them.
 
 setting.py   what is examined: root, state folder, camera, bundle
-camera.py    devices, picamera2, one frame (grab_frame.py, in a process of its own)
-programs.py  Python, its libraries, who may open what
+camera.py    devices and who may open them, picamera2, one frame (grab_frame.py, in a process of its own)
 engines.py   golden outputs, speed, INT8 instructions
-board.py     heat, power, memory, 64 bits, disk
+board.py     heat, power, memory, 64 bits, disk; Python and its libraries
 sinks.py     whom the station tells
 service.py   systemd's view of the station, the clock
 examine.py   runs them

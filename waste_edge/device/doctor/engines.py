@@ -13,7 +13,7 @@ from waste_edge.engines.engine import (
     require_engine,
 )
 from waste_edge.engines.names import ENGINES, engine_spec, engines_with, format_of
-from waste_edge.engines.trial.trial import Trial, try_bundle
+from waste_edge.engines.trial.trial import TrialResult, try_bundle
 from waste_edge.errors import ConfigError, WasteEdgeError
 
 _ROUNDS = 9
@@ -70,7 +70,7 @@ def _condition(name: EngineName, bundle: Bundle) -> Condition:
     return Condition(part, Level.BAD, f"{title} {does} ({said}); {remedy}")
 
 
-def _described(name: EngineName, title: str, trial: Trial) -> str:
+def _described(name: EngineName, title: str, trial: TrialResult) -> str:
     timed = [
         f"{precision.upper()} {trial.latency_ms[artifact]:.1f} ms"
         for precision in ("int8", "fp32")

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from waste_edge.device.clock import NS_PER_S, Clock
-from waste_edge.device.doctor.board import check_board, check_disk
-from waste_edge.device.doctor.camera import check_camera
-from waste_edge.device.doctor.permissions import check_permissions
-from waste_edge.device.doctor.programs import check_python, check_sandbox
+from waste_edge.device.doctor.board import check_board, check_disk, check_python, check_sandbox
+from waste_edge.device.doctor.camera import check_camera, check_permissions
 from waste_edge.device.doctor.service import check_clock, check_service, read_service
 from waste_edge.device.doctor.setting import Setting
 from waste_edge.device.system.condition import Condition, Level

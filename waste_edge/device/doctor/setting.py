@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from waste_edge.device.cameras.nodes import opening_group
+from waste_edge.device.cameras.libcamera.devices import opening_group
 from waste_edge.device.clock import Clock, SystemClock
 from waste_edge.device.system.command import RunProgram, run_program
 from waste_edge.device.system.disk import DiskLimits

@@ -1,1 +1,6 @@
-"""The outbox: events on the disk before anyone is told of them."""
+"""The outbox: events on the disk before anyone is told of them.
+
+event_store.py   when an event, and the scene, is written
+outbox.py        writes it, and keeps it in memory while the disk cannot be written
+database.py      the file's tables and transactions
+"""

@@ -1,4 +1,4 @@
-"""Rules of storing: an event at once with its scene, a scene when it changed, or drifted with the light."""
+"""Rules of writing to the outbox: an event at once with its scene, a scene when it changed or drifted with light."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from waste_edge.device.clock import NS_PER_S, Clock, RetryPolicy
+from waste_edge.device.clock import NS_PER_S, Clock, RetryPolicy, SystemWallClock, WallClock
 from waste_edge.device.decision.answer import Answer
 from waste_edge.device.decision.item_tracker import Event
 from waste_edge.device.outbox.config import OutboxConfig
@@ -24,7 +24,6 @@ from waste_edge.device.outbox.place import Place, finish_putting_back, put_back
 from waste_edge.device.outbox.reader import OutboxReader
 from waste_edge.device.outbox.record import Record, answer_fields, event_fields
 from waste_edge.device.system.condition import Condition, Level
-from waste_edge.device.wall_clock import SystemWallClock, WallClock
 from waste_edge.errors import ConfigError
 
 _RETRY = RetryPolicy()  # of the disk

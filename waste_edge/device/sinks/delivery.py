@@ -7,12 +7,11 @@ import sqlite3
 import threading
 from collections.abc import Sequence
 
-from waste_edge.device.clock import NS_PER_S, Clock, RetryPolicy, SystemClock
+from waste_edge.device.clock import NS_PER_S, Clock, RetryPolicy, SystemClock, SystemWallClock, WallClock
 from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.sinks.sink import Attachment, Sink
 from waste_edge.device.system.condition import Condition, Level
 from waste_edge.device.system.latest import Latest
-from waste_edge.device.wall_clock import SystemWallClock, WallClock
 
 SINK_RETRY = RetryPolicy(jitter=0.5)
 BATCH = 100  # events handed over at once

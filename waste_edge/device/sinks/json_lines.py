@@ -17,11 +17,11 @@ from typing import BinaryIO, Self
 
 import msgspec
 
+from waste_edge.device.clock import SystemWallClock, WallClock
 from waste_edge.device.config_paths import as_path
 from waste_edge.device.outbox.record import Record, to_json_line
 from waste_edge.device.sinks.sink import SinkConfig, SinkContext, SinkError, worst
 from waste_edge.device.system.condition import Condition
-from waste_edge.device.wall_clock import SystemWallClock, WallClock
 from waste_edge.errors import ConfigError
 from waste_edge.files.limits import MAX_JSON_LINES_FILES, MAX_JSON_LINES_MB, MAX_READ_BACK_BYTES, MAX_READ_BACK_IDS
 

@@ -1,17 +1,40 @@
-"""Asking another program one question: never waits longer than it is told to, never raises for what it meets."""
+"""Asking another program one question: never waits longer than it is told to, never raises for what it meets.
+
+Programs are given an environment without secrets, which everything they start would inherit.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from waste_edge.device.system.environment import without_secrets
-
+# Names of variables that hold secrets, or that systemd talks by.
+_PRIVATE = re.compile(
+    r"PASS(?!ES)|SECRET|TOKEN|CREDENTIAL|COOKIE|AUTH|(^|_)(PW|PWORD|PIN|KEY)(_|$)|API_?KEY|"
+    r"^(NOTIFY_SOCKET|WATCHDOG_|LISTEN_|STATE_DIRECTORY|MEMORY_PRESSURE_)",
+    re.IGNORECASE,
+)
+_LOGIN = re.compile(r"://[^/\s]*:[^/\s]*@")  # an address with a password in it
 _LAST_WORDS_S = 0.5  # for what was killed to go; one that even SIGKILL does not end is left behind
+
+
+def without_secrets(environment: Mapping[str, str] = os.environ, withheld: Collection[str] = ()) -> dict[str, str]:
+    """A copy without what looks like a secret by its name, without addresses that hold a password.
+
+    Args:
+        environment: of this process.
+        withheld: variables that are known to hold a secret, whatever their names.
+    """
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in withheld and not _PRIVATE.search(name) and not _LOGIN.search(value)
+    }
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ class About:
         )
 
 
-class View(Listener):
+class RunView(Listener):
     """A listener that is also told what runs."""
 
     def started(self, about: About) -> None:
@@ -130,7 +130,7 @@ class NewsPrinter:
         print(f"waste-edge: {visible(line)}", file=self._stream or sys.stderr, flush=True)
 
 
-class JsonView(View):
+class JsonView(RunView):
     """One JSON object a line on `stream`, each with a `kind`: start, frame, decision, health, summary.
 
     Pictures get a `frame` line each. A camera or film gets one for each frame in which an item is arriving or
@@ -220,7 +220,7 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-class LineView(View):
+class LineView(RunView):
     """Plain text, one line a decision and one a minute with the rate: for logs, pipes and folders of pictures."""
 
     def __init__(self, stream: TextIO, clock: Clock, news: NewsPrinter | None = None) -> None:

@@ -20,7 +20,7 @@ from waste_edge.device.decision.item_tracker import Event
 from waste_edge.device.loop import Seen
 from waste_edge.device.statistics import Summary
 from waste_edge.device.system.condition import Condition, Level
-from waste_edge.device.views.display import About, NewsPrinter, View, condition_line, counts, news_line
+from waste_edge.device.views.display import About, NewsPrinter, RunView, condition_line, counts, news_line
 from waste_edge.device.vision.inspection import ItemView, Visibility
 from waste_edge.device.vision.presence import State
 from waste_edge.engines.classifier import Prediction
@@ -40,7 +40,7 @@ _STATE_STYLE = {
 }
 
 
-class PanelView(View):
+class PanelView(RunView):
     """A panel that is redrawn in place, and a table at the end. `console` writes to a terminal."""
 
     def __init__(self, console: Console, clock: Clock) -> None:

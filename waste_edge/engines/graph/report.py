@@ -1,18 +1,35 @@
-"""A bundle's graphs, looked through for a target: what `waste-edge inspect --graph` shows."""
+"""Graphs read by their format's reader and looked through for a target: what `waste-edge inspect --graph` shows."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from waste_edge.bundle.bundle import Bundle
+from waste_edge.bundle.files import NetworkFile, read_network
 from waste_edge.bundle.manifest import ArtifactName
-from waste_edge.engines.graph.graph import ByteCount
-from waste_edge.engines.graph.reading import read_graph
-from waste_edge.engines.graph.rules import Finding, check_graph
-from waste_edge.engines.graph.targets import Target, default_target, read_target
+from waste_edge.engines.graph.graph import ByteCount, Graph
+from waste_edge.engines.graph.rules import Finding, Target, check_graph, default_target, read_target
 from waste_edge.engines.graph.untrusted import check_network
+from waste_edge.engines.names import format_of
 from waste_edge.errors import MissingPackageError, UserError
 from waste_edge.files.strict import Strict
+
+
+def read_graph(network: Path | NetworkFile, artifact: ArtifactName) -> Graph:
+    """Read a network: the bytes that were read from a bundle, or a file.
+
+    Raises:
+        BundleError: it is not a readable file of its kind.
+        MissingPackageError: a TFLite file, and ai-edge-litert is not installed (tflite-runtime brings no schema).
+    """
+    file = network if isinstance(network, NetworkFile) else read_network(network)
+    if format_of(artifact) == "onnx":
+        from waste_edge.engines.graph.onnx_reader import read_onnx
+
+        return read_onnx(file)
+    from waste_edge.engines.graph.tflite_reader import read_tflite
+
+    return read_tflite(file)
 
 
 class GraphReport(Strict, frozen=True):

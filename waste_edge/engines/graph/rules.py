@@ -1,18 +1,24 @@
-"""Rules for graphs: the target's allow-list of operators, and the rules of this project's networks.
+"""Rules for graphs: a target's allow-list of operators, and the rules of this project's networks.
 
 The rules, for both formats: pixels enter as they are (INT8: scale 1/128), or through one cast (FP32); nothing is
 transposed or padded, but for one Transpose of the pixels in ONNX; batch norms are folded; an INT8 graph has no
 operator that computes in float and no conversion that undoes another (but one that makes ONNX's pixels signed).
+
+A target is what runs the network at the bin, and the operators it is good at: an `export/targets/*.toml` each.
 """
 
 from __future__ import annotations
 
+import msgspec
+
 from waste_edge.bundle.manifest import ArtifactName
 from waste_edge.engines.graph.graph import Graph, Operator
-from waste_edge.engines.graph.targets import Target
-from waste_edge.engines.names import format_of
-from waste_edge.files.strict import Strict
+from waste_edge.engines.names import NetworkFormat, format_of
+from waste_edge.files.resources import find
+from waste_edge.files.strict import Strict, read_toml
 
+TARGETS_ROOM = "export/targets"
+_DEFAULTS: dict[NetworkFormat, str] = {"onnx": "ort-cpu", "tflite": "xnnpack-arm64"}
 _LAYOUT = {"TRANSPOSE", "PAD", "PADV2", "MIRROR_PAD", "Transpose", "Pad"}
 _CASTS = {"CAST", "Cast"}
 _ARITHMETIC = {"ADD", "SUB", "MUL", "DIV", "Add", "Sub", "Mul", "Div"}
@@ -20,6 +26,57 @@ _CONVERSIONS = {"QUANTIZE", "DEQUANTIZE", "QuantizeLinear", "DequantizeLinear"}
 # ONNX operators that only pass values on, or that ONNX Runtime fuses with what is before them.
 _TRANSPARENT = {"Clip", "Flatten", "Relu", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
 _PIXEL_SCALE = 1 / 128
+
+
+class Operators(Strict, frozen=True):
+    """An allow-list for one precision.
+
+    Attributes:
+        operators: may stand anywhere.
+        entry: may stand once, on the pixels, before anything else: what turns them into float.
+    """
+
+    operators: list[str]
+    entry: list[str] = msgspec.field(default_factory=list)
+
+
+class Target(Strict, frozen=True):
+    """Attributes:
+    name: as on the command line.
+    artifacts: which of a bundle's artifacts can run there.
+    based_on: where the lists are from.
+    fp32, int8: the lists; None where the target runs no such network.
+    """
+
+    name: str
+    artifacts: list[ArtifactName]
+    based_on: list[str]
+    fp32: Operators | None = None
+    int8: Operators | None = None
+
+    def __post_init__(self) -> None:
+        missing = [artifact for artifact in self.artifacts if self._listed(artifact) is None]
+        if missing or not self.artifacts or not self.based_on:
+            raise ValueError("a target needs artifacts, a list of operators for each one's precision, and based_on")
+
+    def _listed(self, artifact: ArtifactName) -> Operators | None:
+        return self.int8 if artifact.endswith("int8") else self.fp32
+
+    def allowed(self, artifact: ArtifactName) -> Operators:
+        """The allow-list for one of the target's own artifacts."""
+        listed = self._listed(artifact)
+        assert listed is not None, f"{artifact} is not for {self.name}"  # callers ask for `artifacts` only
+        return listed
+
+
+def read_target(given: str) -> Target:
+    """Read a target by path or shipped name; raises ConfigError naming what is wrong."""
+    return read_toml(find(given, TARGETS_ROOM), Target)
+
+
+def default_target(artifact: ArtifactName) -> str:
+    """The target an artifact is made for where nobody names one."""
+    return _DEFAULTS[format_of(artifact)]
 
 
 class Finding(Strict, frozen=True):

@@ -3,8 +3,8 @@
     python -m waste_edge.engines.trial.child SOURCE DIGEST BYTES CPU ROUNDS ENGINE ARTIFACT...
 
 ENGINE is empty for the package's own engine of each artifact. The child opens the bundle itself, insists on the digest
-that its parent has seen, and writes a line of JSON (`trial.Word`) before each step and after each network. It ends with
-0 however the networks did; that it does not end, or ends otherwise, is what it is for.
+that its parent has seen, and writes a line of JSON (`trial.ChildReport`) before each step and after each network. It
+ends with 0 however the networks did; that it does not end, or ends otherwise, is what it is for.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ import msgspec
 
 from waste_edge.bundle.bundle import Bundle, open_bundle
 from waste_edge.bundle.manifest import ArtifactName
-from waste_edge.engines.engine import Engine, engine_of, import_engine, load_engine
+from waste_edge.engines.engine import Engine, engine_of, import_engine, load_engine, median_latencies_ms
 from waste_edge.engines.graph.untrusted import check_network
-from waste_edge.engines.latency import median_latencies_ms
 from waste_edge.engines.names import EngineName
-from waste_edge.engines.trial.trial import Word
+from waste_edge.engines.trial.trial import ChildReport
 from waste_edge.engines.verify import GoldenSet, Replay, compare, not_replayed, read_golden
 from waste_edge.errors import BundleError, ConfigError, EngineError, MissingPackageError
 from waste_edge.files.text import first_line
@@ -45,13 +44,13 @@ def main(words: list[str]) -> int:
         engines: dict[ArtifactName, Engine] = {}
         for artifact in artifacts:
             name = named or engine_of(artifact)
-            say(Word(doing=f"importing the engine {name}", artifact=artifact))
+            say(ChildReport(doing=f"importing the engine {name}", artifact=artifact))
             replay = _try(_Attempt(bundle, artifact, name, int(cpu_s)), golden, say, engines)
-            say(Word(replay=replay))
+            say(ChildReport(replay=replay))
     if int(rounds) and engines:
         _limit_cpu(int(cpu_s) * len(engines))
-        say(Word(doing="being timed"))
-        say(Word(latency_ms=median_latencies_ms(engines, golden.pixels[0], int(rounds), _WARM_UP)))
+        say(ChildReport(doing="being timed"))
+        say(ChildReport(latency_ms=median_latencies_ms(engines, golden.pixels[0], int(rounds), _WARM_UP)))
     return 0
 
 
@@ -62,7 +61,7 @@ class _Mouth:
         self._handle = os.dup(1)
         os.dup2(2, 1)
 
-    def __call__(self, word: Word) -> None:
+    def __call__(self, word: ChildReport) -> None:
         os.write(self._handle, msgspec.json.encode(word) + b"\n")
 
 
@@ -82,11 +81,11 @@ def _try(attempt: _Attempt, golden: GoldenSet, say: _Mouth, engines: dict[Artifa
         import_engine(attempt.engine)
         network = attempt.bundle.artifact(artifact)
         _limit_cpu(attempt.cpu_s)
-        say(Word(doing="being read"))
+        say(ChildReport(doing="being read"))
         check_network(network, artifact, manifest)
-        say(Word(doing="being loaded"))
+        say(ChildReport(doing="being loaded"))
         engine = load_engine(network, artifact, manifest, engine=attempt.engine)
-        say(Word(doing="answering the golden pictures"))
+        say(ChildReport(doing="answering the golden pictures"))
         answers = [engine.infer(picture) for picture in golden.pixels]
     except MissingPackageError as error:
         return not_replayed(manifest, artifact, "skipped", str(error))

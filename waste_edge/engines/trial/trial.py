@@ -37,11 +37,11 @@ from waste_edge.files.strict import Strict
 from waste_edge.libraries import NO_TELEMETRY, ONE_THREAD
 
 _TICK_S = 0.05
-_MAX_WORD_BYTES, _MAX_COMPLAINT_BYTES = 1 << 20, 1 << 16
+_MAX_REPORT_BYTES, _MAX_COMPLAINT_BYTES = 1 << 20, 1 << 16
 _KEPT_VARIABLES = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ", "VIRTUAL_ENV")
 
 
-class Word(Strict, frozen=True):
+class ChildReport(Strict, frozen=True):
     """One line that the child writes; what is not given does not change.
 
     Attributes:
@@ -57,12 +57,12 @@ class Word(Strict, frozen=True):
     latency_ms: dict[ArtifactName, float] = msgspec.field(default_factory=dict)
 
 
-class Trial(Strict, frozen=True):
+class TrialResult(Strict, frozen=True):
     """Outcome of the child process.
 
     Attributes:
         replays: one for each network that was to be tried.
-        latency_ms: see `Word`.
+        latency_ms: see `ChildReport`.
         seconds: that it took, the child's start included.
         peak_mb: of its memory, as far as it was seen.
     """
@@ -131,7 +131,7 @@ def verify(bundle: Bundle) -> Verification:
 
 def try_bundle(
     bundle: Bundle, artifacts: Sequence[ArtifactName], rounds: int = 0, engine: EngineName | None = None
-) -> Trial:
+) -> TrialResult:
     """Load networks and replay their golden outputs in a child process.
 
     Args:
@@ -168,7 +168,7 @@ def try_bundle(
     for name in artifacts:
         if name not in replays:
             replays[name] = not_replayed(bundle.manifest, name, "skipped", f"not tried, because of {current}")
-    return Trial(
+    return TrialResult(
         replays=[replays[name] for name in artifacts],
         latency_ms=latency_ms,
         seconds=round(time.monotonic() - started, 2),
@@ -207,7 +207,7 @@ class _Child:
             start_new_session=True,
         )
 
-    def words(self) -> Iterator[Word]:
+    def words(self) -> Iterator[ChildReport]:
         """Yield the child's messages until it has ended; `ending` is set then."""
         pending, deadline = b"", time.monotonic() + TRIAL_PATIENCE_S
         for chunk in self._chunks():
@@ -215,13 +215,13 @@ class _Child:
             *lines, pending = pending.split(b"\n")
             for line in lines:
                 deadline = time.monotonic() + TRIAL_PATIENCE_S
-                yield msgspec.json.decode(line, type=Word)
+                yield msgspec.json.decode(line, type=ChildReport)
             self.peak_bytes = max(self.peak_bytes, _resident_bytes(self._process.pid))
             if self.peak_bytes > self._memory_bytes + TRIAL_SHARED_BYTES:
                 self.ending = f"took more than {self._memory_bytes >> 20} MiB of memory"
             elif time.monotonic() > deadline:
                 self.ending = f"gave no answer within {TRIAL_PATIENCE_S:g} s"
-            elif len(pending) > _MAX_WORD_BYTES:
+            elif len(pending) > _MAX_REPORT_BYTES:
                 self.ending = "wrote nonsense"
             if self.ending:
                 return

@@ -9,13 +9,13 @@ from typing import Protocol
 
 from waste_edge import __version__
 from waste_edge.dataset import Dataset
-from waste_edge.engines.latency import times_in_turn
+from waste_edge.engines.engine import times_in_turn
 from waste_edge.evaluation.comparison.held_out import Pictures
 from waste_edge.evaluation.comparison.measure import measure, predict_all, with_latency
 from waste_edge.evaluation.comparison.models import Model
-from waste_edge.evaluation.comparison.outlier_sets import ShiftedPictures, Strange
 from waste_edge.evaluation.comparison.pairwise import disputed_photos, folded_rows, pairs_of
 from waste_edge.evaluation.evaluate import Progress
+from waste_edge.evaluation.rendered_pictures import ShiftedPictures, Strange
 from waste_edge.evaluation.report.content import SCHEMA, ComparisonReport
 
 Asking = Callable[[str], Progress]  # from a model's name to who is told how far its answers are

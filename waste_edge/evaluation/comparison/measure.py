@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waste_edge.dataset import Dataset, Photo, stratified
-from waste_edge.engines.latency import Taken
+from waste_edge.engines.engine import Taken
 from waste_edge.evaluation.comparison.held_out import Pictures
 from waste_edge.evaluation.comparison.models import Model
 from waste_edge.evaluation.evaluate import Outputs, Progress, rejected_by, score_logits, truth_of

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waste_edge.dataset import Dataset, Photo
-from waste_edge.evaluation.comparison.folds import seat_of
 from waste_edge.evaluation.comparison.measure import Answered
+from waste_edge.evaluation.comparison.models import held_out_members
 from waste_edge.evaluation.evaluate import truth_of
 from waste_edge.evaluation.report.content import Disputed, Folded, Pair, Said
 from waste_edge.metrics.classification import paired_interval, score
@@ -64,7 +64,7 @@ def folded_rows(
     found = []
     for one in answered:
         if one.model.members:
-            seats = np.array(seat_of(one.model, dataset, photos))
+            seats = np.array(held_out_members(one.model, dataset, photos))
             parts = [seats == number for number in range(len(one.model.members))]
             names = [member.name for member in one.model.members]
             found.append(_row(one.model.recipe, "folds", names, [(one, part) for part in parts], truth, labels))

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from waste_edge import __version__
 from waste_edge.bundle.manifest import Calibration
 from waste_edge.dataset import Domains, LabelMap, Photo, SplitSpec
-from waste_edge.evaluation.domains.draws import GroupedArea, drawn_means
 from waste_edge.evaluation.domains.report import (
     HOME,
     SCHEMA,
@@ -24,6 +23,7 @@ from waste_edge.evaluation.domains.report import (
     Strange,
 )
 from waste_edge.evaluation.evaluate import Outputs, Progress, rejected_by, truth_of
+from waste_edge.evaluation.unknowns import GroupedArea, drawn_means
 from waste_edge.metrics.classification import expected_calibration_error, softmax
 from waste_edge.metrics.significance import Interval
 from waste_edge.rejection import IN_WORDS, Scorer

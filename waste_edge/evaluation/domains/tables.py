@@ -1,13 +1,18 @@
-"""A `DomainsReport` as tables: for the screen, the Markdown, the page, model cards and the README."""
+"""A `DomainsReport` as tables (screen, Markdown, model cards, README) and as an HTML page that opens offline."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from waste_edge.evaluation.domains.report import DomainsReport, Known, ModelDomains, Strange
 from waste_edge.evaluation.report.markdown import table_lines
 from waste_edge.evaluation.report.tables import Table, number, points_in, share, share_in
 from waste_edge.metrics.significance import Interval
+
+if TYPE_CHECKING:
+    from markupsafe import Markup  # with Jinja2, on a workstation
 
 MEAN, WORST = "mean over sources", "worst source"
 
@@ -114,3 +119,31 @@ def _area(interval: Interval | None, brief: bool) -> str:
 def _mean(rows: Sequence[Known], name: str) -> float | None:
     found = [value for row in rows if (value := getattr(row, name)) is not None]
     return sum(found) / len(found) if found else None
+
+
+def domains_html(report: DomainsReport) -> str:
+    """The page: a chart of every model's sources, and all tables."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    folders = [Path(__file__).parent, Path(__file__).parent.parent / "report"]
+    environment = Environment(
+        loader=FileSystemLoader(folders),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    template = environment.get_template("domains.html.jinja")
+    charts = [(model.name, _chart(model)) for model in report.models if model.sources]
+    words = {"tables": domains_tables(report), "charts": charts, "reading": reading(report)}
+    return template.render(report=report, **words).lstrip()
+
+
+def _chart(model: ModelDomains) -> Markup:
+    from waste_edge.evaluation.report.charts import interval_chart
+
+    known = [*([model.home] if model.home else []), *model.sources]
+    rows = [
+        (one.source, one.accuracy.value, one.accuracy.low, one.accuracy.high, index) for index, one in enumerate(known)
+    ]
+    return interval_chart(f"accuracy of {model.name} by source, with intervals", rows)

@@ -1,11 +1,17 @@
-"""The report as one HTML page: nothing is loaded from anywhere, so it opens offline and can be sent."""
+"""The report as one HTML page: nothing is loaded from anywhere, so it opens offline and can be sent.
+
+The thumbnails in it are small enough to be carried inside.
+"""
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from markupsafe import Markup
+from PIL import Image
 
 from waste_edge.dataset import Photo
 from waste_edge.evaluation.report import tables, unknown_tables
@@ -20,10 +26,20 @@ from waste_edge.evaluation.report.charts import (
     share_axis,
 )
 from waste_edge.evaluation.report.content import CalibrationReport, ComparisonReport, Histogram, ModelReport
-from waste_edge.evaluation.report.thumbnails import thumbnail
 from waste_edge.files.text import visible
 from waste_edge.metrics.curves import LabelCurves
 from waste_edge.rejection import IN_WORDS
+
+_SIDE_PX = 176  # drawn at half of it or a little more, so that it is sharp on fine screens
+
+
+def thumbnail(photo: Photo) -> str:
+    """A photo as a JPEG data URI, its whole frame, the longer side at most 176 px."""
+    image = Image.fromarray(photo.pixels())
+    image.thumbnail((_SIDE_PX, _SIDE_PX), Image.Resampling.LANCZOS)
+    packed = io.BytesIO()
+    image.save(packed, "JPEG", quality=82)
+    return f"data:image/jpeg;base64,{base64.b64encode(packed.getvalue()).decode()}"
 
 
 def _shown(value: object) -> object:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from waste_edge.evaluation.report.content import ComparisonReport, ModelReport
-from waste_edge.evaluation.report.stages import Stages, TwoStages
+from waste_edge.evaluation.report.content import ComparisonReport, ModelReport, Stages, TwoStages
 from waste_edge.metrics.significance import Interval, Spread
 
 

@@ -20,8 +20,8 @@ from torch import nn
 
 from waste_edge.export.formats.graphs import FromNormalized, FromPixels, Graphs, example_pixels
 from waste_edge.export.formats.quiet import quiet
-from waste_edge.export.formats.slim_onnx import slim_onnx
-from waste_edge.export.quantization.activations import layers_of_onnx, run_onnx
+from waste_edge.export.formats.slim import slim_onnx
+from waste_edge.export.quantization.calibrate import layers_of_onnx, run_onnx
 from waste_edge.export.quantization.ranges import Range, find_ranges
 from waste_edge.export.recipe import ExportRecipe
 from waste_edge.files.atomic import write_atomically

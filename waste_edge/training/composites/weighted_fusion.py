@@ -17,8 +17,7 @@ from waste_edge.evaluation.evaluate import truth_of
 from waste_edge.files.atomic import write_atomically
 from waste_edge.files.strict import Strict, to_json
 from waste_edge.metrics.classification import Scores, score, softmax
-from waste_edge.training.composites.common import OF_VIEWS, alone, check_pictures, refuse_parts
-from waste_edge.training.composites.members import member
+from waste_edge.training.composites.common import OF_VIEWS, alone, check_pictures, member, refuse_parts
 from waste_edge.training.evaluation.evaluate import predict
 from waste_edge.training.input_pipeline.inputs import Tokenize
 from waste_edge.training.loop.checks import check_out

@@ -14,7 +14,7 @@ from torch import Tensor
 from waste_edge.dataset import Photo
 from waste_edge.errors import RunError
 from waste_edge.evaluation.evaluate import Progress, truth_of, without_progress
-from waste_edge.evaluation.report.stages import Stages, TwoStages
+from waste_edge.evaluation.report.content import Stages, TwoStages
 from waste_edge.metrics.classification import confusion_matrix, paired_interval, wilson_interval
 from waste_edge.metrics.significance import Interval
 from waste_edge.training.evaluation.evaluate import predict

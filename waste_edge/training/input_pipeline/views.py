@@ -24,7 +24,7 @@ from waste_edge.training.recipe import BackgroundSpec, OutlierSpec, RenderedSpec
 from waste_edge.training.seeding import mixed_seed
 
 
-class View(NamedTuple):
+class TrainingView(NamedTuple):
     """One training example: pixels uint8 (3, H, W), empty for text alone; its text; its label index and its number."""
 
     pixels: Tensor
@@ -63,7 +63,7 @@ class ViewOptions:
 _USUAL = ViewOptions()
 
 
-class TrainingViews(TorchDataset[View]):
+class TrainingViews(TorchDataset[TrainingView]):
     """Augmented views with their label index: photographs first, rendered ones after.
 
     A view is asked for by epoch and number, and its chances are of these two (and the recipe's seed) alone: it is the
@@ -90,14 +90,14 @@ class TrainingViews(TorchDataset[View]):
         self._seed = options.seed
         self._grounds = options.grounds
         self.sets = options.sets
-        self._kept: dict[tuple[int, int], View] = {}
+        self._kept: dict[tuple[int, int], TrainingView] = {}
         self._cache: dict[int, Pixels] = {}
         self._room_bytes = options.cache_bytes
 
     def __len__(self) -> int:
         return len(self._photos) + len(self._rendered)
 
-    def __getitem__(self, place: tuple[int, int]) -> View:
+    def __getitem__(self, place: tuple[int, int]) -> TrainingView:
         """The view of an epoch and a number."""
         place = self.turn(*place)
         if place in self._kept:
@@ -111,13 +111,13 @@ class TrainingViews(TorchDataset[View]):
         """Choose the view to show: another epoch's, if it has been made for that already."""
         return ((epoch - 1) % self.sets + 1 if self.sets else epoch), number
 
-    def _made(self, epoch: int, number: int) -> View:
+    def _made(self, epoch: int, number: int) -> TrainingView:
         if number >= len(self._photos):
             pixels, label = self._rendered[number - len(self._photos)]
-            return View(self._augmented(pixels, epoch, number), "", label, number)
+            return TrainingView(self._augmented(pixels, epoch, number), "", label, number)
         photo = self._photos[number]
         view = self._augmented(self._somewhere(epoch, number), epoch, number) if self._augment else nothing(0)
-        return View(view, self._reader.text_of(photo), self._dataset.label_index(photo), number)
+        return TrainingView(view, self._reader.text_of(photo), self._dataset.label_index(photo), number)
 
     def share_room(self, among: int) -> None:
         """Keep only this reader's share of the decoded pictures: so many processes read on this machine."""
@@ -131,7 +131,7 @@ class TrainingViews(TorchDataset[View]):
         """Every view's label index; -1 of what has no label."""
         return [self._dataset.label_index(photo) for photo in self._photos] + [label for _, label in self._rendered]
 
-    def collate(self, views: Sequence[View]) -> Batch:
+    def collate(self, views: Sequence[TrainingView]) -> Batch:
         """Stack views, and tokenize their texts together."""
         tokenize = self._reader.tokenize
         tokens, mask = tokenize([view.text for view in views]) if tokenize else (nothing(len(views)),) * 2

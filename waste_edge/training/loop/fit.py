@@ -28,10 +28,9 @@ from waste_edge.training.input_pipeline.views import (
     render_outliers,
     render_views,
 )
-from waste_edge.training.linear_probe import fit_head
 from waste_edge.training.loop.checkpoint import CHECKPOINT_NAME
-from waste_edge.training.loop.checks import check_out, check_parts
-from waste_edge.training.loop.failures import failures_in_words
+from waste_edge.training.loop.checks import check_out, check_parts, failures_in_words
+from waste_edge.training.loop.fine_tuning import fit_head
 from waste_edge.training.loop.initialization import Start, check_start, starting_network
 from waste_edge.training.loop.schedule import freeze_stages
 from waste_edge.training.loop.training_loop import (
@@ -59,9 +58,8 @@ from waste_edge.training.runs import (
     save_split,
 )
 from waste_edge.training.seeding import seed_epoch
-from waste_edge.training.stock.batches import StockBatches
-from waste_edge.training.stock.gather import batches_of, gather_stock
-from waste_edge.training.teaching import Extra, Teaching, read_teaching
+from waste_edge.training.train_options import OtherSources, TrainOptions, read_other_sources
+from waste_edge.training.view_cache.batches import ViewCacheBatches, batches_of, gather_views
 
 
 def fit(
@@ -73,7 +71,7 @@ def fit(
     teachers: Sequence[Run] = (),
     start: Run | None = None,
     resume: bool = False,
-    extra: Extra | None = None,
+    extra: TrainOptions | None = None,
 ) -> RunInfo:
     """Train a network by a recipe and leave a run in `out`.
 
@@ -101,8 +99,8 @@ def fit(
         check_start(recipe, start, weights, dataset)
         parts = split_to_train(data, dataset, recipe.split)
         check_parts(recipe, data, dataset, parts)
-        extra = extra or Extra()
-        teaching = read_teaching(extra, recipe, dataset, parts["train"])
+        extra = extra or TrainOptions()
+        teaching = read_other_sources(extra, recipe, dataset, parts["train"])
         seed_epoch(recipe.trained.seed, 0)
         begun = starting_network(recipe, dataset.labels, weights, start)
         material = Material(dataset, parts, teaching, extra, out)
@@ -152,8 +150,8 @@ class Material:
 
     dataset: Dataset
     parts: dict[Part, list[Photo]]
-    teaching: Teaching
-    extra: Extra
+    teaching: OtherSources
+    extra: TrainOptions
     out: Path
 
 
@@ -164,12 +162,12 @@ def _gather(recipe: Recipe, begun: Start, teachers: Sequence[Run], material: Mat
     reader = reader_of(recipe, begun.tokenize)
     wise = Teachers(teachers, device) if teachers else None
     read_in_training = wise.reading_for(reader) if wise else reader
-    views: TrainingViews | StockBatches
+    views: TrainingViews | ViewCacheBatches
     if recipe.stock:
         reader = RememberingReader(reader.sees, reader.tokenize, reader.text_of)
         folder = material.extra.stock or material.out / "stock"
         training, teaching = material.parts["train"], material.teaching
-        stock = gather_stock(recipe.stock, material.dataset, training, teaching, folder, together)
+        stock = gather_views(recipe.stock, material.dataset, training, teaching, folder, together)
         views = batches_of(recipe, stock, device, together)
     else:
         views = _views(recipe, material, read_in_training)
@@ -203,13 +201,13 @@ def _views(recipe: Recipe, material: Material, reader: InputReader) -> TrainingV
 
 def _probe(job: Job) -> None:
     """Fit the head alone, before the loop takes the network as what training starts with."""
-    assert isinstance(job.views, StockBatches)
+    assert isinstance(job.views, ViewCacheBatches)
     fit_head(job.network, job.views, job.fit.linear_probe_views, len(job.dataset.labels), job.device)
 
 
 def _objective(
     recipe: Recipe,
-    views: TrainingViews | StockBatches,
+    views: TrainingViews | ViewCacheBatches,
     dataset: Dataset,
     network: nn.Module,
     teachers: Teachers | None,

@@ -15,7 +15,7 @@ from waste_edge.files.atomic import sha256_of
 from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.training.input_pipeline.inputs import Tokenize
 from waste_edge.training.networks import build_network, starting_image_network
-from waste_edge.training.networks.balance import balance
+from waste_edge.training.networks.weights import balance
 from waste_edge.training.quantization_aware.fake_quantization import FakeQuantized
 from waste_edge.training.recipe import Recipe, TextSpec
 from waste_edge.training.runs import Run

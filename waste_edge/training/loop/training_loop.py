@@ -23,7 +23,6 @@ from waste_edge.dataset import Dataset, Photo
 from waste_edge.errors import UserError
 from waste_edge.files.atomic import write_atomically
 from waste_edge.metrics.classification import Scores
-from waste_edge.training.anchor import Anchor
 from waste_edge.training.distillation.losses import Objective, Outputs
 from waste_edge.training.distillation.teachers import Teachers
 from waste_edge.training.distributed import OtherProcessError, ProcessGroup
@@ -38,7 +37,7 @@ from waste_edge.training.loop.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from waste_edge.training.loop.frozen_outputs import FrozenOutputs, remembers
+from waste_edge.training.loop.fine_tuning import Anchor, FrozenOutputs, remembers
 from waste_edge.training.loop.plots import plot_curves
 from waste_edge.training.loop.schedule import LearningRate, make_optimizer
 from waste_edge.training.networks import normalize
@@ -47,7 +46,7 @@ from waste_edge.training.quantization_aware.fake_quantization import FakeQuantiz
 from waste_edge.training.recipe import FitSpec, Recipe
 from waste_edge.training.runs import save_weights
 from waste_edge.training.seeding import seed_epoch
-from waste_edge.training.stock.batches import StockBatches
+from waste_edge.training.view_cache.batches import ViewCacheBatches
 
 METRICS_NAME, CURVES_NAME = "metrics.jsonl", "curves.png"
 
@@ -101,7 +100,7 @@ class Job:
     network: nn.Module
     objective: Objective
     teachers: Teachers | None
-    views: TrainingViews | StockBatches
+    views: TrainingViews | ViewCacheBatches
     reader: InputReader
     dataset: Dataset
     validation: list[Photo]
@@ -354,10 +353,10 @@ class TrainingLoop:
 
 
 def _batches(
-    views: TrainingViews | StockBatches, spec: FitSpec, process_group: ProcessGroup
-) -> tuple[DataLoader[Batch] | StockBatches, Shuffle | StockBatches]:
+    views: TrainingViews | ViewCacheBatches, spec: FitSpec, process_group: ProcessGroup
+) -> tuple[DataLoader[Batch] | ViewCacheBatches, Shuffle | ViewCacheBatches]:
     """Build the data loader, and the shuffle that has to be told of each epoch."""
-    return (views, views) if isinstance(views, StockBatches) else make_batches(views, spec, process_group)
+    return (views, views) if isinstance(views, ViewCacheBatches) else make_batches(views, spec, process_group)
 
 
 def _average(network: nn.Module, decay: float) -> AveragedModel | None:

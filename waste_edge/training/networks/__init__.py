@@ -10,9 +10,8 @@ from pathlib import Path
 from torch import nn
 
 from waste_edge.training.networks.cnn import Cnn4
-from waste_edge.training.networks.counting import count_macs, count_parameters, feature_count
 from waste_edge.training.networks.efficientnet import EfficientNetLite
-from waste_edge.training.networks.layers import SameConv2d, normalize, pool
+from waste_edge.training.networks.layers import SameConv2d, count_macs, count_parameters, feature_count, normalize, pool
 from waste_edge.training.networks.mobilenet import MobileNetV1, MobileNetV2
 from waste_edge.training.networks.weights import load_initial_weights
 from waste_edge.training.recipe import ModelSpec

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from waste_edge.training.networks.counting import feature_count
+from waste_edge.training.networks.layers import feature_count
 from waste_edge.training.networks.text import encoder_width, first_token
 from waste_edge.training.recipe import FusionSpec
 

@@ -14,14 +14,19 @@ from waste_edge.dataset import LabelMap, SplitSpec
 from waste_edge.errors import ConfigError
 from waste_edge.files.limits import MAX_TOML_BYTES
 from waste_edge.files.resources import find, shipped
-from waste_edge.files.strict import Strict, read_text, readable
-from waste_edge.files.toml import check_values, parse_toml
+from waste_edge.files.strict import Strict, check_values, parse_toml, read_text, readable
 from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.training.recipe.composites import CascadeSpec, CompositeSpec, ProbeSpec, TreeSpec, WeightedFusionSpec
 from waste_edge.training.recipe.fitting import DistillSpec, FitSpec, QuantizeAwareSpec
 from waste_edge.training.recipe.models import FusionSpec, ModelSpec, TextSpec
-from waste_edge.training.recipe.rules import VIEW_RULES
-from waste_edge.training.recipe.views import AugmentSpec, BackgroundSpec, OutlierSpec, RenderedSpec, StockSpec
+from waste_edge.training.recipe.views import (
+    VIEW_RULES,
+    AugmentSpec,
+    BackgroundSpec,
+    OutlierSpec,
+    RenderedSpec,
+    StockSpec,
+)
 
 __all__ = [
     "NETWORK",

@@ -1,9 +1,13 @@
-"""From a folder of photographs to all that is wrong with it."""
+"""From a folder of photographs to all that is wrong with it.
+
+Names are checked here, too: of labels, and of the files that `groups.csv` speaks of. Elsewhere that is told too late.
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,22 +16,73 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waste_edge.dataset import Dataset, Photo
-from waste_edge.dataset.folders import group_name
+from waste_edge.dataset.folders import group_name, read_groups, strange_groups
+from waste_edge.dataset.sources import HOW_TO_MEND_LABELS
 from waste_edge.errors import DataError, UserError
 from waste_edge.files.atomic import folder_in_one_piece
 from waste_edge.files.strict import to_json
-from waste_edge.files.text import same_text
+from waste_edge.files.text import reading_key, same_text
+from waste_edge.taxonomy import UNKNOWN, label_faults
 from waste_edge.training.data.check.duplicates import find_duplicates, near_groups
-from waste_edge.training.data.check.features import SIMPLE, network_features
 from waste_edge.training.data.check.findings import DataReport, Finding, Severity, Suspect
 from waste_edge.training.data.check.mislabels import as_indices, find_doubts
-from waste_edge.training.data.check.names import find_lost_groups, find_name_faults, given_groups, is_unknown
 from waste_edge.training.data.check.outliers import find_imbalance, find_outliers, samples, spreads
-from waste_edge.training.data.check.scan import Odd, Scan, Seen, scan
+from waste_edge.training.data.check.scan import SIMPLE, Odd, Scan, Seen, network_features, scan
 from waste_edge.training.data.check.sheets import draw_sheet
 
 _ORDER: list[Severity] = ["error", "warning", "note"]
 CheckProgress = Callable[[str], Callable[[int, int], None]]
+
+
+def find_name_faults(seen: Scan, labels: Sequence[str], unknown_ok: bool) -> list[Finding]:
+    """Find the folders' names that `data split` and `train` will refuse."""
+    named = [label for label in labels if not is_unknown(label)]
+    faults = [
+        Finding(kind=kind, severity="error", text=f"label {fault}", remedy=HOW_TO_MEND_LABELS, suspects=[])
+        for kind, fault in zip(_kinds("label_name"), label_faults(named), strict=False)
+    ]
+    return [*_reserved(seen, unknown_ok), *faults]
+
+
+def is_unknown(label: str) -> bool:
+    """Return whether a label reads like the word for what a model does not know."""
+    return reading_key(label) == UNKNOWN
+
+
+def _reserved(seen: Scan, unknown_ok: bool) -> list[Finding]:
+    called = sorted({one.label for one in seen.folders if is_unknown(one.label)})
+    if unknown_ok or not called:
+        return []
+    text = f"a class folder is called {called[0]!r}, which is what a model answers when it does not know"
+    remedy = "rename it; or, if it holds pictures like none of the labels, say --unknown-ok and do not train on it"
+    return [
+        Finding(kind="reserved", severity="error", text=text, remedy=remedy, suspects=samples(seen.pictures, called))
+    ]
+
+
+def _kinds(word: str) -> Iterator[str]:
+    """A kind for each of several findings, since each is a file's name."""
+    return (word if number == 1 else f"{word}_{number}" for number in itertools.count(1))
+
+
+def find_lost_groups(folder: Path, seen: Scan) -> list[Finding]:
+    """Rows of `groups.csv` that hold nothing together."""
+    given = given_groups(folder)
+    lost = strange_groups(given, [one.key for one in seen.pictures] + [one.key for one in seen.unreadable])
+    if not lost:
+        return []
+    text = f"{len(lost)} of the {len(given)} rows of groups.csv name no picture"
+    remedy = (
+        "write paths as below the data folder, with forward slashes and the file's own letters; till then what they "
+    )
+    remedy += "hold together may lie on two sides of a split"
+    suspects = [Suspect(file=name, says="no such picture") for name in lost]
+    return [Finding(kind="lost_groups", severity="warning", text=text, remedy=remedy, suspects=suspects)]
+
+
+def given_groups(folder: Path) -> dict[str, str]:
+    """Read the folder's `groups.csv`; see `read_groups`."""
+    return read_groups([folder / "images" / "groups.csv", folder / "groups.csv"])
 
 
 @dataclass(frozen=True)

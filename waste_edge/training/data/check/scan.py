@@ -1,10 +1,13 @@
-"""Every file of a data folder, seen once: what it is, and what is measured of it."""
+"""Every file of a data folder, seen once: what it is, and what is measured of it.
+
+What is measured are numbers that stand for a picture, to find those that look like another label's.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,19 +19,84 @@ from PIL import Image
 
 from waste_edge.dataset import Part, picture_hash
 from waste_edge.dataset.folders import ClassFolder, class_folders
-from waste_edge.errors import PictureError
+from waste_edge.errors import ConfigError, PictureError
 from waste_edge.files.bounded import NotAFileError, open_file, read_bounded
 from waste_edge.files.limits import MAX_PICTURE_FILE_BYTES
 from waste_edge.files.text import fault_of_name, visible
 from waste_edge.imaging.frames import Pixels
 from waste_edge.imaging.image_files import PICTURE_SUFFIXES, find_pictures, read_picture
 from waste_edge.imaging.preprocess import InputSpec, prepare
-from waste_edge.training.data.check.features import simple_features
 
+SIMPLE = "colours and edges"
+_CELLS = 4
+_ANGLES = 8
+_BATCH = 32
+_SIDE_PX = 160
 SEEN_AT_PX = 256  # the shorter side, for sharpness: a large picture is not judged by its grain
 _FEATURES_AT = InputSpec(width_px=64, height_px=64, resize="letterbox")
 _EXPECTED = {"groups.csv", "SOURCE.json"}  # files that belong beside the class folders
 _EXPECTED_STEMS = {"readme", "license", "licence"}
+
+
+def simple_features(pixels: Pixels) -> NDArray[np.float32]:
+    """A picture's colours (HSV histogram, mean and spread in 4x4 cells) and edges (directions in 4x4 cells).
+
+    Args:
+        pixels: uint8 (H, W, 3) RGB, H and W divisible by four.
+    """
+    hsv = cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV)
+    colours = cv2.calcHist([hsv], [0, 1, 2], None, [8, 4, 4], [0, 180, 0, 256, 0, 256]).ravel()
+    lab = _in_cells(cv2.cvtColor(pixels, cv2.COLOR_RGB2Lab).astype(np.float32))
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    across, down = cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)
+    direction = ((np.arctan2(down, across) % np.pi) / np.pi * _ANGLES).astype(int) % _ANGLES
+    strength = np.hypot(across, down)
+    edges = [_in_cells(np.where(direction == angle, strength, 0)[:, :, None]).mean((1, 2)) for angle in range(_ANGLES)]
+    return np.concatenate(
+        [np.sqrt(colours / colours.sum()), lab.mean((1, 2)).ravel(), lab.std((1, 2)).ravel(), np.log1p(np.ravel(edges))]
+    ).astype(np.float32)
+
+
+def _in_cells(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(H, W, C) to (cells, H/4, W/4, C)."""
+    height, width, channels = image.shape
+    cells = image.reshape(_CELLS, height // _CELLS, _CELLS, width // _CELLS, channels).swapaxes(1, 2)
+    return cells.reshape(_CELLS * _CELLS, height // _CELLS, width // _CELLS, channels)
+
+
+def network_features(
+    paths: Sequence[Path], weights: Path, progress: Callable[[int, int], None]
+) -> tuple[NDArray[np.float32], str]:
+    """Compute a MobileNetV1's features of each picture: float32 (N, F), and the network's name in words.
+
+    Raises:
+        ConfigError: the file holds no MobileNetV1.
+    """
+    import torch
+    from safetensors import SafetensorError, safe_open
+
+    from waste_edge.imaging.image_files import read_picture
+    from waste_edge.training.networks import build_network, load_initial_weights, normalize
+    from waste_edge.training.recipe import ModelSpec
+
+    try:
+        with safe_open(weights, "pt") as file:
+            channels = file.get_slice("conv_stem.weight").get_shape()[0]
+    except (OSError, SafetensorError) as error:
+        raise ConfigError(f"{weights}: not a MobileNetV1's .safetensors ({error}); give another --weights") from error
+    spec = ModelSpec(architecture="mobilenet_v1", width=channels / 32)
+    network = build_network(spec, 2)
+    load_initial_weights(network, spec, weights)
+    network.eval()
+    seen_as = InputSpec(width_px=_SIDE_PX, height_px=_SIDE_PX, resize="letterbox")
+    found = []
+    with torch.no_grad():
+        for start in range(0, len(paths), _BATCH):
+            batch = np.stack([prepare(read_picture(path), seen_as) for path in paths[start : start + _BATCH]])
+            _, features = network(normalize(torch.from_numpy(batch).permute(0, 3, 1, 2)))
+            found.append(features.numpy())
+            progress(min(start + _BATCH, len(paths)), len(paths))
+    return np.concatenate(found), f"MobileNetV1 of width {spec.width:g} with {weights.name}"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,61 @@
+"""The address of this repository in the pages that name it: `python -m tools.address`, or `make address`.
+
+It is set in one place, `[tool.waste-edge] address` of pyproject.toml; empty while the project is published nowhere, and
+then the pages begin in a checkout that one has. With --check nothing is written, and 1 says which page has drifted.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+from tools.page_block import write_or_check
+from waste_edge.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ("README.md", "docs/quickstart.md")
+_LINE = re.compile(r"^(?:git clone \S+ waste-edge && cd waste-edge|cd waste-edge +# .*)$", re.MULTILINE)
+_ADDRESS = re.compile(r"(?:https://|ssh://|git@)[A-Za-z0-9._~:/@-]+")
+
+
+def with_address(text: str, address: str, page: str) -> str:
+    """A page whose installation begins at an address.
+
+    Args:
+        text: the page's.
+        address: of the repository, as `git clone` takes it; empty if there is none.
+        page: what it is called, for the message.
+
+    Raises:
+        ConfigError: the page has not exactly one such line, or the address is none.
+    """
+    if address and not _ADDRESS.fullmatch(address):
+        raise ConfigError(f"pyproject.toml: tool.waste-edge.address {address!r}: expected https://, ssh:// or git@")
+    line = f"git clone {address} waste-edge && cd waste-edge" if address else _without_address()
+    changed, count = _LINE.subn(lambda _: line, text)
+    if count != 1:
+        raise ConfigError(f"{page}: expected one line that gets the checkout, found {count}")
+    return changed
+
+
+def _without_address() -> str:
+    return "cd waste-edge                          # a checkout, or the unpacked source distribution"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the pages; with --check only compare them. Returns the exit code."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    address = project["tool"]["waste-edge"]["address"]
+    codes = []
+    for name in PAGES:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        made = with_address(text, address, name)
+        codes.append(write_or_check(ROOT / name, text, made, arguments, "run `make address`"))
+    return max(codes)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Confidence of a bundle, fitted on validation pictures: temperature, thresholds, and the known score."""
