@@ -69,7 +69,9 @@ key_file = "/etc/waste-edge/bin7.key"
 keepalive_s = 20
 timeout_s = 5
 home_assistant = false
+discovery = "entities"
 discovery_topic = "ha"
+image = true
 """
 MQTT = MqttConfig(
     host="broker.local",
@@ -85,7 +87,9 @@ MQTT = MqttConfig(
     keepalive_s=20,
     timeout_s=5.0,
     home_assistant=False,
+    discovery="entities",
     discovery_topic="ha",
+    image=True,
 )
 
 

@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,13 +30,15 @@ STREAMS = ("glass", "metal", "rest")
 class Station:
     """One life of a station; the next one takes up the same folder."""
 
-    def __init__(self, state: Path, broker_port: int, streams: Sequence[str] = STREAMS, **settings: object) -> None:
+    def __init__(
+        self, state: Path, broker_port: int, streams: Sequence[str] = STREAMS, name: str = "bin 1", **settings: Any
+    ) -> None:
         state.mkdir(parents=True, exist_ok=True)
         clock, latest = SystemClock(), Latest()
-        self.outbox = Outbox(state / "outbox.sqlite", "bin 1", clock)
-        config = MqttConfig(host="127.0.0.1", port=broker_port, image=True, **settings)  # type: ignore[arg-type]
+        self.outbox = Outbox(state / "outbox.sqlite", name, clock)
+        config = MqttConfig(host="127.0.0.1", port=broker_port, image=True, **settings)
         facts = StationFacts((*streams, ASK), "small 2", "http://127.0.0.1:8080/")
-        self.sink = build(config, SinkContext("bin 1", state, facts))
+        self.sink = build(config, SinkContext(name, state, facts))
         choices = Choices({name: name for name in streams if name != "rest"}, "rest")
         self.reviews = ReviewQueue(choices, AnswersConfig(expire_s=600), clock)
         self.reviews.open(self.outbox)

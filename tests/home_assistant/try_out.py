@@ -12,6 +12,7 @@ was found; ends with 1 if one failed. Nothing here is kept by the broker when it
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -28,7 +29,10 @@ from program import HomeAssistant, until  # noqa: E402
 from root import VERSION, make_root  # noqa: E402
 from station import Station  # noqa: E402
 
+from tests.device.telling import make_event  # noqa: E402
 from tests.faults.conftest import Broker, Receiver  # noqa: E402
+from waste_edge.device.clock import SystemClock  # noqa: E402
+from waste_edge.device.outbox.outbox import Outbox  # noqa: E402
 from waste_edge.device.system.condition import Level  # noqa: E402
 
 ITEM, SELECT = "event.bin_1_item", "select.bin_1_answer"
@@ -87,7 +91,7 @@ def main() -> int:
     try:
         trial.say(f"Home Assistant {VERSION}, {mosquitto_version()}")
         trial.say(f"it starts: {trial.home.start():.0f} s")
-        for chapter in (discovered, items, answers, restarts, lost_memory, another_site, styles, warnings):
+        for chapter in (discovered, items, answers, restarts, lost_memory, another_site, styles, from_before, warnings):
             trial.say(chapter.__doc__ or "")
             chapter(trial)
     finally:
@@ -278,11 +282,50 @@ def retained(trial: Trial) -> dict[str, bytes]:
     return {topic: payload for topic, payload, kept in late.messages if kept}
 
 
+def from_before(trial: Trial) -> None:
+    """a station from before installations had ids"""
+    home, state = trial.home, trial.work / "from-before"
+    before, node, topic = outbox_that_told(state), "waste-edge_bin_7_7b2cc7", "waste-edge/bin_7_7b2cc7"
+    before.close()
+    say = lambda name, payload: trial.watcher._client.publish(name, payload, qos=1, retain=True)  # noqa: E731
+    for key, read in {"items": "value_json.sequence", "last_item": "value_json.decision.label"}.items():
+        device = {"identifiers": [node], "name": "bin 7", "model": "waste-edge", "sw_version": "0.1.0"}
+        config = {"name": key.replace("_", " ").capitalize(), "state_topic": f"{topic}/last", "device": device}
+        config |= {"value_template": f"{{{{ {read} }}}}", "unique_id": f"{node}_{key}"}
+        say(f"homeassistant/sensor/{node}/{key}/config", json.dumps(config))
+    say(f"{topic}/last", json.dumps({"sequence": 3, "decision": {"label": "paper"}}))
+    trial.check("as it was", lambda: home.state("sensor.bin_7_items"), "3")
+    station = Station(state, trial.broker.port, name="bin 7")
+    trial.check("its topics stay", lambda: station.topic, topic)
+    trial.check("its entities go on", lambda: home.attributes("sensor.bin_7_items").get("state_class"), "total")
+    trial.check("under their names", lambda: home.state("sensor.bin_7_items_2"), None)
+    trial.check(
+        "as one device", lambda: home.template("{{ device_attr('sensor.bin_7_items', 'model') }}"), "Sorting station"
+    )
+    left = lambda: sorted(name for name, said in retained(trial).items() if said and node in name and "config" in name)  # noqa: E731
+    trial.check("announced by one message", left, [f"homeassistant/device/{node}/config"])
+    station.end()
+
+
+def outbox_that_told(state: Path) -> Outbox:
+    """An outbox whose sink has had three events."""
+    state.mkdir(parents=True)
+    outbox = Outbox(state / "outbox.sqlite", "bin 7", SystemClock())
+    for number in range(3):
+        outbox.commit(make_event(number), b"")
+    reader = outbox.reader("mqtt")
+    reader.pending(3)
+    reader.move(3)
+    return outbox
+
+
 def warnings(trial: Trial) -> None:
     """what Home Assistant complained of"""
     written = trial.home.log.read_text(errors="replace").splitlines()
     ours = [line for line in written if ("WARNING" in line or "ERROR" in line) and "mqtt" in line]
-    ours = [line for line in ours if "Failed to connect" not in line and "Unable to connect" not in line]
+    # The broker was killed; and going back to single messages leaves a device message that has no entities any more.
+    expected = ("connect", "connection was lost", "No device components to cleanup")
+    ours = [line for line in ours if not any(words in line for words in expected)]
     trial.check("nothing of the station", lambda: ours, [], 1)
 
 

@@ -141,7 +141,7 @@ class ReviewQueue:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Where answers are taken from."""
+        """Sources that answers are taken from."""
         return self._config.sources
 
     def condition(self) -> Condition:

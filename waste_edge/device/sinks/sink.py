@@ -68,7 +68,7 @@ class Sink(Protocol):
 
 @dataclass(frozen=True)
 class StationFacts:
-    """What a station decides with, and between.
+    """Model and streams of a station.
 
     Attributes:
         streams: every stream that an item can go to, `ask` among them if a person can be asked.
@@ -102,7 +102,7 @@ def _nothing() -> None:
 
 @dataclass(frozen=True)
 class Attachment:
-    """What a sink's delivery gives it.
+    """Access to the station that a sink's delivery gives it.
 
     Attributes:
         snapshot: asks the outbox, in the sink's thread; raises sqlite3.Error if it cannot be read.

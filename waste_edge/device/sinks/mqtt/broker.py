@@ -113,7 +113,7 @@ def _no_passphrase() -> str:
 
 
 def tls_context(config: MqttSettings) -> ssl.SSLContext:
-    """How to encrypt as a table says.
+    """Make the means of encryption that a table describes.
 
     Raises:
         ConfigError: a certificate or key cannot be read.

@@ -1,6 +1,6 @@
 """paho's client, bounded: a broker is somebody else's machine, and what it sends is not all kept.
 
-The two methods that are overridden are paho's own (2.1); tests/device/sinks/mqtt/test_hostile.py fails if a later
+The two methods that are overridden are paho's own (2.1); tests/device/sinks/mqtt/test_link_hostile.py fails if a later
 release no longer calls them.
 """
 

@@ -118,7 +118,7 @@ class MqttConnection:
         self._client.subscribe([(topic, 0) for topic in topics])
 
     def heard(self) -> list[Heard]:
-        """What was said since this was last asked, in order; of more than 200 messages the newest."""
+        """Take what was said since this was last asked, in order; of more than 200 messages the newest."""
         with self._changed:
             heard, self._heard = self._heard, []
         return heard

@@ -49,7 +49,7 @@ def health(topic: str, conditions: Sequence[Condition]) -> Message:
 
 
 def about(topic: str, station: str, facts: StationFacts) -> Message:
-    """What runs there."""
+    """Name, versions and streams of the station."""
     told = {"station": station, "version": __version__, "bundle": facts.bundle, "streams": facts.streams}
     return _json(f"{topic}/about", told)
 
@@ -62,7 +62,7 @@ def figures(topic: str, numbers: Mapping[str, float | None], waiting: int) -> Me
 
 
 def question(topic: str, questions: Sequence[ReviewedItem]) -> Message:
-    """How many questions are open, and the oldest of them."""
+    """Count of the open questions, and the oldest of them."""
     told: dict[str, object] = {"open": len(questions), "id": None, "candidates": []}
     if questions:
         record = questions[0].record

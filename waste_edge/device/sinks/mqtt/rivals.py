@@ -61,7 +61,7 @@ class Rivals:
         self._short_lives += self._since_s(self._linked_ns) < _SHORT_S
 
     def answers_to(self, heard: Sequence[Heard]) -> list[Message]:
-        """What to say to what others said: that we are here too, and online after another's goodbye under our name."""
+        """Reply to what others said: that we are here too, and online after another's goodbye under our name."""
         answers: list[Message] = []
         for one in heard:
             if one.topic == f"{self._topic}/owner":

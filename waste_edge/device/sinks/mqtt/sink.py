@@ -207,7 +207,7 @@ class Mqtt:
         )
 
     def _answers(self, link: MqttConnection) -> list[Message]:
-        """What to say to what others said since the last look, and to answers that were handed in."""
+        """Reply to what others said since the last look, and to answers that were handed in."""
         assert self._rivals is not None
         heard = link.heard()
         topic = self._names().topic

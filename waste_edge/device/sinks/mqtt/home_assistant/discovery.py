@@ -54,7 +54,7 @@ class Announcement:
 
 @dataclass(frozen=True)
 class Discovery:
-    """Where, and in how many messages.
+    """Discovery of one station: its topics, and the number of messages.
 
     Attributes:
         prefix: where Home Assistant listens, `homeassistant`.
@@ -88,7 +88,7 @@ class Discovery:
         return Announcement(first, then, current)
 
     def from_names(self, streams: Sequence[str]) -> Announced:
-        """What a station announced before its installation had an id, by the streams it has counted."""
+        """List what a station announced before its installation had an id, by the streams it has counted."""
         found = [*_BEFORE, *(f"sensor/stream_{stream}" for stream in streams)]
         node = self.naming.node
         parts = [kind.split("/") for kind in found]

@@ -59,7 +59,7 @@ def shown(expression: str) -> str:
 
 
 def event_type(action: str, stream: str) -> str:
-    """What Home Assistant calls an event: `sort_paper`; `ask`, where the stream says no more than the action."""
+    """Name the type of an event in Home Assistant: `sort_paper`; `ask`, where stream and action are one."""
     return action if action == stream else f"{action}_{stream}"
 
 
