@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 
+import cv2
+import numpy as np
 import pytest
 
 from tests.device.telling import id_of, make_event
 from tests.faults.conftest import require_tool, wait_until
+from waste_edge.device.sinks.sink import StationFacts
 from waste_edge.device.system.condition import Condition, Level
 from waste_edge.errors import UserError
 
@@ -257,3 +260,83 @@ def test_tls_at_a_plain_port_and_the_reverse_name_the_remedy(make_broker, make_s
     reverse = make_station(encrypted, "reverse")
     reverse.delivery.step()
     assert "If it speaks TLS there, give `tls = true`" in reverse.delivery.condition().text
+
+
+def test_figures_are_told_and_what_is_not_known_is_null(broker, receive, make_station):
+    station = make_station(broker)
+    station.sink._attachment.latest.set(temperature_c=48.251, frames_per_s=14.9)
+    station.delivery.step()
+    receiver = receive(broker)
+    wait_until(lambda: receiver.newest(f"{station.topic}/figures") != "")
+    assert json.loads(receiver.newest(f"{station.topic}/figures")) == {
+        "temperature_c": 48.25,
+        "latency_p50_ms": None,
+        "frames_per_s": 14.9,
+        "disk_free_mb": None,
+        "waiting_events": 0,
+    }
+
+
+@pytest.mark.parametrize("image", [False, True])
+def test_a_picture_is_sent_only_if_it_is_asked_for_and_never_kept(broker, receive, make_station, image):
+    station = make_station(broker, image=image)
+    receiver = receive(broker)
+    station.sink._attachment.latest.show(np.full((64, 48, 3), (200, 30, 30), np.uint8))
+    commit(station, 1)
+    station.delivery.step()
+    wait_until(lambda: receiver.told == [id_of(1)])
+    wait_until(lambda: receiver.newest(f"{station.topic}/last") != "")
+    sent = [payload for topic, payload, _ in receiver.messages if topic == f"{station.topic}/image"]
+    assert len(sent) == image
+    if image:
+        picture = cv2.cvtColor(cv2.imdecode(np.frombuffer(sent[0], np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        assert picture.shape == (64, 48, 3)
+        assert np.abs(picture.mean((0, 1)) - (200, 30, 30)).max() < 4
+        late = receive(broker)
+        wait_until(lambda: late.newest(f"{station.topic}/last") != "")
+        assert late.newest(f"{station.topic}/status") == "online"
+        assert not [topic for topic, _, _ in late.messages if topic.endswith("/image")]
+
+
+def announcements(receiver) -> list[dict]:
+    told = list(receiver.messages)
+    return [json.loads(payload) for topic, payload, _ in told if topic.startswith("homeassistant/device/")]
+
+
+def test_home_assistant_that_starts_is_told_again(broker, receive, make_station):
+    station = make_station(broker)
+    station.delivery.step()
+    receiver = receive(broker)
+    wait_until(lambda: len(announcements(receiver)) == 1)
+    receiver._client.publish("homeassistant/status", "online", qos=1).wait_for_publish(5)
+    wait_until(lambda: station.delivery.step() and len(announcements(receiver)) == 2)
+
+
+def test_a_newer_version_is_offered_once_somebody_says_which(broker, receive, make_station):
+    station = make_station(broker)
+    station.delivery.step()
+    receiver = receive(broker)
+    wait_until(lambda: len(announcements(receiver)) == 1)
+    assert "version" not in announcements(receiver)[0]["components"]
+    receiver._client.publish("waste-edge/latest_version", "9.9.9", qos=1, retain=True).wait_for_publish(5)
+    wait_until(lambda: station.delivery.step() and len(announcements(receiver)) == 2)
+    assert announcements(receiver)[1]["components"]["version"]["latest_version_topic"] == "waste-edge/latest_version"
+
+
+def test_another_site_and_name_leave_nothing_behind(broker, receive, make_station, tmp_path):
+    station = make_station(broker)
+    station.delivery.step()
+    topic = station.topic
+    station.stop()
+    facts = StationFacts(("glass", "metal", "rest"), "small 2")
+    renamed = make_station(broker, name="another name", facts=facts)
+    receiver = receive(broker)
+    wait_until(lambda: len(announcements(receiver)) == 1)
+    renamed.delivery.step()
+    assert renamed.topic == topic
+    wait_until(lambda: len(announcements(receiver)) == 2)
+    (before, now) = announcements(receiver)
+    assert (before["device"]["name"], now["device"]["name"]) == ("bin 1", "another name")
+    assert before["device"]["identifiers"] == now["device"]["identifiers"]
+    assert now["components"]["stream_paper"] == {"platform": "sensor"}  # which removes it
+    assert now["components"]["stream_metal"]["state_class"] == "total"
