@@ -11,9 +11,12 @@ import pytest
 
 from waste_edge.device.answers.config import AnswersConfig
 from waste_edge.device.config import StationConfig, read_config, state_folder
+from waste_edge.device.gpio.config import ButtonConfig, GpioConfig, OutputConfig
 from waste_edge.device.outbox.config import OutboxConfig
 from waste_edge.device.sinks.json_lines import JsonLinesConfig
 from waste_edge.device.sinks.mqtt import MqttConfig
+from waste_edge.device.sinks.push import PushConfig
+from waste_edge.device.sinks.webhook import WebhookConfig
 from waste_edge.device.system.disk import DiskLimits
 from waste_edge.device.system.shedding import Thresholds
 from waste_edge.errors import ConfigError
@@ -72,7 +75,65 @@ home_assistant = false
 discovery = "entities"
 discovery_topic = "ha"
 image = true
+[webhook]
+url = "https://example.org/waste"
+secret_file = "/etc/waste-edge/webhook-secret"
+[push]
+url = "http://ntfy.local"
+topic = "yard-bin7"
+secret_file = "/etc/waste-edge/push-token"
+allow_private = true
+ask = false
+health = "warn"
+asks_a_day = 20
+every_items = { blue = 200 }
+cooldown_s = 60
+click = "http://bin7.local:8080"
+[[gpio.outputs]]
+stream = "blue"
+pin = 17
+kind = "relay"
+active_high = false
+hold_s = 3
+[[gpio.outputs]]
+stream = "black"
+pin = 18
+kind = "servo"
+closed_deg = -45
+open_deg = 45
+[[gpio.buttons]]
+pin = 5
+answer = "blue"
+pull_up = false
+bounce_s = 0.1
+[[gpio.buttons]]
+pin = 6
+candidate = 1
+[gpio]
+watchdog_s = 2
 """
+TABLES = ("json_lines", "mqtt", "webhook", "push", "answers", "gpio")
+WEBHOOK = WebhookConfig(url="https://example.org/waste", secret_file="/etc/waste-edge/webhook-secret")
+PUSH = PushConfig(
+    url="http://ntfy.local",
+    topic="yard-bin7",
+    secret_file="/etc/waste-edge/push-token",
+    allow_private=True,
+    ask=False,
+    health="warn",
+    asks_a_day=20,
+    every_items={"blue": 200},
+    cooldown_s=60,
+    click="http://bin7.local:8080",
+)
+GPIO = GpioConfig(
+    outputs=(
+        OutputConfig(stream="blue", pin=17, kind="relay", active_high=False, hold_s=3),
+        OutputConfig(stream="black", pin=18, kind="servo", closed_deg=-45, open_deg=45),
+    ),
+    buttons=(ButtonConfig(pin=5, answer="blue", pull_up=False, bounce_s=0.1), ButtonConfig(pin=6, candidate=1)),
+    watchdog_s=2,
+)
 MQTT = MqttConfig(
     host="broker.local",
     port=8884,
@@ -129,17 +190,22 @@ def test_every_key_is_read(read):
         answers=AnswersConfig(expire_s=90, audit=0.02, sources=("page", "gpio")),
         json_lines=JsonLinesConfig(path="log/events.jsonl", max_mb=1, keep=2),
         mqtt=MQTT,
+        webhook=WEBHOOK,
+        push=PUSH,
+        gpio=GPIO,
     )
 
 
 def test_no_key_was_left_out_of_these_tests():
     tables = {"disk": DiskLimits, "load": Thresholds, "outbox": OutboxConfig, "json_lines": JsonLinesConfig}
-    tables |= {"answers": AnswersConfig}
-    keys = set(StationConfig.__struct_fields__) - {*tables, "mqtt", "sinks"} | set(MqttConfig.__struct_fields__)
+    tables |= {"answers": AnswersConfig, "mqtt": MqttConfig, "webhook": WebhookConfig, "push": PushConfig}
+    tables |= {"gpio": GpioConfig, "gpio.outputs": OutputConfig, "gpio.buttons": ButtonConfig}
+    keys = set(StationConfig.__struct_fields__) - {*tables, "sinks"}
     for table in tables.values():
-        keys |= set(table.__struct_fields__)
+        keys |= set(table.__struct_fields__) - {"outputs", "buttons"}
     tried = set(re.findall(r"^(\w+) = ", EVERY_KEY, re.MULTILINE))
-    assert keys - tried == {"source", "password_environment"}, "they exclude others, and have tests of their own"
+    excluding = {"source", "password_environment", "secret_environment"}
+    assert keys - tried == excluding, "they exclude others, and have tests of their own"
 
 
 def test_a_password_may_come_from_the_environment(read):
@@ -231,13 +297,17 @@ def test_the_shipped_file_is_a_station_with_a_log(read):
 
 def test_the_shipped_file_s_commented_out_keys_are_real(read):
     text = shipped("device/station.toml").read_text(encoding="utf-8")
-    uncommented = re.sub(r"^# (\w+ = .+|\[\w+\])$", r"\1", text, flags=re.MULTILINE)
+    uncommented = re.sub(r"^# (\w+ = .+|\[+[\w.]+\]+)$", r"\1", text, flags=re.MULTILINE)
     config = read(uncommented)
     assert (config.site, config.state) == ("four_bins", "/var/lib/waste-edge")
     assert config.mqtt is not None
     given = {key: value for key, value in msgspec.structs.asdict(config.mqtt).items() if value}
     assert {"host", "username", "password_file", "tls"} <= set(given)
     assert not re.search(r"^#\s*\w+\s*=", uncommented, re.MULTILINE), "no example was passed over"
+    not_shown = {name for name in StationConfig.__struct_fields__ if getattr(config, name) is None}
+    assert not_shown == {"source", "camera_python", "require_key"}
+    as_shipped = read(text)
+    assert [name for name in TABLES if getattr(as_shipped, name) is not None] == ["json_lines"], "the others are off"
 
 
 def test_a_home_and_variables_are_what_a_shell_makes_of_them(read, tmp_path, monkeypatch):

@@ -179,7 +179,8 @@ def test_a_station_on_litert_imports_no_other_engine_and_no_picture_reader(tmp_p
         "    main(['run', '--camera', 'synthetic', '--engine', 'litert', '--frames', '2', '--json'])\n"
         "except SystemExit as ended:\n"
         "    assert ended.code in (0, None), ended.code\n"
-        "heavy = ('onnxruntime', 'PIL', 'ssl', 'paho', 'torch', 'rich.panel', 'rich.live')\n"
+        "heavy = ('onnxruntime', 'PIL', 'ssl', 'paho', 'torch', 'rich.panel', 'rich.live', 'http.client', 'gpiozero',\n"
+        "         'waste_edge.device.answers.review', 'waste_edge.device.sinks.http.post')\n"
         "print([name for name in heavy if name in sys.modules])\n"
     )
     asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)

@@ -27,6 +27,16 @@ max_mb = 4
 [mqtt]
 host = "broker"
 username = "u"
+[answers]
+audit = 0.02
+[webhook]
+url = "https://example.org/a"
+[push]
+url = "https://ntfy.sh"
+topic = "a"
+[[gpio.outputs]]
+stream = "a"
+pin = 4
 """
 
 

@@ -65,17 +65,18 @@ def command(
 
     Prints one line each for camera and picamera2, permissions, Python and its
     libraries, 64 bits, INT8 instructions, power, temperature, memory, disk,
-    clock, service, each sink, the bundle, and each engine, in a process of its
-    own: its version, its speed on the bundle and whether its answers are right. A
-    line is
+    clock, service, each sink, the pins, the bundle, and each engine, in a process
+    of its own: its version, its speed on the bundle and whether its answers are
+    right. A line is
 
     \b
       ok    well, or the machine does not tell
       warn  works, but look at it: the line says what to do
       bad   the station cannot work, or will not keep what it sees
 
-    Nothing is changed and nothing is written. It takes a few seconds; a camera
-    that hangs costs eight.
+    Nothing is changed and nothing is written; a webhook and the phones of [push]
+    are sent one test message. It takes a few seconds; a camera that hangs costs
+    eight.
 
     \b
     Examples:
@@ -149,7 +150,12 @@ def _setting(asked: _Asked, camera: str | None, state: Path | None) -> tuple[Set
     setting = replace(
         setting, camera=camera or station.camera, thresholds=station.load, disk=station.disk, engine=station.engine
     )
-    return setting, [partial(check_sinks, station, setting.state or setting.root / STATE)]
+    checks: list[Check] = [partial(check_sinks, station, setting.state or setting.root / STATE)]
+    if station.gpio is not None:
+        from waste_edge.device.doctor.pins import check_pins
+
+        checks.append(partial(check_pins, station.gpio))
+    return setting, checks
 
 
 def _station(given: Path | None) -> StationConfig | None:

@@ -12,10 +12,13 @@ import msgspec
 
 from waste_edge.device.answers.config import AnswersConfig
 from waste_edge.device.config_paths import as_path
+from waste_edge.device.gpio.config import GpioConfig
 from waste_edge.device.outbox.config import OutboxConfig
 from waste_edge.device.sinks.json_lines import JsonLinesConfig
 from waste_edge.device.sinks.mqtt import MqttConfig
+from waste_edge.device.sinks.push import PushConfig
 from waste_edge.device.sinks.sink import SinkConfig
+from waste_edge.device.sinks.webhook import WebhookConfig
 from waste_edge.device.system.disk import DiskLimits
 from waste_edge.device.system.shedding import Thresholds
 from waste_edge.engines.names import AUTO, EngineName, Precision, check_engine_name
@@ -42,7 +45,9 @@ class StationConfig(Strict, frozen=True):
         state: folder for the outbox and the learnt scene; left out, what systemd gives, or none.
         disk, load, outbox: limits, of the disk, of heat, of what is kept.
         answers: people answer what the station asks; nobody does if the table is missing.
-        json_lines, mqtt: whom to tell; a sink is there if its table is. The next one of the package is a line here.
+        gpio: lights, relays, servos and buttons on the board's pins.
+        json_lines, mqtt, webhook, push: whom to tell; a sink is there if its table is. The next one of the
+            package is a line here.
         sinks: the tables of sinks that plug-ins bring, by the names of their entry points: `[sinks.NAME]`.
     """
 
@@ -63,8 +68,11 @@ class StationConfig(Strict, frozen=True):
     load: Thresholds = msgspec.field(default_factory=Thresholds)
     outbox: OutboxConfig = msgspec.field(default_factory=OutboxConfig)
     answers: AnswersConfig | None = None
+    gpio: GpioConfig | None = None
     json_lines: JsonLinesConfig | None = None
     mqtt: MqttConfig | None = None
+    webhook: WebhookConfig | None = None
+    push: PushConfig | None = None
     sinks: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -146,9 +154,9 @@ def sink_tables(config: StationConfig) -> dict[str, SinkConfig]:
 
 
 def without_sinks(config: StationConfig) -> StationConfig:
-    """The same, of a station that tells nobody."""
+    """The same, of a station that tells and asks nobody, and uses no pins."""
     own = {name: None for name in config.__struct_fields__ if isinstance(getattr(config, name), SinkConfig)}
-    return msgspec.structs.replace(config, **own, sinks={})
+    return msgspec.structs.replace(config, **own, sinks={}, answers=None, gpio=None)
 
 
 def _plugin_table(name: str, table: Any) -> SinkConfig:

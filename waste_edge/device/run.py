@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from waste_edge.bundle.manifest import Manifest
-    from waste_edge.device.answers.review import ReviewQueue
     from waste_edge.device.bundle_choice import BundleChoice
     from waste_edge.device.cameras import Source
     from waste_edge.device.clock import Clock
@@ -135,7 +134,9 @@ def _notifier() -> Notifier:
 def _checked(plan_anew: Callable[[], RunPlan], old: RunPlan, health: Health, clock: Clock) -> RunPlan | None:
     """A new plan, if all that it names can be used; else the old one stays, and health says why."""
     from waste_edge.bundle.opening import open_required
+    from waste_edge.device.answers.build import review_queue
     from waste_edge.device.decision.policy import DecisionPolicy
+    from waste_edge.device.gpio.build import check_gpio
     from waste_edge.device.station import build_sinks, check_state
     from waste_edge.device.system.condition import Condition, Level
     from waste_edge.engines.classifier import load_classifier
@@ -145,9 +146,11 @@ def _checked(plan_anew: Callable[[], RunPlan], old: RunPlan, health: Health, clo
         config = plan.config
         _source(plan, clock)
         with open_required(_choice(plan).bundle, _key(config), config.allow_older) as opened:
-            _reviews(plan, DecisionPolicy(opened.manifest, _site(plan, opened.manifest)), clock)
+            choices = DecisionPolicy(opened.manifest, _site(plan, opened.manifest)).choices()
             load_classifier(opened, config.engine, config.precision, config.threads)
         state = _state(plan)
+        review_queue(config.answers, state is not None, choices, clock)
+        check_gpio(config.gpio, choices, config.answers is not None)
         build_sinks(config, state)
         if state is not None and state != _state(old):
             check_state(state)
@@ -180,9 +183,11 @@ def _watch_once(attempt: ReloadAttempt, clock: Clock, health: Health, stop: Stop
         if early is not None:
             stack.callback(early.close)
         from waste_edge.bundle.opening import open_required
+        from waste_edge.device.answers.build import question_mark, review_queue
         from waste_edge.device.camera_condition import CameraCondition
         from waste_edge.device.capture.convert import turned
         from waste_edge.device.decision.policy import DecisionPolicy
+        from waste_edge.device.gpio.build import pins_in_use
         from waste_edge.device.latest_figures import LatestFigures
         from waste_edge.device.loop import Limits, Loop, LoopControl, LoopServices
         from waste_edge.device.outbox.event_store import EventRecorder
@@ -210,22 +215,26 @@ def _watch_once(attempt: ReloadAttempt, clock: Clock, health: Health, stop: Stop
             health.set(Condition("config", Level.OK, "in use as it was last read"))
         health.set(_bundle_condition(looked_at.still_images, opened.manifest))
         policy = DecisionPolicy(opened.manifest, site)
-        reviews = _reviews(plan, policy, clock)
+        choices = policy.choices()
+        reviews = review_queue(config.answers, state is not None, choices, clock)
+        if reviews is not None:
+            reviews.listen(view)
         facts = _facts(opened.manifest, site)
         outbox = stack.enter_context(station_services(config, state, health, clock, reviews, facts))
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())
-        eye = Eye(policy, classifier, looks, _mark(plan))
+        eye = Eye(policy, classifier, looks, question_mark(config.answers))
         items = _items(eye, looked_at, outbox)
+        pins = stack.enter_context(pins_in_use(config.gpio, choices, reviews, health, clock))
         messages = early or start()
         stack.callback(messages.close)
         camera = CameraCondition(health, lambda: messages.abandoned)
-        watching = [camera, watchdog, LatestFigures(health.latest, clock)]
+        listeners = [camera, watchdog, LatestFigures(health.latest, clock), view, *pins, *plan.listeners]
         attempt.looking = True
         gc.freeze()  # all that the start made stays: no later collection need look through it
         return Loop(
             turned(messages, site.rotate),
             items,
-            [*_about_the_camera(items, looked_at, health, state, site.rotate), *watching, view, *plan.listeners],
+            [*_about_the_camera(items, looked_at, health, state, site.rotate), *listeners],
             clock,
             LoopControl(Limits(plan.frames, plan.duration_s), stop, reload),
             LoopServices(None if outbox is None else EventRecorder(outbox, items, clock, reviews), health),
@@ -288,35 +297,6 @@ def _secrets(plan: RunPlan) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _key(config: StationConfig) -> Path | None:
     return None if config.require_key is None else Path(config.require_key)
-
-
-def _reviews(plan: RunPlan, policy: DecisionPolicy, clock: Clock) -> ReviewQueue | None:
-    """Build the queue for people's answers; None if nobody is asked.
-
-    Raises:
-        ConfigError: answers without a folder for events.
-    """
-    from waste_edge.errors import ConfigError
-
-    if plan.demo or plan.config.answers is None:
-        return None
-    if _state(plan) is None:
-        raise ConfigError("[answers]: needs a folder where answers are kept: give --state DIR, or the key `state`")
-    from waste_edge.device.answers.review import ReviewQueue
-
-    return ReviewQueue(policy.choices(), plan.config.answers, clock)
-
-
-def _mark(plan: RunPlan) -> Mark:
-    """Choose how events are marked that a person is asked about."""
-    from waste_edge.device.decision.item_tracker import asks_nobody
-
-    answers = plan.config.answers
-    if plan.demo or answers is None:
-        return asks_nobody
-    from waste_edge.device.decision.asking import Asking
-
-    return Asking(answers.expire_s, answers.audit).marked
 
 
 def _items(eye: Eye, looked_at: Source, outbox: Outbox | None) -> ItemTracker:

@@ -1,4 +1,7 @@
-"""SIGKILL while people answer: the ledger, the answers and the counters agree afterwards, and nothing is told twice."""
+"""SIGKILL while people answer: the ledger, the answers and the counters agree afterwards, and nothing is told twice.
+
+More of it, and with a receiver that is killed too: tests/faults/test_answered_station.py.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests.device.answers.answered_station import ASKED_EVERY
 from tests.device.telling import id_of
@@ -60,17 +61,12 @@ def check_agreement(folder: Path, items: int) -> int:
     return len(answers)
 
 
-def run_and_check(folder: Path, items: int) -> int:
-    command = [sys.executable, "-m", "tests.device.answers.answered_station", str(folder), str(items)]
+def run_and_check(folder: Path, items: int, *url: str) -> int:
+    command = [sys.executable, "-m", "tests.device.answers.answered_station", str(folder), str(items), *url]
     killed = int(subprocess.run(command, cwd=ROOT, check=True, timeout=300, capture_output=True).stdout)
-    assert killed >= items // 20, "hardly any station was killed"
+    assert killed >= items // 10, "hardly any station was killed"
     return check_agreement(folder, items)
 
 
 def test_ledger_answers_and_counters_agree_after_kills(tmp_path):
     assert run_and_check(tmp_path, 25) >= 5
-
-
-@pytest.mark.faults
-def test_300_items_with_60_questions_under_kills(tmp_path):
-    assert run_and_check(tmp_path, 300) >= 60

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 from concurrent.futures import Future
 from dataclasses import replace
@@ -12,8 +13,8 @@ import pytest
 
 from tests.device.telling import FakeWall, id_of, make_event
 from waste_edge.device.answers.config import AnswersConfig
-from waste_edge.device.answers.question import ReviewedItem
-from waste_edge.device.answers.review import ReviewListener, ReviewQueue
+from waste_edge.device.answers.question import ReviewedItem, ReviewListener
+from waste_edge.device.answers.review import ReviewQueue
 from waste_edge.device.decision.answer import AnswerError, Candidate, Choices
 from waste_edge.device.decision.asking import Asking
 from waste_edge.device.decision.item_tracker import Event
@@ -196,10 +197,10 @@ def test_answers_are_taken_from_the_configured_sources_only(station):
     assert station.say(1, "metal", "gpio").event["source"] == "gpio"
 
 
-def test_without_an_id_the_oldest_question_is_answered(station):
+def test_without_an_id_the_newest_question_is_answered(station):
     for number in (1, 2, 3):
         station.commit(asked_event(number))
-    assert [station.say(None, "metal", "gpio").id for _ in range(3)] == [id_of(1), id_of(2), id_of(3)]
+    assert [station.say(None, "metal", "gpio").id for _ in range(3)] == [id_of(3), id_of(2), id_of(1)]
     with pytest.raises(AnswerError, match="no question is open"):
         station.say(None, "metal", "gpio")
 
@@ -359,8 +360,31 @@ def test_an_end_refuses_what_waits(station):
     station.commit(asked_event(1))
     taken: Future[Record] = station.queue.submit(id_of(1), "metal", "page")
     station.queue.close()
-    with pytest.raises(AnswerError, match="the station ends"):
-        taken.result(0)
+    for refused in (taken, station.queue.submit(id_of(1), "metal", "page")):
+        with pytest.raises(AnswerError, match="the station ends"):
+            refused.result(0)
+
+
+def test_damaged_records_are_left_out(station):
+    for number in (1, 2, 3, 4):
+        station.commit(asked_event(number))
+    station.say(4, "metal")
+    with sqlite3.connect(station.folder / "outbox.sqlite") as database:
+        for sequence, damage in (
+            (1, {"event": {"decision": 5}}),
+            (2, {"event": {"decision": {"stream": "ask"}, "expires_s": 1e308}}),
+            (5, {"event": {"stream": "yellow"}}),
+        ):
+            stored = database.execute("SELECT record FROM events WHERE sequence = ?", (sequence,)).fetchone()[0]
+            changed = json.dumps({**json.loads(stored), **damage}).encode()
+            database.execute("UPDATE events SET record = ? WHERE sequence = ?", (changed, sequence))
+    database.close()
+    station.restart()
+    assert [item.id for item in station.queue.questions()] == [id_of(3), id_of(4)]
+    assert station.queue.items()[2].label is None
+    reader = station.outbox.reader("any")
+    assert [record.sequence for record in reader.pending(10)] == [2, 3, 4]
+    assert reader.damaged == 2
 
 
 def test_a_listener_that_fails_is_said_and_stops_nothing(station):

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from waste_edge.device.answers.question import ReviewedItem
 from waste_edge.device.capture import Absent, BadPicture, Opened
 from waste_edge.device.decision.item_tracker import Event
 from waste_edge.device.decision.policy import Decision
 from waste_edge.device.loop import Seen
+from waste_edge.device.outbox.record import Record
 from waste_edge.device.statistics import Statistics, Summary
 from waste_edge.device.system.condition import Condition, Level
-from waste_edge.device.views.display import About, JsonView, LineView, NewsPrinter, summary_lines
+from waste_edge.device.views.display import About, JsonView, LineView, NewsPrinter, answer_line, summary_lines
 from waste_edge.device.views.panel import PanelView
 from waste_edge.device.vision.camera_health import Fault
 from waste_edge.device.vision.inspection import ItemView, Visibility
@@ -24,6 +26,13 @@ from waste_edge.device.vision.presence import State
 from waste_edge.imaging.frames import Frame
 from waste_edge.imaging.preprocess import Region
 from waste_edge.item import ItemRegion
+
+ITEM_FIELDS = {"decision": {"label": "unknown", "stream": "ask"}}
+ANSWER_FIELDS = {
+    "label": "metal", "stream": "yellow", "action": "sort", "source": "page", "who": "Ada", "previous_stream": "ask",
+}  # fmt: skip
+RECORD = Record("0" * 32, 1, "o", "bin", "boot", "2026-01-01T00:00:00.000Z", True, 5, 1, ITEM_FIELDS)
+ANSWERED = ReviewedItem(RECORD, replace(RECORD, sequence=2, event=ANSWER_FIELDS, answer=1))
 
 ABOUT = About(
     source="/dev/video0",
@@ -113,6 +122,9 @@ def test_json_lines_say_everything_once_and_nothing_else(stream, make_seen):
         "looks": 0,
         "opened_ns": 10,
         "decided_ns": 20,
+        "candidates": [],
+        "expires_s": None,
+        "audit": False,
     }
     assert (summary["kind"], summary["items"], summary["seconds"]) == ("summary", 2, 12.346)
     waiting, back = said.getvalue().splitlines()
@@ -331,3 +343,14 @@ def test_the_panel_is_redrawn_no_faster_than_people_read(clock, make_seen):
         view.seen(make_seen())
     assert len(written.getvalue()) == before
     view.ended(SUMMARY)
+
+
+def test_an_answer_is_told_by_each_view():
+    stream = io.StringIO()
+    JsonView(stream).answered(ANSWERED)
+    assert lines_of(stream) == [{"kind": "answer", "id": "0" * 32, "answer": 1, **ANSWER_FIELDS}]
+    assert answer_line(ANSWERED) == "answer by page (Ada): metal → yellow (was ask)"
+    assert ANSWERED.answer is not None
+    fallen = {**ANSWER_FIELDS, "label": None, "stream": "black", "source": "timeout", "who": ""}
+    late = replace(ANSWERED, answer=replace(ANSWERED.answer, event=fallen))
+    assert answer_line(late) == "not answered in time → black (was ask)"

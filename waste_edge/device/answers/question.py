@@ -1,4 +1,4 @@
-"""Items that a person can answer: the open question, and what became of it."""
+"""Items that a person can answer, and those who listen to what becomes of them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ReviewedItem:
     @property
     def label(self) -> str | None:
         """Label that it has by now; None if nobody knows."""
-        said = self.record.event["decision"]["label"] if self.answer is None else self.answer.event["label"]
+        said = (self.record.event["decision"] if self.answer is None else self.answer.event).get("label")
         return None if said is None or said == UNKNOWN else str(said)
 
     @property
@@ -59,7 +59,7 @@ class ReviewedItem:
     @property
     def answered_by_person(self) -> bool:
         """Return whether the newest answer is a person's."""
-        return self.answer is not None and self.answer.event["source"] != "timeout"
+        return self.answer is not None and self.answer.event.get("source") != "timeout"
 
     def repeats(self, label: str | None, stream: str) -> bool:
         """Return whether a person has answered just this already."""
@@ -93,3 +93,16 @@ class Said:
     who: str
     now_ns: int
     residual: str
+
+
+class ReviewListener:
+    """Listener to the queue, called in the loop's thread: it must not block. Each kind overrides what it needs."""
+
+    def asked(self, item: ReviewedItem) -> None:
+        """A person is asked about this item from now on; after a restart open ones come again."""
+
+    def answered(self, item: ReviewedItem) -> None:
+        """An answer, `item.answer`, was committed: a person's, or `timeout`. A question about it is closed."""
+
+    def closed(self, item: ReviewedItem) -> None:
+        """An audited item was not answered in time; its decision stands."""

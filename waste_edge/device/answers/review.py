@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from waste_edge.device.answers.config import AnswersConfig
-from waste_edge.device.answers.question import ReviewedItem, Said
+from waste_edge.device.answers.question import ReviewedItem, ReviewListener, Said
 from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.device.decision.answer import Answer, AnswerError, Choices, Source
 from waste_edge.device.outbox.outbox import Outbox
@@ -23,6 +23,7 @@ from waste_edge.device.outbox.record import Record
 from waste_edge.device.system.condition import Condition, Level
 from waste_edge.files.limits import (
     MAX_ANSWERS_PER_ITEM,
+    MAX_EXPIRE_S,
     MAX_REVIEWED_ITEMS,
     MAX_WAITING_ANSWERS,
     MAX_WHO_LETTERS,
@@ -31,19 +32,7 @@ from waste_edge.files.limits import (
 _MORE_ITEMS = 100  # read at the start beyond those that are kept: an open one among them is closed
 _TAKE_S = 5.0  # how long `answer` waits for the loop
 _AT_ONCE = 32  # answers in one transaction
-
-
-class ReviewListener:
-    """Listener to the queue, called in the loop's thread: it must not block. Each kind overrides what it needs."""
-
-    def asked(self, item: ReviewedItem) -> None:
-        """A person is asked about this item from now on; after a restart open ones come again."""
-
-    def answered(self, item: ReviewedItem) -> None:
-        """An answer, `item.answer`, was committed: a person's, or `timeout`. A question about it is closed."""
-
-    def closed(self, item: ReviewedItem) -> None:
-        """An audited item was not answered in time; its decision stands."""
+_ENDS = "the station ends; an open question comes again with its next start"
 
 
 @dataclass(frozen=True)
@@ -84,6 +73,7 @@ class ReviewQueue:
         self._listeners: list[ReviewListener] = []
         self._answered = self._expired = 0
         self._failure = ""
+        self._closed = False
 
     # Any thread.
 
@@ -91,7 +81,7 @@ class ReviewQueue:
         """Hand an answer in; never blocks.
 
         Args:
-            item_id: of the item; empty for the oldest open question.
+            item_id: of the item; empty for the newest open question.
             answer: a label or a stream of the site, see `Choices.meaning`.
             source: where it comes from.
             who: the person, if the source knows.
@@ -101,13 +91,16 @@ class ReviewQueue:
             AnswerError. The answer that a person gave already gives the record that there is.
         """
         handed_in = _HandedIn(item_id, answer, source, who, Future())
+        refused = ""
         with self._lock:
-            full = len(self._handed_in) >= MAX_WAITING_ANSWERS
-            if not full:
+            if self._closed:
+                refused = _ENDS
+            elif len(self._handed_in) >= MAX_WAITING_ANSWERS:
+                refused = f"{MAX_WAITING_ANSWERS} answers wait already; the station does not keep up, try again later"
+            else:
                 self._handed_in.append(handed_in)
-        if full:
-            text = f"{MAX_WAITING_ANSWERS} answers wait already; the station does not keep up, try again later"
-            handed_in.taken.set_exception(AnswerError(text))
+        if refused:
+            handed_in.taken.set_exception(AnswerError(refused))
         return handed_in.taken
 
     def answer(self, item_id: str, answer: str, source: Source, who: str = "", timeout_s: float = _TAKE_S) -> Record:
@@ -194,11 +187,11 @@ class ReviewQueue:
     def close(self) -> None:
         """Refuse what is still handed in: the loop has ended."""
         with self._lock:
-            left, self._outbox = list(self._handed_in), None
+            left, self._outbox, self._closed = list(self._handed_in), None, True
             self._handed_in.clear()
         for one in left:
             if one.taken.set_running_or_notify_cancel():
-                one.taken.set_exception(AnswerError("the station ends; the question comes again with its next start"))
+                one.taken.set_exception(AnswerError(_ENDS))
 
     def _take(self) -> list[_HandedIn]:
         """The next answers, at most one an item: the second is judged by what the first made of it."""
@@ -208,7 +201,7 @@ class ReviewQueue:
         with self._lock:
             while self._handed_in and len(taken) < _AT_ONCE:
                 one = self._handed_in[0]
-                item_id = one.item_id or next(iter(self._open), "")
+                item_id = one.item_id or next(reversed(self._open), "")
                 if item_id in taken:
                     break
                 self._handed_in.popleft()
@@ -255,7 +248,7 @@ class ReviewQueue:
             item = self.find(record.id)
             if item is not None:
                 item = self._put(replace(item, answer=record, closes_ns=None))
-            by_person = record.event["source"] != "timeout"
+            by_person = record.event.get("source") != "timeout"
             self._answered += by_person
             self._expired += not by_person
             if record.id in waiting:
@@ -287,7 +280,7 @@ class ReviewQueue:
             return answered and self._put(replace(answered, answer=record, closes_ns=None))
         expires_s, now_ns = record.event.get("expires_s"), self._clock.now_ns()
         closes_ns = None
-        if isinstance(expires_s, int | float):
+        if isinstance(expires_s, int | float) and 0 < expires_s <= MAX_EXPIRE_S:
             closes_ns = now_ns - age_ns + round(expires_s * NS_PER_S)
             if record.event.get("audit") and closes_ns <= now_ns:
                 closes_ns = None

@@ -260,7 +260,7 @@ class Database:
         for sequence, born_ns, stored in execute(query, (first[0] if first else 0,)):
             with contextlib.suppress(msgspec.DecodeError, ValueError, TypeError, KeyError):
                 record = replace(decode_record(stored), sequence=sequence)
-                _ = record.stream
+                _ = record.counters
                 found.append((record, max(0, lived_ns - born_ns)))
         return found
 

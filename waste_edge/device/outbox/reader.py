@@ -113,7 +113,7 @@ class OutboxReader:
     def _decoded(self, sequence: int, stored: bytes) -> Record | None:
         try:
             record = replace(decode_record(stored), sequence=sequence)
-            _ = record.stream  # every sink asks for it
+            _ = record.counters  # every sink asks for them, or for the streams in them
             return record
         except (msgspec.DecodeError, ValueError, TypeError, KeyError):
             self.damaged += 1

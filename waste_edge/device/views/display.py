@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 import msgspec
 
+from waste_edge.device.answers.question import ReviewedItem, ReviewListener
 from waste_edge.device.camera_condition import CAMERA
 from waste_edge.device.capture import Absent, BadPicture, Opened
 from waste_edge.device.clock import NS_PER_S, Clock
@@ -76,8 +77,8 @@ class About:
         )
 
 
-class RunView(Listener):
-    """A listener that is also told what runs."""
+class RunView(Listener, ReviewListener):
+    """A listener to the loop and to people's answers that is also told what runs."""
 
     def started(self, about: About) -> None:
         """The model is loaded; the source is about to be opened."""
@@ -131,7 +132,7 @@ class NewsPrinter:
 
 
 class JsonView(RunView):
-    """One JSON object a line on `stream`, each with a `kind`: start, frame, decision, health, summary.
+    """One JSON object a line on `stream`, each with a `kind`: start, frame, decision, answer, health, summary.
 
     Pictures get a `frame` line each. A camera or film gets one for each frame in which an item is arriving or
     settled, and for each change of state: an empty bin writes nothing all night. Their prediction is null unless the
@@ -200,8 +201,15 @@ class JsonView(RunView):
                 "looks": event.looks,
                 "opened_ns": event.opened_ns,
                 "decided_ns": event.decided_ns,
+                "candidates": msgspec.to_builtins(event.candidates),
+                "expires_s": event.expires_s,
+                "audit": event.audit,
             },
         )
+
+    def answered(self, item: ReviewedItem) -> None:
+        if item.answer is not None:
+            self._write("answer", {"id": item.id, "answer": item.answer.answer, **item.answer.event})
 
     def health(self, conditions: Sequence[Condition]) -> None:
         self._write("health", {"conditions": msgspec.to_builtins(conditions)})
@@ -251,6 +259,9 @@ class LineView(RunView):
         start = f"{visible(event.picture)}: " if event.picture else ""
         self._print(f"{start}{decision.label} {decision.confidence:.0%} → {decision.stream} ({decision.reason})")
 
+    def answered(self, item: ReviewedItem) -> None:
+        self._print(answer_line(item))
+
     def health(self, conditions: Sequence[Condition]) -> None:
         self._news.print_health(conditions)
 
@@ -260,6 +271,17 @@ class LineView(RunView):
     def _print(self, text: str) -> None:
         self._stream.write(visible(text, lines=True) + "\n")
         self._stream.flush()
+
+
+def answer_line(item: ReviewedItem) -> str:
+    """`answer by page (Ada): metal → yellow (was ask)`; of nobody: `not answered in time → black (was ask)`."""
+    if item.answer is None:
+        return ""
+    said = item.answer.event
+    what = f"{said['label']} → {said['stream']}" if said["label"] else f"→ {said['stream']}"
+    who = f" ({said['who']})" if said["who"] else ""
+    start = f"answer by {said['source']}{who}:" if item.answered_by_person else "not answered in time"
+    return visible(f"{start} {what} (was {said['previous_stream']})")
 
 
 def rate_line(summary: Summary, fps: float) -> str:

@@ -14,13 +14,14 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from waste_edge.device.answers.question import ReviewedItem
 from waste_edge.device.capture import Absent, BadPicture, Opened
 from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.device.decision.item_tracker import Event
 from waste_edge.device.loop import Seen
 from waste_edge.device.statistics import Summary
 from waste_edge.device.system.condition import Condition, Level
-from waste_edge.device.views.display import About, NewsPrinter, RunView, condition_line, counts, news_line
+from waste_edge.device.views.display import About, NewsPrinter, RunView, answer_line, condition_line, counts, news_line
 from waste_edge.device.vision.inspection import ItemView, Visibility
 from waste_edge.device.vision.presence import State
 from waste_edge.engines.classifier import Prediction
@@ -88,6 +89,9 @@ class PanelView(RunView):
         self._last = event
         self._live.console.print(decision_line(event))
         self._draw()
+
+    def answered(self, item: ReviewedItem) -> None:
+        self._live.console.print(Text(answer_line(item)))
 
     def health(self, conditions: Sequence[Condition]) -> None:
         for condition in conditions:

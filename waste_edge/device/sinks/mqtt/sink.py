@@ -52,7 +52,6 @@ class Mqtt:
         self._clock = clock or SystemClock()
         self._memory = Memory(context.state, context.station)
         self._attachment = Attachment()
-        self._reviews: ReviewQueue | None = None
         self._questions: Questions | None = None
         self._link: MqttConnection | None = None
         self._naming: Naming | None = None
@@ -68,8 +67,6 @@ class Mqtt:
     def attach(self, attachment: Attachment) -> None:
         """See `Sink`."""
         self._attachment = attachment
-        if self._reviews is not None:
-            self.take_answers(self._reviews)
 
     def take_answers(self, reviews: ReviewQueue) -> None:
         """See `Sink`."""

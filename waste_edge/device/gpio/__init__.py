@@ -1,0 +1,1 @@
+"""Pins of the board: lights, relays and servos that show where an item goes, and buttons that answer."""
