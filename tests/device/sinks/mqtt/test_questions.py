@@ -94,7 +94,7 @@ def test_a_question_is_told_answered_and_closed(asked, broker, receive):
     assert json.loads(receiver.newest(f"{topic}/counters"))["items"] == 1
 
 
-def test_a_plain_word_answers_the_oldest_question(asked, broker, receive):
+def test_a_plain_word_answers_the_newest_question(asked, broker, receive):
     station = asked()
     receiver = receive(broker)
     station.start()
@@ -103,7 +103,8 @@ def test_a_plain_word_answers_the_oldest_question(asked, broker, receive):
     wait_until(lambda: len(receiver.told) == 2)
     say(receiver, f"{station.station.topic}/answer/set", "paper")
     wait_until(lambda: receiver.newest(f"{station.station.topic}/answer") != "")
-    assert json.loads(receiver.newest(f"{station.station.topic}/answer"))["id"] == id_of(1)
+    assert json.loads(receiver.newest(f"{station.station.topic}/answer"))["id"] == id_of(2)
+    wait_until(lambda: json.loads(receiver.newest(f"{station.station.topic}/question"))["id"] == id_of(1))
 
 
 @pytest.mark.parametrize(

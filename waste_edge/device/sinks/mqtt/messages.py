@@ -62,11 +62,11 @@ def figures(topic: str, numbers: Mapping[str, float | None], waiting: int) -> Me
 
 
 def question(topic: str, questions: Sequence[ReviewedItem]) -> Message:
-    """Count of the open questions, and the oldest of them."""
+    """Count of the open questions, and the newest of them: that is what somebody at the bin sees."""
     told: dict[str, object] = {"open": len(questions), "id": None, "candidates": []}
     if questions:
-        record = questions[0].record
-        told |= {"id": record.id, "candidates": questions[0].candidates, "audit": questions[0].audit}
+        newest, record = questions[-1], questions[-1].record
+        told |= {"id": record.id, "candidates": newest.candidates, "audit": newest.audit}
         told |= {"reason": record.event["decision"]["reason"], "time_utc": record.time_utc}
         told |= {"expires_s": record.event.get("expires_s")}
     return _json(f"{topic}/question", told)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from waste_edge.device.answers.review import ReviewListener
+from waste_edge.device.answers.question import ReviewListener
 from waste_edge.device.decision.answer import AnswerError
 from waste_edge.device.sinks.mqtt import messages
 from waste_edge.device.sinks.mqtt.link import Heard, Message
@@ -75,7 +75,7 @@ class Questions(ReviewListener):
     def take(self, heard: Heard) -> None:
         """Hand in what was said: a label or a stream, or JSON with `answer`, `id` and `who`.
 
-        Without an id it answers the oldest open question. What the broker kept is no answer to anything of now.
+        Without an id it answers the newest open question. What the broker kept is no answer to anything of now.
         """
         if heard.retained or not heard.payload.strip():
             return
