@@ -141,7 +141,7 @@ help:
 	@echo "make headline   make the README's first table from training/results/"
 	@echo "make test-arm64 the wheel on an emulated arm64 Debian (needs root and debootstrap)"
 	@echo "make test-boot  the service under a systemd that is booted for it (the same)"
-	@echo "make test-virtual-board  the station before libcamera's virtual camera (needs root and mmdebstrap)"
+	@echo "make test-virtual-board  the station before real camera drivers, virtual cameras (needs root, mmdebstrap, QEMU)"
 	@echo "make test-home-assistant  a station and a real Home Assistant, mosquitto between them (needs root and mmdebstrap)"
 	@echo "make api-docs   make docs/api.md from the docstrings"
 	@echo "make address    write the repository's address (pyproject.toml) into the pages that name it"

@@ -1,4 +1,4 @@
-"""The root of the virtual board: Debian 13 with libcamera, picamera2, and our wheel in its own venv."""
+"""The system of the virtual board: Debian 13 with its kernel, libcamera, picamera2, and our wheel in its own venv."""
 
 from __future__ import annotations
 
@@ -12,18 +12,36 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
 PACKAGES = (
-    "ca-certificates", "gcc", "libc6-dev", "python3", "python3-venv", "python3-pip", "python3-dev",
-    "python3-libcamera", "libcamera-ipa", "python3-numpy", "python3-pil", "python3-prctl", "python3-av",
+    "linux-image-amd64", "linux-headers-amd64", "v4l2loopback-dkms", "systemd", "systemd-sysv", "udev", "dbus", "kmod",
+    "procps", "v4l-utils", "ca-certificates", "gcc", "libc6-dev", "python3", "python3-venv", "python3-pip",
+    "python3-dev", "python3-libcamera", "libcamera-ipa", "python3-numpy", "python3-pil", "python3-prctl", "python3-av",
     "python3-piexif", "python3-jsonschema", "python3-tqdm", "python3-libarchive-c",
+)  # fmt: skip
+MASKED = (
+    "apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer", "dpkg-db-backup.timer",
+    "getty@tty1.service", "serial-getty@ttyS0.service", "ssh.service",
 )  # fmt: skip
 # From the package index; what they need beside is Debian's own.
 PICAMERA2 = ("picamera2==0.3.38", "simplejpeg", "videodev2", "PiDNG", "OpenEXR")
 STATUS = "next(iter(req.request.buffers.values())).metadata.status == libcamera.FrameMetadata.Status.Success"
 CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
+IMAGE_GB = 6
 SITE = "usr/local/lib/python3.13/dist-packages"
 # picamera2 asks for the display's library of Raspberry Pi OS, which Debian has not; nothing of it is used here.
 PYKMS = "class PixelFormat:\n    def __getattr__(self, name):\n        return name\n\n\nPixelFormat = PixelFormat()\n"
 FILES = {
+    "etc/hostname": "virtual-board\n",
+    "etc/fstab": "/dev/vda / ext4 defaults 0 0\nshare /share 9p trans=virtio,version=9p2000.L,msize=262144 0 0\n",
+    "etc/initramfs-tools/conf.d/virtual-board": "MODULES=list\n",
+    "etc/initramfs-tools/modules": "virtio_pci\nvirtio_blk\next4\n",
+    "etc/systemd/system/agent.service": """[Unit]
+After=multi-user.target
+RequiresMountsFor=/share
+[Service]
+ExecStart=/usr/bin/python3 /share/inside/agent.py
+[Install]
+WantedBy=graphical.target
+""",
     f"{SITE}/pykms.py": PYKMS,
     "usr/share/libcamera/pipeline/virtual/virtual.yaml": """"bars":
   supported_formats:
@@ -38,14 +56,24 @@ FILES = {
 
 
 def make_root(root: Path) -> None:
-    """The system without us; made once, in some minutes."""
-    if (root / "made").exists():
-        return
-    subprocess.run(["rm", "-rf", root], check=True)
-    include = f"--include={','.join(PACKAGES)}"
-    options = ["--dpkgopt=force-unsafe-io", '--aptopt=APT::Install-Recommends "false"']
-    subprocess.run(["mmdebstrap", "--variant=minbase", include, *options, "trixie", root], check=True)
-    finish_root(root)
+    """The system without us; made once, in some minutes. What an older one lacks is added."""
+    if not (root / "made").exists():
+        subprocess.run(["rm", "-rf", root], check=True)
+        options = ["--dpkgopt=force-unsafe-io", '--aptopt=APT::Install-Recommends "false"']
+        include = f"--include={','.join(PACKAGES)}"
+        subprocess.run(["mmdebstrap", "--variant=minbase", include, *options, "trixie", root], check=True)
+        finish_root(root)
+    elif lacking := sorted(set(PACKAGES) - installed(root)):
+        subprocess.run(["cp", "/etc/resolv.conf", root / "etc/resolv.conf"], check=True)
+        inside(root, "apt-get", "-qq", "update")
+        inside(root, "apt-get", "-qqy", "--no-install-recommends", "install", *lacking)
+        write_files(root)
+
+
+def installed(root: Path) -> set[str]:
+    """The packages that a root has."""
+    asked = inside(root, "dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\\n", stdout=subprocess.PIPE)
+    return {line.split()[0] for line in asked.stdout.splitlines() if line.endswith(" installed")}
 
 
 def finish_root(root: Path) -> None:
@@ -54,11 +82,27 @@ def finish_root(root: Path) -> None:
     shutil.copy(Path("/") / CERTIFICATES, root / CERTIFICATES)  # a proxy's own, where there is one
     pip = ["python3", "-m", "pip", "install", "--quiet", "--break-system-packages", "--no-deps", *PICAMERA2]
     inside(root, *pip)
+    patch_picamera2(root)
+    write_files(root)
+    (root / "made").touch()
+
+
+def write_files(root: Path) -> None:
     for name, content in FILES.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(content)
-    patch_picamera2(root)
-    (root / "made").touch()
+    inside(root, "systemctl", "enable", "--quiet", "agent.service")
+    inside(root, "systemctl", "mask", "--quiet", *MASKED)
+    inside(root, "update-initramfs", "-u")
+
+
+def make_image(root: Path) -> Path:
+    """The root as a disk for a guest."""
+    image = root.with_name("root.img")
+    image.unlink(missing_ok=True)
+    make = ["mke2fs", "-q", "-t", "ext4", "-d", root, "-E", "lazy_itable_init=1", image, f"{IMAGE_GB}G"]
+    subprocess.run(make, check=True)
+    return image
 
 
 def patch_picamera2(root: Path) -> None:

@@ -16,9 +16,11 @@ from waste_edge.errors import CameraError
 def plug(no_devices):
     """A USB camera with a serial number, or without, on a port, as the kernel shows it under a number."""
 
-    def plug_in(number: int, port: str, serial: str = "", product: str = "5678", index: int = 0) -> None:
+    def plug_in(
+        number: int, port: str, serial: str = "", product: str = "5678", index: int = 0, interface: str = "1.0"
+    ) -> None:
         usb = no_devices.parent / "devices" / port
-        interface = usb / f"{port}:1.0"
+        interface = usb / f"{port}:{interface}"
         interface.mkdir(parents=True, exist_ok=True)
         (usb / "idVendor").write_text("1234\n")
         (usb / "idProduct").write_text(f"{product}\n")
@@ -44,10 +46,25 @@ def test_a_camera_is_known_by_its_serial_number_else_by_its_port(plug, no_device
     plug(0, "1-1", "SN1")
     plug(1, "1-1", "SN1", index=1)
     plug(2, "1-2")
-    assert hardware_of("/dev/video0", names) == "usb 1234:5678 SN1 #0"
-    assert hardware_of("/dev/video1", names) == "usb 1234:5678 SN1 #1"
-    assert hardware_of("/dev/video2", names) == "usb 1234:5678 at 1-2 #0"
+    assert hardware_of("/dev/video0", names) == "usb 1234:5678 SN1 1.0 #0"
+    assert hardware_of("/dev/video1", names) == "usb 1234:5678 SN1 1.0 #1"
+    assert hardware_of("/dev/video2", names) == "usb 1234:5678 at 1-2 1.0 #0"
     assert hardware_of("/dev/video9", names) == ""
+
+
+def test_two_cameras_in_one_piece_of_hardware_are_two(plug, no_devices):
+    names = no_devices.parent / "sys"
+    plug(0, "1-1", "SN1")
+    plug(2, "1-1", "SN1", interface="1.2")  # its infrared
+    assert hardware_of("/dev/video0", names) != hardware_of("/dev/video2", names)
+    board = no_devices.parent / "devices/platform/vivid.0"
+    board.mkdir(parents=True)
+    for number, name in ((4, "vivid-000-vid-cap"), (5, "vivid-001-vid-cap")):  # both are number 0 of their driver
+        (names / f"video{number}").mkdir()
+        (names / f"video{number}/name").write_text(f"{name}\n")
+        (names / f"video{number}/device").symlink_to(board)
+    assert hardware_of("/dev/video4", names) == f"{board} vivid-000-vid-cap #0"
+    assert hardware_of("/dev/video5", names) == f"{board} vivid-001-vid-cap #0"
 
 
 def test_it_is_found_again_under_another_number(clock, usb, plug, no_devices):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import time
 import traceback
@@ -22,6 +23,19 @@ def check(name: str, ok: bool, found: object) -> None:
     with REPORT.open("a") as report:
         report.write(json.dumps({"name": name, "ok": bool(ok), "found": str(found)}) + "\n")
     print("ok " if ok else "BAD", name, found, flush=True)
+
+
+def said(command: str, timeout_s: float = 60) -> str:
+    """What a shell command says, with its errors."""
+    shell, pipe = ["bash", "-c", command], subprocess.PIPE
+    done = subprocess.run(shell, stdout=pipe, stderr=subprocess.STDOUT, text=True, timeout=timeout_s, check=False)
+    print(f"$ {command} → {done.returncode}\n{done.stdout}", end="", flush=True)
+    return done.stdout.strip()
+
+
+def control(device: str, name: str, value: int) -> None:
+    """Set one of vivid's controls."""
+    said(f"v4l2-ctl -d {device} -c {name}={value}")
 
 
 class Look:

@@ -115,7 +115,8 @@ def _said(error: OSError) -> str:
 def hardware_of(device: str, names: Path) -> str:
     """A text that stays the same when this camera gets another number; empty if the kernel does not tell.
 
-    By its maker and serial number if it has one, else by where it is plugged in.
+    By its maker and serial number if it has one, else by where it is plugged in; with the interface, or the driver's
+    name, since one piece of hardware may hold several cameras: a picture for people, and one in infrared.
 
     Args:
         device: /dev/videoN, or a link to it.
@@ -130,9 +131,9 @@ def hardware_of(device: str, names: Path) -> str:
     for above in (place, *list(place.parents)[:3]):
         maker, product = _small(above / "idVendor"), _small(above / "idProduct")
         if maker and product:
-            serial = _small(above / "serial")
-            return f"usb {maker}:{product} {serial or 'at ' + above.name} #{index}"
-    return f"{place} #{index}"
+            serial, interface = _small(above / "serial"), place.name.partition(":")[2]
+            return f"usb {maker}:{product} {serial or 'at ' + above.name} {interface} #{index}"
+    return f"{place} {_small(folder / 'name')} #{index}"
 
 
 def lasting_name(device: str, devices: Path = Path("/dev")) -> str:

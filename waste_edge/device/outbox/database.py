@@ -88,8 +88,9 @@ def set_aside(path: Path, why: str = "corrupt") -> Path:
         os.replace(f"{path}-wal", f"{target}-wal")
     Path(f"{path}-shm").unlink(missing_ok=True)  # an index of the log; SQLite makes it again
     for old in before[: len(before) + 1 - KEPT_ASIDE]:
-        old.unlink(missing_ok=True)
-        Path(f"{old}-wal").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a folder of that name: none of ours
+            old.unlink(missing_ok=True)
+            Path(f"{old}-wal").unlink(missing_ok=True)
     return target
 
 
@@ -163,6 +164,8 @@ class Database:
                 raise corrupt(f"{path}: {problem}")
             check_values(self._connection, path)
             return
+        if execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None:
+            raise corrupt(f"{path}: holds tables, and no schema's number")
         with self._transaction():
             for statement in _TABLES.split(";"):
                 execute(statement)

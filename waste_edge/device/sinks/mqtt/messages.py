@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from waste_edge import __version__
 from waste_edge.device.outbox.record import to_json_line
 from waste_edge.device.outbox.snapshot import Snapshot
@@ -14,6 +12,7 @@ from waste_edge.device.sinks.mqtt.link import Message
 from waste_edge.device.sinks.mqtt.topics import topic_part
 from waste_edge.device.sinks.sink import StationFacts, worst
 from waste_edge.device.system.condition import Condition
+from waste_edge.files.strict import encode_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,4 +82,4 @@ def image(topic: str, picture: NDArray[np.uint8]) -> Message | None:
 
 
 def _json(topic: str, value: object) -> Message:
-    return Message(topic, msgspec.json.encode(value).decode(), retain=True)
+    return Message(topic, encode_json(value).decode(), retain=True)

@@ -14,6 +14,7 @@ from waste_edge.device.answers.question import ReviewListener
 from waste_edge.device.decision.answer import AnswerError
 from waste_edge.device.sinks.mqtt import messages
 from waste_edge.device.sinks.mqtt.link import Heard, Message
+from waste_edge.files.strict import encode_json
 
 if TYPE_CHECKING:
     from waste_edge.device.answers.question import ReviewedItem
@@ -68,7 +69,7 @@ class Questions(ReviewListener):
         told = [self.now(topic)] if self._news.is_set() else []
         while self._refused:
             said, why = self._refused.popleft()
-            refusal = msgspec.json.encode({"answer": said, "error": why}).decode()
+            refusal = encode_json({"answer": said, "error": why}).decode()
             told.append(Message(f"{topic}/answer/refused", refusal))
         return told
 

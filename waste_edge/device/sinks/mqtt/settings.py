@@ -59,8 +59,9 @@ class MqttSettings(SinkConfig, frozen=True):
     def __post_init__(self) -> None:
         if not self.host or not (self.port is None or 1 <= self.port <= 65535):
             raise ValueError(f"expected a host and a port from 1 to 65535, got {self.host!r} and {self.port}")
-        if any(letter.isspace() for letter in self.host) or len(self.host) > 255 or "://" in self.host:
-            raise ValueError(f"host {self.host[:80]!r}: expected a name or an address alone, such as broker.local")
+        if any(letter.isspace() or letter in "/@" for letter in self.host) or len(self.host) > 255:
+            shown = self.host.rpartition("@")[2][:80]  # a user and a password may stand before it
+            raise ValueError(f"host {shown!r}: expected a name or an address alone, such as broker.local")
         if not 5 <= self.keepalive_s <= MAX_KEEPALIVE_S or not 0 < self.timeout_s <= MAX_TIMEOUT_S:
             got = f"{self.keepalive_s} and {self.timeout_s:g}"
             raise ValueError(

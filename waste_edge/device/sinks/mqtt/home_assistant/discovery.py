@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import msgspec
-
 from waste_edge import __version__
 from waste_edge.device.sinks.mqtt.home_assistant.entities import Entity
 from waste_edge.device.sinks.mqtt.link import Message
 from waste_edge.device.sinks.mqtt.topics import Naming
+from waste_edge.files.strict import encode_json
 
 Announced = Mapping[str, Mapping[str, str]]  # platform by entity, of each discovery topic; "" for a topic of one
 SETTLE_S = 3.0
@@ -132,4 +131,4 @@ class Discovery:
 
 
 def _encoded(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+    return encode_json(value).decode()
