@@ -86,7 +86,9 @@ key_file = "/etc/waste-edge/bin7.key"
 keepalive_s = 20
 timeout_s = 5
 home_assistant = false
+discovery = "entities"
 discovery_topic = "ha"
+image = true
 [webhook]
 url = "https://example.org/waste"
 secret_file = "/etc/waste-edge/webhook-secret"
@@ -160,7 +162,9 @@ MQTT = MqttConfig(
     keepalive_s=20,
     timeout_s=5.0,
     home_assistant=False,
+    discovery="entities",
     discovery_topic="ha",
+    image=True,
 )
 
 

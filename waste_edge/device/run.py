@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from waste_edge.device.page.listener import PageListener
     from waste_edge.device.service.notify import Notifier
     from waste_edge.device.signals import Stop
-    from waste_edge.device.sinks.sink import SinkConfig
+    from waste_edge.device.sinks.sink import SinkConfig, StationFacts
     from waste_edge.device.statistics import Summary
     from waste_edge.device.system.condition import Condition
     from waste_edge.device.system.health import Health
@@ -199,6 +199,7 @@ def _watch_once(attempt: ReloadAttempt, clock: Clock, health: Health, stop: Stop
         from waste_edge.device.collect.build import crops_collected
         from waste_edge.device.decision.policy import DecisionPolicy
         from waste_edge.device.gpio.build import pins_in_use
+        from waste_edge.device.latest_figures import LatestFigures
         from waste_edge.device.loop import Limits, Loop, LoopControl, LoopServices
         from waste_edge.device.outbox.event_store import EventRecorder
         from waste_edge.device.service.notify import Watchdog, watchdog_ns
@@ -229,7 +230,8 @@ def _watch_once(attempt: ReloadAttempt, clock: Clock, health: Health, stop: Stop
         reviews = review_queue(config.answers, state is not None, choices, clock)
         if reviews is not None:
             reviews.listen(view)
-        outbox = stack.enter_context(station_services(config, state, health, clock, reviews))
+        facts = _facts(opened.manifest, site, config.page)
+        outbox = stack.enter_context(station_services(config, state, health, clock, reviews, facts))
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())
         eye = Eye(policy, classifier, looks, question_mark(config.answers))
         items = _items(eye, looked_at, outbox)
@@ -241,7 +243,8 @@ def _watch_once(attempt: ReloadAttempt, clock: Clock, health: Health, stop: Stop
         camera = CameraCondition(health, lambda: messages.abandoned)
         page = _page(plan, Running(about, opened, classifier, site, outbox, reviews), health, clock)
         pages = [] if page is None else [stack.enter_context(page)]
-        listeners = [camera, watchdog, view, *pins, *crops, *pages, *plan.listeners]
+        latest = LatestFigures(health.latest, clock)
+        listeners = [camera, watchdog, latest, view, *pins, *crops, *pages, *plan.listeners]
         attempt.looking = True
         gc.freeze()  # all that the start made stays: no later collection need look through it
         return Loop(
@@ -252,6 +255,15 @@ def _watch_once(attempt: ReloadAttempt, clock: Clock, health: Health, stop: Stop
             LoopControl(Limits(plan.frames, plan.duration_s), stop, reload),
             LoopServices(None if outbox is None else EventRecorder(outbox, items, clock, reviews), health),
         ).run()
+
+
+def _facts(manifest: Manifest, site: Site, page: PageConfig | None) -> StationFacts:
+    """Tell what the station decides with, and between, and where its page is."""
+    from waste_edge.device.sinks.sink import StationFacts
+    from waste_edge.site import ASK
+
+    streams = (*site.places(), *([] if site.ask is None else [ASK]))
+    return StationFacts(streams, f"{manifest.name} {manifest.version}", page.address_for_others if page else "")
 
 
 @dataclass(frozen=True)

@@ -99,3 +99,23 @@ def test_a_configured_page_keeps_its_other_keys():
     config = with_address(PageConfig(token_environment="T", items=7), "81")
     assert (config.port, config.token_environment, config.items) == (81, "T", 7)
     assert msgspec.structs.replace(config, port=8470) == PageConfig(token_environment="T", items=7)
+
+
+@pytest.mark.parametrize(
+    ("table", "address"),
+    [
+        ({}, ""),
+        ({"host": "::1"}, ""),
+        ({"host": "192.0.2.7", "port": 8080}, "http://192.0.2.7:8080/"),
+        ({"host": "bin1.example.org"}, "http://bin1.example.org:8470/"),
+        ({"host": "0.0.0.0", "names": ["bin1.example.org"]}, "http://bin1.example.org:8470/"),
+        ({"host": "2001:db8::1"}, "http://[2001:db8::1]:8470/"),
+    ],
+)
+def test_the_address_for_other_machines(table, address):
+    assert PageConfig(**table).address_for_others == address
+
+
+def test_a_page_at_every_address_is_reached_by_the_machine_s_name(monkeypatch):
+    monkeypatch.setattr("socket.gethostname", lambda: "bin1.example.org")
+    assert PageConfig(host="0.0.0.0").address_for_others == "http://bin1.local:8470/"

@@ -40,6 +40,9 @@ CREATE TABLE scene (
 CREATE TABLE cursors (sink TEXT PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;
 """
 
+# When the counters began at 0, as this board's clock had it.
+_BEGUN = "INSERT OR {otherwise} INTO meta VALUES ('begun_utc', strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))"
+
 
 def is_corrupt(error: sqlite3.Error) -> bool:
     """Return whether the file is damaged, or none of SQLite's."""
@@ -134,6 +137,7 @@ class Database:
         self._connection = connect(path)
         try:
             self._prepare(path)
+            self._connection.execute(_BEGUN.format(otherwise="IGNORE"))
             self._read_state(now_ns, boot_id)
             in_use = self._connection.execute("SELECT value FROM meta WHERE key = 'in_use'").fetchone()
             self.lost_its_log = log_is_empty and in_use == ("1",)
@@ -334,6 +338,7 @@ class Database:
         with self._transaction():
             self._connection.execute("UPDATE meta SET value = ? WHERE key = 'outbox_id'", (outbox_id,))
             self._connection.execute("UPDATE scene SET stream_items = '{}'")
+            self._connection.execute(_BEGUN.format(otherwise="REPLACE"))
         self.outbox_id, self._stream_items = outbox_id, {}
 
     def copy_to(self, copy: sqlite3.Connection) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -74,6 +75,17 @@ class PageConfig(Strict, frozen=True):
         host = _address(self.host)
         shown = self.host if host is None else f"[{host}]" if host.version == 6 else str(host)
         return f"http://{'localhost' if shown in ('0.0.0.0', '[::]') else shown}:{self.port}/"
+
+    @property
+    def address_for_others(self) -> str:
+        """The page's address for other machines of the network; empty where it is for this one alone."""
+        if self.is_local:
+            return ""
+        address = _address(self.host)
+        host = f"[{address}]" if address is not None and address.version == 6 else self.host
+        if address is not None and address.is_unspecified:
+            host = self.names[0] if self.names else f"{socket.gethostname().partition('.')[0]}.local"
+        return f"http://{host}:{self.port}/"
 
     def with_paths(self, folder: Path | None) -> Self:
         """The same with the token file's path filled in, relative to the configuration's folder.

@@ -12,9 +12,14 @@ import pytest
 from tests.device.telling import make_event
 from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.sinks.delivery import Delivery
-from waste_edge.device.sinks.mqtt import Mqtt, MqttConfig, build
+from waste_edge.device.sinks.mqtt import MqttConfig
+from waste_edge.device.sinks.mqtt.broker import Broker as Way
+from waste_edge.device.sinks.mqtt.sink import Mqtt
+from waste_edge.device.sinks.sink import SinkContext
 from waste_edge.device.system.condition import Level
 
+ME, OTHER = "aa" * 6, "bb" * 6
+TOPIC = "waste-edge/bin-3"
 CONNACK = b"\x20\x02\x00\x00"
 
 
@@ -37,10 +42,15 @@ def length(value: int) -> bytes:
 
 
 class Broker:
-    """Speaks as much MQTT as one client needs; `say` is sent after the greeting, and publications are noted."""
+    """Speaks as much MQTT 3.1.1 as one client needs; `say` is sent after a publication, and those are noted.
+
+    A client that greets it in MQTT 5 is refused, or hung up on if `refuses` is off.
+    """
 
     def __init__(self) -> None:
         self.say = b""
+        self.refuses = True
+        self.newer = 0  # greetings in MQTT 5
         self.client_ids: list[str] = []
         self.published: list[tuple[str, bytes]] = []
         self._server = socket.create_server(("127.0.0.1", 0))
@@ -63,6 +73,11 @@ class Broker:
         with client, client.makefile("rb") as stream, contextlib.suppress(OSError, struct.error, IndexError):
             while True:
                 kind, body = self._packet(stream)
+                if kind >> 4 == 1 and body[6] == 5:
+                    self.newer += 1
+                    if self.refuses:
+                        client.sendall(b"\x20\x02\x00\x01")
+                    return
                 if kind >> 4 == 1:
                     self.client_ids.append(body[12 : 12 + struct.unpack(">H", body[10:12])[0]].decode())
                     client.sendall(CONNACK)
@@ -99,22 +114,32 @@ def outbox(tmp_path, clock):
     outbox.close()
 
 
-def sink_to(broker: Broker, clock, identity: str = "me") -> Mqtt:
-    config = MqttConfig(host="127.0.0.1", port=broker.port, timeout_s=2.0, home_assistant=False)
-    return Mqtt(config, "bin-3", None, None, identity, clock)
+@pytest.fixture
+def sink_to(tmp_path, clock):
+    """A sink of the station whose installation has this id."""
+
+    def sink_to_(broker: Broker, installation: str = ME, **settings) -> Mqtt:
+        state = tmp_path / installation
+        state.mkdir(exist_ok=True)
+        (state / "installation-id").write_text(installation)
+        settings = {"topic": TOPIC, "home_assistant": False, "timeout_s": 2.0, **settings}
+        config = MqttConfig(host="127.0.0.1", port=broker.port, **settings)
+        return Mqtt(config, SinkContext("bin-3", state), Way(config, None, None), clock)
+
+    return sink_to_
 
 
-def test_a_packet_of_256_mb_ends_the_connection_and_takes_no_memory(broker, outbox, clock):
+def test_a_packet_of_256_mb_ends_the_connection_and_takes_no_memory(broker, outbox, sink_to, clock):
     broker.say = b"\x30" + length((256 << 20) - 1) + b"x" * 1000
-    delivery = Delivery(outbox, sink_to(broker, clock), clock)
+    delivery = Delivery(outbox, sink_to(broker), clock)
     delivery.step()
     assert delivery.condition().level is Level.WARN
     assert "sends a packet of 268435455 bytes; at most 65536 are taken" in delivery.condition().text
 
 
-def test_messages_that_would_be_kept_until_their_end_are_refused(broker, outbox, clock):
+def test_messages_that_would_be_kept_until_their_end_are_refused(broker, outbox, sink_to, clock):
     broker.say = publish("waste-edge/bin-3/owner", b"x" * 100, flags=4)
-    delivery = Delivery(outbox, sink_to(broker, clock), clock)
+    delivery = Delivery(outbox, sink_to(broker), clock)
     delivery.step()
     assert "at QoS 2, which were not asked for" in delivery.condition().text
 
@@ -129,34 +154,37 @@ def heard(delivery: Delivery, clock, true) -> None:
     raise AssertionError("it did not come about")
 
 
-def test_another_station_of_the_same_name_is_said_and_answered(broker, outbox, clock):
-    delivery = Delivery(outbox, sink_to(broker, clock), clock)
+def claims(broker: Broker) -> int:
+    return sum(topic == f"{TOPIC}/owner" and said.startswith(f"{ME}-".encode()) for topic, said in broker.published)
+
+
+def test_another_station_of_the_same_name_is_said_and_answered(broker, outbox, sink_to, clock):
+    delivery = Delivery(outbox, sink_to(broker), clock)
     delivery.step()
     assert delivery.condition().level is Level.OK
-    mine = ("waste-edge/bin-3/owner", b"me")
-    assert broker.published.count(mine) == 1
-    broker.say = publish("waste-edge/bin-3/owner", b"the other")
+    assert claims(broker) == 1
+    broker.say = publish("waste-edge/bin-3/owner", OTHER.encode())
     outbox.commit(make_event(2), b"")
-    heard(delivery, clock, lambda: broker.published.count(mine) == 2)
+    heard(delivery, clock, lambda: claims(broker) == 2)
     assert delivery.condition().level is Level.WARN
-    assert "two have the same name" in delivery.condition().text
+    assert "both are called so" in delivery.condition().text
     assert "2 events delivered" in delivery.condition().text
     clock.time_ns += 200_000_000_000
     delivery.step()
     assert delivery.condition().level is Level.OK
 
 
-def test_what_was_retained_by_an_earlier_life_is_no_other_station(broker, outbox, clock):
+def test_what_was_retained_by_an_earlier_life_is_no_other_station(broker, outbox, sink_to, clock):
     broker.say = publish("waste-edge/bin-3/owner", b"before", flags=1)
-    delivery = Delivery(outbox, sink_to(broker, clock), clock)
+    delivery = Delivery(outbox, sink_to(broker), clock)
     for number in range(2, 5):
         outbox.commit(make_event(number), b"")
         delivery.step()
     assert delivery.condition().level is Level.OK
 
 
-def test_a_late_goodbye_under_our_name_is_corrected(broker, outbox, clock):
-    delivery = Delivery(outbox, sink_to(broker, clock), clock)
+def test_a_late_goodbye_under_our_name_is_corrected(broker, outbox, sink_to, clock):
+    delivery = Delivery(outbox, sink_to(broker), clock)
     delivery.step()
     online = ("waste-edge/bin-3/status", b"online")
     before = broker.published.count(online)
@@ -166,21 +194,55 @@ def test_a_late_goodbye_under_our_name_is_corrected(broker, outbox, clock):
     assert delivery.condition().level is Level.OK
 
 
-def test_two_stations_of_one_name_have_two_client_ids_and_one_keeps_its_own(broker, clock):
-    for identity in ("aa", "bb", "aa"):
-        sink = sink_to(broker, clock, identity)
+def test_two_stations_of_one_name_have_two_client_ids_and_one_keeps_its_own(broker, sink_to):
+    for installation in (ME, OTHER, ME):
+        sink = sink_to(broker, installation)
         sink.deliver([])
         sink.close()
-    assert broker.client_ids == ["waste-edge-bin-3-aa", "waste-edge-bin-3-bb", "waste-edge-bin-3-aa"]
-    config = MqttConfig(host="127.0.0.1", port=broker.port, client_id="bin-of-the-yard")
-    sink = build(config, "bin-3")
+    assert broker.client_ids == [f"waste-edge-{ME}", f"waste-edge-{OTHER}", f"waste-edge-{ME}"]
+    sink = sink_to(broker, client_id="bin-of-the-yard")
     sink.deliver([])
     sink.close()
     assert broker.client_ids[-1] == "bin-of-the-yard"
 
 
-def test_connections_that_never_last_are_said(broker, clock):
-    sink = sink_to(broker, clock)
+@pytest.mark.parametrize("refuses", [True, False])
+def test_a_broker_of_the_older_mqtt_is_spoken_to_in_it_and_asked_once(broker, sink_to, refuses):
+    broker.refuses = refuses
+    sink = sink_to(broker)
+    sink.deliver([])
+    assert (TOPIC + "/status", b"online") in broker.published
+    sink._link.cut()
+    sink._link.lost = True
+    sink.deliver([])
+    assert broker.newer == 1
+    assert len(broker.client_ids) == 2
+    sink.close()
+
+
+def test_an_older_broker_that_drops_what_is_published_is_doubted(broker, sink_to, clock):
+    sink = sink_to(broker)
+    sink.deliver([])
+    clock.time_ns += 40_000_000_000
+    sink.deliver([])
+    assert "MQTT 3.1.1 does not say what it refuses" in sink.doubt
+    broker.say = publish(TOPIC + "/owner", sink._rivals.claim.payload.encode())
+    sink.tell_health([])
+    doubt_ends(sink)
+    sink.close()
+
+
+def doubt_ends(sink) -> None:
+    for _ in range(200):
+        sink.deliver([])
+        if not sink.doubt:
+            return
+        threading.Event().wait(0.02)
+    raise AssertionError(sink.doubt)
+
+
+def test_connections_that_never_last_are_said(broker, sink_to, clock):
+    sink = sink_to(broker)
     sink.deliver([])
     for lives in range(4):
         assert bool(sink.doubt) is (lives >= 3)
@@ -189,7 +251,8 @@ def test_connections_that_never_last_are_said(broker, clock):
         clock.time_ns += 5_000_000_000
         sink.deliver([])
     assert "ends each connection soon after it was made" in sink.doubt
+    broker.say = publish(TOPIC + "/owner", sink._rivals.claim.payload.encode())
+    sink.tell_health([])
     clock.time_ns += 60_000_000_000
-    sink.deliver([])
-    assert sink.doubt == ""
+    doubt_ends(sink)
     sink.close()

@@ -1,6 +1,6 @@
 """paho's client, bounded: a broker is somebody else's machine, and what it sends is not all kept.
 
-The two methods that are overridden are paho's own (2.1); tests/device/sinks/test_mqtt_hostile.py fails if a later
+The two methods that are overridden are paho's own (2.1); tests/device/sinks/mqtt/test_link_hostile.py fails if a later
 release no longer calls them.
 """
 
@@ -17,9 +17,11 @@ class BoundedClient(Client):
 
     Attributes:
         refused: why the connection was ended, in words; empty if it was not.
+        encrypted: it speaks TLS.
     """
 
     refused = ""
+    encrypted = False
 
     def _sock_recv(self, bufsize: int) -> bytes:
         if bufsize > MAX_BROKER_PACKET_BYTES:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import sys
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -12,9 +12,12 @@ import pytest
 from tests.device.telling import make_event
 from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.sinks.delivery import Delivery
-from waste_edge.device.sinks.home_assistant import discovery, stream_discovery, topic_part
 from waste_edge.device.sinks.mqtt import MqttConfig, build
+from waste_edge.device.sinks.mqtt.topics import topic_part
+from waste_edge.device.sinks.sink import SinkContext
 from waste_edge.errors import ConfigError, MissingPackageError
+
+NOWHERE = SinkContext("bin-3", Path("/nonexistent"))
 
 
 @pytest.mark.parametrize(
@@ -31,6 +34,7 @@ from waste_edge.errors import ConfigError, MissingPackageError
         ({"host": "broker", "ca_file": "ca.pem"}, "need tls = true"),
         ({"host": "broker", "tls": True, "key_file": "key.pem"}, "belong together"),
         ({"host": "broker", "keepalive_s": 1}, "keepalive_s must be at least 5"),
+        ({"host": "broker", "discovery": "none"}, "discovery"),
         ({"host": "broker", "timeout_s": 0.0}, "timeout_s above 0 and up to 60"),
     ],
 )
@@ -49,13 +53,13 @@ def test_a_wrong_table_is_refused_with_its_reason(table, said):
 )
 def test_secrets_and_certificates_are_looked_at_when_it_is_built(settings, said):
     with pytest.raises(ConfigError, match=said):
-        build(MqttConfig(host="broker", **settings), "bin-3", {})
+        build(MqttConfig(host="broker", **settings), NOWHERE, {})
 
 
 def test_without_paho_the_remedy_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "paho.mqtt.client", None)
     with pytest.raises(MissingPackageError, match=r"pip install 'waste-edge\[mqtt\]'"):
-        build(MqttConfig(host="broker"), "bin-3")
+        build(MqttConfig(host="broker"), NOWHERE)
 
 
 def test_a_station_of_one_machine_that_refuses_is_said_to_refuse(tmp_path, clock):
@@ -63,7 +67,8 @@ def test_a_station_of_one_machine_that_refuses_is_said_to_refuse(tmp_path, clock
     outbox.commit(make_event(1), b"")
     with socket.socket() as taken:  # bound, but nobody listens
         taken.bind(("127.0.0.1", 0))
-        delivery = Delivery(outbox, build(MqttConfig(host="127.0.0.1", port=taken.getsockname()[1]), "bin-3"), clock)
+        config = MqttConfig(host="127.0.0.1", port=taken.getsockname()[1])
+        delivery = Delivery(outbox, build(config, SinkContext("bin-3", tmp_path)), clock)
         delivery.step()
     assert "1 events wait: 127.0.0.1:" in delivery.condition().text
     assert "connection refused" in delivery.condition().text
@@ -74,26 +79,10 @@ def test_something_that_is_no_broker_is_not_waited_for_long(tmp_path, clock):
     outbox = Outbox(tmp_path / "outbox.sqlite", "bin-3", clock)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         config = MqttConfig(host="127.0.0.1", port=mute.getsockname()[1], timeout_s=0.3)
-        delivery = Delivery(outbox, build(config, "bin-3"), clock)
+        delivery = Delivery(outbox, build(config, SinkContext("bin-3", tmp_path)), clock)
         delivery.step()
     assert "no answer to the greeting; is that an MQTT broker?" in delivery.condition().text
     outbox.close()
-
-
-def test_home_assistant_finds_the_station():
-    entities = {topic: json.loads(payload) for topic, payload in discovery("ha", "waste/bin-3", "bin-3").items()}
-    assert "ha/sensor/waste-edge_bin-3/last_item/config" in entities
-    problem = entities["ha/binary_sensor/waste-edge_bin-3/problem/config"]
-    assert (problem["device_class"], problem["state_topic"]) == ("problem", "waste/bin-3/health")
-    assert len({entity["unique_id"] for entity in entities.values()}) == len(entities) == 5
-    assert all(entity["availability_topic"] == "waste/bin-3/status" for entity in entities.values())
-    assert len({entity["device"]["identifiers"][0] for entity in entities.values()}) == 1
-
-
-def test_each_stream_has_a_counter():
-    ((topic, payload),) = stream_discovery("ha", "waste/bin-3", "bin-3", "paper").items()
-    assert topic == "ha/sensor/waste-edge_bin-3/stream_paper/config"
-    assert json.loads(payload)["state_topic"] == "waste/bin-3/streams/paper"
 
 
 def test_names_become_parts_of_topics_and_stay_apart():
