@@ -8,7 +8,7 @@ WORKSHOP := .venv-dev/.installed
 comma := ,
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: run demo test lint map tables test-long test-newest test-faults test-fuzz test-arm64 test-boot test-virtual-board clip api-docs docs address release clean help
+.PHONY: run demo test lint map tables test-long test-newest test-faults test-fuzz test-arm64 test-boot test-virtual-board test-home-assistant clip api-docs docs address release clean help
 .DEFAULT_GOAL := help
 
 run: $(RUNTIME)
@@ -86,6 +86,10 @@ test-boot: $(WORKSHOP)
 test-virtual-board: $(WORKSHOP)
 	.venv-dev/bin/python tests/virtual_board/board.py
 
+# Needs root, mmdebstrap and mosquitto; what it makes is kept in /var/tmp.
+test-home-assistant: $(WORKSHOP)
+	.venv-dev/bin/python tests/home_assistant/try_out.py
+
 # docs/api.md, from the docstrings.
 api-docs: $(WORKSHOP)
 	.venv-dev/bin/python tools/make_api_docs.py
@@ -138,6 +142,7 @@ help:
 	@echo "make test-arm64 the wheel on an emulated arm64 Debian (needs root and debootstrap)"
 	@echo "make test-boot  the service under a systemd that is booted for it (the same)"
 	@echo "make test-virtual-board  the station before real camera drivers, virtual cameras (needs root, mmdebstrap, QEMU)"
+	@echo "make test-home-assistant  a station and a real Home Assistant, mosquitto between them (needs root and mmdebstrap)"
 	@echo "make api-docs   make docs/api.md from the docstrings"
 	@echo "make address    write the repository's address (pyproject.toml) into the pages that name it"
 	@echo "make release    build wheel and sdist into dist/VERSION, twice, and check them"

@@ -66,6 +66,7 @@ NOT_THE_PACKAGE = {
     "examples": "examples/",
     "faults": "a whole station whose power, disk, broker or camera fails",
     "fuzz": "every parser of outside input, with damaged input",
+    "home_assistant": "a real Home Assistant",
     "packaging": "the wheel, installed",
     "systemd": "the unit under a real systemd, and a first boot",
     "tools": "tools/",

@@ -29,7 +29,7 @@ _VERSION = re.compile(r'^__version__ = "([^"]+)"$', re.MULTILINE)
 
 
 class ReleaseError(Exception):
-    """Something that keeps this commit from being a release, in one line."""
+    """Obstacle that keeps this commit from being a release, in one line."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -136,7 +136,7 @@ def check_contents(folder: Path) -> None:
 
 
 def checksums(folder: Path) -> str:
-    """What `sha256sum --check` reads: a line a file, by name."""
+    """Hashes as `sha256sum --check` reads them: a line a file, by name."""
     return "".join(f"{digest}  {name}\n" for name, digest in sorted(_sums(folder)))
 
 

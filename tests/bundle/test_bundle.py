@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
 import stat
 import tempfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -277,6 +279,9 @@ def deep_tree(depth: int, labels: list[str]) -> dict[str, str]:
         ("artifacts.onnx-int8.size_bytes", 1 << 60, "size_bytes must be 0 to"),
         ("golden.file", "go\0lden.npz", "plain name"),
         ("extra_files", [{"file": "card.md", "size_bytes": 1, "sha256": ""}] * 65, "at most 64"),
+        ("extra_files", [{"file": "card.md", "size_bytes": 1 << 29, "sha256": ""}] * 3, "at most 1073741824 together"),
+        ("artifacts.onnx-int8.size_bytes", 1 << 28, "onnx-int8.onnx must be at most 134217728"),
+        ("golden.size_bytes", 1 << 28, "golden.npz must be at most 134217728"),
     ],
 )
 def test_a_manifest_out_of_all_proportion(
@@ -334,6 +339,22 @@ def test_a_fifo_in_a_file_s_place_does_not_hang(bundle_copy: Path) -> None:
             bundle.artifact("onnx-int8")
     with pytest.raises(BundleError, match=r"onnx-int8\.onnx is missing"):
         open_bundle(bundle_copy)
+
+
+def test_a_large_file_is_hashed_without_being_held(bundle_copy: Path, edit_manifest: Edit) -> None:
+    size = 96 << 20
+    with (bundle_copy / "notes.bin").open("wb") as stream:
+        stream.truncate(size)
+    digest = hashlib.sha256(bytes(size)).hexdigest()
+    entry = {"file": "notes.bin", "size_bytes": size, "sha256": digest}
+    edit_manifest(bundle_copy, "extra_files", [entry])
+    with open_bundle(bundle_copy) as bundle:
+        tracemalloc.start()
+        try:
+            bundle.verify_checksums()
+            assert tracemalloc.get_traced_memory()[1] < 16 << 20
+        finally:
+            tracemalloc.stop()
 
 
 def test_the_bytes_that_were_hashed_are_those_that_are_handed_on(bundle_copy: Path) -> None:

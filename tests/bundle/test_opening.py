@@ -45,6 +45,8 @@ def release(bundle_copy: Path, edit_manifest: Edit, keys: tuple[Path, Path]) -> 
 def test_an_order_of_versions() -> None:
     rising = ["rc1", "", "0.9", "1-beta", "1.0-rc1", "1.0-rc2", "1.0", "1.0.1", "1.2", "1.10", "2", "2025.11.22"]
     assert sorted(sorted(rising), key=sort_key) == rising
+    assert sort_key("9" * 5_000) < sort_key("1" + "0" * 5_000)
+    assert sort_key("1.02") == sort_key("1.2")
 
 
 @pytest.mark.parametrize("verb", ["verify", "classify", "run"])

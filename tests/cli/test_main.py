@@ -13,12 +13,12 @@ import typer
 
 from waste_edge import __version__
 from waste_edge.cli import main as main_module
-from waste_edge.cli.main import command_line, main, with_camera_value
+from waste_edge.cli.main import command_line, main, with_bare_values
 from waste_edge.errors import BundleError, EngineError
 
 WasteEdge = Callable[..., Any]
 VERBS = [
-    "run", "doctor", "classify", "bench", "evaluate", "rehearse", "verify", "inspect", "train", "distill",
+    "run", "doctor", "classify", "bench", "evaluate", "rehearse", "report", "verify", "inspect", "train", "distill",
     "compare", "export",
 ]  # fmt: skip
 HEAVY = ("numpy", "cv2", "PIL", "onnxruntime", "ai_edge_litert", "tflite_runtime", "torch", "matplotlib", "msgspec")
@@ -42,7 +42,7 @@ HEAVY = ("numpy", "cv2", "PIL", "onnxruntime", "ai_edge_litert", "tflite_runtime
     ],
 )
 def test_a_bare_camera_means_auto(given: str, completed: str) -> None:
-    assert with_camera_value(given.split()) == completed.split()
+    assert with_bare_values(given.split()) == completed.split()
 
 
 def modules_after(*arguments: str) -> set[str]:
@@ -86,6 +86,38 @@ def test_all_verbs_are_listed(waste_edge: WasteEdge) -> None:
 
 def test_version(waste_edge: WasteEdge) -> None:
     assert waste_edge("--version") == (0, f"waste-edge {__version__}\n", "")
+
+
+@pytest.mark.parametrize("words", [("classify",), ("rehearse", "small", "--films"), ("data", "check")])
+def test_a_camera_s_address_in_a_file_s_place_is_shown_without_its_password(
+    waste_edge: WasteEdge, words: tuple[str, ...]
+) -> None:
+    outcome = waste_edge(*words, "rtsp://user:hush@192.0.2.1/x")
+    assert outcome.exit_code == 2
+    assert "rtsp://192.0.2.1/x: the address of a camera" in outcome.stderr
+    assert "hush" not in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("doctor", "--config", "nowhere.toml"),
+        ("bench", "--recorded", "nowhere.json"),
+        ("evaluate", "nowhere", "--data", "nowhere"),
+        ("rehearse", "nowhere"),
+        ("compare", "nowhere", "neither", "--data", "nowhere"),
+        ("inspect", "nowhere"),
+        ("inspect", "nowhere", "--graph"),
+        ("verify", "nowhere"),
+        ("report", "nowhere.jsonl"),
+        ("collect", "list", "--state", "nowhere"),
+    ],
+)
+def test_a_reader_of_json_learns_why_there_is_no_result(waste_edge: WasteEdge, words: tuple[str, ...]) -> None:
+    outcome = waste_edge(*words, "--json")
+    assert outcome.exit_code == 2
+    assert "no such" in json.loads(outcome.stdout)["error"]
+    assert outcome.stderr.count("\n") == 1
 
 
 def test_a_mistyped_verb_or_option_is_the_users_mistake(waste_edge: WasteEdge) -> None:

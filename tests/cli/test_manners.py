@@ -94,7 +94,7 @@ def test_what_a_bundle_and_names_say_moves_no_cursor(tmp_path: Path, default_bun
 def test_a_name_of_other_bytes_ends_no_station(tmp_path: Path, pictures: Path) -> None:
     (pictures / "5.png").rename(pictures / os.fsdecode(b"caf\xe9.png"))
     for _ in range(2):  # again after a restart
-        done = ask("run", "--source", "in", "--state", "st", "--json", cwd=tmp_path)
+        done = ask("run", "--source", "in", "--state", b"st\xe9", "--json", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         decided = [one for line in done.stdout.splitlines() if (one := json.loads(line))["kind"] == "decision"]
         assert len(decided) == 30

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from tests.cli.conftest import GREEN, RED
-from waste_edge.cli.main import with_camera_value
+from waste_edge.cli.main import with_bare_values
 from waste_edge.device.cameras import Source, media_source
 from waste_edge.device.capture.convert import frame_of
 from waste_edge.device.decision.item_tracker import CameraItemTracker
@@ -215,7 +215,7 @@ def test_the_shipped_four_bins_are_black_blue_green_and_other():
     ],
 )
 def test_a_bare_camera_means_auto(given, completed):
-    assert with_camera_value(given.split()) == completed.split()
+    assert with_bare_values(given.split()) == completed.split()
 
 
 @pytest.fixture

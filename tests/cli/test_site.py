@@ -44,6 +44,12 @@ def test_a_plain_site_is_short(check, tmp_path: Path) -> None:
     assert "every mistake costs 1\n" in outcome.stdout
 
 
+def test_a_name_that_is_no_part_of_a_topic_says_what_becomes_of_it(check, tmp_path: Path) -> None:
+    path = write_site(tmp_path / "site.toml", streams='blue = "Bioabfälle"\ngreen = "g"\nwarm = "w"')
+    assert "over MQTT Bioabfälle is streams/Bioabf_lle_964855\n" in check(path).stdout
+    assert "over MQTT" not in check(write_site(tmp_path / "plain.toml")).stdout
+
+
 def test_a_contradiction_is_exit_code_2_and_names_the_line(check, tmp_path: Path) -> None:
     path = write_site(tmp_path / "site.toml", "ask = 0.0")
     outcome = check(path)

@@ -38,6 +38,8 @@ def test_without_groups_every_picture_stands_alone(tmp_path: Path) -> None:
         (b"file,group\na/000.png\n", "line 2"),
         (b"file,group\na/gone.png,7\na/000.png,7,8\n", "line 3"),
         (b"file,group\n,7\n", "line 2"),
+        (b"file,group\na/000.png,1\na/000.png,1\na/000.png,2\n", "line 4: a/000.png is in another group above"),
+        (b"file,group\na/000.png,1\0\n", "holds a NUL character"),
         (b"file,group\nimages/a/000.png,7\n", "names none of the pictures; expected paths like a/000.png"),
     ],
 )

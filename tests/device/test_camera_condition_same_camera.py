@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -62,6 +63,14 @@ def test_another_turn_is_another_view(learned, tmp_path):
     for rotate in (0, 180, 180):
         SameCamera(lambda: learned.append("anew"), Health(), note, rotate).news(Opened("a", "a 640x480"))
     assert learned == ["anew"]
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_in_the_note_s_place_is_not_waited_for(learned, tmp_path):
+    os.mkfifo(tmp_path / "camera.txt")
+    camera, _ = same_camera(learned, tmp_path / "camera.txt")
+    camera.news(Opened("a", "a 640x480"))
+    assert (tmp_path / "camera.txt").read_text() == "a 640x480\n"
 
 
 def test_a_folder_that_cannot_be_written_is_said(learned, tmp_path):

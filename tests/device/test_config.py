@@ -10,9 +10,11 @@ import msgspec
 import pytest
 
 from waste_edge.device.answers.config import AnswersConfig
+from waste_edge.device.collect.config import CollectConfig
 from waste_edge.device.config import StationConfig, read_config, state_folder
 from waste_edge.device.gpio.config import ButtonConfig, GpioConfig, OutputConfig
 from waste_edge.device.outbox.config import OutboxConfig
+from waste_edge.device.page.config import PageConfig
 from waste_edge.device.sinks.json_lines import JsonLinesConfig
 from waste_edge.device.sinks.mqtt import MqttConfig
 from waste_edge.device.sinks.push import PushConfig
@@ -54,6 +56,18 @@ max_events_in_memory = 50
 expire_s = 90
 audit = 0.02
 sources = ["page", "gpio"]
+[collect]
+keep = ["asked", "corrected"]
+max_days = 7
+max_mb = 50
+format = "png"
+[page]
+host = "0.0.0.0"
+port = 8080
+token_file = "/etc/waste-edge/page-token"
+names = ["bin7.example.org"]
+items = 20
+live_fps = 2
 [json_lines]
 path = "log/events.jsonl"
 max_mb = 1
@@ -72,7 +86,9 @@ key_file = "/etc/waste-edge/bin7.key"
 keepalive_s = 20
 timeout_s = 5
 home_assistant = false
+discovery = "entities"
 discovery_topic = "ha"
+image = true
 [webhook]
 url = "https://example.org/waste"
 secret_file = "/etc/waste-edge/webhook-secret"
@@ -146,7 +162,9 @@ MQTT = MqttConfig(
     keepalive_s=20,
     timeout_s=5.0,
     home_assistant=False,
+    discovery="entities",
     discovery_topic="ha",
+    image=True,
 )
 
 
@@ -184,6 +202,15 @@ def test_every_key_is_read(read):
         load=Thresholds(warm_c=70, hot_c=75, cooled_by_c=2, calm_readings=5, warm_fps=4, hot_fps=1),
         outbox=OutboxConfig(max_age_days=7, max_mb=8, max_events_in_memory=50),
         answers=AnswersConfig(expire_s=90, audit=0.02, sources=("page", "gpio")),
+        collect=CollectConfig(keep=("asked", "corrected"), max_days=7, max_mb=50, format="png"),
+        page=PageConfig(
+            host="0.0.0.0",
+            port=8080,
+            token_file="/etc/waste-edge/page-token",
+            names=["bin7.example.org"],
+            items=20,
+            live_fps=2,
+        ),
         json_lines=JsonLinesConfig(path="log/events.jsonl", max_mb=1, keep=2),
         mqtt=MQTT,
         webhook=WEBHOOK,
@@ -195,12 +222,13 @@ def test_every_key_is_read(read):
 def test_no_key_was_left_out_of_these_tests():
     tables = {"disk": DiskLimits, "load": Thresholds, "outbox": OutboxConfig, "json_lines": JsonLinesConfig}
     tables |= {"answers": AnswersConfig, "mqtt": MqttConfig, "webhook": WebhookConfig, "push": PushConfig}
-    tables |= {"gpio": GpioConfig, "gpio.outputs": OutputConfig, "gpio.buttons": ButtonConfig}
+    tables |= {"collect": CollectConfig, "gpio": GpioConfig, "gpio.outputs": OutputConfig, "gpio.buttons": ButtonConfig}
+    tables |= {"page": PageConfig}
     keys = set(StationConfig.__struct_fields__) - {*tables, "sinks"}
     for table in tables.values():
         keys |= set(table.__struct_fields__) - {"outputs", "buttons"}
     tried = set(re.findall(r"^(\w+) = ", EVERY_KEY, re.MULTILINE))
-    excluding = {"source", "password_environment", "secret_environment"}
+    excluding = {"source", "password_environment", "secret_environment", "token_environment"}
     assert keys - tried == excluding, "they exclude others, and have tests of their own"
 
 
@@ -347,6 +375,8 @@ def test_a_home_and_variables_are_what_a_shell_makes_of_them(read, tmp_path, mon
         ('[mqtt]\nhost = "b"\ntimeout_s = nan', "timeout_s"),
         ('[mqtt]\nhost = "mqtt://b"', "a name or an address alone"),
         ('[mqtt]\nhost = "b c"', "a name or an address alone"),
+        ('[mqtt]\nhost = "user:secret@b"', "host 'b': expected a name or an address alone"),
+        ('[mqtt]\nhost = "mqtts://user:se@cret@b/"', "host 'b/': expected a name or an address alone"),
         (f'[mqtt]\nhost = "b"\ntopic = "{"x" * 1001}"', "at most 1000 letters"),
     ],
 )

@@ -180,7 +180,8 @@ def test_a_station_on_litert_imports_no_other_engine_and_no_picture_reader(tmp_p
         "except SystemExit as ended:\n"
         "    assert ended.code in (0, None), ended.code\n"
         "heavy = ('onnxruntime', 'PIL', 'ssl', 'paho', 'torch', 'rich.panel', 'rich.live', 'http.client', 'gpiozero',\n"
-        "         'waste_edge.device.answers.review', 'waste_edge.device.sinks.http.post')\n"
+        "         'waste_edge.device.answers.review', 'waste_edge.device.sinks.http.post', 'starlette', 'uvicorn',\n"
+        "         'prometheus_client', 'asyncio', 'waste_edge.device.page.opening', 'waste_edge.device.page.link')\n"
         "print([name for name in heavy if name in sys.modules])\n"
     )
     asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)

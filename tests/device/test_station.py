@@ -14,7 +14,8 @@ from waste_edge.device import station
 from waste_edge.device.clock import SystemClock
 from waste_edge.device.config import StationConfig
 from waste_edge.device.sinks.json_lines import JsonLines, JsonLinesConfig
-from waste_edge.device.sinks.mqtt import Mqtt, MqttConfig
+from waste_edge.device.sinks.mqtt import MqttConfig
+from waste_edge.device.sinks.mqtt.sink import Mqtt
 from waste_edge.device.station import build_sinks, station_services
 from waste_edge.device.system.condition import Level
 from waste_edge.device.system.health import Health
@@ -113,7 +114,7 @@ class Lingering(FakeSink):
 
 def test_it_ends_within_a_second_even_if_two_sinks_linger(tmp_path, monkeypatch):
     sinks = [Lingering("one"), Lingering("two")]
-    monkeypatch.setattr(station, "build_sinks", lambda config, state: sinks)
+    monkeypatch.setattr(station, "build_sinks", lambda config, state, facts: sinks)
     try:
         with station_services(StationConfig(), tmp_path, Health(), CLOCK) as outbox:
             assert outbox is not None

@@ -16,7 +16,11 @@ def main(port: int, path: Path) -> None:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            os.write(kept, self.rfile.read(int(self.headers["Content-Length"])) + b"\n")
+            length = int(self.headers["Content-Length"])
+            body = self.rfile.read(length)
+            if len(body) < length:
+                return  # the station was killed while it sent; a receiver that checks signatures sees that, too
+            os.write(kept, body + b"\n")
             os.fsync(kept)
             self.send_response(204)
             self.end_headers()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.device.answers.test_killed import run_and_check
+from tests.device.answers.test_review_killed import run_and_check
 
 pytestmark = pytest.mark.faults
 ROOT = Path(__file__).parents[2]

@@ -12,6 +12,7 @@ from tests.faults.conftest import wait_until
 from waste_edge.device.decision.policy import DecisionPolicy
 from waste_edge.device.sinks.json_lines import JsonLines, JsonLinesConfig
 from waste_edge.device.sinks.mqtt import MqttConfig, build
+from waste_edge.device.sinks.sink import SinkContext
 
 pytestmark = pytest.mark.faults
 
@@ -33,7 +34,8 @@ def test_the_ledger_of_a_day_at_a_broker_equals_the_script(disk, make_broker, re
 
     def make_sinks():
         lines = JsonLines(JsonLinesConfig(path=str(path), max_mb=100))
-        return [lines, build(MqttConfig(host="127.0.0.1", port=broker.port, timeout_s=5.0), "bin")]
+        config = MqttConfig(host="127.0.0.1", port=broker.port, timeout_s=5.0)
+        return [lines, build(config, SinkContext("bin", disk.path))]
 
     def told() -> list[dict]:
         messages = [message for receiver in receivers for message in list(receiver.messages)]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,11 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "bytes").write_bytes(b"\xff\xff")
     with pytest.raises(ConfigError, match="cannot be read as text"):
         read_json(tmp_path / "bytes", Outer)
+
+
+def test_a_name_that_is_not_utf8_is_written_escaped() -> None:
+    document = to_json({"folders": ["gl\udce4s", {"p\udcff": 1}]})
+    assert json.loads(document) == {"folders": ["gl\\udce4s", {"p\\udcff": 1}]}
 
 
 def test_round_trip_keeps_the_declared_order(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from waste_edge.errors import PictureError
+from waste_edge.files.limits import MAX_FOLDER_DEPTH
 from waste_edge.imaging import image_files
 from waste_edge.imaging.image_files import find_pictures, look_for_pictures, read_picture
 
@@ -192,6 +193,22 @@ def test_a_link_back_up_is_walked_once(tmp_path):
     assert names == ["linked/a.png", "sub/a.png"]
 
 
+def test_links_that_double_the_ways_on_each_level_come_to_an_end(tmp_path: Path) -> None:
+    folder = tmp_path
+    for _ in range(20):
+        (folder / "next").mkdir()
+        (folder / "same").symlink_to("next")
+        folder = folder / "next"
+    (folder / "a.png").touch()
+    assert 1 <= len(list(find_pictures(tmp_path))) <= 200
+
+
+def test_folders_deep_in_one_another_are_refused(tmp_path: Path) -> None:
+    tmp_path.joinpath(*["d"] * (MAX_FOLDER_DEPTH + 1)).mkdir(parents=True)
+    with pytest.raises(PictureError, match="64 folders in one another"):
+        list(find_pictures(tmp_path))
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("compression", [None, "tiff_deflate"])
 @pytest.mark.parametrize("mode", ["L", "I;16"])
@@ -235,7 +252,7 @@ def test_a_panorama_is_averaged_down(tmp_path: Path) -> None:
 
 def test_a_large_picture_is_averaged_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_files, "MAX_KEPT_MEGAPIXELS", 0.001)
-    monkeypatch.setattr(image_files, "_BAND_PIXELS", 200)
+    monkeypatch.setattr(image_files, "_TILE_PX", 15)
     levels = np.random.default_rng(1).integers(0, 256, (61, 50, 3), dtype=np.uint8)
     (tmp_path / "a.png").write_bytes(encoded("PNG", Image.fromarray(levels)))
     assert np.array_equal(read_picture(tmp_path / "a.png"), np.asarray(Image.fromarray(levels).reduce(2)))
@@ -251,14 +268,26 @@ def test_a_large_jpeg_is_decoded_smaller(tmp_path: Path) -> None:
     assert pixels[1_800, 1_800].max() < 12
 
 
-@pytest.mark.parametrize("size_px", [(7_999, 7_999)])
-@pytest.mark.parametrize(("mode", "name"), [("RGBA", "a.png"), ("RGB", "a.webp")])
+@pytest.mark.parametrize(
+    ("mode", "name", "size_px"),
+    [
+        ("RGBA", "a.png", (7_999, 7_999)),
+        ("RGB", "a.webp", (7_999, 7_999)),
+    ],
+)
 def test_what_takes_more_memory_than_a_board_has_is_refused(
     tmp_path: Path, mode: str, name: str, size_px: tuple[int, int]
 ) -> None:
     Image.new(mode, size_px).save(tmp_path / name, **({"lossless": True} if name.endswith("webp") else {}))
     with pytest.raises(PictureError, match="to decode, at most 192 are spent; make it smaller, or save it as JPEG"):
         read_picture(tmp_path / name)
+
+
+@pytest.mark.parametrize("size_px", [(1, 60_000_000), (60_000_000, 1)])
+def test_rows_take_memory_too(tmp_path: Path, size_px: tuple[int, int]) -> None:
+    (tmp_path / "a.png").write_bytes(png_header(*size_px))
+    with pytest.raises(PictureError, match="to decode, at most 192 are spent"):
+        read_picture(tmp_path / "a.png")
 
 
 def test_libtiff_keeps_its_words_to_itself(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

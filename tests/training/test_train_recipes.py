@@ -32,6 +32,7 @@ SIX_LABELS = {
     "student_mobilenet_v1_035": 32,
     "student_small": 32,
     "student_small_item": 32,
+    "taught_small": 32,
     "teacher_edgetpu": 32,
     "teacher_inception_resnet_v2": 75,
     "teacher_lite2": 32,

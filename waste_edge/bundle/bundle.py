@@ -117,7 +117,7 @@ class Bundle:
     def verify_checksums(self) -> None:
         """Raise BundleError naming the first file whose content is not what the manifest vouches for."""
         for entry in self.manifest.files():
-            self.read(entry)
+            self._check_digest(entry, self._files.sha256(entry.file, entry.size_bytes))
 
     def read(self, entry: FileEntry) -> bytes:
         """A file's content, which is what the manifest vouches for.
@@ -126,11 +126,14 @@ class Bundle:
             BundleError: it is not, or cannot be read.
         """
         content = self._files.read(entry.file, entry.size_bytes)
-        if hashlib.sha256(content).hexdigest() != entry.sha256:
+        self._check_digest(entry, hashlib.sha256(content).hexdigest())
+        return content
+
+    def _check_digest(self, entry: FileEntry, digest: str) -> None:
+        if digest != entry.sha256:
             raise BundleError(
                 f"{self.source}: {entry.file} is damaged (its SHA-256 is not the manifest's); export or copy it again"
             )
-        return content
 
     def _arrays(self, entry: FileEntry) -> Arrays:
         return Arrays(self.read(entry), f"{self.source}: {entry.file}")

@@ -6,13 +6,14 @@ gets its bytes, hashes those, and hands on those.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol, TypeVar
+from typing import IO, BinaryIO, NamedTuple, Protocol, TypeVar
 
 from waste_edge.errors import BundleError
 from waste_edge.files.limits import MAX_BUNDLE_BYTES, MAX_BUNDLE_FILES, MAX_ZIP_LIST_BYTES
@@ -20,6 +21,7 @@ from waste_edge.files.text import first_line
 
 _END_SIGNATURE, _END_BYTES, _MAX_COMMENT_BYTES = b"PK\x05\x06", 22, 0xFFFF
 _ZIP64_SIGNATURE, _ZIP64_BYTES = b"PK\x06\x07", 20
+_CHUNK_BYTES = 1 << 20
 _ZIP_ERRORS = (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError, OSError, ValueError)
 
 T = TypeVar("T")
@@ -47,6 +49,14 @@ class BundleFiles(Protocol):
         """
         ...
 
+    def sha256(self, name: str, at_most: int) -> str:
+        """Hexadecimal SHA-256 of what `read` would give; the content is never held as a whole.
+
+        Raises:
+            BundleError: it cannot be read.
+        """
+        ...
+
     def close(self) -> None:
         """Give back what is held open."""
         ...
@@ -68,13 +78,20 @@ class FolderFiles:
 
     def read(self, name: str, at_most: int) -> bytes:
         """See `BundleFiles.read`."""
+        return self._use(name, lambda stream: stream.read(at_most + 1))
+
+    def sha256(self, name: str, at_most: int) -> str:
+        """See `BundleFiles.sha256`."""
+        return self._use(name, lambda stream: _digest(stream, at_most))
+
+    def _use(self, name: str, action: Callable[[IO[bytes]], T]) -> T:
         try:
             # Not blocking: whoever may write the folder may put a FIFO in the file's place in between.
             handle = os.open(self._folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             with os.fdopen(handle, "rb") as stream:
                 if not stat.S_ISREG(os.fstat(handle).st_mode):
                     raise BundleError(f"{self._folder}: {name} is not a plain file; export or copy the bundle again")
-                return stream.read(at_most + 1)
+                return action(stream)
         except OSError as error:
             raise BundleError(
                 f"{self._folder}: {name} cannot be read ({error.strerror}); export or copy the bundle again"
@@ -104,11 +121,11 @@ class ZipFiles:
     def read(self, name: str, at_most: int) -> bytes:
         """See `BundleFiles.read`."""
 
-        def read() -> bytes:
-            with self._archive.open(self._entries[name]) as stream:
-                return stream.read(at_most + 1)
+        return self._use(name, lambda stream: stream.read(at_most + 1))
 
-        return self._try(read)
+    def sha256(self, name: str, at_most: int) -> str:
+        """See `BundleFiles.sha256`."""
+        return self._use(name, lambda stream: _digest(stream, at_most))
 
     def close(self) -> None:
         """Close the archive."""
@@ -134,12 +151,27 @@ class ZipFiles:
             found[name] = info
         return found
 
+    def _use(self, name: str, action: Callable[[IO[bytes]], T]) -> T:
+        def use() -> T:
+            with self._archive.open(self._entries[name]) as stream:
+                return action(stream)
+
+        return self._try(use)
+
     def _try(self, action: Callable[[], T]) -> T:
         try:
             return action()
         except _ZIP_ERRORS as error:
             said = first_line(error)
             raise BundleError(f"{self._path}: not a whole .zip bundle ({said}); export or copy it again") from error
+
+
+def _digest(stream: IO[bytes], at_most: int) -> str:
+    found, left = hashlib.sha256(), at_most + 1
+    while left > 0 and (chunk := stream.read(min(_CHUNK_BYTES, left))):
+        found.update(chunk)
+        left -= len(chunk)
+    return found.hexdigest()
 
 
 def open_zip(stream: BinaryIO, most_files: int) -> zipfile.ZipFile:

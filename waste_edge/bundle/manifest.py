@@ -11,7 +11,14 @@ from typing import Literal
 import msgspec
 
 from waste_edge.dataset import LabelMap, SplitSpec
-from waste_edge.files.limits import MAX_BUNDLE_BYTES, MAX_EXTRA_FILES, MAX_FEATURES, MAX_GOLDEN_PICTURES
+from waste_edge.files.limits import (
+    MAX_ARRAYS_BYTES,
+    MAX_BUNDLE_BYTES,
+    MAX_EXTRA_FILES,
+    MAX_FEATURES,
+    MAX_GOLDEN_PICTURES,
+    MAX_NETWORK_BYTES,
+)
 from waste_edge.files.strict import Strict
 from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.metrics.classification import Comparison, Scores
@@ -20,6 +27,7 @@ from waste_edge.taxonomy import check_labels, check_tree
 
 SCHEMA: Literal[1] = 1
 MANIFEST_NAME = "manifest.json"
+MIN_TEMPERATURE, MAX_TEMPERATURE = 1e-3, 1e3  # beyond them softmax says 0 and 1, or nothing, whatever the logits
 
 ArtifactName = Literal["onnx-fp32", "onnx-int8", "tflite-fp32", "tflite-int8"]
 Reference = Literal["float", "rounded"]
@@ -39,6 +47,11 @@ class FileEntry(Strict, frozen=True):
         if not 0 <= self.size_bytes <= MAX_BUNDLE_BYTES:
             raise ValueError(f"size_bytes must be 0 to {MAX_BUNDLE_BYTES}, got {self.size_bytes}")
 
+    def check_size(self, most_bytes: int) -> None:
+        """Raise ValueError if a file that is read whole is larger than that."""
+        if self.size_bytes > most_bytes:
+            raise ValueError(f"size_bytes of {self.file} must be at most {most_bytes}, got {self.size_bytes}")
+
 
 class Artifact(FileEntry, frozen=True):
     """One exported network.
@@ -50,6 +63,10 @@ class Artifact(FileEntry, frozen=True):
 
     macs: int
     scheme: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_size(MAX_NETWORK_BYTES)
 
 
 class Tolerance(Strict, frozen=True):
@@ -75,6 +92,7 @@ class Golden(FileEntry, frozen=True):
             raise ValueError(f"golden.pictures must be at least 1, got {self.pictures}")
         if self.pictures > MAX_GOLDEN_PICTURES:
             raise ValueError(f"golden.pictures must be at most {MAX_GOLDEN_PICTURES}, got {self.pictures}")
+        self.check_size(MAX_ARRAYS_BYTES)
 
 
 class DomainCalibration(Strict, frozen=True):
@@ -126,8 +144,12 @@ class Calibration(Strict, frozen=True):
     domains: list[DomainCalibration] = msgspec.field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if self.temperature <= 0:
-            raise ValueError(f"temperature must be positive, got {self.temperature}")
+        if not MIN_TEMPERATURE <= self.temperature <= MAX_TEMPERATURE:
+            raise ValueError(
+                f"temperature must be {MIN_TEMPERATURE:g} to {MAX_TEMPERATURE:g}, got {self.temperature:g}"
+            )
+        if self.known_parameters is not None:
+            self.known_parameters.check_size(MAX_ARRAYS_BYTES)
         if not 0 <= self.min_confidence < 1:
             raise ValueError(f"min_confidence must be 0 to 1, got {self.min_confidence}")
         if not math.isfinite(self.min_known_score):
@@ -232,6 +254,8 @@ class Manifest(Strict, frozen=True):
             raise ValueError("artifacts must hold at least one of " + ", ".join(ARTIFACT_NAMES))
         if set(self.golden.tolerance) != set(self.artifacts):
             raise ValueError("golden.tolerance must name exactly the artifacts")
+        if (total := sum(entry.size_bytes for entry in self.files())) > MAX_BUNDLE_BYTES:
+            raise ValueError(f"the files' size_bytes must be at most {MAX_BUNDLE_BYTES} together, got {total}")
 
     def files(self) -> list[FileEntry]:
         """Every file the manifest vouches for."""

@@ -19,6 +19,7 @@ from waste_edge.bundle.bundle import Bundle, find_bundle, open_bundle
 from waste_edge.bundle.signing import REQUIRE_KEY_VARIABLE, RequiredKey, read_required_key
 from waste_edge.errors import BundleError, ConfigError, UserError
 from waste_edge.files.atomic import write_atomically
+from waste_edge.files.bounded import open_file
 from waste_edge.files.resources import is_shipped_bundle
 from waste_edge.files.strict import to_json
 
@@ -114,7 +115,11 @@ def keep_version(bundle: Bundle) -> None:
 def sort_key(version: str) -> list[tuple[int, int, str]]:
     """Orders versions: numbers by their value, words before them and by the alphabet: 1.0-rc1 < 1.0 < 1.0.1 < 1.10."""
     parts = re.findall(r"[0-9]+|[^\W\d_]+", version)
-    return [(2, int(part), "") if part.isdecimal() else (0, 0, part.casefold()) for part in parts] + [(1, 0, "")]
+    numbers = [part.lstrip("0") if part.isdecimal() else "" for part in parts]  # int() refuses thousands of digits
+    return [
+        (2, len(number), number) if part.isdecimal() else (0, 0, part.casefold())
+        for part, number in zip(parts, numbers, strict=True)
+    ] + [(1, 0, "")]
 
 
 def _path() -> Path:
@@ -125,10 +130,13 @@ def _path() -> Path:
 
 def _read() -> dict[str, str]:
     try:
-        with _path().open("rb") as stream:
+        with open_file(_path(), _MAX_BYTES) as stream:
             return msgspec.json.decode(stream.read(_MAX_BYTES), type=dict[str, str])
     except FileNotFoundError:
         return {}
     except (OSError, RuntimeError, ValueError, msgspec.DecodeError) as error:
-        print(f"waste-edge: {_path()}: cannot be read ({error}); an older bundle will not be noticed", file=sys.stderr)
+        print(
+            f"waste-edge: bundle-versions.json: cannot be read ({error}); an older bundle will not be noticed",
+            file=sys.stderr,
+        )
         return {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -115,14 +115,9 @@ def _classify(
 def _write_json(path: Path, prediction: Prediction, labels: tuple[str, ...]) -> None:
     import msgspec
 
-    fields: dict[str, Any] = {
-        "path": as_line(str(path)),
-        "label": prediction.label,
-        "confidence": prediction.confidence,
-        "probabilities": dict(zip(labels, prediction.probabilities.tolist(), strict=True)),
-        "known_score": prediction.known_score,
-        "latency_ms": prediction.latency_ms,
-    }
+    from waste_edge.engines.classifier import prediction_fields
+
+    fields = {"path": as_line(str(path))} | prediction_fields(prediction, labels)
     say_json(msgspec.json.encode(fields).decode())
 
 

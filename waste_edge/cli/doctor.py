@@ -65,9 +65,9 @@ def command(
 
     Prints one line each for camera and picamera2, permissions, Python and its
     libraries, 64 bits, INT8 instructions, power, temperature, memory, disk,
-    clock, service, each sink, the pins, the bundle, and each engine, in a process
-    of its own: its version, its speed on the bundle and whether its answers are
-    right. A line is
+    clock, service, each sink, the pins, the page, the bundle, and each engine,
+    in a process of its own: its version, its speed on the bundle and whether its
+    answers are right. A line is
 
     \b
       ok    well, or the machine does not tell
@@ -155,6 +155,10 @@ def _setting(asked: _Asked, camera: str | None, state: Path | None) -> tuple[Set
         from waste_edge.device.doctor.pins import check_pins
 
         checks.append(partial(check_pins, station.gpio))
+    if station.page is not None:
+        from waste_edge.device.doctor.page import check_page
+
+        checks.append(partial(check_page, station.page))
     return setting, checks
 
 

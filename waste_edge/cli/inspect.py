@@ -41,11 +41,11 @@ def command(
     from waste_edge.errors import UserError
     from waste_edge.files.strict import to_json
 
-    if graph:
-        raise typer.Exit(_inspect_graphs(bundle, target, json))
-    if target:
+    if target and not graph:
         raise UserError("--target goes with --graph; add --graph, or leave --target out")
     try:
+        if graph:
+            raise typer.Exit(_inspect_graphs(bundle, target, json))
         with opened_bundle(bundle) as opened:
             manifest, source = opened.manifest, str(opened.source)
     except UserError as error:

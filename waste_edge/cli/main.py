@@ -6,6 +6,7 @@ import contextlib
 import errno
 import importlib
 import io
+import itertools
 import os
 import signal
 import sys
@@ -29,6 +30,7 @@ VERBS = (
     "bench",
     "evaluate",
     "rehearse",
+    "report",
     "verify",
     "inspect",
     "train",
@@ -36,7 +38,7 @@ VERBS = (
     "compare",
     "export",
 )
-GROUPS = ("data", "service", "site")
+GROUPS = ("data", "service", "site", "collect")
 # What a verb may be given that plug-ins add to.
 _EXTENDED: dict[str, tuple[Group, ...]] = {
     "run": ("cameras", "sinks", "engines"),
@@ -47,6 +49,12 @@ _EXTENDED: dict[str, tuple[Group, ...]] = {
     "train": ("networks",),
     "distill": ("networks",),
 }
+# Verbs whose --json is one document at their end; verify and inspect tell an error in their own, run and classify print
+# a line a picture.
+_ONE_DOCUMENT = (
+    "doctor", "bench", "evaluate", "rehearse", "report", "train", "distill", "compare", "export", "data", "collect",
+)  # fmt: skip
+_CAMERA_VERBS = ("run", "doctor", "bench")
 _HELP = ("-h", "--help")
 _LONGEST = 2000  # letters of a library's message
 _LONGEST_PATH = 200  # letters of a path that is too long for the system
@@ -63,7 +71,8 @@ def command_line(words: Sequence[str]) -> typer.Typer:
         cls=Verbs,
         help="Train waste classifiers on a workstation and run them on an edge board at a bin.\n\n"
         "At a bin: [bold]run[/], [bold]doctor[/], [bold]classify[/], [bold]bench[/], [bold]verify[/], "
-        "[bold]inspect[/], [bold]evaluate[/], [bold]rehearse[/], [bold]site[/], [bold]service[/].\n\n"
+        "[bold]inspect[/], [bold]evaluate[/], [bold]rehearse[/], [bold]report[/], [bold]collect[/], [bold]site[/], "
+        "[bold]service[/].\n\n"
         "On a workstation (pip install 'waste-edge\\[host]'): [bold]data[/], [bold]train[/], [bold]distill[/], "
         "[bold]compare[/], [bold]export[/].",
         rich_markup_mode="rich",
@@ -107,10 +116,13 @@ def _options(
     """Options before the verb."""
 
 
-def with_camera_value(arguments: Sequence[str]) -> list[str]:
-    """Give a bare `--camera` of `run` the value `auto`, since Typer has no option with an optional value.
+BARE = {"--camera": "auto", "--page": ""}  # options of `run` whose value may be left out, and what they mean then
 
-    Before another option, or at the end, `--camera` is bare; any other word after it is its value.
+
+def with_bare_values(arguments: Sequence[str]) -> list[str]:
+    """Give a bare `--camera` or `--page` of `run` its value, since Typer has no option with an optional value.
+
+    Before another option, or at the end, it is bare; any other word after it is its value.
     """
     words = list(arguments)
     if words[:1] != ["run"]:
@@ -119,15 +131,15 @@ def with_camera_value(arguments: Sequence[str]) -> list[str]:
     for index, word in enumerate(words):
         following = words[index + 1] if index + 1 < len(words) else "-"
         completed.append(word)
-        if word == "--camera" and following.startswith("-"):
-            completed.append("auto")
+        if word in BARE and following.startswith("-"):
+            completed.append(BARE[word])
     return completed
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one verb. Exit code 0: well; 2: the user can mend it; 1: our fault or the machine's."""
     occupy_standard_streams()
-    words = with_camera_value(sys.argv[1:] if arguments is None else arguments)
+    words = with_bare_values(sys.argv[1:] if arguments is None else arguments)
     _prepare_process()
     if any("://" in word for word in words):
         from waste_edge.cli.manners import hide_passwords
@@ -135,6 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         hide_passwords(words)
     try:
         _refuse_undecodable(words)
+        _refuse_secret_addresses(words)
         try:
             command_line(words)(args=words, prog_name="waste-edge")
         finally:
@@ -142,6 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except WasteEdgeError as error:
+        _tell_json_reader(words, error)
         _complain(str(error), error.exit_code, error)
     except (ReaderGoneError, BrokenPipeError) as error:
         if isinstance(error, BrokenPipeError) and not reader_has_gone():
@@ -162,6 +176,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _complain(f"no space left to write to ({error.strerror}); free some", 2, error)
     except Exception as error:  # noqa: BLE001  # the last line of defence: no traceback reaches a user
         _complain_of_us(error)
+
+
+def _tell_json_reader(words: Sequence[str], error: WasteEdgeError) -> None:
+    """Print `{"error": ...}` where one JSON document was asked for: whoever reads it learns why there is no result."""
+    if words[:1] and words[0] in _ONE_DOCUMENT and "--json" in words:
+        from waste_edge.files.strict import to_json
+        from waste_edge.files.text import visible_json
+
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.write(visible_json(to_json({"error": str(error)})))
+            sys.stdout.flush()
 
 
 def _prepare_process() -> None:
@@ -191,6 +216,18 @@ def _refuse_undecodable(words: Sequence[str]) -> None:
             word.encode()
         except UnicodeEncodeError as error:
             raise UserError(f"{os.fsencode(word)!r}: not a UTF-8 name; rename the file or folder") from error
+
+
+def _refuse_secret_addresses(words: Sequence[str]) -> None:
+    """A camera's address where a file is expected would be shown, with its password, as a file that is missing."""
+    if words[:1] and words[0] not in _CAMERA_VERBS and any("://" in word for word in words):
+        from waste_edge.device.cameras.address import is_address, without_password
+
+        for before, word in itertools.pairwise(words):
+            if before != "--text" and is_address(word) and (shown := without_password(word)) != word:
+                raise UserError(
+                    f"{shown}: the address of a camera, where a file is expected; see waste-edge run --source"
+                )
 
 
 def _complain_of_path(error: OSError) -> None:

@@ -73,6 +73,15 @@ StateOption = Annotated[
         "Under systemd: the service's own.",
     ),
 ]
+PageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--page",
+        metavar="[ADDRESS]",
+        help="Serve the station's page, its metrics and its health to browsers and programs: alone at "
+        "http://127.0.0.1:8470, or at a HOST, a PORT or HOST:PORT. Other machines need a token: docs/page.md.",
+    ),
+]
 CameraPythonOption = Annotated[
     Path | None,
     typer.Option(
@@ -98,6 +107,7 @@ def command(
     site: SiteOption = None,
     state: StateOption = None,
     camera_python: CameraPythonOption = None,
+    page: PageOption = None,
     frames: FramesOption = None,
     duration: DurationOption = None,
     as_json: JsonOption = False,
@@ -114,6 +124,7 @@ def command(
       waste-edge run --camera                          any camera; waits for one
       waste-edge run --camera /dev/video2 --site four_bins --state station/
       waste-edge run --config station.toml             a station: events, sinks
+      waste-edge run --camera --page                   and a page in the browser
       waste-edge run --source photos/ --json           one JSON object a line
       waste-edge run --source rtsp://user:password@cam/stream --duration 60
 
@@ -144,6 +155,7 @@ def _plan(context: typer.Context, path: Path | None) -> RunPlan:
     import msgspec
 
     from waste_edge.device.config import StationConfig, read_config, with_paths, without_sinks
+    from waste_edge.device.page.config import PageConfig, with_address
     from waste_edge.device.run import RunPlan
     from waste_edge.errors import UserError
 
@@ -162,11 +174,13 @@ def _plan(context: typer.Context, path: Path | None) -> RunPlan:
         config = without_sinks(config)
         if config.bundle == AUTO_BUNDLE:  # its items are drawn, as those are that the default bundle was trained on
             config = msgspec.structs.replace(config, bundle=DEFAULT_BUNDLE)
-    changes = {
+    changes: dict[str, Any] = {
         name: str(value) if isinstance(value, Path) else value
         for name, value in given.items()
-        if name in StationConfig.__struct_fields__
+        if name in StationConfig.__struct_fields__ and name != "page"
     }
+    if options["page"] is not None:
+        changes["page"] = with_address(config.page or PageConfig(), options["page"])
     if changes.get("state") == "":
         raise UserError("--state is empty; expected a folder (is a variable of your script unset?)")
     config = with_paths(msgspec.structs.replace(config, **changes))

@@ -130,7 +130,17 @@ def _explained(report: SiteReport) -> list[str]:
         f"unsure, no stream reaches {report.min_confidence:.0%} → {unsure}",
         "else the stream of least expected cost"
         + (f"; a person is asked where that is above {report.ask:g}" if report.ask is not None else ""),
+        *_topics(report),
     ]
+
+
+def _topics(report: SiteReport) -> list[str]:
+    """Topics of the streams whose names are not plain, since nobody would guess them."""
+    from waste_edge.device.sinks.mqtt.topics import topic_part
+
+    places = sorted({*report.labels.values(), report.residual})
+    odd = [f"{place} is streams/{topic_part(place)}" for place in places if topic_part(place) != place]
+    return [f"over MQTT {', '.join(odd)}"] if odd else []
 
 
 def _costs_in_words(report: SiteReport) -> list[str]:

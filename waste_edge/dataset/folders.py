@@ -122,11 +122,13 @@ def read_groups(candidates: Iterable[Path]) -> dict[str, str]:
         rows = csv.DictReader(open_table(path))
         if not {"file", "group"} <= set(rows.fieldnames or ()):
             raise DataError(f"{path}: expected the columns file and group, got {rows.fieldnames}")
-        groups = {}
+        groups: dict[str, str] = {}
         for row in rows:
             if not row["file"] or not row["group"] or None in row:
                 raise DataError(f"{path}: line {rows.line_num}: expected one file and its group in the row")
-            groups[same_text(row["file"])] = group_name(row["group"])
+            file, group = same_text(row["file"]), group_name(row["group"])
+            if groups.setdefault(file, group) != group:
+                raise DataError(f"{path}: line {rows.line_num}: {file} is in another group above; keep one of the rows")
         return groups
     except csv.Error as error:
         raise DataError(f"{path}: not a readable CSV file ({error})") from error
@@ -139,11 +141,14 @@ def open_table(path: Path) -> io.StringIO:
         DataError: unreadable, too large, or not UTF-8.
     """
     try:
-        return io.StringIO(read_bounded(path, MAX_CSV_BYTES).decode("utf-8-sig"), newline="")
+        text = read_bounded(path, MAX_CSV_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not a readable CSV file ({error}); save it as UTF-8 with commas") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check it and its permissions") from error
+    if "\0" in text:
+        raise DataError(f"{path}: not a readable CSV file (holds a NUL character); save it as UTF-8 with commas")
+    return io.StringIO(text, newline="")
 
 
 def _visible_folders(folder: Path) -> list[Path]:

@@ -14,6 +14,9 @@ Tell
   outbox/        writes an event to the disk before anyone is told; clock.py says when it was
   sinks/         whom to tell, one file each
   views/display.py, views/panel.py   what people and programs read
+Keep and tell later
+  collect/       crops to train on, if switched on
+  reporting/     counts, downtime and contamination, from what was kept
 Stay up
   loop.py        puts them together and tells the listeners; signals.py ends it, statistics.py counts
   config.py, station.py, system/housekeeping.py   station.toml, and what runs beside the loop

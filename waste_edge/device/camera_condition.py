@@ -7,12 +7,13 @@ from pathlib import Path
 
 from waste_edge.device.capture import Absent, BadPicture, Opened
 from waste_edge.device.loop import Listener, Seen
-from waste_edge.device.system.condition import Condition, Level
+from waste_edge.device.system.condition import LOOKING, Condition, Level
 from waste_edge.device.system.health import Health
 from waste_edge.device.vision.camera_health import Fault
 from waste_edge.device.vision.presence import State
 from waste_edge.errors import UserError
 from waste_edge.files.atomic import write_atomically
+from waste_edge.files.bounded import open_file
 
 CAMERA = "camera"  # the part
 OLD_MS = 1000.0  # frames that are older than this when they are judged are a warning
@@ -60,7 +61,7 @@ class CameraCondition(Listener):
         if (fault, abandoned, self._age_ms) == self._said:
             return
         self._said = (fault, abandoned, self._age_ms)
-        text = f"looking at {self._title}" if fault is None else fault.reason
+        text = f"{LOOKING}{self._title}" if fault is None else fault.reason
         late = self._age_ms > OLD_MS
         if self._age_ms:
             text += f"; its frames are {self._age_ms:.0f} ms old when they are judged"
@@ -120,7 +121,7 @@ def _read(note: Path | None) -> str:
     if note is None:
         return ""
     try:
-        with note.open(encoding="utf-8", errors="replace") as stream:
-            return stream.read(_MOST_BYTES).strip()
-    except OSError:
+        with open_file(note, _MOST_BYTES) as stream:
+            return stream.read(_MOST_BYTES).decode("utf-8", "replace").strip()
+    except OSError:  # a pipe or a device in its place among them
         return ""

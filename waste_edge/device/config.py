@@ -11,9 +11,11 @@ from typing import Any, Literal
 import msgspec
 
 from waste_edge.device.answers.config import AnswersConfig
+from waste_edge.device.collect.config import CollectConfig
 from waste_edge.device.config_paths import as_path
 from waste_edge.device.gpio.config import GpioConfig
 from waste_edge.device.outbox.config import OutboxConfig
+from waste_edge.device.page.config import PageConfig
 from waste_edge.device.sinks.json_lines import JsonLinesConfig
 from waste_edge.device.sinks.mqtt import MqttConfig
 from waste_edge.device.sinks.push import PushConfig
@@ -44,7 +46,9 @@ class StationConfig(Strict, frozen=True):
         looks: how often an item is shown to the network; `auto` is what measured best and fits the board.
         state: folder for the outbox and the learnt scene; left out, what systemd gives, or none.
         disk, load, outbox: limits, of the disk, of heat, of what is kept.
+        page: the page in a browser; it is there if its table is.
         answers: people answer what the station asks; nobody does if the table is missing.
+        collect: crops are kept for training; none are if the table is missing.
         gpio: lights, relays, servos and buttons on the board's pins.
         json_lines, mqtt, webhook, push: whom to tell; a sink is there if its table is. The next one of the
             package is a line here.
@@ -67,7 +71,9 @@ class StationConfig(Strict, frozen=True):
     disk: DiskLimits = msgspec.field(default_factory=DiskLimits)
     load: Thresholds = msgspec.field(default_factory=Thresholds)
     outbox: OutboxConfig = msgspec.field(default_factory=OutboxConfig)
+    page: PageConfig | None = None
     answers: AnswersConfig | None = None
+    collect: CollectConfig | None = None
     gpio: GpioConfig | None = None
     json_lines: JsonLinesConfig | None = None
     mqtt: MqttConfig | None = None
@@ -114,7 +120,8 @@ def read_config(path: Path) -> StationConfig:
             for key in ("bundle", "site", "source")
             if not is_shipped.get(key)
         }
-        return _with_sinks(msgspec.structs.replace(config, **paths, **named), folder)
+        page = None if config.page is None else config.page.with_paths(folder)
+        return _with_sinks(msgspec.structs.replace(config, page=page, **paths, **named), folder)
     except (ConfigError, OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from error
 
@@ -154,9 +161,9 @@ def sink_tables(config: StationConfig) -> dict[str, SinkConfig]:
 
 
 def without_sinks(config: StationConfig) -> StationConfig:
-    """The same, of a station that tells and asks nobody, and uses no pins."""
+    """The same, of a station that tells and asks nobody, keeps no crops and uses no pins."""
     own = {name: None for name in config.__struct_fields__ if isinstance(getattr(config, name), SinkConfig)}
-    return msgspec.structs.replace(config, **own, sinks={}, answers=None, gpio=None)
+    return msgspec.structs.replace(config, **own, sinks={}, answers=None, collect=None, gpio=None)
 
 
 def _plugin_table(name: str, table: Any) -> SinkConfig:

@@ -12,7 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from waste_edge.bundle.bundle import Bundle
     from waste_edge.bundle.manifest import Manifest
+    from waste_edge.device.answers.review import ReviewQueue
     from waste_edge.device.bundle_choice import BundleChoice
     from waste_edge.device.cameras import Source
     from waste_edge.device.clock import Clock
@@ -21,12 +25,15 @@ if TYPE_CHECKING:
     from waste_edge.device.decision.policy import DecisionPolicy
     from waste_edge.device.loop import Listener
     from waste_edge.device.outbox.outbox import Outbox
+    from waste_edge.device.page.config import PageConfig
+    from waste_edge.device.page.listener import PageListener
     from waste_edge.device.service.notify import Notifier
     from waste_edge.device.signals import Stop
+    from waste_edge.device.sinks.sink import SinkConfig, StationFacts
     from waste_edge.device.statistics import Summary
     from waste_edge.device.system.condition import Condition
     from waste_edge.device.system.health import Health
-    from waste_edge.device.views.display import RunView
+    from waste_edge.device.views.display import About, RunView
     from waste_edge.engines.classifier import Classifier
     from waste_edge.site import Site
 
@@ -151,6 +158,10 @@ def _checked(plan_anew: Callable[[], RunPlan], old: RunPlan, health: Health, clo
         review_queue(config.answers, state is not None, choices, clock)
         check_gpio(config.gpio, choices, config.answers is not None)
         build_sinks(config, state)
+        if config.page is not None:
+            from waste_edge.device.page.opening import check_page
+
+            check_page(config.page)
         if state is not None and state != _state(old):
             check_state(state)
         return plan
@@ -185,8 +196,10 @@ def _watch_once(attempt: ReloadAttempt, clock: Clock, health: Health, stop: Stop
         from waste_edge.device.answers.build import question_mark, review_queue
         from waste_edge.device.camera_condition import CameraCondition
         from waste_edge.device.capture.convert import turned
+        from waste_edge.device.collect.build import crops_collected
         from waste_edge.device.decision.policy import DecisionPolicy
         from waste_edge.device.gpio.build import pins_in_use
+        from waste_edge.device.latest_figures import LatestFigures
         from waste_edge.device.loop import Limits, Loop, LoopControl, LoopServices
         from waste_edge.device.outbox.event_store import EventRecorder
         from waste_edge.device.service.notify import Watchdog, watchdog_ns
@@ -217,15 +230,21 @@ def _watch_once(attempt: ReloadAttempt, clock: Clock, health: Health, stop: Stop
         reviews = review_queue(config.answers, state is not None, choices, clock)
         if reviews is not None:
             reviews.listen(view)
-        outbox = stack.enter_context(station_services(config, state, health, clock, reviews))
+        facts = _facts(opened.manifest, site, config.page)
+        outbox = stack.enter_context(station_services(config, state, health, clock, reviews, facts))
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())
         eye = Eye(policy, classifier, looks, question_mark(config.answers))
         items = _items(eye, looked_at, outbox)
         pins = stack.enter_context(pins_in_use(config.gpio, choices, reviews, health, clock))
+        place, services = (state, config.disk), (health, clock)
+        crops = stack.enter_context(crops_collected(config.collect, place, opened.manifest, reviews, services))
         messages = early or start()
         stack.callback(messages.close)
         camera = CameraCondition(health, lambda: messages.abandoned)
-        listeners = [camera, watchdog, view, *pins, *plan.listeners]
+        page = _page(plan, Running(about, opened, classifier, site, outbox, reviews), health, clock)
+        pages = [] if page is None else [stack.enter_context(page)]
+        latest = LatestFigures(health.latest, clock)
+        listeners = [camera, watchdog, latest, view, *pins, *crops, *pages, *plan.listeners]
         attempt.looking = True
         gc.freeze()  # all that the start made stays: no later collection need look through it
         return Loop(
@@ -236,6 +255,53 @@ def _watch_once(attempt: ReloadAttempt, clock: Clock, health: Health, stop: Stop
             LoopControl(Limits(plan.frames, plan.duration_s), stop, reload),
             LoopServices(None if outbox is None else EventRecorder(outbox, items, clock, reviews), health),
         ).run()
+
+
+def _facts(manifest: Manifest, site: Site, page: PageConfig | None) -> StationFacts:
+    """Tell what the station decides with, and between, and where its page is."""
+    from waste_edge.device.sinks.sink import StationFacts
+    from waste_edge.site import ASK
+
+    streams = (*site.places(), *([] if site.ask is None else [ASK]))
+    return StationFacts(streams, f"{manifest.name} {manifest.version}", page.address_for_others if page else "")
+
+
+@dataclass(frozen=True)
+class Running:
+    """Parts of a station that runs, as far as the page shows or needs them."""
+
+    about: About
+    bundle: Bundle
+    classifier: Classifier
+    site: Site
+    outbox: Outbox | None
+    reviews: ReviewQueue | None
+
+
+def _page(plan: RunPlan, running: Running, health: Health, clock: Clock) -> AbstractContextManager[PageListener] | None:
+    """Prepare the station's page, to be entered; None without `[page]`, and then nothing of it is imported."""
+    config = plan.config
+    if config.page is None:
+        return None
+    from waste_edge.device.page.opening import PageParts, model_of, opened_page
+    from waste_edge.device.page.snapshot import Station
+    from waste_edge.device.station import OUTBOX_NAME
+
+    state, outbox = _state(plan), running.outbox
+    answered = config.answers is not None and "page" in config.answers.sources
+    station = Station(
+        name=config.name,
+        about=running.about,
+        places=tuple(running.site.places()),
+        state=state,
+        outbox=None if state is None else state / OUTBOX_NAME,
+        waiting=dict if outbox is None else outbox.waiting,
+        takes_answers=answered and running.reviews is not None,
+    )
+    withheld, hidden = _secrets(plan)
+    model = model_of(running.bundle, running.classifier, config.engine, running.site)
+    parts = PageParts(station, model, hidden, withheld, running.reviews)
+    return opened_page(config.page, parts, health, clock)
 
 
 def _choice(plan: RunPlan) -> BundleChoice:
@@ -277,7 +343,8 @@ def _secrets(plan: RunPlan) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """List what to hide from the capture process: (environment variables, files and folders)."""
     from waste_edge.device.config import sink_tables
 
-    tables = sink_tables(plan.config).values()
+    page = plan.config.page
+    tables: list[SinkConfig | PageConfig] = [*sink_tables(plan.config).values(), *([] if page is None else [page])]
     variables = [name for table in tables for name in table.secret_variables()]
     paths = [plan.config_path, _state(plan), *(path for table in tables for path in table.secret_files())]
     return tuple(variables), tuple(str(Path(path).absolute()) for path in paths if path)

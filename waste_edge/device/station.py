@@ -7,6 +7,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,13 @@ from waste_edge.device.clock import Clock
 from waste_edge.device.config import StationConfig, sink_tables
 from waste_edge.device.outbox.outbox import Outbox
 from waste_edge.device.sinks.delivery import Delivery
-from waste_edge.device.sinks.sink import Sink, SinkContext
+from waste_edge.device.sinks.sink import Sink, SinkContext, StationFacts
 from waste_edge.device.system.board import Board
+from waste_edge.device.system.condition import Condition
 from waste_edge.device.system.disk import Disk
 from waste_edge.device.system.health import Health
 from waste_edge.device.system.housekeeping import Check, Housekeeper
+from waste_edge.device.system.identity import accept_board, board_condition
 from waste_edge.device.system.shedding import Shedding
 from waste_edge.errors import ConfigError, UserError
 
@@ -30,7 +33,12 @@ OUTBOX_NAME = "outbox.sqlite"
 
 @contextlib.contextmanager
 def station_services(
-    config: StationConfig, state: Path | None, health: Health, clock: Clock, reviews: ReviewQueue | None = None
+    config: StationConfig,
+    state: Path | None,
+    health: Health,
+    clock: Clock,
+    reviews: ReviewQueue | None = None,
+    facts: StationFacts | None = None,
 ) -> Iterator[Outbox | None]:
     """Outbox, sinks and housekeeper for as long as the block lasts.
 
@@ -40,6 +48,7 @@ def station_services(
         health: is told how all of them fare.
         clock: for all of them.
         reviews: takes people's answers, if the station is to; sinks that have `take_answers` are given it.
+        facts: of the station, for sinks that tell them.
 
     Yields:
         The outbox, to commit to; None without `state`.
@@ -50,7 +59,7 @@ def station_services(
         MissingPackageError: a sink's package is not installed.
         UserError: at the end, events could not be written and are lost.
     """
-    sinks = build_sinks(config, state)
+    sinks = build_sinks(config, state, facts)
     with contextlib.ExitStack() as stack:
         if state is not None:
             stack.enter_context(_claimed(state))
@@ -61,13 +70,15 @@ def station_services(
             stack.callback(_close, outbox)
             for newest in filter(None, (_newest(sink) for sink in sinks)):
                 outbox.told(*newest)
-            checks = [Disk(state, clock, config.disk).condition, outbox.condition]
+            accept_board(state)
+            checks = [partial(_disk, Disk(state, clock, config.disk), health), outbox.condition]
+            checks.append(partial(board_condition, state))
             if reviews is not None:
                 reviews.open(outbox)
                 stack.callback(reviews.close)
                 checks.append(reviews.condition)
                 _connect(sinks, reviews)
-            deliveries = [Delivery(outbox, sink, clock) for sink in sinks]
+            deliveries = [Delivery(outbox, sink, clock, latest=health.latest) for sink in sinks]
         stack.callback(_stop_all, deliveries)
         for delivery in deliveries:
             delivery.start()
@@ -82,6 +93,12 @@ def station_services(
         stack.callback(keeper.stop)
         keeper.start()
         yield outbox
+
+
+def _disk(disk: Disk, health: Health) -> Condition:
+    condition = disk.condition()
+    health.latest.set(disk_free_mb=disk.free_mb)
+    return condition
 
 
 def _connect(sinks: Sequence[Sink], reviews: ReviewQueue) -> None:
@@ -148,8 +165,13 @@ def _close(outbox: Outbox) -> None:
         raise UserError(f"events that could not be written and are lost: {outbox.unwritten}; {outbox.condition().text}")
 
 
-def build_sinks(config: StationConfig, state: Path | None) -> list[Sink]:
+def build_sinks(config: StationConfig, state: Path | None, facts: StationFacts | None = None) -> list[Sink]:
     """Every sink that the configuration has a table for; nobody is told anything yet.
+
+    Args:
+        config: with the tables.
+        state: the station's folder.
+        facts: of the station, if one is to run.
 
     Raises:
         ConfigError, MissingPackageError: see `station_services`.
@@ -163,7 +185,7 @@ def build_sinks(config: StationConfig, state: Path | None) -> list[Sink]:
                 "key `state`"
             )
         return []
-    context = SinkContext(config.name, state)
+    context = SinkContext(config.name, state, facts or StationFacts())
     sinks = {name: table.build(context) for name, table in tables.items()}
     by_name: dict[str, str] = {}
     for table, sink in sinks.items():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,17 +14,19 @@ from waste_edge.bundle.bundle import Bundle
 from waste_edge.bundle.manifest import ArtifactName, Calibration, Manifest
 from waste_edge.engines.engine import (
     ENGINE_NAMES,
+    NOT_FINITE,
     Engine,
     EngineName,
     Output,
     Precision,
     artifact_of,
     installed_engines,
+    is_finite,
     require_engine,
 )
 from waste_edge.engines.names import AUTO, ENGINES
 from waste_edge.engines.trial.trial import load_artifact
-from waste_edge.errors import BundleError
+from waste_edge.errors import BundleError, EngineError
 from waste_edge.imaging.frames import Pixels
 from waste_edge.imaging.preprocess import WHOLE, Region, prepare
 from waste_edge.metrics.classification import softmax
@@ -53,6 +57,17 @@ class Prediction:
     latency_ms: float
 
 
+def prediction_fields(prediction: Prediction, labels: Sequence[str]) -> dict[str, Any]:
+    """A prediction's fields as `classify --json` and the page's `POST /classify` have them."""
+    return {
+        "label": prediction.label,
+        "confidence": prediction.confidence,
+        "probabilities": dict(zip(labels, prediction.probabilities.tolist(), strict=True)),
+        "known_score": prediction.known_score,
+        "latency_ms": prediction.latency_ms,
+    }
+
+
 class Classifier:
     """A loaded bundle. Not thread-safe: one thread owns it."""
 
@@ -71,6 +86,13 @@ class Classifier:
         return self.predict(output, latency_ms)
 
     def predict(self, output: Output, latency_ms: float) -> Prediction:
+        """Turn an engine's answer into a prediction.
+
+        Raises:
+            EngineError: a number of it is not finite, and would pass any threshold.
+        """
+        if not is_finite(output):
+            raise EngineError(f"{self.engine.name}: {self.artifact} gave {NOT_FINITE}")
         probabilities = softmax(output.logits, self.manifest.calibration.temperature)
         best = int(probabilities.argmax())
         confidence = float(probabilities[best])

@@ -27,6 +27,7 @@ from waste_edge.imaging.frames import Pixels
 from waste_edge.plugins import resolve
 
 ENGINE_NAMES: tuple[EngineName, ...] = tuple(ENGINES)
+NOT_FINITE = "numbers that are not finite (NaN or infinite); this network cannot be used"
 Name = TypeVar("Name")
 
 
@@ -138,6 +139,13 @@ def _check_outputs(engine: Engine, path: Path, manifest: Manifest) -> None:
         raise BundleError(
             f"{path}: the network gives {output.features.size} features, the manifest says {manifest.features}"
         )
+    if not is_finite(output):
+        raise BundleError(f"{path}: the network gives {NOT_FINITE}")
+
+
+def is_finite(output: Output) -> bool:
+    """Return whether all numbers of an answer can be compared with a threshold: a NaN would pass every one."""
+    return bool(np.isfinite(output.logits).all() and np.isfinite(output.features).all())
 
 
 class Taken(NamedTuple):

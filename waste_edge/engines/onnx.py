@@ -25,7 +25,10 @@ class OnnxEngine:
         except Exception as error:  # onnxruntime raises a dozen classes that share no base but Exception
             raise BundleError(f"{path}: ONNX Runtime cannot load it ({first_line(error)})") from error
         self.name = f"ONNX Runtime {onnxruntime.__version__}"
-        entry = self._session.get_inputs()[0]
+        entries = self._session.get_inputs()
+        if len(entries) != 1:
+            raise BundleError(f"{path}: expected one uint8 NHWC input, got {len(entries)} inputs")
+        entry = entries[0]
         if entry.type != "tensor(uint8)" or len(entry.shape) != 4:
             raise BundleError(f"{path}: expected one uint8 NHWC input, got {entry.type} {entry.shape}")
         self._input = entry.name

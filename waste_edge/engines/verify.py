@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 
 from waste_edge.bundle.bundle import Bundle
 from waste_edge.bundle.manifest import ArtifactName, Manifest, Tolerance
-from waste_edge.engines.engine import ENGINE_NAMES, Output, engine_of, installed_engines, load_engine, require_engine
+from waste_edge.engines.engine import (
+    ENGINE_NAMES,
+    NOT_FINITE,
+    Output,
+    engine_of,
+    installed_engines,
+    is_finite,
+    load_engine,
+    require_engine,
+)
 from waste_edge.errors import BundleError, EngineError, MissingPackageError
 from waste_edge.files.strict import Strict
 from waste_edge.imaging.frames import Pixels
@@ -148,6 +157,8 @@ def compare(
     manifest: Manifest, artifact: ArtifactName, engine: str, answers: Sequence[Output], expected: Output
 ) -> Replay:
     """One that answered its golden pictures, held against what it answered where it was exported."""
+    if not all(map(is_finite, answers)):
+        return not_replayed(manifest, artifact, "failed", f"a golden picture gives {NOT_FINITE}")
     tolerance = manifest.golden.tolerance[artifact]
     logits = np.stack([answer.logits for answer in answers])
     features = np.stack([answer.features for answer in answers])

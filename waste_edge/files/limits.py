@@ -12,6 +12,7 @@ MAX_PICTURE_FILE_BYTES = 256 * MIB
 MAX_PICTURE_MEGAPIXELS = 64  # as the file says
 MAX_DECODED_BYTES = 192 * MIB  # what a decoder holds at once; a JPEG is decoded smaller instead
 MAX_JPEG_SCANS = 40  # a progressive one has ten; each is decoded over the whole picture
+MAX_FOLDER_DEPTH = 64  # folders in one another, in which pictures are looked for
 MAX_KEPT_MEGAPIXELS = 16  # a larger picture is averaged down by a whole number
 MAX_SIDE_PX = 16_384  # of a picture that is kept, and of a camera's frame
 
@@ -37,6 +38,7 @@ MAX_TREE_DEPTH = 32
 # Bundles (bundle)
 MAX_MANIFEST_BYTES = 4 * MIB  # ours have 25 kB
 MAX_BUNDLE_BYTES = 1 << 30  # an edge model is megabytes; more than a gigabyte is an attack or a mistake
+MAX_NETWORK_BYTES = 128 * MIB  # of one network, which is read whole
 MAX_BUNDLE_FILES = 256  # in a zip; also the arrays in one of a bundle's .npz files
 MAX_ZIP_LIST_BYTES = MIB // 16  # of a zip's list of files; zipfile makes an object of each 46 bytes
 MAX_ARRAY_BYTES = 64 * MIB  # a hundred golden pictures of a large network
@@ -60,6 +62,7 @@ MAX_STATION_LETTERS = 200  # of its name
 MAX_OUTBOX_DAYS = 36_500  # a hundred years: for ever
 MAX_OUTBOX_MB = 1_000_000
 MAX_EVENTS_IN_MEMORY = 1_000_000  # while the disk cannot be written
+MAX_RECORD_BYTES = 4 * MIB  # of an event in the outbox; 4,096 labels of 200 letters take one
 MAX_SCENE_BYTES = 16 * MIB  # kept in the outbox; a station's has some tenths of one
 MAX_JSON_LINES_MB = 100_000
 MAX_JSON_LINES_FILES = 10_000  # older ones
@@ -79,6 +82,28 @@ MAX_HTTP_ANSWER_BYTES = MIB // 16  # read of what a web server answers to a requ
 MAX_MQTT_LETTERS = 1000  # of a topic, a name; MQTT itself takes 65,535 bytes, with what comes behind a topic
 MAX_BROKER_PACKET_BYTES = MIB // 16  # far above an acknowledgement, and what other stations say under our topics
 MAX_SANDBOX_RULES = 20_000  # files and folders that the capture process may see
+
+MAX_COLLECT_DAYS = 36_500  # of [collect] max_days
+MAX_COLLECT_MB = 1_000_000
+
+# Reports of a station (device/reporting)
+MAX_REPORT_RECORDS = 1_000_000  # items, answers and lines of health; a kilobyte each while they are reported
+MAX_REPORT_FILE_BYTES = 100_000 * MIB  # as large as [json_lines] lets one become
+MAX_EVENT_LINE_BYTES = MIB  # ours have one thousandth
+
+# The page (device/page)
+MAX_PAGE_ITEMS = 500  # recent ones, each with a crop of some 10 kB, in both processes
+MAX_PAGE_PACKET_BYTES = MIB // 8  # between the station and its page: a live picture takes a third
+MAX_PAGE_COMMAND_BYTES = 4096  # from the page to the station
+MAX_PAGE_CONNECTIONS = 64
+MAX_PAGE_HEADER_BYTES = MIB // 64  # of one request
+PAGE_HEADER_S = 10.0  # for a whole one, and of silence between two requests
+PAGE_REQUEST_S = 90.0  # from a request's header to the end of its answer
+MAX_PAGE_WRONG_TOKENS = 10  # a minute and address
+MAX_UPLOAD_BYTES = 16 * MIB  # of one picture; it stays in memory
+MAX_UPLOADS = 3  # at once, one of them being classified
+UPLOAD_MEMORY_BYTES = 224 * MIB  # of the process that classifies them
+UPLOAD_ANSWER_S = 30.0  # for one picture, and as long before the first for the network
 
 # Updates (device/service/wheels.py)
 MAX_HASH_LIST_BYTES = MIB

@@ -15,6 +15,7 @@ SITES = "device/sites"
 AUTO_BUNDLE = "auto"  # of a station: what its board affords, see device/bundle_choice.py
 DEMO_CLIP = _PACKAGE / "demo" / "clip.mp4"
 DEMO_SCRIPT = _PACKAGE / "demo" / "clip.json"
+PAGE_FILES = _PACKAGE / "device" / "page" / "static"
 
 
 def is_shipped_bundle(given: str) -> bool:

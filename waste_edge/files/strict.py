@@ -18,7 +18,7 @@ import msgspec
 from waste_edge.errors import ConfigError
 from waste_edge.files.bounded import read_bounded
 from waste_edge.files.limits import MAX_DOTTED_KEY, MAX_JSON_BYTES, MAX_NESTING, MAX_NUMBER, MAX_TOML_BYTES
-from waste_edge.files.text import visible
+from waste_edge.files.text import as_utf8, visible
 
 if TYPE_CHECKING:
     from msgspec.inspect import Field, Type
@@ -131,7 +131,23 @@ def as_kind(document: dict[str, Any], kind: type[T]) -> T:
 
 def to_json(value: object) -> str:
     """Readable JSON, keys in their declared order, one newline at the end."""
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
+    return msgspec.json.format(encode_json(value), indent=2).decode() + "\n"
+
+
+def encode_json(value: object) -> bytes:
+    """JSON on one line; the bytes of a name that is not UTF-8 become `\\udc..`, as `as_utf8` writes them."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_in_utf8(msgspec.to_builtins(value)))
+
+
+def _in_utf8(value: object) -> object:
+    if isinstance(value, str):
+        return as_utf8(value)
+    if isinstance(value, dict):
+        return {_in_utf8(key): _in_utf8(inner) for key, inner in value.items()}
+    return [_in_utf8(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def readable(error: Exception, kind: type) -> str:

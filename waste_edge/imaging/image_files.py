@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from waste_edge.errors import PictureError
 from waste_edge.files.bounded import NotAFileError, TooLargeError, open_file
 from waste_edge.files.limits import (
     MAX_DECODED_BYTES,
+    MAX_FOLDER_DEPTH,
     MAX_JPEG_SCANS,
     MAX_KEPT_MEGAPIXELS,
     MAX_PICTURE_FILE_BYTES,
@@ -57,8 +59,12 @@ UNREAD_SUFFIXES = frozenset(_UNREAD.split()) - PICTURE_SUFFIXES
 
 _FORMATS = tuple(sorted(set(FORMAT_OF_SUFFIX.values())))
 _COPIES = {"WEBP": 4, "AVIF": 4, "GIF": 2, "TIFF": 2}  # how many whole pictures a decoder holds at once
-_BAND_PIXELS = 1 << 20
+_POINTER_BYTES = 8  # Pillow keeps one to each row
+_ROWS_BYTES = 16  # per pixel of the two rows that a PNG's decoder works on, of up to 64 bits
+_TILE_PX = 1 << 10
+_MOST_WAYS = 100  # to one folder, by links: two on each level would double the ways at each
 _JPEG = ("JPEG", "MPO")
+_Identity = tuple[int, int]  # a folder's device and number
 
 _ORIENTATION_TAG = 0x0112
 _TURNS: dict[object, tuple[bool, bool, bool]] = {  # swap the axes, then turn rows round, then columns
@@ -144,7 +150,7 @@ class Found:
 def look_for_pictures(folder: Path) -> Found:
     """Picture files below `folder`; hidden files and folders, and links back up, are passed over in silence."""
     pictures, unread = [], Counter[str]()
-    for path in _walk(folder, frozenset({folder.resolve()})):
+    for path in _walk(folder, (_identity(folder),), Counter()):
         if (suffix := path.suffix.lower()) in PICTURE_SUFFIXES:
             pictures.append(path)
         elif suffix in UNREAD_SUFFIXES:
@@ -157,15 +163,24 @@ def find_pictures(folder: Path) -> Iterator[Path]:
     yield from look_for_pictures(folder).pictures
 
 
-def _walk(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
+def _walk(folder: Path, above: tuple[_Identity, ...], ways: Counter[_Identity]) -> Iterator[Path]:
+    if len(above) > MAX_FOLDER_DEPTH:
+        raise PictureError(f"{folder}: more than {MAX_FOLDER_DEPTH} folders in one another; give one further down")
     for entry in sorted(folder.iterdir()):
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
-            if (real := entry.resolve()) not in above:
-                yield from _walk(entry, above | {real})
+            real = _identity(entry)
+            ways[real] += 1
+            if real not in above and ways[real] <= _MOST_WAYS:
+                yield from _walk(entry, (*above, real), ways)
         else:
             yield entry
+
+
+def _identity(folder: Path) -> _Identity:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
 
 
 def _check_size(path: Path, width_px: int, height_px: int) -> None:
@@ -196,7 +211,8 @@ def _jpeg_coefficients(path: Path, stream: BinaryIO) -> int:
 def _check_memory(path: Path, image: Image.Image, beside_bytes: int) -> None:
     """Raise PictureError where the decoder alone would take more than a small board has to give."""
     bytes_per_pixel = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "LA": 4}.get(image.mode, 4)  # as Pillow keeps it
-    needed = image.width * image.height * bytes_per_pixel * _COPIES.get(image.format or "", 1) + beside_bytes
+    row = image.width * bytes_per_pixel + _POINTER_BYTES  # a picture one pixel wide has as many rows as pixels
+    needed = image.height * row * _COPIES.get(image.format or "", 1) + image.width * _ROWS_BYTES + beside_bytes
     if needed > MAX_DECODED_BYTES:
         kind = "baseline JPEG" if beside_bytes else "JPEG"
         raise PictureError(
@@ -221,17 +237,18 @@ def rgb_pixels(image: Image.Image) -> Pixels:
 
 
 def _pixels(image: Image.Image) -> Pixels:
-    """The picture as it is stored, in RGB on white, in bands: no second whole copy of it is made."""
+    """The picture as it is stored, in RGB on white, in tiles: no second whole copy of it is made."""
     image.load()
     width, height = image.size
     factor = _factor(width, height)
-    rows = max(1, _BAND_PIXELS // width // factor) * factor
+    side = max(1, _TILE_PX // factor) * factor
     pixels = np.empty((-(-height // factor), -(-width // factor), 3), np.uint8)
-    for top in range(0, height, rows):
-        band = _on_white(image.crop((0, top, width, min(height, top + rows))))
+    for top, left in itertools.product(range(0, height, side), range(0, width, side)):
+        tile = _on_white(image.crop((left, top, min(width, left + side), min(height, top + side))))
         if factor > 1:
-            band = band.reduce(factor)
-        pixels[top // factor : top // factor + band.height] = np.asarray(band)
+            tile = tile.reduce(factor)
+        rows, columns = top // factor, left // factor
+        pixels[rows : rows + tile.height, columns : columns + tile.width] = np.asarray(tile)
     return pixels
 
 

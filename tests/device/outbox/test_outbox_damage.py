@@ -79,6 +79,8 @@ def remove(path: Path) -> None:
         "DROP TABLE scene",
         "ALTER TABLE events RENAME COLUMN record TO other",
         "PRAGMA user_version = -3",
+        "PRAGMA user_version = 0",
+        "UPDATE events SET record = zeroblob(5000000) WHERE sequence = 2",
     ],
 )
 def test_a_value_that_no_check_of_pages_sees_is_corruption(open_outbox, path, statement):

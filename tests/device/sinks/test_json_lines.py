@@ -213,6 +213,26 @@ def test_a_path_that_no_file_can_have_is_refused(tmp_path):
             build(JsonLinesConfig(path=str(path)))
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/null", "a pipe"])
+def test_a_pipe_or_a_device_in_the_file_s_place_is_neither_read_nor_written(path, records, device):
+    sink = sink_at(path)
+    sink.deliver(records[:1])
+    for place in (path, path.with_name("events.jsonl.1")):
+        place.unlink(missing_ok=True)
+        os.mkfifo(place) if device == "a pipe" else place.symlink_to(device)
+        with pytest.raises(SinkError, match="is no plain file"):
+            JsonLines(JsonLinesConfig(path=str(path))).deliver(records)
+        if place == path:
+            with pytest.raises(ConfigError, match="is no plain file"):
+                build(JsonLinesConfig(path=str(path)))
+            with pytest.raises(SinkError, match=r"is no plain file|cannot be written"):
+                sink.deliver(records)
+        place.unlink()
+        sink = sink_at(path)
+        sink.deliver(records[:1])
+
+
 @pytest.mark.parametrize("room", [1, 700, 1500])
 def test_a_disk_that_takes_a_part_of_it_holds_no_half_line(path, records, room):
     """As on a full disk: the kernel takes some bytes of the batch, and then no more."""

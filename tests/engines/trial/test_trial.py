@@ -23,7 +23,7 @@ from waste_edge.engines.trial import known_good, trial
 from waste_edge.engines.trial.known_good import is_known_good, remember
 from waste_edge.engines.trial.trial import ChildReport, ensure_tried, memory_limit, try_bundle
 from waste_edge.engines.verify import Verification
-from waste_edge.errors import BundleError
+from waste_edge.errors import BundleError, EngineError
 from waste_edge.files.limits import TRIAL_SHARED_BYTES
 
 Replace = Callable[[Path, str, bytes], None]
@@ -79,6 +79,20 @@ def endless() -> bytes:
         helper.make_node("ReduceMax", ["m2000"], ["number"], keepdims=0),
     ]
     return network([*nodes, *from_one_number()], {"large": np.array([1_000, 1_000]), "shape": np.array([1, 3])})
+
+
+def not_finite(of_dark_pictures_only: bool) -> bytes:
+    """Gives NaN: for all pictures, or for those darker than the golden ones and than what is tried at the start."""
+    from onnx import helper
+
+    nodes = [
+        helper.make_node("Cast", ["pixels"], ["levels"], to=1),
+        helper.make_node("ReduceMean", ["levels"], ["mean"], keepdims=0),
+        helper.make_node("Sub", ["mean", "least"], ["above"]),
+        helper.make_node("Sqrt", ["above"], ["number"]),
+    ]
+    least = np.float32(0.5 if of_dark_pictures_only else 300)
+    return network([*nodes, *from_one_number()], {"least": least, "shape": np.array([1, 3])})
 
 
 @pytest.fixture
@@ -193,6 +207,21 @@ def test_a_cache_that_cannot_be_written_is_passed_over(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     remember(opened_tiny, ["onnx-int8"])
     assert not is_known_good(opened_tiny, ["onnx-int8"])
+
+
+def test_a_network_that_gives_no_numbers(trials: Path, odd_bundle: Callable[[bytes], Path]) -> None:
+    with (
+        open_bundle(odd_bundle(not_finite(of_dark_pictures_only=False))) as bundle,
+        pytest.raises(BundleError, match="gives numbers that are not finite"),
+    ):
+        load_classifier(bundle, artifact="onnx-int8")
+
+
+def test_a_network_that_gives_no_numbers_later(trials: Path, odd_bundle: Callable[[bytes], Path]) -> None:
+    with open_bundle(odd_bundle(not_finite(of_dark_pictures_only=True))) as bundle:
+        classifier = load_classifier(bundle, artifact="onnx-int8")
+        with pytest.raises(EngineError, match="onnx-int8 gave numbers that are not finite"):
+            classifier.classify(np.zeros((SIZE_PX, SIZE_PX, 3), np.uint8))
 
 
 def test_what_is_remembered_has_an_end(trials: Path, opened_tiny: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,6 +132,11 @@ class ReviewQueue:
         with self._lock:
             return self._items.get(item_id)
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Sources that answers are taken from."""
+        return self._config.sources
+
     def condition(self) -> Condition:
         """Count the open questions, and the answered and expired ones of this run."""
         if self._failure:

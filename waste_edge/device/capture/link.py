@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import select
@@ -111,8 +112,9 @@ class ChildProcess:
         self.dropped_frames = 0
         self._socket, theirs = socket.socketpair()
         # The order goes by the socket, since everybody can read a command line and addresses hold passwords.
-        order = [candidate.kind, candidate.argument, candidate.hidden, kind_of(candidate)]
-        self._socket.sendall(msgspec.json.encode(order) + b"\n")
+        order = msgspec.to_builtins([candidate.kind, candidate.argument, candidate.hidden, kind_of(candidate)])
+        # By json, which hands on a path that is not UTF-8.
+        self._socket.sendall(json.dumps(order).encode() + b"\n")
         memory = create_memory()
         command = [candidate.python, str(_CHILD), str(theirs.fileno()), str(memory), str(os.getpid())]
         try:

@@ -43,7 +43,7 @@ class Event:
         candidates: the likeliest labels, best first; none if the network was not asked.
         expires_s: how long after the commit a person's answer is awaited; None if nobody is asked.
         audit: a person is asked although the decision was sure.
-        crop: the picture of the item, uint8 (S, S, 3), for listeners in this process; never kept, never sent.
+        crop: the picture of the item, uint8 (S, S, 3), for listeners in this process; in no event.
     """
 
     id: str

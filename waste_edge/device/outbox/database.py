@@ -40,6 +40,9 @@ CREATE TABLE scene (
 CREATE TABLE cursors (sink TEXT PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;
 """
 
+# When the counters began at 0, as this board's clock had it.
+_BEGUN = "INSERT OR {otherwise} INTO meta VALUES ('begun_utc', strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))"
+
 
 def is_corrupt(error: sqlite3.Error) -> bool:
     """Return whether the file is damaged, or none of SQLite's."""
@@ -85,8 +88,9 @@ def set_aside(path: Path, why: str = "corrupt") -> Path:
         os.replace(f"{path}-wal", f"{target}-wal")
     Path(f"{path}-shm").unlink(missing_ok=True)  # an index of the log; SQLite makes it again
     for old in before[: len(before) + 1 - KEPT_ASIDE]:
-        old.unlink(missing_ok=True)
-        Path(f"{old}-wal").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a folder of that name: none of ours
+            old.unlink(missing_ok=True)
+            Path(f"{old}-wal").unlink(missing_ok=True)
     return target
 
 
@@ -133,6 +137,7 @@ class Database:
         self._connection = connect(path)
         try:
             self._prepare(path)
+            self._connection.execute(_BEGUN.format(otherwise="IGNORE"))
             self._read_state(now_ns, boot_id)
             in_use = self._connection.execute("SELECT value FROM meta WHERE key = 'in_use'").fetchone()
             self.lost_its_log = log_is_empty and in_use == ("1",)
@@ -159,6 +164,8 @@ class Database:
                 raise corrupt(f"{path}: {problem}")
             check_values(self._connection, path)
             return
+        if execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None:
+            raise corrupt(f"{path}: holds tables, and no schema's number")
         with self._transaction():
             for statement in _TABLES.split(";"):
                 execute(statement)
@@ -331,6 +338,7 @@ class Database:
         with self._transaction():
             self._connection.execute("UPDATE meta SET value = ? WHERE key = 'outbox_id'", (outbox_id,))
             self._connection.execute("UPDATE scene SET stream_items = '{}'")
+            self._connection.execute(_BEGUN.format(otherwise="REPLACE"))
         self.outbox_id, self._stream_items = outbox_id, {}
 
     def copy_to(self, copy: sqlite3.Connection) -> None:

@@ -202,6 +202,13 @@ class Outbox:
         took = f"p50 {times.p50_ms:.1f} ms, p99 {times.p99_ms:.1f} ms"
         return Condition("outbox", Level.OK, f"{times.count} commits, {took}")
 
+    def waiting(self) -> dict[str, int]:
+        """Count, by sink, the events that it has not had, as far as is known in memory. Any thread; cheap."""
+        database, unwritten = self._opened_last, len(self._waiting)
+        readers = list(self._readers.items())
+        kept = {name: 0 if database is None else database.not_had(name, reader.cursor) for name, reader in readers}
+        return {name: count + unwritten for name, count in kept.items()}
+
     @property
     def unwritten(self) -> int:
         """Events that are in memory only, since the disk cannot be written."""

@@ -13,7 +13,8 @@ import msgspec
 
 from waste_edge.device.outbox.database import connect
 from waste_edge.device.outbox.record import Record, decode_record
-from waste_edge.device.outbox.values import MOST_SEQUENCE, corrupt
+from waste_edge.device.outbox.snapshot import Snapshot
+from waste_edge.device.outbox.values import MOST_SEQUENCE, corrupt, stream_counts
 
 
 class OutboxReader:
@@ -63,6 +64,23 @@ class OutboxReader:
         with self._using() as connection:
             query = "SELECT COUNT(*) FROM events WHERE sequence > ?"
             return int(connection.execute(query, (self._cursor,)).fetchone()[0])
+
+    def snapshot(self) -> Snapshot:
+        """The outbox as it stands for this sink; raises sqlite3.Error if the database cannot be read."""
+        newest = "SELECT sequence, record FROM events WHERE sequence <= ? AND instr(id, '#') = 0 "
+        with self._using() as connection:
+            meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
+            counted = connection.execute("SELECT stream_items FROM scene").fetchone()
+            last = connection.execute(f"{newest} ORDER BY sequence DESC LIMIT 1", (self._cursor,)).fetchone()
+            waiting = connection.execute("SELECT COUNT(*) FROM events WHERE sequence > ?", (self._cursor,)).fetchone()
+        return Snapshot(
+            outbox_id=str(meta.get("outbox_id", "")),
+            begun_utc=str(meta.get("begun_utc", "")),
+            stream_items=stream_counts(counted[0], self._path) if counted else {},
+            cursor=self._cursor,
+            last=self._decoded(*last) if last else None,
+            waiting=int(waiting[0]),
+        )
 
     def move(self, sequence: int) -> None:
         """The sink has had all events up to `sequence`, as `pending` gave them last.

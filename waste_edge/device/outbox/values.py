@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from waste_edge.files.limits import MAX_SCENE_BYTES
+from waste_edge.files.limits import MAX_RECORD_BYTES, MAX_SCENE_BYTES
 
 MOST_SEQUENCE = 2**53  # beyond it JSON's readers round, and near SQLite's own bound nothing more could be inserted
 MOST_NS = 200 * 366 * 86_400 * 10**9  # 200 years
@@ -29,7 +29,8 @@ _WRONG = {
     f"(typeof(seq) != 'integer' OR seq NOT BETWEEN 0 AND {MOST_SEQUENCE})",
     "an event's sequence, id, age or record": "SELECT 1 FROM events WHERE "
     f"sequence NOT BETWEEN 1 AND {MOST_SEQUENCE} OR typeof(id) != 'text' OR length(id) NOT BETWEEN 1 AND 200 "
-    f"OR typeof(lived_ns) != 'integer' OR lived_ns NOT BETWEEN 0 AND {MOST_NS} OR typeof(record) != 'blob'",
+    f"OR typeof(lived_ns) != 'integer' OR lived_ns NOT BETWEEN 0 AND {MOST_NS} OR typeof(record) != 'blob' "
+    f"OR length(record) > {MAX_RECORD_BYTES}",
     "a sink's cursor": "SELECT 1 FROM cursors WHERE "
     f"typeof(sink) != 'text' OR typeof(sequence) != 'integer' OR sequence NOT BETWEEN 0 AND {_LAST}",
     "the scene, or the times beside it": "SELECT 1 FROM scene WHERE "

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 from waste_edge.device.clock import NS_PER_S, Clock, RetryPolicy, SystemClock, SystemWallClock, WallClock
 from waste_edge.device.outbox.outbox import Outbox
-from waste_edge.device.sinks.sink import Sink
+from waste_edge.device.sinks.sink import Attachment, Sink
 from waste_edge.device.system.condition import Condition, Level
+from waste_edge.device.system.latest import Latest
 
 SINK_RETRY = RetryPolicy(jitter=0.5)
 BATCH = 100  # events handed over at once
@@ -30,6 +31,7 @@ class Delivery:
         clock: times the back-off.
         wall_clock: for "since 14:02".
         retry: how long to wait after failures.
+        latest: figures of the station, for sinks that tell them.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Delivery:
         clock: Clock | None = None,
         wall_clock: WallClock | None = None,
         retry: RetryPolicy = SINK_RETRY,
+        latest: Latest | None = None,
     ) -> None:
         self._sink = sink
         self._clock = clock or SystemClock()
@@ -59,6 +62,9 @@ class Delivery:
         self._told_ns = 0
         self._condition = Condition(sink.name, Level.OK, "nothing to deliver yet")
         outbox.on_commit(self._wake.set)
+        attach = getattr(sink, "attach", None)
+        if attach is not None:
+            attach(Attachment(self._reader.snapshot, self._wake.set, latest or Latest()))
 
     @property
     def name(self) -> str:
@@ -79,9 +85,12 @@ class Delivery:
         return not self._thread.is_alive()
 
     def tell_health(self, conditions: Sequence[Condition]) -> None:
-        """Hand the station's health to the sink, which is told when it changes. Any thread; never blocks."""
+        """Hand the station's health to the sink, which is told when it changes. Any thread; never blocks.
+
+        What it is told of itself is how it fares as it is told, never why it could not be told before.
+        """
         self._health = tuple(conditions)
-        if _levels(self._health) != _levels(self._told_health):
+        if _levels(self._with_own(self._health)) != _levels(self._told_health):
             self._wake.set()
 
     def condition(self) -> Condition:
@@ -129,11 +138,15 @@ class Delivery:
         if records:
             self._reader.move(records[-1].sequence)
             self._delivered += len(records)
-        health = self._health
+        health = self._with_own(self._health)
         if health is not None and self._is_news(health):
             self._sink.tell_health(health)
             self._told_health, self._told_ns = health, self._clock.now_ns()
         return len(records) == BATCH
+
+    def _with_own(self, health: tuple[Condition, ...] | None) -> tuple[Condition, ...] | None:
+        """The conditions, the sink's own as it is when they reach it."""
+        return health and tuple(self._well() if one.part == self._sink.name else one for one in health)
 
     def _is_news(self, health: Sequence[Condition]) -> bool:
         if _levels(health) != _levels(self._told_health):

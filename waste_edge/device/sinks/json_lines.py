@@ -11,6 +11,7 @@ import contextlib
 import io
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -24,6 +25,7 @@ from waste_edge.device.sinks.sink import SinkConfig, SinkContext, SinkError, wor
 from waste_edge.device.system.condition import Condition
 from waste_edge.errors import ConfigError
 from waste_edge.files.limits import MAX_JSON_LINES_FILES, MAX_JSON_LINES_MB, MAX_READ_BACK_BYTES, MAX_READ_BACK_IDS
+from waste_edge.files.strict import encode_json
 
 _TAIL_BYTES = 64 << 10  # read at once; a line may be longer
 _HEAD_BYTES = 16 << 20  # a first line longer than this is none of ours
@@ -103,7 +105,7 @@ class JsonLines:
             "level": worst(conditions),
             "conditions": conditions,
         }
-        self._append(msgspec.json.encode(health).decode() + "\n", place)
+        self._append(encode_json(health).decode() + "\n", place)
 
     def close(self) -> None:
         """See `Sink.close`. The file is open only while something is written."""
@@ -143,7 +145,7 @@ class JsonLines:
             if self._path.exists() and self._path.stat().st_size + len(data) > self._max_bytes:
                 self._rotate()
             is_new = not self._path.exists()
-            with self._path.open("ab", buffering=0) as stream:
+            with _opened(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as stream:
                 _write_whole_lines(stream, data)
                 os.fsync(stream.fileno())
             if is_new:
@@ -182,6 +184,8 @@ def build(config: JsonLinesConfig) -> JsonLines:
     try:
         if path.is_dir():
             raise ConfigError(f"json_lines.path {path}: is a folder; expected a file's path, e.g. {path}/events.jsonl")
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"json_lines.path {path}: is no plain file, but a pipe or a device; choose another path")
         path.with_name(f"{path.name}.{config.keep}").lstat()  # the longest name it will have
     except ConfigError:
         raise
@@ -190,6 +194,15 @@ def build(config: JsonLinesConfig) -> JsonLines:
     except (OSError, ValueError) as error:  # too long, or with a NUL in it
         raise ConfigError(f"json_lines.path {path!s:.100}: no file can be there ({error})") from error
     return JsonLines(config)
+
+
+def _opened(path: Path, flags: int) -> io.FileIO:
+    """Open a plain file without waiting: a pipe would be waited for, and a device never ends or keeps nothing."""
+    handle = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise SinkError(f"{path}: is no plain file; remove it, or choose another path")
+    return io.FileIO(handle, {os.O_RDONLY: "rb", os.O_RDWR: "r+b"}.get(flags, "ab"))
 
 
 def _write_whole_lines(stream: io.FileIO, data: bytes) -> None:
@@ -208,7 +221,7 @@ def _mended(path: Path) -> _Place | None:
     """Cut off what is no whole line at the file's end; what the last whole one says, None if there is none."""
     if not path.exists():
         return None
-    with path.open("r+b") as stream:
+    with io.BufferedRandom(_opened(path, os.O_RDWR)) as stream:
         if not _is_ours(stream.readline(_HEAD_BYTES)):
             raise SinkError(f"{path}: holds something else than events; choose another path")
         end = whole = stream.seek(0, os.SEEK_END)
@@ -247,7 +260,7 @@ def _newest_keys(paths: Iterable[Path]) -> dict[bytes, None]:
             break
         if not path.exists():
             continue
-        with path.open("rb") as stream:
+        with io.BufferedReader(_opened(path, os.O_RDONLY)) as stream:
             size = stream.seek(0, os.SEEK_END)
             stream.seek(max(0, size - left))
             found = [_key_of(match) for line in stream if (match := _KEY.match(line))]

@@ -6,13 +6,15 @@ another distribution is an entry point of the group `waste_edge.sinks` that lead
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, Self
 
 from waste_edge.device.outbox.record import Record
+from waste_edge.device.outbox.snapshot import Snapshot
 from waste_edge.device.system.condition import Condition, Level
+from waste_edge.device.system.latest import Latest
 from waste_edge.errors import UserError
 from waste_edge.files.strict import Strict
 
@@ -25,8 +27,8 @@ class Sink(Protocol):
     """Receiver of events. All methods are called in one thread of the sink's own, and may block there.
 
     A sink may also have `newest()`, the outbox id and sequence of what it was told last, or None; `doubt`, a text for
-    its health while it takes events and something is odd; and `take_answers(reviews)`, called before its thread starts
-    with the `ReviewQueue` that answers are handed in to, if the station takes any.
+    its health while it takes events and something is odd; `attach(attachment)`, called before its thread starts; and
+    `take_answers(reviews)`, likewise, with the `ReviewQueue` that answers are handed in to, if the station takes any.
     """
 
     @property
@@ -65,16 +67,52 @@ class Sink(Protocol):
 
 
 @dataclass(frozen=True)
+class StationFacts:
+    """Model and streams of a station.
+
+    Attributes:
+        streams: every stream that an item can go to, `ask` among them if a person can be asked.
+        bundle: name and version of its model.
+        page_url: of its own page; empty if it has none.
+    """
+
+    streams: tuple[str, ...] = ()
+    bundle: str = ""
+    page_url: str = ""
+
+
+@dataclass(frozen=True)
 class SinkContext:
     """The station that a sink is built for.
 
     Attributes:
         station: its name.
         state: its folder, where events wait.
+        facts: nothing where no station is about to run, as for `doctor`.
     """
 
     station: str
     state: Path
+    facts: StationFacts = StationFacts()
+
+
+def _nothing() -> None:
+    """Wakes nobody."""
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """Access to the station that a sink's delivery gives it.
+
+    Attributes:
+        snapshot: asks the outbox, in the sink's thread; raises sqlite3.Error if it cannot be read.
+        wake: has `deliver` called soon, perhaps with nothing; for any thread.
+        latest: figures and the last picture of the station.
+    """
+
+    snapshot: Callable[[], Snapshot] = Snapshot
+    wake: Callable[[], None] = _nothing
+    latest: Latest = field(default_factory=Latest)
 
 
 class SinkConfig(Strict, frozen=True):

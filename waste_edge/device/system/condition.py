@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+LOOKING = "looking at "  # so begins the text of a camera whose frames can be trusted; a report goes by it
+
 
 class Level(StrEnum):
     """Level of a condition, from well to broken."""

@@ -90,6 +90,9 @@ class Disk:
         limits: what counts as full, and the budget.
         io: where the kernel counts what this process writes.
         look: how a folder's disk is looked at.
+
+    Attributes:
+        free_mb: at the last look; None before the first, and if there was no answer.
     """
 
     def __init__(
@@ -108,14 +111,16 @@ class Disk:
         # (monotonic time, bytes), ten minutes apart and a day back. The first stands for the start.
         self._samples: deque[tuple[int, int]] = deque()
         self._sample()
+        self.free_mb: float | None = None
 
     def condition(self) -> Condition:
         """Room and pace, the worse of the two. Call it every minute or so."""
-        pace_mb = self.pace_mb_a_day()
+        pace_mb, self.free_mb = self.pace_mb_a_day(), None
         try:
             room = self._look(self._state)
         except OSError as error:
             return unreadable(self._state, error)
+        self.free_mb = room.free_mb
         condition = room_condition(self._state, room, self._limits)
         if condition.level is Level.BAD or pace_mb is None:
             return condition

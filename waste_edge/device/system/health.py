@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from waste_edge.device.clock import NS_PER_S
 from waste_edge.device.system.condition import Condition, Level
+from waste_edge.device.system.latest import Latest
 
 _WORDS_NS = 60 * NS_PER_S  # a part that stays unwell in other words is told so seldom
 
@@ -16,10 +17,12 @@ class Health:
 
     Attributes:
         least_gap_s: the least time between two frames that are looked at, while load is shed; 0 otherwise.
+        latest: numbers and a picture beside the conditions.
     """
 
     def __init__(self) -> None:
         self.least_gap_s = 0.0
+        self.latest = Latest()
         self._lock = threading.Lock()
         self._conditions: dict[str, Condition] = {}
         self._told: dict[str, tuple[Condition, int]] = {}  # and when

@@ -99,6 +99,7 @@ class Housekeeper:
         load = self._shedding.see(readings)
         self._health.least_gap_s = load.min_interval_s
         thresholds = self._shedding.thresholds
+        self._health.latest.set(temperature_c=readings.temperature_c)
         self._health.set(load.condition(), temperature_condition(readings, thresholds), power_condition(readings))
         numbered = enumerate(self._checks)
         failed = [error for number, check in numbered if (error := self._checked(number, check)) is not None]

@@ -23,6 +23,7 @@ from waste_edge.device.statistics import Summary
 from waste_edge.device.system.condition import Condition, Level
 from waste_edge.device.vision.presence import State
 from waste_edge.engines.classifier import Classifier, Prediction
+from waste_edge.files.strict import encode_json
 from waste_edge.files.text import as_line, visible, visible_json
 from waste_edge.site import Site
 
@@ -220,7 +221,7 @@ class JsonView(RunView):
         self._write("summary", rounded)
 
     def _write(self, kind: str, values: Mapping[str, Any]) -> None:
-        self._stream.write(visible_json(msgspec.json.encode({"kind": kind, **values}).decode()) + "\n")
+        self._stream.write(visible_json(encode_json({"kind": kind, **values}).decode()) + "\n")
         self._stream.flush()
 
 

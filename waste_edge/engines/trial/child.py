@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-import msgspec
-
 from waste_edge.bundle.bundle import Bundle, open_bundle
 from waste_edge.bundle.manifest import ArtifactName
 from waste_edge.engines.engine import Engine, engine_of, import_engine, load_engine, median_latencies_ms
@@ -26,6 +24,7 @@ from waste_edge.engines.names import EngineName
 from waste_edge.engines.trial.trial import ChildReport
 from waste_edge.engines.verify import GoldenSet, Replay, compare, not_replayed, read_golden
 from waste_edge.errors import BundleError, ConfigError, EngineError, MissingPackageError
+from waste_edge.files.strict import encode_json
 from waste_edge.files.text import first_line
 
 _WARM_UP = 2
@@ -62,7 +61,7 @@ class _Mouth:
         os.dup2(2, 1)
 
     def __call__(self, word: ChildReport) -> None:
-        os.write(self._handle, msgspec.json.encode(word) + b"\n")
+        os.write(self._handle, encode_json(word) + b"\n")
 
 
 @dataclass(frozen=True)

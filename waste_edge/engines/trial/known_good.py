@@ -19,6 +19,7 @@ from waste_edge.engines.engine import engine_of, modules_of
 from waste_edge.engines.names import ENGINES, EngineName
 from waste_edge.errors import UserError
 from waste_edge.files.atomic import write_atomically
+from waste_edge.files.bounded import open_file
 from waste_edge.files.strict import Strict, to_json
 
 MOST_ENTRIES = 256
@@ -83,7 +84,7 @@ def _path() -> Path:
 def _read() -> list[Good]:
     """Read the list; empty if it cannot be read, or another user could have written it."""
     try:
-        with _path().open("rb") as stream:
+        with open_file(_path(), _MAX_BYTES) as stream:
             if os.fstat(stream.fileno()).st_uid != os.geteuid():
                 return []
             return msgspec.json.decode(stream.read(_MAX_BYTES), type=_File).good

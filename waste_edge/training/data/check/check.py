@@ -31,6 +31,7 @@ from waste_edge.training.data.check.scan import SIMPLE, Odd, Scan, Seen, network
 from waste_edge.training.data.check.sheets import draw_sheet
 
 _ORDER: list[Severity] = ["error", "warning", "note"]
+_MOST_LOST = 1_000  # rows of groups.csv that are named; all are counted
 CheckProgress = Callable[[str], Callable[[int, int], None]]
 
 
@@ -76,8 +77,9 @@ def find_lost_groups(folder: Path, seen: Scan) -> list[Finding]:
         "write paths as below the data folder, with forward slashes and the file's own letters; till then what they "
     )
     remedy += "hold together may lie on two sides of a split"
-    suspects = [Suspect(file=name, says="no such picture") for name in lost]
-    return [Finding(kind="lost_groups", severity="warning", text=text, remedy=remedy, suspects=suspects)]
+    suspects = [Suspect(file=name, says="no such picture") for name in lost[:_MOST_LOST]]
+    severity: Severity = "error" if len(lost) == len(given) else "warning"  # the others refuse it, too
+    return [Finding(kind="lost_groups", severity=severity, text=text, remedy=remedy, suspects=suspects)]
 
 
 def given_groups(folder: Path) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""Reports of a station's events: counts, downtime and contamination by stream, from the outbox and JSON lines."""
