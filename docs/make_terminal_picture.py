@@ -18,7 +18,7 @@ from waste_edge.device.capture import Opened, start_capture
 from waste_edge.device.clock import SystemClock
 from waste_edge.device.decision.item_tracker import CameraItemTracker, Event
 from waste_edge.device.decision.policy import DecisionPolicy
-from waste_edge.device.loop import Loop
+from waste_edge.device.loop import Loop, LoopControl
 from waste_edge.device.run import DEMO_SITE
 from waste_edge.device.signals import Stop
 from waste_edge.device.views.display import About
@@ -77,7 +77,7 @@ def main() -> None:
             health=CameraHealth(CameraHealthConfig(watch_frozen=False)),
         )
         messages = start_capture(media_source(str(DEMO_CLIP), clock), clock, None)
-        Loop(messages, items, [view], clock, stop=stop).run()
+        Loop(messages, items, [view], clock, LoopControl(stop=stop)).run()
     picture = console.export_svg(title="waste-edge run --demo")
     write_atomically(Path(__file__).with_name("terminal.svg"), picture)
 

@@ -48,7 +48,7 @@ def rehearsal_table(reports: Sequence[RehearsalReport]) -> str:
 
 *{known[0].items} items of {first.known}, laid on {first.grounds}, and {unknown[0].items} of {first.unknown}: videos
 composed with seed {first.seed}, played through the station's loop. No network was trained on these items and things.
-The unknown things chose the known score of `accurate`, and the pictures of ground trained it.
+The unknown things chose the known scores, and the pictures of ground trained both networks.
 Intervals of 95 %, by group.*
 """
 
