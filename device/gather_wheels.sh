@@ -42,7 +42,7 @@ rm -f "$folder"/waste_edge-*.whl # there may be one only
 $pip wheel --quiet --no-deps --wheel-dir "$folder" "$checkout"
 # shellcheck disable=SC2086  # the platforms are many words
 $pip download --quiet --only-binary=:all: --implementation cp --python-version "$python" $platforms \
-    --find-links "$folder" --dest "$folder" "$(echo "$folder"/waste_edge-*.whl)[gpio,mqtt,sign]" "$numpy"
+    --find-links "$folder" --dest "$folder" "$(echo "$folder"/waste_edge-*.whl)[gpio,mqtt,sign,web]" "$numpy"
 # What the board holds them against; sign it where stations require a key (docs/security.md).
 (cd "$folder" && rm -f SHA256SUMS SHA256SUMS.sig && sha256sum ./*.whl | sed 's|  \./|  |' >SHA256SUMS)
 echo "$folder: $(find "$folder" -name '*.whl' | wc -l) wheels for Python $python on $architecture, $(du -sh "$folder" | cut -f1)"

@@ -111,7 +111,7 @@ class FedPage:
         raw = msgspec.Raw(json.dumps(described).encode())
         assert send(self.process.socket, Told(kind="live", number=number, fields=raw), picture)
 
-    def hear(self, kind: str, within_s: float = 60.0) -> Heard:
+    def hear(self, kind: str, within_s: float = 180.0) -> Heard:
         """Wait for the next packet of this kind."""
         until = time.monotonic() + within_s
         while time.monotonic() < until:

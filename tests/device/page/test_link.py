@@ -11,6 +11,7 @@ import time
 import urllib.request
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -62,7 +63,7 @@ class Linked:
     def condition(self) -> Condition | None:
         return next((one for one in self.health.now() if one.part == "page"), None)
 
-    def wait(self, what, within_s: float = 60.0):
+    def wait(self, what, within_s: float = 180.0):
         until = time.monotonic() + within_s
         while time.monotonic() < until:
             with contextlib.suppress(OSError):
@@ -96,8 +97,10 @@ def linked():
     started = time.monotonic()
     linked.link.stop()
     assert time.monotonic() - started < 5
-    for process in linked.processes:
-        assert not os.path.exists(f"/proc/{process.pid}"), "no process is left behind"  # noqa: PTH110
+    until = time.monotonic() + 30  # a busy machine lets a killed process wait for its end
+    while any(Path(f"/proc/{process.pid}").exists() for process in linked.processes):
+        assert time.monotonic() < until, "a process is left behind"
+        time.sleep(0.05)
 
 
 def test_a_page_that_is_killed_comes_back_with_all_that_it_knew(linked):
@@ -198,7 +201,7 @@ def test_a_page_is_opened_from_its_table_and_hides_what_it_is_told_to_hide(tmp_p
     health, clock, port = Health(), SystemClock(), free_port()
     parts = PageParts(Station("bin 1", ABOUT), hidden=[str(tmp_path)])
     with opened_page(PageConfig(port=port), parts, health, clock) as listener:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 180
         while not any(one.part == "page" for one in health.now()):
             assert time.monotonic() < until
             time.sleep(0.05)

@@ -103,9 +103,13 @@ def test_numpy_is_held_back_where_the_systems_is_1(tmp_path, wheels, numpy, held
 
 
 def test_pip_is_given_the_wheel_itself_and_no_index(wheels):
-    assert Source(wheels).pip_arguments == ["--no-index", f"--find-links={wheels}", f"{wheels / WHEEL}[gpio,mqtt,sign]"]
+    assert Source(wheels).pip_arguments == [
+        "--no-index",
+        f"--find-links={wheels}",
+        f"{wheels / WHEEL}[gpio,mqtt,sign,web]",
+    ]
     assert "--no-index" not in Source(wheels, online=True).pip_arguments
-    assert Source(version="1.2").pip_arguments == ["waste-edge[gpio,mqtt,sign]==1.2"]
+    assert Source(version="1.2").pip_arguments == ["waste-edge[gpio,mqtt,sign,web]==1.2"]
 
 
 def test_a_source_that_is_none_is_named(wheels):

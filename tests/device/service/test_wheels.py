@@ -67,7 +67,7 @@ def test_pip_is_given_the_copy(wheels, tmp_path):
     Environments(tmp_path / "home", call=note).make(Source(wheels))
     (install,) = [words for words in calls if "install" in words]
     assert not any(str(wheels) in word for word in install)
-    assert any(word.endswith(f"{OURS}[gpio,mqtt,sign]") for word in install)
+    assert any(word.endswith(f"{OURS}[gpio,mqtt,sign,web]") for word in install)
 
 
 def alter(wheels: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -94,7 +95,7 @@ def renumbering() -> None:
 
 def loaded_late() -> None:
     said("rmmod vivid")
-    with Look("auto") as look:
+    with Look("auto", sys.executable) as look:  # which has no picamera2
         message, _ = look.until(Absent, 60)
         reason = message.reason if isinstance(message, Absent) else str(message)
         check("without any camera it waits", "there is no /dev/videoN that could be one" in reason, reason)

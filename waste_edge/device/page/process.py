@@ -15,6 +15,7 @@ from waste_edge.libraries import NO_TELEMETRY, ONE_THREAD
 MODULE = "waste_edge.device.page.server.main"
 _STDERR_BYTES = 4096  # as much of its last words is kept
 _POLITE_S, _KILLED_S = 0.4, 0.5
+_REAPING_S = 10.0  # a killed process that a busy machine does not let end; its thread is not waited for
 _TEXT_LETTERS = 300
 
 
@@ -97,7 +98,7 @@ class PageProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_KILLED_S)
+                self._process.wait(_REAPING_S)
         if self._process.stderr is not None:
             self._process.stderr.close()
 

@@ -27,7 +27,7 @@ from waste_edge.errors import UserError, WasteEdgeError
 HOME = Path("/opt/waste-edge")
 LINK = "current"
 PYTHON = Path("/usr/bin/python3")  # the system's: picamera2 is built for it
-EXTRAS = "[gpio,mqtt,sign]"  # what a station.toml or a drop-in may ask for; an update must not lose it
+EXTRAS = "[gpio,mqtt,sign,web]"  # what a station.toml or a drop-in may ask for; an update must not lose it
 MARK = "waste-edge-source"  # written last: an environment without it is half made
 
 Call = Callable[[Sequence[str | Path]], str]

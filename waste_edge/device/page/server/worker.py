@@ -40,15 +40,15 @@ def main(words: list[str]) -> int:
     """Serve until the page hangs up, or nothing comes for a while; returns the exit code."""
     handle, parent = map(int, words)
     die_with_parent(parent)
-    resource.setrlimit(resource.RLIMIT_DATA, (UPLOAD_MEMORY_BYTES, UPLOAD_MEMORY_BYTES))
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    most = UPLOAD_MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(UPLOAD_MEMORY_BYTES, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # which ends this process, whatever it is doing
     stream = socket.socket(fileno=handle)
     order = msgspec.json.decode(stream.recv(MAX_PAGE_PACKET_BYTES), type=ModelOrder)
     model: Model | None = None
     stream.settimeout(_IDLE_S)
-    status: int
-    answer: dict[str, object]
     while True:
         try:
             name, handles, _, _ = socket.recv_fds(stream, _NAME_BYTES, 1)
@@ -63,7 +63,7 @@ def main(words: list[str]) -> int:
                 signal.alarm(int(UPLOAD_ANSWER_S))
             status, answer = 200, model.classify(handles[0], msgspec.json.decode(name, type=str))
         except PictureError as error:
-            status, answer = (413, _TOO_MUCH) if _for_want_of_memory(error) else (415, {"error": str(error)})
+            status, answer = _refused(error)
         except MemoryError:
             status, answer = 413, _TOO_MUCH
         except WasteEdgeError as error:
@@ -73,13 +73,14 @@ def main(words: list[str]) -> int:
         stream.send(str(status).encode() + b"\n" + msgspec.json.encode(answer))
 
 
-def _for_want_of_memory(error: BaseException | None) -> bool:
-    """Return whether that is at the bottom of an error."""
-    while error is not None:
-        if isinstance(error, MemoryError):
-            return True
-        error = error.__cause__
-    return False
+def _refused(error: PictureError) -> tuple[int, dict[str, object]]:
+    """Answer to a picture that cannot be read, or not within the memory that is spent on one."""
+    below: BaseException | None = error
+    while below is not None:
+        if isinstance(below, MemoryError):
+            return 413, _TOO_MUCH
+        below = below.__cause__
+    return 415, {"error": str(error)}
 
 
 class Model:
