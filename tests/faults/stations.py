@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -126,9 +128,12 @@ class Station:
         killed_ns = time.monotonic_ns()
         self._process.kill()
         self._gone()
-        frames_ns = (said.time_ns for said in self.said if said.line.get("kind") == "frame")
-        first_ns = max(next(frames_ns, killed_ns), seen_from_ns)
+        first_ns = max(self.first_frame_ns() or killed_ns, seen_from_ns)
         return Life(min(first_ns, killed_ns), killed_ns)
+
+    def first_frame_ns(self) -> int:
+        """When this life's first frame that it tells of was looked at; 0 if there was none yet."""
+        return next((said.time_ns for said in list(self.said) if said.line.get("kind") == "frame"), 0)
 
     def end(self) -> int:
         """SIGTERM, if it has not ended already; its exit code."""
@@ -194,9 +199,18 @@ class Station:
         return [line for line in lines if line["kind"] == "event"]
 
     def children(self) -> list[int]:
-        """Its capture processes."""
+        """Its capture processes, and its page's."""
         assert self._process is not None
         return [pid for pid in self._processes() if pid != self._process.pid]
+
+    def kill_page(self) -> bool:
+        """SIGKILL for its page's process; False if it has none at this moment."""
+        for pid in self.children():
+            if b"page.server.main" in _bytes_of(Path(f"/proc/{pid}/cmdline")):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                    return True
+        return False
 
     def left_behind(self) -> list[int]:
         """Processes of this station that are still there after its end."""
@@ -220,15 +234,21 @@ def number_of(event: Mapping[str, Any]) -> int:
     return int(passing.number_at(event["decided_ns"]))
 
 
-def check_ledger(events: Sequence[Mapping[str, Any]], lives: Sequence[Life]) -> int:
-    """Every item that was seen whole is there once, the others at most once; returns how many were seen whole."""
+def check_items(events: Sequence[Mapping[str, Any]], lives: Sequence[Life]) -> Counter[int]:
+    """No item is there twice, none that was never before the camera; how often each number is."""
     counted = Counter(number_of(event) for event in events)
     twice = [number for number, times in counted.items() if times > 1]
     assert not twice, f"counted more than once: {twice}"
-    whole = {number for life in lives for number in life.numbers() if life.saw_whole(number)}
-    assert not whole - counted.keys(), f"seen whole and not counted: {sorted(whole - counted.keys())}"
     partly = {number for life in lives for number in life.numbers()}
     assert counted.keys() <= partly, f"counted and never seen: {sorted(counted.keys() - partly)}"
+    return counted
+
+
+def check_ledger(events: Sequence[Mapping[str, Any]], lives: Sequence[Life]) -> int:
+    """Every item that was seen whole is there once, the others at most once; returns how many were seen whole."""
+    counted = check_items(events, lives)
+    whole = {number for life in lives for number in life.numbers() if life.saw_whole(number)}
+    assert not whole - counted.keys(), f"seen whole and not counted: {sorted(whole - counted.keys())}"
     wrong = [event for event in events if event["decision"]["label"] != passing.label_of(number_of(event))]
     assert not wrong, f"taken for something else: {wrong}"
     assert [event["sequence"] for event in events] == list(range(1, len(events) + 1))
