@@ -134,7 +134,7 @@ def lead(one: Bin, items: int, seed: int) -> None:
             time.sleep(randomly.uniform(0, 2))
         else:
             station.wait_for_verdict(0)
-            time.sleep(randomly.uniform(1, 20))
+            time.sleep(randomly.uniform(1, 25))
         if randomly.random() < 0.5:
             one.page_kills += station.kill_page()
         else:
