@@ -1,6 +1,7 @@
 """Quantizes a network by every recipe that is tried, and measures each on the validation pictures; FP32 files too.
 
-How ranges are found and weights equalized is in `quantization/`, how files are written in `formats/`.
+How ranges are found and weights equalized is in `quantization/`, how each format becomes INT8 and is
+written in `formats/` (`onnx.py`, `tflite.py`).
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from waste_edge.device.capture.messages import (
     Messages,
     Opened,
 )
-from waste_edge.device.capture.process import ProcessCapture, Timeouts, start_capture
+from waste_edge.device.capture.supervisor import ProcessCapture, Timeouts, start_capture
 
 __all__ = [
     "CAMERA_RETRY",

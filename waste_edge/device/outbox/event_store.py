@@ -1,4 +1,7 @@
-"""Rules of writing to the outbox: an event at once with its scene, a scene when it changed or drifted with light."""
+"""Rules of writing to the outbox: an event at once with its scene, a scene when it changed or drifted with light.
+
+`outbox.py` commits it, `database.py` has the SQL.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Sink protocol, and a sink's table in `station.toml`.
 
-The next sink is a file beside this one, with its class and its `SinkConfig`, and a line in `StationConfig`; one from
-another distribution is an entry point of the group `waste_edge.sinks` that leads to a `SinkConfig` (docs/extend.md).
+The next sink is a file beside this one, with its class and its `SinkConfig`, and a line in `StationConfig`
+(`device/config.py`); one from another distribution is an entry point of the group `waste_edge.sinks` that leads to a
+`SinkConfig` (docs/extend.md).
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from waste_edge.device.page.packets import PageOrder
+from waste_edge.device.page.server.auth import Door, HostNames
 from waste_edge.device.page.server.classifying import ClassifierProcess
-from waste_edge.device.page.server.doors import Door, HostNames
 from waste_edge.device.page.server.guard import LOGIN, Guard
 from waste_edge.device.page.server.metrics import CONTENT_TYPE, render
 from waste_edge.device.page.server.mirror import Mirror, StationSocket

@@ -9,7 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from waste_edge.device.page.server.doors import Door, HostNames
+from waste_edge.device.page.server.auth import Door, HostNames
 
 LOGIN = "/login"
 _FILES = "/static/"

@@ -86,9 +86,9 @@ async def _serve(order: PageOrder, stream: socket.socket, listening: socket.sock
     import uvicorn
 
     from waste_edge.device.page.server.app import Parts, make_app
+    from waste_edge.device.page.server.auth import Door
     from waste_edge.device.page.server.classifying import ClassifierProcess
     from waste_edge.device.page.server.connections import BoundedProtocol, sweep
-    from waste_edge.device.page.server.doors import Door
     from waste_edge.device.page.server.mirror import Mirror, StationSocket
     from waste_edge.files.limits import MAX_PAGE_HEADER_BYTES, PAGE_HEADER_S
 

@@ -16,7 +16,7 @@ from waste_edge.device.sinks.mqtt.home_assistant.discovery import SETTLE_S, Devi
 from waste_edge.device.sinks.mqtt.home_assistant.entities import Features, entities_of
 from waste_edge.device.sinks.mqtt.link import Heard, Message, MqttConnection
 from waste_edge.device.sinks.mqtt.memory import Memory
-from waste_edge.device.sinks.mqtt.rivals import Rivals
+from waste_edge.device.sinks.mqtt.name_conflicts import Rivals
 from waste_edge.device.sinks.mqtt.settings import MqttSettings
 from waste_edge.device.sinks.mqtt.topics import LATEST_VERSION_TOPIC, Naming, naming_of, topic_part
 from waste_edge.device.sinks.sink import Attachment, SinkContext, SinkError

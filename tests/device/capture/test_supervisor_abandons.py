@@ -7,7 +7,7 @@ import pytest
 from waste_edge.device.cameras import Candidate, Source
 from waste_edge.device.capture import CAMERA_RETRY, Absent, Ended, Failed, Message, Opened, ProcessCapture, Timeouts
 from waste_edge.device.capture.link import ChildMessage, InvalidMessageError
-from waste_edge.device.capture.process import MAX_ABANDONED
+from waste_edge.device.capture.supervisor import MAX_ABANDONED
 from waste_edge.device.clock import RetryPolicy
 
 SILENCE = Timeouts(start_s=20, open_s=8, read_s=4)

@@ -18,7 +18,7 @@ import pytest
 
 from waste_edge.device.cameras import camera_source, media_source
 from waste_edge.device.capture import CAMERA_RETRY, Absent, Ended, Failed, Message, Opened, ProcessCapture, Timeouts
-from waste_edge.device.capture.process import start_capture
+from waste_edge.device.capture.supervisor import start_capture
 from waste_edge.device.clock import RetryPolicy, SystemClock
 from waste_edge.imaging.frames import Frame
 
