@@ -61,7 +61,7 @@ def test_markdown(bench: Bench, tiny_bundle: Path) -> None:
     assert "| onnx-int8 | ONNX Runtime" in outcome.stdout
     assert "| --- | --- | ---: |" in outcome.stdout
     refused = bench(tiny_bundle, "--markdown", "--json")
-    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert (refused.exit_code, list(json.loads(refused.stdout))) == (2, ["error"])
 
 
 def test_an_engine_that_is_not_installed_is_a_row(

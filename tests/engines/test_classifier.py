@@ -70,16 +70,16 @@ def test_the_temperature_softens(bundle_copy: Path, edit_manifest: Callable[[Pat
         assert classifier.classify(pixels).probabilities == pytest.approx(softmax(logits / 4.0))
 
 
-def test_the_shipped_bundle_is_judged_by_the_angle_to_its_class_means(default_bundle: Path) -> None:
+def test_the_shipped_bundle_is_judged_by_the_angle_to_a_learnt_direction(default_bundle: Path) -> None:
     with open_bundle(default_bundle) as bundle:
         classifier, manifest = load_classifier(bundle), bundle.manifest
         output = classifier.engine.infer(np.full((manifest.input.height_px, manifest.input.width_px, 3), 90, np.uint8))
-        assert manifest.calibration.known_score == "cosine"
+        assert manifest.calibration.known_score == "linear_unit"
         with np.load(bundle.source / "known_score.npz") as learnt:
-            units = learnt["units"]
-    assert units.shape == (12, manifest.features), "six classes, and their items elsewhere"
-    angles = units @ output.features / np.linalg.norm(output.features)
-    assert classifier.predict(output, 0.0).known_score == pytest.approx(angles.max(), rel=1e-5)
+            weights, bias = learnt["weights"], float(learnt["bias"])
+    assert weights.shape == (manifest.features,)
+    unit = output.features / np.linalg.norm(output.features)
+    assert classifier.predict(output, 0.0).known_score == pytest.approx(float(unit @ weights) + bias, rel=1e-4)
 
 
 @pytest.mark.parametrize("score", ["max_probability", "max_logit", "energy"])
