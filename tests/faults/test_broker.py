@@ -141,6 +141,8 @@ def test_status_health_counts_and_discovery(make_broker, receive, outbox, delive
     wait_until(lambda: receiver.newest(f"{base}/streams/glass") == "1" and receiver.newest(f"{base}/health") != "")
     assert receiver.newest(f"{base}/status") == "online"
     wait_until(lambda: receiver.newest(f"{base}/streams/paper") == "3")
+    # A new connection is told the counters first, and then what waits.
+    wait_until(lambda: json.loads(receiver.newest(f"{base}/last") or "{}").get("sequence") == 4)
     last = json.loads(receiver.newest(f"{base}/last"))
     assert (last["id"], last["sequence"], last["decision"]["stream"]) == (id_of(3), 4, "glass")
     assert json.loads(receiver.newest(f"{base}/health"))["conditions"][0]["text"] == "blocked"
