@@ -12,10 +12,9 @@ from typing import Self
 
 import msgspec
 
-from waste_edge.device.config_paths import as_path
+from waste_edge.device.config_paths import read_secret, with_files
 from waste_edge.errors import ConfigError, MissingPackageError
-from waste_edge.files.bounded import read_bounded
-from waste_edge.files.limits import MAX_PAGE_ITEMS, MAX_PASSWORD_BYTES
+from waste_edge.files.limits import MAX_PAGE_ITEMS
 from waste_edge.files.strict import Strict
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8470
@@ -93,9 +92,7 @@ class PageConfig(Strict, frozen=True):
         Raises:
             ConfigError: see `config_paths.as_path`.
         """
-        if folder is None or not self.token_file:
-            return self
-        return msgspec.structs.replace(self, token_file=str(folder / as_path("page.token_file", self.token_file)))
+        return with_files(self, "page", ("token_file",), folder)
 
     def secret_variables(self) -> tuple[str, ...]:
         """Variables of the environment that hold secrets: no other process is given them."""
@@ -132,11 +129,7 @@ def read_token(config: PageConfig, environment: Mapping[str, str] = os.environ) 
     """
     if config.token_file:
         where = f"page.token_file {config.token_file}"
-        try:
-            token = read_bounded(Path(config.token_file), MAX_PASSWORD_BYTES).decode("utf-8-sig").strip("\r\n")
-        except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or "not UTF-8"
-            raise ConfigError(f"{where}: cannot be read ({why}); {_REMEDY}") from error
+        token = read_secret("page.token_file", config.token_file, _REMEDY).strip("\r\n")
     elif config.token_environment:
         where = f"page.token_environment {config.token_environment}"
         if config.token_environment not in environment:

@@ -8,13 +8,10 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-import msgspec
-
-from waste_edge.device.config_paths import as_path
+from waste_edge.device.config_paths import read_secret, with_files
 from waste_edge.device.sinks.sink import SinkConfig
 from waste_edge.errors import ConfigError
-from waste_edge.files.bounded import read_bounded
-from waste_edge.files.limits import MAX_PASSWORD_BYTES, MAX_TIMEOUT_S, MAX_URL_LETTERS
+from waste_edge.files.limits import MAX_TIMEOUT_S, MAX_URL_LETTERS
 
 _FILES = ("secret_file", "ca_file")
 
@@ -49,11 +46,7 @@ class HttpSinkConfig(SinkConfig, frozen=True, kw_only=True):
 
     def with_paths(self, table: str, folder: Path | None) -> Self:
         """See `SinkConfig.with_paths`."""
-        if folder is None:
-            return self
-        keys = [key for key in _FILES if getattr(self, key)]
-        paths = {key: str(folder / as_path(f"{table}.{key}", getattr(self, key))) for key in keys}
-        return msgspec.structs.replace(self, **paths)
+        return with_files(self, table, _FILES, folder)
 
     def secret_variables(self) -> tuple[str, ...]:
         """See `SinkConfig.secret_variables`."""
@@ -71,11 +64,7 @@ class HttpSinkConfig(SinkConfig, frozen=True, kw_only=True):
         """
         if self.secret_file:
             name = f"{table}.secret_file {self.secret_file}"
-            try:
-                found = read_bounded(Path(self.secret_file), MAX_PASSWORD_BYTES).decode("utf-8-sig").strip()
-            except (OSError, ValueError) as error:
-                why = getattr(error, "strerror", None) or "not UTF-8"
-                raise ConfigError(f"{name}: cannot be read ({why})") from error
+            found = read_secret(f"{table}.secret_file", self.secret_file).strip()
         elif self.secret_environment:
             name = f"{table}.secret_environment {self.secret_environment}"
             if self.secret_environment not in environment:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from waste_edge.device.config_paths import read_secret
 from waste_edge.device.sinks.mqtt.link import MqttConnection, WrongProtocolError
 from waste_edge.device.sinks.mqtt.settings import MqttSettings
 from waste_edge.errors import ConfigError
-from waste_edge.files.bounded import read_bounded
-from waste_edge.files.limits import MAX_PASSWORD_BYTES
 
 if TYPE_CHECKING:
     import ssl
@@ -95,11 +93,7 @@ def read_password(config: MqttSettings, environment: Mapping[str, str]) -> str |
         ConfigError: its file or variable is missing, or cannot be read.
     """
     if config.password_file:
-        try:
-            return read_bounded(Path(config.password_file), MAX_PASSWORD_BYTES).decode("utf-8-sig").rstrip("\r\n")
-        except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or "not UTF-8"
-            raise ConfigError(f"mqtt.password_file {config.password_file}: cannot be read ({why})") from error
+        return read_secret("mqtt.password_file", config.password_file).rstrip("\r\n")
     if config.password_environment:
         password = environment.get(config.password_environment)
         if password is None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, Self
 
-import msgspec
-
-from waste_edge.device.config_paths import as_path
+from waste_edge.device.config_paths import with_files
 from waste_edge.device.sinks.sink import SinkConfig
 from waste_edge.files.limits import MAX_KEEPALIVE_S, MAX_MQTT_LETTERS, MAX_TIMEOUT_S
 
@@ -86,11 +84,7 @@ class MqttSettings(SinkConfig, frozen=True):
 
     def with_paths(self, table: str, folder: Path | None) -> Self:
         """See `SinkConfig.with_paths`."""
-        if folder is None:
-            return self
-        keys = [key for key in _FILES if getattr(self, key)]
-        paths = {key: str(folder / as_path(f"{table}.{key}", getattr(self, key))) for key in keys}
-        return msgspec.structs.replace(self, **paths)
+        return with_files(self, table, _FILES, folder)
 
     def secret_variables(self) -> tuple[str, ...]:
         """See `SinkConfig.secret_variables`."""
