@@ -95,6 +95,14 @@ class Roles(Strict, frozen=True):
         return [one for one in (self.current, self.previous, self.candidate) if one is not None]
 
 
+def has_roles(folder: Path) -> bool:
+    """Return whether anything was ever installed there, as far as this user may see."""
+    try:
+        return (folder / ROLES_NAME).exists()
+    except OSError:
+        return False
+
+
 def read_roles(folder: Path) -> Roles:
     """Read the roles; none if there is no such file.
 
@@ -102,7 +110,7 @@ def read_roles(folder: Path) -> Roles:
         ConfigError: it is damaged; the message says how to go on.
     """
     path = folder / ROLES_NAME
-    if not path.exists():
+    if not has_roles(folder):
         return Roles()
     try:
         return read_json(path, Roles, MAX_MODEL_ROLES_BYTES)

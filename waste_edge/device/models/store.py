@@ -14,7 +14,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import msgspec
@@ -277,8 +277,12 @@ class ModelStore:
                 os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
-def in_charge(store: ModelStore) -> tuple[Entry | None, str]:
+def in_charge(store: ModelStore, passed_over: Collection[Entry] = ()) -> tuple[Entry | None, str]:
     """Find the installed model that a station is to use.
+
+    Args:
+        store: of the station.
+        passed_over: models that were tried already and cannot be used.
 
     Returns:
         The one in charge, or the one before it where that one is damaged; None: the configured bundle. And what is
@@ -292,6 +296,8 @@ def in_charge(store: ModelStore) -> tuple[Entry | None, str]:
     for entry in (roles.current, roles.previous):
         if entry is None:
             break
+        if entry in passed_over:
+            continue
         try:
             store.open(entry).close()
         except BundleError as error:
