@@ -90,6 +90,10 @@ MAX_COLLECT_MB = 1_000_000
 MAX_MODEL_ROLES_BYTES = MIB // 16  # ours have one or two kB
 MAX_MODEL_HISTORY_BYTES = MIB // 4  # some five hundred changes
 
+# Commissioning (device/commission)
+MAX_COMMISSION_SHOTS = 4096  # looks at items; an hour gives some hundreds
+MAX_COMMISSION_BYTES = 64 * MIB  # of their answers
+
 # Reports of a station (device/reporting)
 MAX_REPORT_RECORDS = 1_000_000  # items, answers and lines of health; a kilobyte each while they are reported
 MAX_REPORT_FILE_BYTES = 100_000 * MIB  # as large as [json_lines] lets one become
