@@ -117,7 +117,7 @@ def _fitted(shots: Shots, space: _Space, fold: NDArray[np.int64], candidate: Can
 
 
 class _Space:
-    """Features at length 1, less their mean, by the few directions that the shots span; the last point is 1, for a bias.
+    """Features at length 1, less their mean, by the directions that the shots span; the last point is 1, for a bias.
 
     The mean and the directions are of all shots, the held-out ones among them; labels are not looked at.
 

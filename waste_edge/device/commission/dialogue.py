@@ -168,7 +168,10 @@ class Dialogue:
         if not self._place.is_enough:
             return False
         report = self._place.report()
-        words = "; ".join(report.problems) or f"in order (brightness {report.brightness:.0f}, sharpness {report.sharpness:.2f})"
+        words = (
+            "; ".join(report.problems)
+            or f"in order (brightness {report.brightness:.0f}, sharpness {report.sharpness:.2f})"
+        )
         self._talk.tell(Note("place", f"view: {words}", place=report))
         if report.problems:
             self._place = PlaceCheck()
@@ -204,7 +207,9 @@ class Dialogue:
         if self._turn.again:
             self._tell("prompt", f"show the same {label} once more, turned")
         elif label == UNKNOWN:
-            self._tell("prompt", f"show a hand, a sleeve, an empty lid, something else ({count + 1} of {LEAST_STRANGERS})")
+            self._tell(
+                "prompt", f"show a hand, a sleeve, an empty lid, something else ({count + 1} of {LEAST_STRANGERS})"
+            )
         else:
             self._tell("prompt", f"show an item of {label.upper()} ({count + 1} of {self._talk.wanted})")
 
@@ -222,7 +227,9 @@ class Dialogue:
             self.assess()
         elif word == "u":
             last = self._records.undo()
-            self._tell("shot", "nothing was shown yet" if last is None else f"took back item {last.item} ({last.label})")
+            self._tell(
+                "shot", "nothing was shown yet" if last is None else f"took back item {last.item} ({last.label})"
+            )
             self._next()
         elif word == "s" and turn.label:
             turn.skipped.add(turn.label)
@@ -283,7 +290,9 @@ class Dialogue:
 
 def region_in_words(region: Region) -> str:
     """A region as a line of a site.toml."""
-    return "region = { " + ", ".join(f"{key} = {value:g}" for key, value in msgspec.structs.asdict(region).items()) + " }"
+    return (
+        "region = { " + ", ".join(f"{key} = {value:g}" for key, value in msgspec.structs.asdict(region).items()) + " }"
+    )
 
 
 def shots_of(verdicts: Iterator[Verdict], conversation: Conversation) -> int:

@@ -86,14 +86,18 @@ class Installation:
     def _refuse_no_better(self, outcome: Outcome) -> None:
         assessment = outcome.assessment
         if not assessment.better and not self.despite:
-            raise UserError(f"not installed: the new head is {assessment.verdict}; or install it all the same: --despite")
+            raise UserError(
+                f"not installed: the new head is {assessment.verdict}; or install it all the same: --despite"
+            )
 
     def _prove(self, bundle: Bundle) -> None:
         DecisionPolicy(bundle.manifest, self.site)
         verification = verify(bundle)
         if not verification.ok:
             reasons = "; ".join(replay.reason for replay in verification.artifacts if replay.reason)
-            raise BundleError(f"{bundle.manifest.name}: the new bundle does not do well here ({reasons}); not installed")
+            raise BundleError(
+                f"{bundle.manifest.name}: the new bundle does not do well here ({reasons}); not installed"
+            )
 
 
 def undo(state: Path) -> Entry | None:
@@ -115,7 +119,9 @@ def check_signer(signer: Signer | None, require_key: Path | None) -> None:
     if required is None:
         return
     if signer is None:
-        raise ConfigError(f"this station takes bundles signed by {required.path} alone; give its private key: --sign KEY")
+        raise ConfigError(
+            f"this station takes bundles signed by {required.path} alone; give its private key: --sign KEY"
+        )
     try:
         required.check(b"waste-edge", signer.sign(b"waste-edge"), Path("--sign"))
     except BundleError as error:

@@ -171,9 +171,7 @@ def _calibration(parent: Bundle, outcome: Outcome, origin: Origin, folder: Path)
     )
 
 
-def _extra_files(
-    parent: Bundle, records: Records, outcome: Outcome, origin: Origin, folder: Path
-) -> list[FileEntry]:
+def _extra_files(parent: Bundle, records: Records, outcome: Outcome, origin: Origin, folder: Path) -> list[FileEntry]:
     """The parent's further files; its card says first whose head this is, and what it is worth."""
     found = []
     for entry in parent.manifest.extra_files:

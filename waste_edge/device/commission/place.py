@@ -106,5 +106,8 @@ def propose_region(shots: Sequence[Shot]) -> Region | None:
     if (right - left) * (bottom - top) > _WORTH_IT:
         return None
     return Region(
-        left=round(float(left), 3), top=round(float(top), 3), right=round(float(right), 3), bottom=round(float(bottom), 3)
+        left=round(float(left), 3),
+        top=round(float(top), 3),
+        right=round(float(right), 3),
+        bottom=round(float(bottom), 3),
     )

@@ -54,7 +54,9 @@ class Setup(Strict, frozen=True):
             if label in self.labels:
                 raise ValueError(f"{label!r} is a label of {self.bundle} already; show items of it, it needs no --own")
             if other not in self.labels:
-                raise ValueError(f"{label}={other}: {self.bundle} has no label {other!r}; it has {', '.join(self.labels)}")
+                raise ValueError(
+                    f"{label}={other}: {self.bundle} has no label {other!r}; it has {', '.join(self.labels)}"
+                )
 
     @property
     def all_labels(self) -> list[str]:
@@ -63,14 +65,14 @@ class Setup(Strict, frozen=True):
 
 
 class Shot(Strict, frozen=True):
-    """One answer of the network to one picture of an item.
+    """The network's answer to one picture of an item.
 
     Attributes:
-        item: its number, from 1; several shots of one item share it.
+        item: its number, from 1; several pictures of one item share it.
         label: what a person says it is; `unknown`: none of the labels.
         source: where the picture was from, for people.
         logits, features: float32, little-endian, in base64.
-        hash: of the picture, 128 bits in hexadecimal; empty for further looks at the same picture.
+        hash: of the picture, 128 bits in hexadecimal; empty for a very plain one.
         box: left, top, right, bottom of the item in shares of the frame; empty for a picture that it fills.
     """
 
@@ -98,7 +100,7 @@ class Picture(Strict, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """The network's raw answer to one look: its logits (L,) and features (F,), float32."""
+    """The network's raw answer to one picture: its logits (L,) and features (F,), float32."""
 
     logits: NDArray[np.float32]
     features: NDArray[np.float32]
@@ -121,34 +123,31 @@ class Records:
         """Count the items of a label."""
         return len({shot.item for shot in self.shots if shot.label == label})
 
-    def add(self, label: str, answers: Sequence[Answer], picture: Picture) -> int:
-        """Keep an item's shots, on the disk, and return its number.
+    def add(self, label: str, answer: Answer, picture: Picture) -> int:
+        """Keep a shot, on the disk, and return its item's number.
 
         Args:
             label: what it is.
-            answers: one a look.
+            answer: of the network.
             picture: of which.
 
         Raises:
             UserError: the disk is full, or there are as many shots as are taken; what was kept before stays whole.
         """
-        if len(self.shots) + len(answers) > MAX_COMMISSION_SHOTS:
+        if len(self.shots) >= MAX_COMMISSION_SHOTS:
             raise UserError(f"{self.folder}: has {len(self.shots)} shots; more are not taken: fit them, or --restart")
         number = picture.again or max((shot.item for shot in self.shots), default=0) + 1
-        found = [
-            Shot(
-                item=number,
-                label=label,
-                source=picture.source,
-                logits=_text(answer.logits),
-                features=_text(answer.features),
-                hash=picture.hash if look == 0 else "",
-                box=picture.box,
-            )
-            for look, answer in enumerate(answers)
-        ]
-        self._append(b"".join(encode_json(shot) + b"\n" for shot in found))
-        self.shots += found
+        shot = Shot(
+            item=number,
+            label=label,
+            source=picture.source,
+            logits=_text(answer.logits),
+            features=_text(answer.features),
+            hash=picture.hash,
+            box=picture.box,
+        )
+        self._append(encode_json(shot) + b"\n")
+        self.shots.append(shot)
         return number
 
     def undo(self) -> Shot | None:
@@ -225,7 +224,9 @@ def opened_records(state: Path, bundle: Bundle, own: dict[str, str], restart: bo
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise UserError(f"{folder}: this station is being commissioned by another process; end that first") from error
+            raise UserError(
+                f"{folder}: this station is being commissioned by another process; end that first"
+            ) from error
         if restart:
             for name in (SHOTS_NAME, SETUP_NAME):
                 (folder / name).unlink(missing_ok=True)

@@ -20,7 +20,6 @@ from waste_edge.device.clock import SystemClock
 from waste_edge.device.commission.records import Records, opened_records
 from waste_edge.device.commission.shooting import Shutter
 from waste_edge.device.config import StationConfig, state_folder
-from waste_edge.device.vision.inspection import look_ms_of, looks_that_fit
 from waste_edge.engines.classifier import Classifier, load_classifier
 from waste_edge.errors import ConfigError
 from waste_edge.files.strict import read_toml
@@ -48,9 +47,8 @@ class Session:
     records: Records
 
     def shutter(self, live: bool) -> Shutter:
-        """The station's eye; as many looks as the station takes itself."""
-        looks = looks_that_fit(look_ms_of(self.classifier), self.config.looks)
-        return Shutter(self.classifier, self._neutral(), looks, live)
+        """The station's eye."""
+        return Shutter(self.classifier, self._neutral(), live)
 
     def source(self) -> Source:
         """The camera or film of the configuration.
@@ -96,7 +94,9 @@ def opened_session(config: StationConfig, own: Mapping[str, str], restart: bool 
     """
     state = state_folder(config)
     if state is None:
-        raise ConfigError("no state folder: a commissioning is kept there; give --state DIR, or `state` in station.toml")
+        raise ConfigError(
+            "no state folder: a commissioning is kept there; give --state DIR, or `state` in station.toml"
+        )
     key = None if config.require_key is None else Path(config.require_key)
     opened = partial(open_required, require_key=key, allow_older=config.allow_older)
     wish = EngineWish(config.engine, config.precision, config.threads)

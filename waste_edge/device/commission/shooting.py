@@ -7,11 +7,8 @@ preprocessing. The network's raw answers are kept beside, since a head is fitted
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-import cv2
-import numpy as np
 
 from waste_edge.device.commission.records import Answer, Picture, Records
 from waste_edge.device.commission.shot_checks import cut_box, hash_of, near_duplicate, refuse_shot
@@ -36,13 +33,13 @@ class Taken:
 
     Attributes:
         shown: as the camera gave it, uint8 (H, W, 3), nothing painted over.
-        answers: of the network, one a look.
+        answer: of the network, to the plain look at it; None if it was not asked.
         item: as the station's eye saw it; None for a picture that it fills.
         source: where it is from, for people.
     """
 
     shown: Pixels
-    answers: list[Answer]
+    answer: Answer | None
     item: ItemView | None
     source: str
 
@@ -53,48 +50,42 @@ class Shutter:
     Args:
         classifier: of the bundle that is commissioned.
         site: of the station, checked against its labels.
-        looks: how often an item is shown to the network.
         live: frames are a camera's, not a film's, which may rightly repeat a picture.
 
     Attributes:
         items: the station's item tracker; `presence` and `fault` are asked by whoever shows what goes on.
     """
 
-    def __init__(self, classifier: Classifier, site: Site, looks: int, live: bool) -> None:
+    def __init__(self, classifier: Classifier, site: Site, live: bool) -> None:
         self._classifier = classifier
         self._site = site
-        self._fresh: list[Answer] = []
-        self._looked: list[Answer] = []
-        inspector = inspector_of(classifier, looks)
-        told = type(inspector)(self._classify, inspector.view, looks, inspector.least_px)
+        self._answer: Answer | None = None  # to the item that lies there
+        # One look an item: more of them did not measure better to fit a head to, see training/LOG.md.
+        told = replace(inspector_of(classifier, 1), classify=self._classify)
         policy = DecisionPolicy(classifier.manifest, site)
         health = CameraHealth(CameraHealthConfig(watch_frozen=live))
         self.items = CameraItemTracker(policy, told, health=health)
 
     def see(self, frame: Frame) -> Taken | None:
         """Take in one frame; gives an item once it has been seen well enough to be decided."""
-        self._fresh.clear()
         observation = self.items.see(frame)
-        if observation.state not in (State.SETTLED, State.DECIDED):
-            self._looked.clear()
-        self._looked += self._fresh
         if observation.event is None or observation.item is None:
+            if observation.state is not State.SETTLED:
+                self._answer = None
             return None
-        answers, self._looked = self._looked, []
+        answer, self._answer = self._answer, None
         shown = cut_box(frame.pixels, observation.item.box)
-        return Taken(shown, answers, observation.item, f"frame {observation.event.frame}")
+        return Taken(shown, answer, observation.item, f"frame {observation.event.frame}")
 
     def picture(self, pixels: Pixels, source: str) -> Taken:
-        """Take a picture that an item fills, seen plain and mirrored."""
-        self._fresh.clear()
+        """Take a picture that an item fills."""
         watched = cut(pixels, self._site.region)
         self._classify(watched)
-        self._classify(np.asarray(cv2.flip(watched, 1), np.uint8))
-        return Taken(watched, list(self._fresh), None, source)
+        return Taken(watched, self._answer, None, source)
 
     def _classify(self, pixels: Pixels) -> Prediction:
         output = self._classifier.engine.infer(prepare(pixels, self._classifier.manifest.input))
-        self._fresh.append(Answer(output.logits.copy(), output.features.copy()))
+        self._answer = Answer(output.logits.copy(), output.features.copy())
         return self._classifier.predict(output, 0.0)
 
 
@@ -128,19 +119,17 @@ def keep(records: Records, taken: Taken, label: str, again: int = 0) -> Verdict:
         UserError: see `Records.add`.
     """
     reason = refuse_shot(taken.shown, taken.item)
-    if not reason and not taken.answers:
-        reason = "the network was not asked about it"
+    if taken.answer is None:
+        reason = reason or "the network was not asked about it"
     hashed = hash_of(taken.shown)
     if not reason and (other := near_duplicate(hashed, records.hashes())) is not None:
         shot = records.shots[other]
-        reason = (
-            f"a near-copy of item {shot.item} ({shot.label}, {visible(shot.source)}): show another item, or turn this one"
-        )
-    if reason:
+        reason = f"a near-copy of item {shot.item} ({shot.label}, {visible(shot.source)}): show another item, or turn this one"
+    if reason or taken.answer is None:
         return Verdict(label, 0, reason, taken.source)
     box = () if taken.item is None else taken.item.box
     where = () if isinstance(box, tuple) else (box.left, box.top, box.right, box.bottom)
-    number = records.add(label, taken.answers, Picture(source=taken.source, hash=hashed, box=where, again=again))
+    number = records.add(label, taken.answer, Picture(source=taken.source, hash=hashed, box=where, again=again))
     return Verdict(label, number, "", taken.source)
 
 

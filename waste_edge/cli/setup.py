@@ -1,0 +1,5 @@
+"""`waste-edge setup`: a station.toml, question by question."""
+
+
+def command() -> None:
+    """x."""
