@@ -32,8 +32,8 @@ ShotsOption = Annotated[
     typer.Option(
         "--shots",
         metavar="DIR",
-        help="Pictures instead of a camera: one folder a label (and `unknown`), a picture an item; a folder in it holds "
-        "views of one item.",
+        help="Pictures instead of a camera: one folder a label (and `unknown`), a picture an item; a folder in a "
+        "label's folder holds views of one item.",
     ),
 ]
 ShowOption = Annotated[
@@ -228,7 +228,7 @@ def _finish(
     if not wanted:
         return "nothing was installed; what was shown is kept", {"installed": None}
     entry = installation.install(session.bundle, session.records, outcome)
-    text = f"installed {entry.title}; a running station takes it over, `waste-edge commission --undo` puts back the old one"
+    text = f"installed {entry.title}; a running station takes it over; --undo puts the old one back"
     return text, {"installed": {"name": entry.name, "version": entry.version, "digest": entry.digest}}
 
 
@@ -315,10 +315,9 @@ def _table(outcome: Outcome) -> list[str]:
         new = "" if one.accuracy is None else _interval(one.accuracy.value, one.accuracy.low, one.accuracy.high)
         old = "" if one.shipped is None else f"{one.shipped:.0%}"
         rows.append(f"{one.label:{width}}  {one.items:5}  {new:26}  {old:>7}  {one.taken_for}".rstrip())
-    own, old = assessment.accuracy, assessment.shipped
-    rows.append(
-        f"{'mean':{width}}  {assessment.items:5}  {_interval(own.value, own.low, own.high):26}  {old.value:>7.0%}"
-    )
+    mean, shipped = assessment.accuracy, assessment.shipped.value
+    whole = _interval(mean.value, mean.low, mean.high)
+    rows.append(f"{'mean':{width}}  {assessment.items:5}  {whole:26}  {shipped:>7.0%}")
     if assessment.next:
         rows.append(f"most to gain from: {', '.join(assessment.next[:3])}")
     return rows

@@ -1,4 +1,4 @@
-"""Installing what a station learnt: a new bundle, proved on this machine, into its model store; and back in one step."""
+"""Installing what a station learnt: a new bundle, proved on this machine, into its model store; and back."""
 
 from __future__ import annotations
 
@@ -55,10 +55,12 @@ class Installation:
         self._refuse_no_better(outcome)
         store = ModelStore(self.state)
         origin = self.origin(parent, store.roles().newest.get(name_of(parent.manifest, self.station), ""))
-        with tempfile.TemporaryDirectory(dir=records.folder, prefix=".bundle-") as temporary:
-            with write_bundle(parent, records, outcome, origin, Path(temporary)) as bundle:
-                self._prove(bundle)
-                entry = store.add(bundle)
+        with (
+            tempfile.TemporaryDirectory(dir=records.folder, prefix=".bundle-") as temporary,
+            write_bundle(parent, records, outcome, origin, Path(temporary)) as bundle,
+        ):
+            self._prove(bundle)
+            entry = store.add(bundle)
         gain = outcome.assessment.gain.value * 100
         store.activate(entry, f"commissioned at {self.station}: {gain:+.0f} points on items left out")
         return entry

@@ -165,7 +165,7 @@ def _calibration(parent: Bundle, outcome: Outcome, origin: Origin, folder: Path)
         temperature=found.temperature,
         min_confidence=found.min_confidence,
         min_known_score=found.min_known_score,
-        fitted_on=f"{outcome.assessment.items} items of the station {origin.site}, each by a head fitted without it{own}",
+        fitted_on=f"{outcome.assessment.items} items of {origin.site}, each by a head fitted without it{own}",
         known_score=found.scorer.name,
         known_parameters=parameters,
     )
@@ -200,7 +200,7 @@ The networks of {in_markdown(own.name)} {in_markdown(own.version)} (manifest SHA
 a head that the station {in_markdown(origin.site)} learnt from its own items on {origin.created[:10]}. Licence:
 {in_markdown(own.licence)}, as the parent's. Labels of its own: {added or "none"}.
 
-Shown were {assessment.items} items ({assessment.shots} shots) and {outcome.strangers} shots of what is none of the labels.
+Shown were {assessment.items} items ({assessment.shots} shots) and {outcome.strangers} shots of none of the labels.
 Accuracy on items left out, mean of the labels: {_share(assessment.accuracy)}; the shipped head on the same items:
 {_share(assessment.shipped)}. It holds for this station alone: on others use {in_markdown(own.name)}.
 

@@ -56,9 +56,11 @@ def missing(records: Records, wanted: int) -> list[str]:
     if len(enough) < 2:
         have = ", ".join(f"{count} of {label}" for label, count in counts.items() if count) or "none"
         found.append(f"{LEAST_OF_A_LABEL} items of each of 2 labels at least; shown so far: {have}")
-    for label in records.setup.own:
-        if counts[label] < LEAST_OF_A_LABEL:
-            found.append(f"{LEAST_OF_A_LABEL} items of {label}, which the shipped model does not know")
+    found += [
+        f"{LEAST_OF_A_LABEL} items of {label}, which the shipped model does not know"
+        for label in records.setup.own
+        if counts[label] < LEAST_OF_A_LABEL
+    ]
     few = [f"{wanted - count} of {label}" for label, count in counts.items() if 0 < count < wanted]
     if not found and few:
         found.append(f"for {wanted} items a label: {', '.join(few)}")
@@ -114,10 +116,12 @@ def concerns(outcome: Outcome, labels: Sequence[str]) -> list[str]:
         outcome: of `evaluate`.
         labels: of the shipped model.
     """
-    found, confidence = [], outcome.confidence
-    for one in outcome.assessment.labels:
-        if one.worse:
-            found.append(f"{one.label} gets worse: {_share(one.shipped)} before, {_share(_value(one))} now")
+    confidence = outcome.confidence
+    found = [
+        f"{one.label} gets worse: {_share(one.shipped)} before, {_share(_value(one))} now"
+        for one in outcome.assessment.labels
+        if one.worse
+    ]
     not_shown = [one.label for one in outcome.assessment.labels if not one.items]
     if not_shown:
         found.append(f"not shown, so nothing is known of: {', '.join(not_shown)}; the new head will seldom name them")

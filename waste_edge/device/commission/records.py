@@ -35,17 +35,17 @@ class Setup(Strict, frozen=True):
     """What a commissioning is about; it goes on only with the same.
 
     Attributes:
-        schema: 1.
         bundle, digest: name and version of the bundle that it starts from, and SHA-256 of its manifest.
         labels: of its networks.
         own: labels of the station's own, and the label of the network's that each goes with at the bin.
+        schema: 1.
     """
 
-    schema: Literal[1] = 1
     bundle: str
     digest: str
     labels: list[str]
     own: dict[str, str] = msgspec.field(default_factory=dict)
+    schema: Literal[1] = 1
 
     def __post_init__(self) -> None:
         if faults := label_faults(self.all_labels):

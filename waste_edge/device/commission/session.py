@@ -105,8 +105,8 @@ def opened_session(config: StationConfig, own: Mapping[str, str], restart: bool 
         bundle = stack.enter_context(opened(choice.bundle))
         if bundle.manifest.head:
             raise ConfigError(
-                f"{bundle.source}: was commissioned itself (from {bundle.manifest.head.parent}); configure the bundle that "
-                "it came from, and this station's own items go on from there"
+                f"{bundle.source}: was commissioned itself, from {bundle.manifest.head.parent}; configure that one: "
+                "what this station was shown goes on from there"
             )
         records = stack.enter_context(opened_records(state, bundle, dict(own), restart))
         site = _site(config, bundle, records)

@@ -124,7 +124,8 @@ def keep(records: Records, taken: Taken, label: str, again: int = 0) -> Verdict:
     hashed = hash_of(taken.shown)
     if not reason and (other := near_duplicate(hashed, records.hashes())) is not None:
         shot = records.shots[other]
-        reason = f"a near-copy of item {shot.item} ({shot.label}, {visible(shot.source)}): show another item, or turn this one"
+        of = f"item {shot.item} ({shot.label}, {visible(shot.source)})"
+        reason = f"a near-copy of {of}: show another item, or turn this one"
     if reason or taken.answer is None:
         return Verdict(label, 0, reason, taken.source)
     box = () if taken.item is None else taken.item.box

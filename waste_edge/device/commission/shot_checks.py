@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waste_edge.dataset.near_duplicates import SAME_BITS_OFF, picture_hash
-from waste_edge.device.vision.camera_faults import is_dark, is_overexposed
+from waste_edge.device.vision.camera_faults import is_dark
 from waste_edge.device.vision.inspection import ItemView, Visibility
 from waste_edge.device.vision.scene import small
 from waste_edge.imaging.frames import Pixels
@@ -61,8 +61,6 @@ def refuse_shot(shown: Pixels, item: ItemView | None) -> str:
     look = small(shown)
     if is_dark(look):
         return "too dark: switch on the light"
-    if is_overexposed(look, None):
-        return "burnt out: shade the camera from the light, or lower its exposure"
     if float(cv2.cvtColor(look, cv2.COLOR_RGB2GRAY).std()) < _EVEN_LEVELS:
         return "empty: nothing is to be seen in it; put the item under the camera"
     if sharpness(shown) < LEAST_SHARPNESS:
