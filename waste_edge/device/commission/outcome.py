@@ -122,6 +122,9 @@ def concerns(outcome: Outcome, labels: Sequence[str]) -> list[str]:
         for one in outcome.assessment.labels
         if one.worse
     ]
+    unsure = [one.label for one in outcome.assessment.labels if one.may_be_worse and one.items]
+    if unsure:
+        found.append(f"too few were shown to tell that these do not get worse: {', '.join(unsure)}")
     not_shown = [one.label for one in outcome.assessment.labels if not one.items]
     if not_shown:
         found.append(f"not shown, so nothing is known of: {', '.join(not_shown)}; the new head will seldom name them")

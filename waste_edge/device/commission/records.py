@@ -65,14 +65,14 @@ class Setup(Strict, frozen=True):
 
 
 class Shot(Strict, frozen=True):
-    """The network's answer to one picture of an item.
+    """The network's answer to one look at an item.
 
     Attributes:
-        item: its number, from 1; several pictures of one item share it.
+        item: its number, from 1; several shots of one item share it.
         label: what a person says it is; `unknown`: none of the labels.
         source: where the picture was from, for people.
         logits, features: float32, little-endian, in base64.
-        hash: of the picture, 128 bits in hexadecimal; empty for a very plain one.
+        hash: of the picture, 128 bits in hexadecimal; empty for its second look, and a very plain one.
         box: left, top, right, bottom of the item in shares of the frame; empty for a picture that it fills.
     """
 
@@ -100,7 +100,7 @@ class Picture(Strict, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """The network's raw answer to one picture: its logits (L,) and features (F,), float32."""
+    """The network's raw answer to one look: its logits (L,) and features (F,), float32."""
 
     logits: NDArray[np.float32]
     features: NDArray[np.float32]
@@ -123,31 +123,34 @@ class Records:
         """Count the items of a label."""
         return len({shot.item for shot in self.shots if shot.label == label})
 
-    def add(self, label: str, answer: Answer, picture: Picture) -> int:
-        """Keep a shot, on the disk, and return its item's number.
+    def add(self, label: str, answers: Sequence[Answer], picture: Picture) -> int:
+        """Keep a picture's shots, on the disk, and return its item's number.
 
         Args:
             label: what it is.
-            answer: of the network.
+            answers: of the network, one a look, at least one.
             picture: of which.
 
         Raises:
             UserError: the disk is full, or there are as many shots as are taken; what was kept before stays whole.
         """
-        if len(self.shots) >= MAX_COMMISSION_SHOTS:
+        if len(self.shots) + len(answers) > MAX_COMMISSION_SHOTS:
             raise UserError(f"{self.folder}: has {len(self.shots)} shots; more are not taken: fit them, or --restart")
         number = picture.again or max((shot.item for shot in self.shots), default=0) + 1
-        shot = Shot(
-            item=number,
-            label=label,
-            source=picture.source,
-            logits=_text(answer.logits),
-            features=_text(answer.features),
-            hash=picture.hash,
-            box=picture.box,
-        )
-        self._append(encode_json(shot) + b"\n")
-        self.shots.append(shot)
+        found = [
+            Shot(
+                item=number,
+                label=label,
+                source=picture.source,
+                logits=_text(answer.logits),
+                features=_text(answer.features),
+                hash="" if look else picture.hash,
+                box=picture.box,
+            )
+            for look, answer in enumerate(answers)
+        ]
+        self._append(b"".join(encode_json(shot) + b"\n" for shot in found))
+        self.shots += found
         return number
 
     def undo(self) -> Shot | None:
