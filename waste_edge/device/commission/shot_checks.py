@@ -15,7 +15,9 @@ from waste_edge.device.vision.scene import small
 from waste_edge.imaging.frames import Pixels
 from waste_edge.imaging.preprocess import Region
 
-LEAST_SHARPNESS = 0.25  # 98 % of 3,000 photographs of six sources have more; blurred by 2 of 224 pixels 12 % of them
+# Of 200 photographs of five sources 99 % have more than 0.76, and blurred by 2 of 224 pixels 2 % have more than 0.73;
+# where a camera's noise survives the shrinking (2.5 levels), half of the blurred ones pass.
+LEAST_SHARPNESS = 0.72
 _SIDE_PX = 224  # about what a network takes: what is blurred beyond does not matter
 _BLUR_PX = 9
 _EVEN_LEVELS = 6.0  # deviation of brightness in a picture in which nothing is to be seen
@@ -27,10 +29,10 @@ _VISIBLE = {
 
 
 def sharpness(pixels: Pixels) -> float:
-    """Sharpness of a picture at the size that a network sees it, 0 to 1: what a further blur would take away.
+    """Sharpness of a picture at the size that a network sees it, 0 to 1: the energy that a further blur would take away.
 
-    The no-reference blur metric of Crete, Dolmiere, Ladret and Nicolas (Human Vision and Electronic Imaging 12, 2007),
-    as one minus their blur.
+    After the no-reference blur metric of Crete, Dolmiere, Ladret and Nicolas (Human Vision and Electronic Imaging 12,
+    2007), with squared steps, so that strong edges decide and not a camera's noise.
 
     Args:
         pixels: uint8 (H, W, 3), unpainted: an outline that was cut out is sharp whatever the camera did.
@@ -43,9 +45,9 @@ def sharpness(pixels: Pixels) -> float:
     wide = grey.astype(np.float32)
     found = []
     for axis, kernel in ((0, (1, _BLUR_PX)), (1, (_BLUR_PX, 1))):
-        steps = np.abs(np.diff(wide, axis=axis))
-        blurred = np.abs(np.diff(cv2.blur(wide, kernel), axis=axis))
-        found.append(float(np.maximum(steps - blurred, 0).sum() / max(float(steps.sum()), 1e-6)))
+        steps = np.diff(wide, axis=axis)
+        blurred = np.diff(cv2.blur(wide, kernel), axis=axis)
+        found.append(1 - float((blurred**2).sum()) / max(float((steps**2).sum()), 1e-6))
     return max(found)
 
 
