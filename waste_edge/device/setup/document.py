@@ -1,7 +1,7 @@
 """Changes in a TOML text that leave all else as it stands: comments, order, blank lines.
 
-The shipped `station.toml` explains each key in a comment, with the key commented out. A key that is set takes the place of
-that line, so the file stays the one that the documentation speaks of.
+The shipped `station.toml` explains each key in a comment, with the key commented out. A key that is set takes the place
+of that line, so the file stays the one that the documentation speaks of.
 """
 
 from __future__ import annotations
@@ -98,6 +98,7 @@ class TomlText:
             at = off[-1].start + 1 if off else len(self._lines)
             while at < len(self._lines) and self._lines[at].lstrip().startswith("#"):
                 at += 1
+            block = [*([""] if at and self._lines[at - 1].strip() else []), *block]
         self._lines[at:at] = block
 
     def _begun(self, table: str) -> _Table:
