@@ -129,6 +129,28 @@ class Bundle:
         self._check_digest(entry, hashlib.sha256(content).hexdigest())
         return content
 
+    def copy_to(self, folder: Path) -> None:
+        """Write what this bundle is into a folder: the files that the manifest vouches for, its signature and itself.
+
+        Each file's content is checked and then flushed to the disk; the manifest is the last. Whatever else lay beside
+        them is left behind.
+
+        Args:
+            folder: an empty one.
+
+        Raises:
+            BundleError: a file is damaged, or the manifest was changed since the bundle was opened.
+            UserError: the folder cannot be written.
+        """
+        for entry in self.manifest.files():
+            write_atomically(folder / entry.file, self.read(entry))
+        if self._files.size(SIGNATURE_NAME) is not None:
+            write_atomically(folder / SIGNATURE_NAME, self._files.read(SIGNATURE_NAME, SIGNATURE_BYTES))
+        content = self._files.read(MANIFEST_NAME, MAX_MANIFEST_BYTES)
+        if hashlib.sha256(content).hexdigest() != self.digest:
+            raise BundleError(f"{self.source}: {MANIFEST_NAME} was changed while it was copied; try again")
+        write_atomically(folder / MANIFEST_NAME, content)
+
     def _check_digest(self, entry: FileEntry, digest: str) -> None:
         if digest != entry.sha256:
             raise BundleError(
