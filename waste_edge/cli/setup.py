@@ -13,6 +13,7 @@ from waste_edge.errors import UserError
 
 if TYPE_CHECKING:
     from waste_edge.cli.setup_terminal import Terminal
+    from waste_edge.device.service.unit import Places
     from waste_edge.device.setup.questions import Machine
     from waste_edge.device.setup.write import Before, Plan
 
@@ -26,8 +27,13 @@ ConfigOption = Annotated[
         help="The file to write; else /etc/waste-edge/station.toml for root, station.toml in this folder for others.",
     ),
 ]
+InstanceOption = Annotated[
+    str | None,
+    typer.Option("--instance", metavar="NAME", help="One of several stations on this board, e.g. left."),
+]
 NameOption = Annotated[
-    str | None, typer.Option("--name", help="The station's name, in every event.", rich_help_panel=_ANSWERS)
+    str | None,
+    typer.Option("--name", metavar="TEXT", help="The station's name, in every event.", rich_help_panel=_ANSWERS),
 ]
 CameraOption = Annotated[
     str | None,
@@ -96,9 +102,17 @@ PicturesOption = Annotated[
 ]
 CheckOption = Annotated[
     bool,
-    typer.Option(" /--no-broker-check", help="Do not try the broker that --broker names.", rich_help_panel=_STEPS),
+    typer.Option(
+        " /--no-broker-check",
+        help="Do not try the broker that --broker names.",
+        show_default=False,
+        rich_help_panel=_STEPS,
+    ),
 ]
-DoctorOption = Annotated[bool, typer.Option(" /--no-doctor", help="Leave the doctor out.", rich_help_panel=_STEPS)]
+DoctorOption = Annotated[
+    bool,
+    typer.Option(" /--no-doctor", help="Leave the doctor out.", show_default=False, rich_help_panel=_STEPS),
+]
 ServiceOption = Annotated[
     bool | None,
     typer.Option(
@@ -111,6 +125,7 @@ ServiceOption = Annotated[
 
 def command(
     config: ConfigOption = None,
+    instance: InstanceOption = None,
     name: NameOption = None,
     camera: CameraOption = None,
     site: SiteOption = None,
@@ -132,33 +147,38 @@ def command(
 ) -> None:
     """Set up a station: ask what cannot be found out, and write station.toml.
 
-    Asks for the name, the camera (a picture of each is shown in the terminal), the
-    site, the broker (tried at once), the page and the pins; Enter keeps what stands
-    there. Each answer may be an option, and is then not asked. The difference is
-    shown before anything is written, and comments stay. Then the doctor examines the
-    board for this configuration.
+    Asks for the name, the camera (a picture of each is shown in the terminal),
+    the site, the broker (tried at once), the page and the pins; Enter keeps what
+    stands there. Each answer may be an option, and is then not asked. The
+    difference is shown before anything is written, and comments stay. Then the
+    doctor examines the board for this configuration.
 
-    With --yes nothing is asked, and an answer that cannot be used ends the command
-    with nothing written. A password that is typed and a token that is made go into
-    files beside station.toml, for root and the service alone.
+    With --yes nothing is asked, and an answer that cannot be used ends the
+    command with nothing written. A password that is typed and a token that is
+    made go into files beside station.toml, for root and the service alone.
 
     \b
     Examples:
       sudo waste-edge setup
       waste-edge setup --config my_station.toml --dry-run
-      sudo waste-edge setup --yes --camera auto --site four_bins --page network --service
+      sudo waste-edge setup --yes --site four_bins --page network --service
 
-    Exit code 0: set up, and the doctor found nothing bad. 2: an answer that cannot
-    be used, or something is bad.
+    Exit code 0: set up, and the doctor found nothing bad. 1: not wanted after
+    all. 2: an answer that cannot be used, or something is bad.
     """
     from waste_edge.cli.setup_terminal import opened_terminal
+    from waste_edge.device.service.instances import Instance
+    from waste_edge.device.service.unit import Places
     from waste_edge.device.setup.answers import Answers, Broker
     from waste_edge.device.setup.questions import Interview
     from waste_edge.device.setup.write import default_place, plan, read_before, write
 
     if not yes and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UserError("setup asks its questions in a terminal; give --yes, and the answers as options")
-    target = config or default_place()
+    if config is not None and instance is not None:
+        raise UserError("--config and --instance: give one of them; an instance has a place of its own")
+    places = Places(instance=Instance(instance or ""))
+    target = config or (places.config if instance else default_place(places))
     if broker is None and (broker_user or broker_password_file or broker_tls is not None):
         raise UserError("--broker-user, --broker-password-file and --broker-tls go with --broker HOST")
     secret = str(broker_password_file.resolve()) if broker_password_file else ""
@@ -191,9 +211,9 @@ def command(
             raise typer.Exit(1)
         write(planned)
         say(f"{target}: written")
-    wanted = bool(service) if yes or service is not None else _wants_service(target, terminal)
+    wanted = bool(service) if yes or service is not None else _wants_service(target, places, terminal)
     if wanted:
-        _serve(target)
+        _serve(target, places)
     if doctor:
         from waste_edge.cli.doctor import command as examine
 
@@ -234,29 +254,32 @@ def _print_difference(planned: Plan) -> None:
         say(f"{path}: a secret, for you and the service alone")
 
 
-def _wants_service(target: Path, terminal: Terminal) -> bool:
+def _wants_service(target: Path, places: Places, terminal: Terminal) -> bool:
     """Ask whether the service is to be installed, or reloaded, where that can be done."""
-    from waste_edge.device.service.unit import Places
-
-    places = Places()
     if target != places.config or not Path("/run/systemd/system").is_dir():
         return False
-    if places.unit.exists():
+    if _is_installed(places):
         return terminal.confirm("Reload the running station?", default=True)
     return terminal.confirm("Install the service, now and at every boot?", default=True)
 
 
-def _serve(target: Path) -> None:
+def _serve(target: Path, places: Places) -> None:
     """Install the service, or have the one that runs read its configuration again."""
-    from waste_edge.device.service import unit
     from waste_edge.device.service.steps import run_command
+    from waste_edge.device.service.unit import install
 
-    places = unit.Places()
+    name = places.instance.unit
     if target != places.config:
         raise UserError(f"--service: the service reads {places.config}; leave --config out, with sudo")
-    if places.unit.exists():
-        run_command(("systemctl", "reload-or-restart", unit.UNIT))
-        say(f"{unit.UNIT}: reloaded")
+    if _is_installed(places):
+        run_command(("systemctl", "reload-or-restart", name))
+        say(f"{name}: reloaded")
     else:
-        unit.install(places, tell=say)
-        say(f"{unit.UNIT} runs, now and at every boot; see how with: waste-edge service status")
+        install(places, tell=say)
+        say(f"{name} runs, now and at every boot; see how with: waste-edge service status")
+
+
+def _is_installed(places: Places) -> bool:
+    from waste_edge.device.service.instances import installed_instances
+
+    return places.instance in installed_instances(places.root)

@@ -161,6 +161,8 @@ def page_config(given: str, before: Mapping[str, Any]) -> PageConfig | None:
     """The table `[page]` as it will be, its token aside; None for `off`. Raises ConfigError."""
     if given == "off":
         return None
+    if given.isdecimal() and int(given) not in range(1, 65536):
+        raise ConfigError(f"--page {given}: expected a port from 1 to 65535; or off, local, network")
     known = {key: before[key] for key in ("host", "port") if key in before}
     words = {"local": DEFAULT_HOST, "network": EVERYWHERE}
     try:

@@ -15,7 +15,7 @@ from typing import Any
 
 from waste_edge.errors import ConfigError
 
-Value = str | int | float | bool
+Value = str | int | float | bool | list[str]
 _HEADER = re.compile(r"[ \t]*(?P<off>#[ \t]?)?(?P<open>\[{1,2})[ \t]*(?P<name>[\w.-]+)[ \t]*\]{1,2}[ \t]*(?:#.*)?")
 _KEY = re.compile(r"[ \t]*(?P<name>[\w-]+)[ \t]*=")
 _KEY_OFF = re.compile(r"[ \t]*#[ \t]?(?P<name>[\w-]+)[ \t]*=[ \t]*[\"'\[{\w+-]")
@@ -181,6 +181,8 @@ def literal(value: Value) -> str:
     """A value as TOML writes it."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, list):
+        return f"[{', '.join(map(literal, value))}]"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f") if isinstance(value, str) else f"{value}"
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from waste_edge.device.config import StationConfig
+from waste_edge.device.service.instances import ONLY, begun_config, instance_of_config
 from waste_edge.device.service.unit import CONFIG_MODE, Places, config_template
 from waste_edge.device.setup.answers import BROKER_PASSWORD, PAGE_TOKEN, Answers, apply, needs_token, page_config
 from waste_edge.device.setup.document import TomlText, parsed
@@ -78,9 +79,9 @@ class Plan:
         return Redactor().addresses("\n".join(lines)).split("\n") if lines else []
 
 
-def default_place(places: Places | None = None) -> Path:
+def default_place(places: Places) -> Path:
     """The service's configuration for root, and for who may write it; else `station.toml` in this folder."""
-    installed = (places or Places()).config
+    installed = places.config
     return installed if os.geteuid() == 0 or os.access(installed, os.W_OK) else Path("station.toml")
 
 
@@ -90,8 +91,9 @@ def read_before(path: Path) -> Before:
     Raises:
         ConfigError: it cannot be read, or is wrong already; mending it by hand comes first.
     """
-    template = config_template().read_text(encoding="utf-8")
     if not path.exists():
+        owner = instance_of_config(path) or ONLY
+        template = begun_config(config_template().read_text(encoding="utf-8"), owner, None)
         return Before(path, "", template, parsed(template))
     text = read_text(path, MAX_TOML_BYTES)
     try:
@@ -110,7 +112,7 @@ def plan(before: Before, answers: Answers) -> Plan:
     Raises:
         ConfigError: an answer that cannot be used, or a file that cannot be changed line by line.
     """
-    if answers.state is None and "state" not in before.values and before.path != Places().config:
+    if answers.state is None and "state" not in before.values and instance_of_config(before.path) is None:
         answers = replace(answers, state="state")  # beside the file, where systemd gives none: events must be kept
     document = TomlText(before.start)
     apply(answers, document, before.values)
