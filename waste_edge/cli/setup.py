@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -179,6 +180,10 @@ def command(
         raise UserError("--config and --instance: give one of them; an instance has a place of its own")
     places = Places(instance=Instance(instance or ""))
     target = config or (places.config if instance else default_place(places))
+    if service and target != places.config:
+        raise UserError(f"--service: the service reads {places.config}; leave --config out")
+    if service and os.geteuid() != 0 and not dry_run:
+        raise UserError("--service needs root; say it again with sudo")
     if broker is None and (broker_user or broker_password_file or broker_tls is not None):
         raise UserError("--broker-user, --broker-password-file and --broker-tls go with --broker HOST")
     secret = str(broker_password_file.resolve()) if broker_password_file else ""
@@ -211,9 +216,10 @@ def command(
             raise typer.Exit(1)
         write(planned)
         say(f"{target}: written")
+        _tell_page(target)
     wanted = bool(service) if yes or service is not None else _wants_service(target, places, terminal)
     if wanted:
-        _serve(target, places)
+        _serve(places)
     if doctor:
         from waste_edge.cli.doctor import command as examine
 
@@ -254,6 +260,16 @@ def _print_difference(planned: Plan) -> None:
         say(f"{path}: a secret, for you and the service alone")
 
 
+def _tell_page(target: Path) -> None:
+    """Say where the page will be, and where its token stands."""
+    from waste_edge.device.config import read_config
+
+    page = read_config(target).page
+    if page is not None and (page.is_local or page.token_file):
+        token = "" if page.is_local else f"; its token: cat {page.token_file}"
+        say(f"page: {page.address_for_others or page.address}{token}")
+
+
 def _wants_service(target: Path, places: Places, terminal: Terminal) -> bool:
     """Ask whether the service is to be installed, or reloaded, where that can be done."""
     if target != places.config or not Path("/run/systemd/system").is_dir():
@@ -263,14 +279,12 @@ def _wants_service(target: Path, places: Places, terminal: Terminal) -> bool:
     return terminal.confirm("Install the service, now and at every boot?", default=True)
 
 
-def _serve(target: Path, places: Places) -> None:
+def _serve(places: Places) -> None:
     """Install the service, or have the one that runs read its configuration again."""
     from waste_edge.device.service.steps import run_command
     from waste_edge.device.service.unit import install
 
     name = places.instance.unit
-    if target != places.config:
-        raise UserError(f"--service: the service reads {places.config}; leave --config out, with sudo")
     if _is_installed(places):
         run_command(("systemctl", "reload-or-restart", name))
         say(f"{name}: reloaded")

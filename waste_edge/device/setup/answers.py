@@ -24,7 +24,7 @@ from waste_edge.device.setup.document import TomlText, literal
 from waste_edge.device.sinks.mqtt.settings import MqttSettings
 from waste_edge.device.sinks.mqtt.table import MqttConfig
 from waste_edge.errors import ConfigError, MissingPackageError
-from waste_edge.files.resources import is_shipped_site
+from waste_edge.files.resources import SITES, is_shipped_site, shipped
 from waste_edge.files.strict import readable
 from waste_edge.site import ASK, Site, read_site
 
@@ -122,7 +122,15 @@ def check_site(given: str, folder: Path, labels: Sequence[str], tree: Mapping[st
     """
     if given == NONE:
         return None
-    return read_site(given if is_shipped_site(given) else str(folder / given), labels, tree)
+    if is_shipped_site(given):
+        return read_site(given, labels, tree)
+    if not (folder / given).is_file():
+        names = ", ".join(sorted(path.stem for path in shipped(SITES).glob("*.toml")))
+        raise ConfigError(
+            f"--site {given}: no such file beside the configuration, in {folder.absolute()}; give a site.toml, or a "
+            f"shipped one ({names})"
+        )
+    return read_site(str(folder / given), labels, tree)
 
 
 def broker_config(broker: Broker, before: Mapping[str, Any]) -> MqttConfig:

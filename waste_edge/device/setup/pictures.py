@@ -120,7 +120,7 @@ def in_letters(pixels: NDArray[np.uint8], columns: int) -> Text:
         for upper, lower in zip(small[2 * row], small[2 * row + 1], strict=True):
             style = Style(color=Color.from_rgb(*map(int, upper)), bgcolor=Color.from_rgb(*map(int, lower)))
             text.append(_UPPER_HALF, style)
-        text.append("\n")
+        text.append("\n" if row < rows - 1 else "")
     return text
 
 

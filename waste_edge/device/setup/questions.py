@@ -148,7 +148,9 @@ class Interview:
         def check(given: str) -> str:
             if given == shown:
                 return now
-            if given.isdecimal() and 1 <= int(given) <= len(found):
+            if given.isdecimal() and found:
+                if int(given) not in range(1, len(found) + 1):
+                    raise ConfigError(f"{given}: expected a number from 1 to {len(found)}, or /dev/video{given}")
                 return found[int(given) - 1].camera
             check_camera(given)
             look = self.machine.look(given) if given not in ("auto", *(one.camera for one in found)) else None
