@@ -78,7 +78,7 @@ class Broker:
 
 @dataclass(frozen=True)
 class Answers:
-    """Everything that setup can be told; None: as it is.
+    """Answers to all questions; None: as it is.
 
     Attributes:
         name: of the station, in every event.

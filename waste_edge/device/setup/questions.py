@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 class Asker(Protocol):
-    """Somebody to ask; a terminal, or a list of answers in tests."""
+    """Giver of answers: a terminal, or a list in tests."""
 
     def ask(self, question: str, default: str) -> str:
         """A line of text; the default for an empty one."""

@@ -191,7 +191,7 @@ def origin_of(url: str) -> str:
 
 
 def _forms(secret: str) -> set[str]:
-    """How a secret is written: as it is, in an address, in JSON, in base64."""
+    """Spellings of a secret: as it is, in an address, in JSON, in base64."""
     escaped = json.dumps(secret)[1:-1]
     return {
         secret,
