@@ -19,6 +19,19 @@ class Output(NamedTuple):
     features: NDArray[np.float32]
 
 
+MOST_FEATURE = 65_504.0  # the largest float16
+
+
+def as_kept(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Pooled features rounded to float16, as a station keeps them; still float32.
+
+    Items are judged by the rounded ones: what is judged again from what was kept comes out the same to the last bit.
+    Rounding moves a feature by at most one part in 2048.
+    """
+    bounded = np.clip(features, -MOST_FEATURE, MOST_FEATURE)
+    return np.asarray(bounded.astype(np.float16), np.float32)
+
+
 class Engine(Protocol):
     """A loaded network. `name` says which library, with its version, runs it."""
 
