@@ -1,4 +1,4 @@
-"""The interface of an engine: uint8 pixels in, logits and pooled features out."""
+"""The interface of an engine: uint8 pixels in, logits and pooled features out; and a network with another head."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waste_edge.bundle.files import NetworkFile
+from waste_edge.heads import Head
 from waste_edge.imaging.frames import Pixels
 
 
@@ -43,3 +44,26 @@ class Engine(Protocol):
 
 
 Opener = Callable[[NetworkFile, int], Engine]  # a network and a number of threads; raises BundleError
+
+
+class HeadedEngine:
+    """Loaded network with a station's head in the place of its own: its logits are the head's.
+
+    Attributes:
+        network: the engine below, whose logits are the network's own.
+    """
+
+    def __init__(self, network: Engine, head: Head) -> None:
+        self.network = network
+        self.name = network.name
+        self._head = head
+
+    def infer(self, pixels: Pixels) -> Output:
+        """See `Engine.infer`."""
+        return headed(self.network.infer(pixels), self._head)
+
+
+def headed(output: Output, head: Head) -> Output:
+    """A network's answer with the head's logits in the place of its own."""
+    logits = head(output.logits[None], output.features[None])[0]
+    return Output(np.asarray(logits, np.float32), output.features)
