@@ -24,10 +24,11 @@ from waste_edge.engines.engine import (
     is_finite,
     require_engine,
 )
-from waste_edge.engines.interface import as_kept
+from waste_edge.engines.interface import as_kept, headed
 from waste_edge.engines.names import AUTO, ENGINES
 from waste_edge.engines.trial.trial import load_artifact
 from waste_edge.errors import BundleError, EngineError
+from waste_edge.heads import Head
 from waste_edge.imaging.frames import Pixels
 from waste_edge.imaging.preprocess import WHOLE, InputSpec, Region, prepare
 from waste_edge.metrics.classification import softmax
@@ -66,7 +67,7 @@ class Prediction:
         known_score: larger means more like the known classes; by the bundle's own score.
         features: float32 (F,), pooled, rounded to float16.
         latency_ms: preprocessing and inference, on this machine.
-        logits: float32 (C,), as the network gave them.
+        logits: float32 (L,), as the network itself gave them, also where another head stands in the place of its own.
         model: what answered; None if that is not known, as of a network without a bundle.
     """
 
@@ -100,11 +101,13 @@ class Predictor:
         manifest: of the bundle.
         scorer: its known score.
         model: which bundle and network; goes into every prediction.
+        head: the station's, if the bundle has one; loaded engines apply it themselves.
     """
 
     manifest: Manifest
     scorer: Scorer
     model: ModelId | None = None
+    head: Head | None = None
 
     def predict(self, output: Output, latency_ms: float = 0.0) -> Prediction:
         """Turn a network's answer, all of it finite, into a prediction.
@@ -125,9 +128,23 @@ class Predictor:
             known_score=known_score,
             features=features,
             latency_ms=latency_ms,
-            logits=output.logits,
+            logits=output.logits if output.network_logits is None else output.network_logits,
             model=self.model,
         )
+
+    def predict_kept(self, kept: Output) -> Prediction:
+        """Turn what a station kept of an answer, the network's own logits and features, into a prediction.
+
+        Raises:
+            ValueError: they are of another number of labels or features than the bundle's.
+        """
+        labels, features = len(self.manifest.network_labels), self.manifest.features
+        if kept.logits.shape != (labels,) or kept.features.shape != (features,):
+            raise ValueError(
+                f"{kept.logits.size} logits and {kept.features.size} features were kept, the bundle has {labels} and "
+                f"{features}"
+            )
+        return self.predict(kept if self.head is None else headed(kept, self.head))
 
 
 def predictor_of(bundle: Bundle, artifact: ArtifactName) -> Predictor:
@@ -141,7 +158,7 @@ def predictor_of(bundle: Bundle, artifact: ArtifactName) -> Predictor:
         raise BundleError(f"{bundle.source}: has no artifact {artifact}; it has {', '.join(manifest.artifacts)}")
     title, network = f"{manifest.name} {manifest.version}", manifest.artifacts[artifact].sha256
     model = ModelId(bundle.digest, title, artifact, network, manifest.input)
-    return Predictor(manifest, bundle.known_scorer(), model)
+    return Predictor(manifest, bundle.known_scorer(), model, bundle.head())
 
 
 class Classifier:

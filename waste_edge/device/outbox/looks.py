@@ -118,15 +118,20 @@ def unpack(packed: PackedLooks) -> KeptLooks:
         raise DamagedLooksError(f"{looks} looks of {labels} logits and {features} features are out of range")
     if not 0 <= packed.parts <= MOST_PARTS:
         raise DamagedLooksError(f"{packed.parts} parts are out of range")
-    try:
-        setting = msgspec.json.decode(packed.setting, type=Setting)
-    except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
-        raise DamagedLooksError("what it was seen with cannot be read: damaged, or of a later version") from error
+    setting = setting_of(packed.setting)
     if looks and setting.model is None:
         raise DamagedLooksError("there are logits, and no network that gave them")
     logits, kept = _numbers(packed.numbers, looks, labels, features)
     outputs = tuple(Output(*one) for one in zip(logits, kept, strict=True))
     return KeptLooks(setting, outputs, packed.parts)
+
+
+def setting_of(text: str) -> Setting:
+    """Decode a setting as the database has it; raises DamagedLooksError if it is damaged, or of a later version."""
+    try:
+        return msgspec.json.decode(text, type=Setting)
+    except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
+        raise DamagedLooksError("what it was seen with cannot be read: damaged, or of a later version") from error
 
 
 def _numbers(packed: bytes, looks: int, labels: int, features: int) -> tuple[list[_Numbers], list[_Numbers]]:

@@ -17,14 +17,19 @@ import msgspec
 
 from waste_edge.device.outbox.database import SCHEMA
 from waste_edge.device.outbox.features import FEATURES_NAME, FEATURES_SCHEMA
-from waste_edge.device.outbox.looks import DamagedLooksError, KeptLooks, PackedLooks, unpack
+from waste_edge.device.outbox.looks import DamagedLooksError, KeptLooks, PackedLooks, setting_of, unpack
 from waste_edge.device.outbox.record import Record, decode_record
+from waste_edge.engines.classifier import ModelId
 from waste_edge.errors import ConfigError, DataError
 from waste_edge.files.limits import MAX_REPORT_RECORDS
 
 _LOOKS = (
     "SELECT settings.setting, looks, labels, features, parts, numbers FROM items "
     "JOIN settings ON settings.number = items.setting WHERE id = ?"
+)
+_SETTINGS = (
+    "SELECT settings.setting FROM settings JOIN items ON settings.number = items.setting "
+    "GROUP BY settings.number ORDER BY max(items.number)"
 )
 
 
@@ -112,6 +117,23 @@ class KeptItems:
                 answers = tuple(sorted(self._answers.get(record.id, ()), key=lambda one: one.answer))
                 looks = None if connection is None else self._looks(connection, record.id)
                 yield KeptItem(record, answers, looks)
+
+    def models(self) -> list[ModelId]:
+        """Networks that answered, with their bundles, each once; the one of the newest item is the last.
+
+        Raises:
+            ConfigError, DataError: the file of features cannot be read.
+        """
+        if not self.has_features:
+            return []
+        with _explained(self._path), contextlib.closing(connected(self._path, FEATURES_SCHEMA)) as connection:
+            texts = [row[0] for row in connection.execute(_SETTINGS)]
+        found: list[ModelId] = []
+        for text in texts:
+            with contextlib.suppress(DamagedLooksError):
+                model = setting_of(text).model
+                found = [*(one for one in found if one != model), *([] if model is None else [model])]
+        return found
 
     def _take(self, sequence: int, stored: object) -> None:
         try:
