@@ -20,6 +20,9 @@ def command(
         Path | None,
         typer.Option("--config", metavar="TOML", help="The station.toml; else the service's."),
     ] = None,
+    instance: Annotated[
+        str | None, typer.Option("--instance", metavar="NAME", help="One of several stations on this board.")
+    ] = None,
     state: Annotated[
         Path | None,
         typer.Option("--state", metavar="DIR", help="The station's folder; else as configured, or the service's."),
@@ -28,7 +31,9 @@ def command(
         Path | None,
         typer.Option("--log", metavar="FILE", help="Take the log from a file, not from the service's journal."),
     ] = None,
-    bench: Annotated[bool, typer.Option(" /--no-bench", help="Leave out the measurement of speed.")] = True,
+    bench: Annotated[
+        bool, typer.Option(" /--no-bench", help="Leave out the measurement of speed.", show_default=False)
+    ] = True,
     pictures: Annotated[
         bool,
         typer.Option(
@@ -40,14 +45,14 @@ def command(
     """Collect what a bug report needs into one zip, with secrets removed.
 
     The zip holds versions, the doctor's lines, station.toml and site.toml, the
-    service's unit and the end of its log, the last health, names and sizes of the
-    files in the station's folder, and a quick measurement of speed. Each is listed
-    as it goes in. It is written whole or not at all, for your user alone.
+    service's unit and the end of its log, the last health, names and sizes of
+    the files in the station's folder, and a quick measurement of speed. Each is
+    listed. It is written whole or not at all, for your user alone.
 
     Removed are the contents of files and variables that station.toml names as
-    secrets, passwords in addresses, values whose names speak of a secret, tokens and
-    keys by their form, the path of a webhook and the topic of [push]. Look through
-    the zip before you send it all the same.
+    secrets, passwords in addresses, values whose names speak of a secret, tokens
+    and keys by their form, the path of a webhook and the topic of [push]. Look
+    through the zip before you send it all the same.
 
     As in doctor, a webhook and the phones of [push] are sent one test message.
     With sudo it can read the service's configuration and log.
@@ -62,6 +67,8 @@ def command(
     """
     from datetime import datetime
 
+    from waste_edge.device.service.instances import Instance
+    from waste_edge.device.service.unit import Places
     from waste_edge.device.support.archive import check_place, default_name, lines_of, write_report
     from waste_edge.device.support.gather import Gatherer, Wish
     from waste_edge.errors import UserError
@@ -74,7 +81,8 @@ def command(
     screen = console(stderr=True)
     with screen.status("gathering …") as status:
         wish = Wish(config, state, log, bench, pictures)
-        gatherer = Gatherer(wish, os.environ, tell=lambda part: status.update(f"gathering {part} …"))
+        places = Places(instance=Instance(instance or ""))
+        gatherer = Gatherer(wish, os.environ, places=places, tell=lambda part: status.update(f"gathering {part} …"))
         parts = gatherer.parts()
     size_bytes = write_report(target, parts, gatherer.redactor)
     if json:

@@ -14,10 +14,27 @@ from waste_edge.imaging.frames import Pixels
 
 
 class Output(NamedTuple):
-    """One picture's answer: `logits` float32 (C,) and pooled `features` float32 (F,)."""
+    """One picture's answer: `logits` float32 (C,) and pooled `features` float32 (F,).
+
+    `network_logits` float32 (L,) are the network's own, where a head stands in the place of its own; else None.
+    """
 
     logits: NDArray[np.float32]
     features: NDArray[np.float32]
+    network_logits: NDArray[np.float32] | None = None
+
+
+MOST_FEATURE = 65_504.0  # the largest float16
+
+
+def as_kept(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Pooled features rounded to float16, as a station keeps them; still float32.
+
+    Items are judged by the rounded ones: what is judged again from what was kept comes out the same to the last bit.
+    Rounding moves a feature by at most one part in 2048.
+    """
+    bounded = np.clip(features, -MOST_FEATURE, MOST_FEATURE)
+    return np.asarray(bounded.astype(np.float16), np.float32)
 
 
 class Engine(Protocol):
@@ -51,6 +68,6 @@ class HeadedEngine:
 
 
 def headed(output: Output, head: Head) -> Output:
-    """A network's answer with the head's logits in the place of its own."""
-    logits = head(output.logits[None], output.features[None])[0]
-    return Output(np.asarray(logits, np.float32), output.features)
+    """A network's answer with the head's logits, of features rounded `as_kept`, in the place of its own."""
+    logits = head(output.logits[None], as_kept(output.features)[None])[0]
+    return Output(np.asarray(logits, np.float32), output.features, output.logits)

@@ -65,7 +65,7 @@ def test_two_pixels_a_letter_in_their_own_colours() -> None:
     pixels = np.zeros((4, 2, 3), np.uint8)
     pixels[0, 0], pixels[1, 0], pixels[2, 1] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
     text = in_letters(pixels, 2)
-    assert text.plain == "▀▀\n▀▀\n"
+    assert text.plain == "▀▀\n▀▀"
     console = Console(force_terminal=True, color_system="truecolor", width=20, legacy_windows=False)
     with console.capture() as captured:
         console.print(text)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from waste_edge.device.service.instances import Instance
 from waste_edge.device.service.unit import Places
 from waste_edge.device.support.archive import CONTENTS, check_place, lines_of, write_report
 from waste_edge.device.support.gather import Gatherer, Part, Wish
@@ -162,6 +163,16 @@ def test_what_fails_is_listed_with_the_reason_and_the_rest_goes_on(tmp_path):
     assert "gave no answer within 90 s" in parts["doctor.json"].about
     assert "bench.json" not in parts
     assert "this user may see" in parts["state.txt"].about
+
+
+def test_an_instance_has_a_unit_and_a_folder_of_its_own(tmp_path):
+    programs = Programs()
+    gatherer = Gatherer(Wish(bench=False), {}, programs, Places(tmp_path, instance=Instance("left")))
+    gatherer.parts()
+    assert gatherer.config == tmp_path / "etc/waste-edge/left/station.toml"
+    assert gatherer.state == tmp_path / "var/lib/waste-edge-left"
+    asked = [" ".join(command) for command in programs.asked]
+    assert [line for line in asked if "journalctl" in line and "--unit=waste-edge@left.service" in line]
 
 
 def test_a_log_may_come_from_a_file_and_only_its_end_is_taken(station, monkeypatch):

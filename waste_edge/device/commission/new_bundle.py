@@ -131,7 +131,7 @@ def _golden(parent: Bundle, head: Head, folder: Path) -> Golden:
     arrays: dict[str, NDArray[Any]] = {"pixels": golden.pixels}
     tolerance: dict[ArtifactName, Tolerance] = {}
     for name, answers in golden.outputs.items():
-        rows = [headed(Output(*row), head) for row in zip(*answers, strict=True)]
+        rows = [headed(Output(*row), head) for row in zip(answers.logits, answers.features, strict=True)]
         logits = np.stack([row.logits for row in rows])
         arrays |= {f"{name}.logits": logits, f"{name}.features": answers.features}
         before = parent.manifest.golden.tolerance[name]

@@ -1,7 +1,7 @@
 """Changes in a TOML text that leave all else as it stands: comments, order, blank lines.
 
-The shipped `station.toml` explains each key in a comment, with the key commented out. A key that is set takes the place of
-that line, so the file stays the one that the documentation speaks of.
+The shipped `station.toml` explains each key in a comment, with the key commented out. A key that is set takes the place
+of that line, so the file stays the one that the documentation speaks of.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from waste_edge.errors import ConfigError
 
-Value = str | int | float | bool
+Value = str | int | float | bool | list[str]
 _HEADER = re.compile(r"[ \t]*(?P<off>#[ \t]?)?(?P<open>\[{1,2})[ \t]*(?P<name>[\w.-]+)[ \t]*\]{1,2}[ \t]*(?:#.*)?")
 _KEY = re.compile(r"[ \t]*(?P<name>[\w-]+)[ \t]*=")
 _KEY_OFF = re.compile(r"[ \t]*#[ \t]?(?P<name>[\w-]+)[ \t]*=[ \t]*[\"'\[{\w+-]")
@@ -98,6 +98,7 @@ class TomlText:
             at = off[-1].start + 1 if off else len(self._lines)
             while at < len(self._lines) and self._lines[at].lstrip().startswith("#"):
                 at += 1
+            block = [*([""] if at and self._lines[at - 1].strip() else []), *block]
         self._lines[at:at] = block
 
     def _begun(self, table: str) -> _Table:
@@ -180,6 +181,8 @@ def literal(value: Value) -> str:
     """A value as TOML writes it."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, list):
+        return f"[{', '.join(map(literal, value))}]"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f") if isinstance(value, str) else f"{value}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from rich.text import Text
+
+    from waste_edge.bundle.bundle import Bundle
 
 _LIMIT_S = 15.0  # to open a camera, settle and write
 _UPPER_HALF = "▀"
@@ -118,7 +120,7 @@ def in_letters(pixels: NDArray[np.uint8], columns: int) -> Text:
         for upper, lower in zip(small[2 * row], small[2 * row + 1], strict=True):
             style = Style(color=Color.from_rgb(*map(int, upper)), bgcolor=Color.from_rgb(*map(int, lower)))
             text.append(_UPPER_HALF, style)
-        text.append("\n")
+        text.append("\n" if row < rows - 1 else "")
     return text
 
 
@@ -140,5 +142,5 @@ def _file_name(camera: str) -> str:
     return f"camera-{name[-60:]}"
 
 
-def _no_bundle() -> Callable[[], None]:
+def _no_bundle() -> AbstractContextManager[Bundle]:
     raise UserError("no bundle is examined here")

@@ -17,8 +17,7 @@ from typing import Any
 
 from waste_edge import __version__
 from waste_edge.device.collect.store import FOLDER as CROPS
-from waste_edge.device.service.find_state import SERVICE_STATE
-from waste_edge.device.service.unit import UNIT, Places
+from waste_edge.device.service.unit import Places
 from waste_edge.device.support.known import Finder
 from waste_edge.device.support.redact import Redactor
 from waste_edge.device.system.board import read_model, read_small
@@ -83,7 +82,7 @@ class Gatherer:
         wish: what was asked for.
         environment: of this process.
         run: runs a program; `system.command.run_program`.
-        places: where the installed service's files are.
+        places: where the service's files are, and which station of the board it is.
         tell: is given the name of each part before it is gathered.
     """
 
@@ -94,13 +93,16 @@ class Gatherer:
     tell: Callable[[str], None] = lambda part: None
 
     def __post_init__(self) -> None:
+        self.unit = self.places.instance.unit
         self.config = self.wish.config or self.places.config
         self._config_text, self._config_fault = _text_of(self.config)
         finder = Finder(self.environment)
         known = finder.secrets(self._config_text, self.config.parent, self._variables_of_unit())
         self.redactor = Redactor(known | finder.secrets_of_sinks(self.config))
         state = self._configured("state")
-        self.state = self.wish.state or (self.config.parent / state if state else SERVICE_STATE)
+        self.state = self.wish.state or (
+            self.config.parent / state if state else self.places.instance.state(self.places.root)
+        )
 
     def parts(self) -> list[Part]:
         """Gather all of them; none raises."""
@@ -161,24 +163,28 @@ class Gatherer:
         return Part("site.toml", _cut(self.redactor.text(text)), fault or f"the site {given}")
 
     def _service(self) -> Part:
-        shown = self._ask(["systemctl", "show", UNIT, f"--property={_UNIT_FACTS}"], _SERVICE_S)
-        unit = self._ask(["systemctl", "cat", UNIT], _SERVICE_S)
+        shown = self._ask(["systemctl", "show", self.unit, f"--property={_UNIT_FACTS}"], _SERVICE_S)
+        unit = self._ask(["systemctl", "cat", self.unit], _SERVICE_S)
         if shown is None or unit is None or not unit.ok:
-            why = "there is no systemd here" if shown is None else f"{UNIT} is not installed"
+            why = "there is no systemd here" if shown is None else f"{self.unit} is not installed"
             return Part("service.txt", b"", why)
         lines = [_without_values(line) for line in unit.text.splitlines()]
-        return self._text("service.txt", f"{shown.text}\n" + "\n".join(lines), f"state and unit of {UNIT}")
+        return self._text("service.txt", f"{shown.text}\n" + "\n".join(lines), f"state and unit of {self.unit}")
 
     def _log(self) -> Part:
         if self.wish.log is not None:
             tail = _tail(self.wish.log, MAX_SUPPORT_TEXT_BYTES)
             return self._text("log.txt", tail, f"the end of {self.wish.log}")
-        command = ["journalctl", f"--unit={UNIT}", "--no-pager", "--output=short-iso", "--no-hostname"]
+        command = ["journalctl", f"--unit={self.unit}", "--no-pager", "--output=short-iso", "--no-hostname"]
         answer = self._ask([*command, f"--lines={_LOG_LINES}"], _LOG_S)
         if answer is None or not answer.ok or answer.text.strip() in ("", "-- No entries --"):
-            why = "there is no journal here" if answer is None else _said(answer, f"the journal has nothing of {UNIT}")
+            why = (
+                "there is no journal here"
+                if answer is None
+                else _said(answer, f"the journal has nothing of {self.unit}")
+            )
             return Part("log.txt", b"", f"{why}; give --log FILE if the log is kept elsewhere")
-        return self._text("log.txt", answer.text, f"the last lines of {UNIT}'s journal, at most {_LOG_LINES:,}")
+        return self._text("log.txt", answer.text, f"the last lines of {self.unit}'s journal, at most {_LOG_LINES:,}")
 
     def _health(self) -> Part:
         """The newest line of health that the station wrote to its JSON lines."""
@@ -250,7 +256,7 @@ class Gatherer:
 
     def _variables_of_unit(self) -> dict[str, str]:
         """Variables that drop-ins give the unit; root alone is told those of a file."""
-        answer = self._ask(["systemctl", "show", UNIT, "--property=Environment", "--value"], _SERVICE_S)
+        answer = self._ask(["systemctl", "show", self.unit, "--property=Environment", "--value"], _SERVICE_S)
         pairs = (word.strip('"').partition("=") for word in (answer.text.split() if answer else []))
         return {name: value for name, _, value in pairs if value}
 

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from waste_edge.device.config import StationConfig, read_config, sink_tables
+from waste_edge.device.config import read_config, sink_tables
+from waste_edge.device.page.config import PageConfig
+from waste_edge.device.sinks.sink import SinkConfig
 from waste_edge.device.support.redact import is_secret_name, names_a_place
 from waste_edge.device.system.command import without_secrets
 from waste_edge.errors import WasteEdgeError
@@ -66,13 +68,14 @@ class Finder:
         """Find those that sinks name, those of plug-ins among them; nothing where the configuration cannot be read."""
         try:
             config = read_config(path)
-            tables = [*sink_tables(config).values(), *filter(None, [config.page])]
+            tables: list[SinkConfig | PageConfig] = [*sink_tables(config).values()]
         except (WasteEdgeError, OSError):
             return set()
+        tables += [] if config.page is None else [config.page]
         names = [name for table in tables for name in table.secret_variables()]
         found = {self.environment.get(name, "") for name in names}
         for file in (file for table in tables for file in table.secret_files()):
-            found |= self._content(_beside(config, path, file))
+            found |= self._content(path.resolve().parent / file)
         return {one.strip() for one in found if one.strip()}
 
     def _content(self, path: Path) -> set[str]:
@@ -83,10 +86,6 @@ class Finder:
             return set()
         lines = {line.strip() for line in text.splitlines() if not line.startswith("-----")}
         return {text.strip(), *lines}
-
-
-def _beside(config: StationConfig, path: Path, file: str) -> Path:
-    return path.resolve().parent / file
 
 
 def _expanded(given: str) -> Path:

@@ -79,6 +79,10 @@ class Redactor:
         text = _LOGIN.sub(self._all, text)
         return self._named(text)
 
+    def addresses(self, text: str) -> str:
+        """The same with nothing removed but passwords and queries of addresses."""
+        return _ADDRESS.sub(self._address, text)
+
     def toml(self, text: str, folder: Path) -> str:
         """A configuration, sound or not, comments included: addresses of sinks lose their paths, `[push]` its topic.
 
@@ -187,7 +191,7 @@ def origin_of(url: str) -> str:
 
 
 def _forms(secret: str) -> set[str]:
-    """How a secret is written: as it is, in an address, in JSON, in base64."""
+    """Spellings of a secret: as it is, in an address, in JSON, in base64."""
     escaped = json.dumps(secret)[1:-1]
     return {
         secret,
