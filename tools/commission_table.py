@@ -60,7 +60,7 @@ class Rows:
     group: NDArray[np.str_]
 
     def of(self, rows: NDArray[np.generic]) -> Rows:
-        """Some of them."""
+        """Select pictures by index or mask."""
         return Rows(*(getattr(self, one.name)[rows] for one in fields(self)))
 
     def looks(self) -> tuple[Values, Values]:

@@ -89,7 +89,7 @@ class Site:
     home: Values
 
     def shots(self, items: int, views: int, generator: np.random.Generator) -> Shots:
-        """So many items of each label, with so many views."""
+        """Draw so many items of each label, with so many views."""
         truth = np.repeat(np.arange(LABELS), items)
         looks = self.means[truth] + generator.normal(size=(len(truth), FEATURES))
         rows = np.repeat(np.arange(len(truth)), views)
@@ -160,7 +160,8 @@ def main() -> None:
     held = sum(tally.means_held for tally in tallies.values()) / sum(tally.sites for tally in tallies.values())
     labels = sum(tally.labels_held for tally in tallies.values()) / sum(tally.labels for tally in tallies.values())
     print(
-        f"\n{given.sites} sites a row, seed {given.seed}: {held:.1%} of the means' and {labels:.1%} of the labels' held."
+        f"\n{given.sites} sites a row, seed {given.seed}: {held:.1%} of the means' intervals and {labels:.1%} of the "
+        "labels' hold the truth."
     )
 
 

@@ -17,7 +17,7 @@ def test_a_foreign_site_is_found_to_be_served_better() -> None:
     shots = simulated(10, moved=4.0)
     found = assess(shots, fit_head(shots, LABELS, 1.0), NAMES)
     assert found.better
-    assert found.p_value < 0.01
+    assert found.p_value < 0.1
     assert found.gain.low > 0
     assert found.accuracy.low < found.accuracy.value < found.accuracy.high
     assert (found.items, found.shots) == (30, 30)

@@ -62,6 +62,9 @@ def command(
     shots: ShotsOption = None,
     show: ShowOption = "",
     own: OwnOption = None,
+    from_answers: Annotated[
+        bool, typer.Option("--from-answers", help="Add the items that people answered since, by what the outbox kept.")
+    ] = False,
     items: Annotated[int, typer.Option("--items", min=2, max=200, help="Items of each label to ask for.")] = 10,
     bundle: StationBundleOption = AUTO_BUNDLE,
     site: Annotated[str | None, typer.Option("--site", help="A site.toml, or the name of a shipped one.")] = None,
@@ -96,6 +99,7 @@ def command(
       waste-edge commission --config station.toml
       waste-edge commission --camera --state station/ --own coffee_cup=trash
       waste-edge commission --shots photos/ --state station/ --install
+      waste-edge commission --config station.toml --from-answers
       waste-edge commission --state station/ --undo
 
     Exit code 0: done, or stopped to go on another time. 2: it cannot be done, or the
@@ -121,7 +125,10 @@ def command(
     with opened_session(station, _own(own or []), restart) as session:
         tell = _Json() if json else _Text()
         talk = _conversation(tell, show, items, json)
-        _shoot(session, shots, talk)
+        if from_answers:
+            _answered(session, talk)
+        else:
+            _shoot(session, shots, talk)
         outcome = _outcome(session, talk)
         if outcome is None:
             raise typer.Exit(0)
@@ -194,6 +201,17 @@ def _shoot(session: Session, shots: Path | None, talk: Conversation) -> None:
     with session.messages(source) as messages:
         dialogue = Dialogue(session.bundle, session.site, session.shutter(source.live), session.records, talk)
         talk.tell(Note("state", dialogue.hold(messages)))
+
+
+def _answered(session: Session, talk: Conversation) -> None:
+    """Add what people answered at this station."""
+    from waste_edge.device.commission.dialogue import Note, shots_of
+    from waste_edge.device.commission.from_answers import shots_of_answers
+
+    before = len({shot.item for shot in session.records.shots})
+    refused = shots_of(shots_of_answers(session.state, session.bundle, session.records), talk)
+    added = len({shot.item for shot in session.records.shots}) - before
+    talk.tell(Note("state", f"{added} answered items added, {refused} refused"))
 
 
 def _outcome(session: Session, talk: Conversation) -> Outcome | None:

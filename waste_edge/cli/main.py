@@ -78,8 +78,8 @@ def command_line(words: Sequence[str]) -> typer.Typer:
         name="waste-edge",
         cls=Verbs,
         help="Train waste classifiers on a workstation and run them on an edge board at a bin.\n\n"
-        "At a bin: [bold]setup[/], [bold]run[/], [bold]commission[/], [bold]doctor[/], [bold]support[/], [bold]classify[/], "
-        "[bold]bench[/], [bold]verify[/], [bold]inspect[/], [bold]evaluate[/], [bold]rehearse[/], [bold]report[/], "
+        "At a bin: [bold]setup[/], [bold]run[/], [bold]commission[/], [bold]doctor[/], [bold]support[/], "
+        "[bold]classify[/], [bold]bench[/], [bold]verify[/], [bold]inspect[/], [bold]evaluate[/], [bold]rehearse[/], [bold]report[/], "
         "[bold]collect[/], [bold]replay[/], [bold]site[/], [bold]service[/].\n\n"
         "On a workstation (pip install 'waste-edge\\[host]'): [bold]data[/], [bold]train[/], [bold]distill[/], "
         "[bold]compare[/], [bold]export[/].",

@@ -34,7 +34,7 @@ HELP = (
 
 @dataclass(frozen=True)
 class Note:
-    """Something to tell.
+    """Message of a dialogue.
 
     Attributes:
         kind: `place`, `prompt`, `state`, `shot`, `outcome`, `camera`, `help`.

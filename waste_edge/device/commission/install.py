@@ -27,7 +27,7 @@ _MOST_NAME = 60
 
 @dataclass(frozen=True)
 class Installation:
-    """Where and how a new bundle is installed.
+    """Place and conditions of a new bundle's installation.
 
     Attributes:
         state: the station's folder.

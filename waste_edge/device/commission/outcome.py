@@ -44,7 +44,7 @@ class Outcome:
 
 
 def missing(records: Records, wanted: int) -> list[str]:
-    """What is still to be shown before a head can be fitted, in words; empty if nothing is.
+    """List what is still to be shown before a head can be fitted, in words; empty if nothing is.
 
     Args:
         records: of what was shown.
@@ -110,7 +110,7 @@ def reject_cost(site: Site, min_confidence: float) -> float | None:
 
 
 def concerns(outcome: Outcome, labels: Sequence[str]) -> list[str]:
-    """What a person should know before the head is installed, one line each.
+    """List what a person should know before the head is installed, one line each.
 
     Args:
         outcome: of `evaluate`.

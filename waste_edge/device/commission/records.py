@@ -32,7 +32,7 @@ SETUP_NAME, SHOTS_NAME = "setup.json", "shots.jsonl"
 
 
 class Setup(Strict, frozen=True):
-    """What a commissioning is about; it goes on only with the same.
+    """Subject of a commissioning; it goes on only with the same.
 
     Attributes:
         bundle, digest: name and version of the bundle that it starts from, and SHA-256 of its manifest.
@@ -86,7 +86,7 @@ class Shot(Strict, frozen=True):
 
 
 class Picture(Strict, frozen=True):
-    """Where answers come from.
+    """Origin of answers: the picture that they are about.
 
     Attributes:
         source, hash, box: see `Shot`.

@@ -29,7 +29,7 @@ from waste_edge.imaging.preprocess import cut, prepare
 from waste_edge.site import Site
 from waste_edge.taxonomy import UNKNOWN
 
-_LOOKS = 2  # at an item, plain and mirrored: with both a head measured two points better of 20 items a label
+LOOKS = 2  # at an item, plain and mirrored: with both a head measured two points better of 20 items a label
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ class Shutter:
         self._classifier = classifier
         self._site = site
         self._answers: list[Answer] = []  # about the item that lies there
-        told = replace(inspector_of(classifier, _LOOKS), classify=self._classify)
+        told = replace(inspector_of(classifier, LOOKS), classify=self._classify)
         policy = DecisionPolicy(classifier.manifest, site)
         health = CameraHealth(CameraHealthConfig(watch_frozen=live))
         self.items = CameraItemTracker(policy, told, health=health)
@@ -97,7 +97,7 @@ class Shutter:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a shot.
+    """Result of a shot: kept or refused.
 
     Attributes:
         label: what it was said to be.

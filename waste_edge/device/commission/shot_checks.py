@@ -29,7 +29,7 @@ _VISIBLE = {
 
 
 def sharpness(pixels: Pixels) -> float:
-    """Sharpness of a picture at the size that a network sees it, 0 to 1: the energy that a further blur would take away.
+    """Sharpness of a picture at the size that a network sees it, 0 to 1: the energy that a further blur takes away.
 
     After the no-reference blur metric of Crete, Dolmiere, Ladret and Nicolas (Human Vision and Electronic Imaging 12,
     2007), with squared steps, so that strong edges decide and not a camera's noise.
