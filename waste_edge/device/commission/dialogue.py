@@ -163,7 +163,7 @@ class Dialogue:
         """Look at the empty view until it has been seen for long enough and is in order; tells what is not."""
         assert self._place is not None
         if not self._place.frames:
-            self._tell("prompt", "leave the view empty for a moment")
+            self._tell("prompt", "leave the view empty for a moment (? and Enter: what can be typed)")
         self._place.see(cut(frame.pixels, self._site.region))
         if not self._place.is_enough:
             return False
