@@ -33,6 +33,7 @@ VERBS = (
     "evaluate",
     "rehearse",
     "report",
+    "replay",
     "verify",
     "inspect",
     "train",
@@ -55,7 +56,8 @@ _EXTENDED: dict[str, tuple[Group, ...]] = {
 # Verbs whose --json is one document at their end; verify and inspect tell an error in their own, run and classify print
 # a line a picture.
 _ONE_DOCUMENT = (
-    "doctor", "support", "bench", "evaluate", "rehearse", "report", "train", "distill", "compare", "export", "data",
+    "doctor", "support", "bench", "evaluate", "rehearse", "report", "replay", "train", "distill", "compare", "export",
+    "data",
     "collect",
 )  # fmt: skip
 _CAMERA_VERBS = ("run", "setup", "doctor", "bench")
@@ -79,7 +81,7 @@ def command_line(words: Sequence[str]) -> typer.Typer:
         help="Train waste classifiers on a workstation and run them on an edge board at a bin.\n\n"
         "At a bin: [bold]setup[/], [bold]run[/], [bold]doctor[/], [bold]support[/], [bold]classify[/], "
         "[bold]bench[/], [bold]verify[/], [bold]inspect[/], [bold]evaluate[/], [bold]rehearse[/], [bold]report[/], "
-        "[bold]collect[/], [bold]site[/], [bold]service[/].\n\n"
+        "[bold]collect[/], [bold]replay[/], [bold]site[/], [bold]service[/].\n\n"
         "On a workstation (pip install 'waste-edge\\[host]'): [bold]data[/], [bold]train[/], [bold]distill[/], "
         "[bold]compare[/], [bold]export[/].",
         rich_markup_mode="rich",
