@@ -159,8 +159,8 @@ def command(
     the site, the broker (tried at once), the page and the pins; Enter keeps what
     stands there. Each answer may be an option, and is then not asked. The
     difference is shown before anything is written, and comments stay. Then the
-    doctor examines the board for this configuration, and the service may be
-    installed.
+    doctor examines the board; the station may be shown its own items, and the
+    service installed.
 
     With --yes nothing is asked, and an answer that cannot be used ends the
     command with nothing written. A password that is typed and a token that is
@@ -173,7 +173,7 @@ def command(
       sudo waste-edge setup --yes --site four_bins --page network --service
 
     Exit code 0: set up, and the doctor found nothing bad. 1: not wanted after
-    all. 2: an answer that cannot be used, or something is bad.
+    all. 2: an answer that cannot be used, or something is bad. 130: Ctrl-C.
     """
     from waste_edge.cli import setup_steps as steps
     from waste_edge.device.service.instances import Instance

@@ -39,13 +39,16 @@ class Terminal:
     kept: bool
 
     def ask(self, question: str, default: str) -> str:
-        return str(typer.prompt(question, default=default, show_default=bool(default)))
+        with _stoppable():
+            return str(typer.prompt(question, default=default, show_default=bool(default)))
 
     def ask_secret(self, question: str) -> str:
-        return str(typer.prompt(question, default="", show_default=False, hide_input=True))
+        with _stoppable():
+            return str(typer.prompt(question, default="", show_default=False, hide_input=True))
 
     def confirm(self, question: str, default: bool) -> bool:
-        return bool(typer.confirm(question, default=default))
+        with _stoppable():
+            return bool(typer.confirm(question, default=default))
 
     def tell(self, line: str) -> None:
         say(line)
@@ -63,6 +66,16 @@ class Terminal:
             say(f"  its picture: {look.path}")
         if remark := remark_on(pixels):
             say(f"  {remark}")
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """End the command with 130 at Ctrl-C, and at the end of the input."""
+    try:
+        yield
+    except typer.Abort:
+        say("\nstopped at this question", err=True)
+        raise typer.Exit(130) from None
 
 
 @contextlib.contextmanager
