@@ -62,6 +62,9 @@ _ONE_DOCUMENT = (
 )  # fmt: skip
 _CAMERA_VERBS = ("run", "setup", "doctor", "bench")
 _HELP = ("-h", "--help")
+_OUT_OF_MEMORY = "out of memory; give this process more, or smaller input"
+# Libraries say it so: the loader of shared libraries, the kernel, C++, OpenCV.
+_NO_MEMORY = ("failed to map segment", "annot allocate memory", "std::bad_alloc", "Insufficient memory")
 _LONGEST = 2000  # letters of a library's message
 _LONGEST_PATH = 200  # letters of a path that is too long for the system
 _FAULTS_OF_PATHS = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR, errno.EROFS)
@@ -171,7 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except RecursionError as error:
         _complain("the input lies too deep in itself to be read; make it flatter", 2, error)
     except MemoryError as error:
-        _complain("out of memory; give this process more, or smaller input", 1, error)
+        _complain(_OUT_OF_MEMORY, 1, error)
     except OSError as error:
         from waste_edge.files.atomic import is_full
 
@@ -181,6 +184,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _write_no_more()
         _complain(f"no space left to write to ({error.strerror}); free some", 2, error)
     except Exception as error:  # noqa: BLE001  # the last line of defence: no traceback reaches a user
+        if any(words in str(error) for words in _NO_MEMORY):
+            _complain(_OUT_OF_MEMORY, 1, error)
         _complain_of_us(error)
 
 
