@@ -167,14 +167,14 @@ help:
 	@echo "make clean      remove the environments and builds"
 
 $(RUNTIME): pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; try make PYTHON=python3.11 run"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$$($(PYTHON) --version 2>&1): too old, Python 3.11 or later is needed; try make PYTHON=python3.11 run"; exit 2; }
 	@echo "Installing the runtime into .venv (about a minute, once)"
 	@$(PYTHON) -m venv .venv
 	@.venv/bin/pip install $(PIP_FLAGS) --editable .
 	@touch $@
 
 $(WORKSHOP): pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; try make PYTHON=python3.11 test"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$$($(PYTHON) --version 2>&1): too old, Python 3.11 or later is needed; try make PYTHON=python3.11 test"; exit 2; }
 	@echo "Installing the workshop into .venv-dev (torch and the exporters: several minutes and 7 GB, once)"
 	@$(PYTHON) -m venv .venv-dev
 	@.venv-dev/bin/pip install $(PIP_FLAGS) --editable '.[host,dev]'

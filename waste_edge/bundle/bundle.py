@@ -20,6 +20,7 @@ from waste_edge.files.atomic import write_atomically
 from waste_edge.files.limits import MAX_MANIFEST_BYTES
 from waste_edge.files.resources import BUNDLES, is_shipped_bundle
 from waste_edge.files.strict import readable
+from waste_edge.heads import Head
 from waste_edge.rejection import (
     Direction,
     FeatureSpace,
@@ -76,7 +77,23 @@ class Bundle:
             have = ", ".join(self.manifest.artifacts)
             raise BundleError(f"{self.source}: has no artifact {name}; it has {have}")
         entry = self.manifest.artifacts[name]
-        return NetworkFile(self.source / entry.file, self.read(entry))
+        return NetworkFile(self.source / entry.file, self.read(entry), self.head())
+
+    def head(self) -> Head | None:
+        """The head that stands in the place of the networks' own; None where there is none.
+
+        Raises:
+            BundleError: its file is damaged, or belongs to another network.
+        """
+        entry = self.manifest.head
+        if not entry:
+            return None
+        arrays, labels = self._arrays(entry), len(self.manifest.labels)
+        return Head(
+            carry=arrays.numbers("carry", len(entry.network_labels), labels),
+            weights=arrays.numbers("weights", self.manifest.features, labels),
+            bias=arrays.numbers("bias", labels),
+        )
 
     def golden(self) -> Arrays:
         """The golden inputs and outputs, checksum verified; the layout is in `manifest.Golden`."""
@@ -128,6 +145,28 @@ class Bundle:
         content = self._files.read(entry.file, entry.size_bytes)
         self._check_digest(entry, hashlib.sha256(content).hexdigest())
         return content
+
+    def copy_to(self, folder: Path) -> None:
+        """Write what this bundle is into a folder: the files that the manifest vouches for, its signature and itself.
+
+        Each file's content is checked and then flushed to the disk; the manifest is the last. Whatever else lay beside
+        them is left behind.
+
+        Args:
+            folder: an empty one.
+
+        Raises:
+            BundleError: a file is damaged, or the manifest was changed since the bundle was opened.
+            UserError: the folder cannot be written.
+        """
+        for entry in self.manifest.files():
+            write_atomically(folder / entry.file, self.read(entry))
+        if self._files.size(SIGNATURE_NAME) is not None:
+            write_atomically(folder / SIGNATURE_NAME, self._files.read(SIGNATURE_NAME, SIGNATURE_BYTES))
+        content = self._files.read(MANIFEST_NAME, MAX_MANIFEST_BYTES)
+        if hashlib.sha256(content).hexdigest() != self.digest:
+            raise BundleError(f"{self.source}: {MANIFEST_NAME} was changed while it was copied; try again")
+        write_atomically(folder / MANIFEST_NAME, content)
 
     def _check_digest(self, entry: FileEntry, digest: str) -> None:
         if digest != entry.sha256:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -19,16 +17,15 @@ from waste_edge.cli.common import (
     RequireKeyOption,
     StationBundleOption,
     console,
-    opened_bundle,
     say,
     say_json,
 )
 
 if TYPE_CHECKING:
-    from waste_edge.bundle.bundle import Bundle
     from waste_edge.device.bundle_choice import BundleChoice
     from waste_edge.device.config import StationConfig
     from waste_edge.device.doctor import Check, Examination, Setting
+    from waste_edge.device.models.in_use import ModelWish
 
 _COLOURS = {"ok": "green", "warn": "yellow", "bad": "red"}
 _VERDICTS = {
@@ -115,27 +112,25 @@ class _Asked:
     require_key: Path | None
     allow_older: bool
 
-    def opened(self, name: str) -> AbstractContextManager[Bundle]:
-        """Open a bundle, by the key that the station requires unless another one is given."""
-        key, older, station = self.require_key, self.allow_older, self.station
-        if station is not None:
-            key = key or (Path(station.require_key) if station.require_key else None)
-            older = older or station.allow_older
-        return opened_bundle(name, key, older)
+    def wish(self, state: Path | None) -> ModelWish:
+        """Tell which model the station would run, with the options of the command line in the place of its keys."""
+        import msgspec
 
-    def choice(self, state: Path | None) -> Callable[[], BundleChoice]:
-        """The bundle that the station would run, found out when it is first asked for; nothing is written."""
-        station = self.station
-        given = station.bundle if station is not None and self.bundle == AUTO_BUNDLE else self.bundle
+        from waste_edge.device.config import StationConfig
+        from waste_edge.device.models.in_use import ModelWish
+        from waste_edge.device.service.find_state import SERVICE_STATE
+        from waste_edge.site import site_of_labels
 
-        @cache
-        def choose() -> BundleChoice:
-            from waste_edge.device.bundle_choice import EngineWish, choose_bundle
-
-            wish = EngineWish() if station is None else EngineWish(station.engine, station.precision, station.threads)
-            return choose_bundle(given, self.opened, wish, state, remember=False)
-
-        return choose
+        if state is None and self.station is not None and SERVICE_STATE.is_dir():
+            state = SERVICE_STATE  # systemd names this folder to the service, and to nobody else
+        station, named = self.station or StationConfig(), self.bundle != AUTO_BUNDLE
+        config = msgspec.structs.replace(
+            station,
+            bundle=self.bundle if named else station.bundle,
+            require_key=str(self.require_key) if self.require_key else station.require_key,
+            allow_older=self.allow_older or station.allow_older,
+        )
+        return ModelWish(config, state, lambda manifest: site_of_labels(manifest.labels), named, remember=False)
 
 
 def _setting(asked: _Asked, camera: str | None, state: Path | None) -> tuple[Setting, list[Check]]:
@@ -145,8 +140,9 @@ def _setting(asked: _Asked, camera: str | None, state: Path | None) -> tuple[Set
 
     station = asked.station
     folder = state or (Path(station.state) if station is not None and station.state else None)
-    choose = asked.choice(folder)
-    setting = Setting(lambda: asked.opened(choose().bundle), camera, folder, choice=lambda: choose().reason)
+    wish = cache(partial(asked.wish, folder))
+    choose = cache(lambda: _chosen(wish()))
+    setting = Setting(lambda: wish().opened(choose().bundle), camera, folder, choice=lambda: choose().reason)
     if station is None:
         return setting, []
     from waste_edge.device.doctor.sinks import check_sinks
@@ -164,6 +160,13 @@ def _setting(asked: _Asked, camera: str | None, state: Path | None) -> tuple[Set
 
         checks.append(partial(check_page, station.page))
     return setting, checks
+
+
+def _chosen(wish: ModelWish) -> BundleChoice:
+    """The bundle that the station would run; nothing is written."""
+    from waste_edge.device.models.in_use import chosen_bundle
+
+    return chosen_bundle(wish)
 
 
 def _station(given: Path | None) -> StationConfig | None:

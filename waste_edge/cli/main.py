@@ -25,12 +25,15 @@ from waste_edge.plugins import Group
 # Each is a module of `waste_edge.cli`; the groups have verbs of their own.
 VERBS = (
     "run",
+    "setup",
     "doctor",
+    "support",
     "classify",
     "bench",
     "evaluate",
     "rehearse",
     "report",
+    "replay",
     "verify",
     "inspect",
     "train",
@@ -42,6 +45,7 @@ GROUPS = ("data", "service", "site", "collect")
 # What a verb may be given that plug-ins add to.
 _EXTENDED: dict[str, tuple[Group, ...]] = {
     "run": ("cameras", "sinks", "engines"),
+    "setup": ("cameras",),
     "doctor": ("cameras", "sinks", "engines"),
     "bench": ("engines",),
     "classify": ("engines",),
@@ -52,9 +56,11 @@ _EXTENDED: dict[str, tuple[Group, ...]] = {
 # Verbs whose --json is one document at their end; verify and inspect tell an error in their own, run and classify print
 # a line a picture.
 _ONE_DOCUMENT = (
-    "doctor", "bench", "evaluate", "rehearse", "report", "train", "distill", "compare", "export", "data", "collect",
+    "doctor", "support", "bench", "evaluate", "rehearse", "report", "replay", "train", "distill", "compare", "export",
+    "data",
+    "collect",
 )  # fmt: skip
-_CAMERA_VERBS = ("run", "doctor", "bench")
+_CAMERA_VERBS = ("run", "setup", "doctor", "bench")
 _HELP = ("-h", "--help")
 _LONGEST = 2000  # letters of a library's message
 _LONGEST_PATH = 200  # letters of a path that is too long for the system
@@ -70,9 +76,9 @@ def command_line(words: Sequence[str]) -> typer.Typer:
         name="waste-edge",
         cls=Verbs,
         help="Train waste classifiers on a workstation and run them on an edge board at a bin.\n\n"
-        "At a bin: [bold]run[/], [bold]doctor[/], [bold]classify[/], [bold]bench[/], [bold]verify[/], "
-        "[bold]inspect[/], [bold]evaluate[/], [bold]rehearse[/], [bold]report[/], [bold]collect[/], [bold]site[/], "
-        "[bold]service[/].\n\n"
+        "At a bin: [bold]setup[/], [bold]run[/], [bold]doctor[/], [bold]support[/], [bold]classify[/], "
+        "[bold]bench[/], [bold]verify[/], [bold]inspect[/], [bold]evaluate[/], [bold]rehearse[/], [bold]report[/], "
+        "[bold]collect[/], [bold]replay[/], [bold]site[/], [bold]service[/].\n\n"
         "On a workstation (pip install 'waste-edge\\[host]'): [bold]data[/], [bold]train[/], [bold]distill[/], "
         "[bold]compare[/], [bold]export[/].",
         rich_markup_mode="rich",

@@ -185,7 +185,8 @@ def _plan(context: typer.Context, path: Path | None) -> RunPlan:
         raise UserError("--state is empty; expected a folder (is a variable of your script unset?)")
     config = with_paths(msgspec.structs.replace(config, **changes))
     limits = (options["frames"], options["duration"])
-    return RunPlan(config, options["demo"], options["as_json"], options["no_wait"], *limits, config_path=path)
+    switches = (options["demo"], options["as_json"], options["no_wait"])
+    return RunPlan(config, *switches, *limits, config_path=path, bundle_named="bundle" in given)
 
 
 def _was_given(context: typer.Context, name: str) -> bool:

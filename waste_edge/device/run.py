@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from waste_edge.bundle.bundle import Bundle
     from waste_edge.bundle.manifest import Manifest
     from waste_edge.device.answers.review import ReviewQueue
-    from waste_edge.device.bundle_choice import BundleChoice
     from waste_edge.device.cameras import Source
     from waste_edge.device.clock import Clock
     from waste_edge.device.config import StationConfig
     from waste_edge.device.decision.item_tracker import ItemTracker, Mark
     from waste_edge.device.decision.policy import DecisionPolicy
     from waste_edge.device.loop import Listener
+    from waste_edge.device.models.in_use import ModelWish
     from waste_edge.device.outbox.outbox import Outbox
     from waste_edge.device.page.config import PageConfig
     from waste_edge.device.page.listener import PageListener
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from waste_edge.device.signals import Stop
     from waste_edge.device.sinks.sink import SinkConfig, StationFacts
     from waste_edge.device.statistics import Summary
-    from waste_edge.device.system.condition import Condition
     from waste_edge.device.system.health import Health
     from waste_edge.device.views.display import About, RunView
     from waste_edge.engines.classifier import Classifier
@@ -53,6 +52,7 @@ class RunPlan:
         listeners: told of what happens after the station's own listeners.
         silent: print nothing.
         config_path: where the configuration was read from, which the capture process must not see.
+        bundle_named: the command line names the bundle, which is then used whatever is installed.
     """
 
     config: StationConfig
@@ -64,6 +64,7 @@ class RunPlan:
     listeners: tuple[Listener, ...] = ()
     silent: bool = False
     config_path: Path | None = None
+    bundle_named: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,21 +140,19 @@ def _notifier() -> Notifier:
 
 def _checked(plan_anew: Callable[[], RunPlan], old: RunPlan, health: Health, clock: Clock) -> RunPlan | None:
     """A new plan, if all that it names can be used; else the old one stays, and health says why."""
-    from waste_edge.bundle.opening import open_required
     from waste_edge.device.answers.build import review_queue
-    from waste_edge.device.decision.policy import DecisionPolicy
     from waste_edge.device.gpio.build import check_gpio
+    from waste_edge.device.models.in_use import load_model
     from waste_edge.device.station import build_sinks, check_state
     from waste_edge.device.system.condition import Condition, Level
-    from waste_edge.engines.classifier import load_classifier
 
     try:
         plan = plan_anew()
         config = plan.config
         _source(plan, clock)
-        with open_required(_choice(plan).bundle, _key(config), config.allow_older) as opened:
-            choices = DecisionPolicy(opened.manifest, _site(plan, opened.manifest)).choices()
-            load_classifier(opened, config.engine, config.precision, config.threads)
+        model = load_model(_wish(plan))
+        with model.bundle:
+            choices = model.policy.choices()
         state = _state(plan)
         review_queue(config.answers, state is not None, choices, clock)
         check_gpio(config.gpio, choices, config.answers is not None)
@@ -192,48 +191,41 @@ def _watch_once(attempt: ReloadAttempt, clock: Clock, health: Health, stop: Stop
         early = start() if looked_at.live else None
         if early is not None:
             stack.callback(early.close)
-        from waste_edge.bundle.opening import open_required
         from waste_edge.device.answers.build import question_mark, review_queue
         from waste_edge.device.camera_condition import CameraCondition
         from waste_edge.device.capture.convert import turned
         from waste_edge.device.collect.build import crops_collected
-        from waste_edge.device.decision.policy import DecisionPolicy
         from waste_edge.device.gpio.build import pins_in_use
         from waste_edge.device.latest_figures import LatestFigures
         from waste_edge.device.loop import Limits, Loop, LoopControl, LoopServices
+        from waste_edge.device.models.in_use import load_model
         from waste_edge.device.outbox.event_store import EventRecorder
         from waste_edge.device.service.notify import Watchdog, watchdog_ns
         from waste_edge.device.station import station_services
         from waste_edge.device.system.condition import Condition, Level
         from waste_edge.device.views.display import About
-        from waste_edge.device.vision.inspection import look_ms_of, looks_that_fit
-        from waste_edge.engines.classifier import load_classifier
 
         state = _state(plan)
-        choice = _choice(plan)
-        opened = stack.enter_context(open_required(choice.bundle, _key(config), config.allow_older))
-        site = _site(plan, opened.manifest)
-        classifier = load_classifier(opened, config.engine, config.precision, config.threads)
-        looks = looks_that_fit(choice.look_ms or look_ms_of(classifier), config.looks)
+        model = load_model(_wish(plan))
+        opened, site, classifier, looks = stack.enter_context(model.bundle), model.site, model.classifier, model.looks
         view = _view(plan, looked_at.still_images, clock)
         source = "the demo clip (rendered)" if plan.demo else looked_at.title
         warning = _warning(plan, looked_at.still_images, opened.manifest, site)
-        about = About.of(source, classifier, site, choice.reason, looks)
+        about = About.of(source, classifier, site, model.reason, looks)
         view.started(replace(about, warning=warning))
         if attempt.failure:
             health.announce(Condition("config", Level.WARN, attempt.failure))
         else:
             health.set(Condition("config", Level.OK, "in use as it was last read"))
-        health.set(_bundle_condition(looked_at.still_images, opened.manifest))
-        policy = DecisionPolicy(opened.manifest, site)
-        choices = policy.choices()
+        health.set(model.condition(looked_at.still_images))
+        choices = model.policy.choices()
         reviews = review_queue(config.answers, state is not None, choices, clock)
         if reviews is not None:
             reviews.listen(view)
         facts = _facts(opened.manifest, site, config.page)
         outbox = stack.enter_context(station_services(config, state, health, clock, reviews, facts))
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())
-        eye = Eye(policy, classifier, looks, question_mark(config.answers))
+        eye = Eye(model.policy, classifier, looks, question_mark(config.answers))
         items = _items(eye, looked_at, outbox)
         pins = stack.enter_context(pins_in_use(config.gpio, choices, reviews, health, clock))
         place, services = (state, config.disk), (health, clock)
@@ -304,15 +296,11 @@ def _page(plan: RunPlan, running: Running, health: Health, clock: Clock) -> Abst
     return opened_page(config.page, parts, health, clock)
 
 
-def _choice(plan: RunPlan) -> BundleChoice:
-    """Choose the bundle: the named one, or the best that this board can run."""
-    from waste_edge.bundle.opening import open_required
-    from waste_edge.device.bundle_choice import EngineWish, choose_bundle
+def _wish(plan: RunPlan) -> ModelWish:
+    """Tell which model the station wants: the installed one, the named one, or the best that this board can run."""
+    from waste_edge.device.models.in_use import ModelWish
 
-    config = plan.config
-    wish = EngineWish(config.engine, config.precision, config.threads)
-    opened = partial(open_required, require_key=_key(config), allow_older=config.allow_older)
-    return choose_bundle(config.bundle, opened, wish, _state(plan), remember=not plan.demo)
+    return ModelWish(plan.config, _state(plan), partial(_site, plan), plan.bundle_named, remember=not plan.demo)
 
 
 def _state(plan: RunPlan) -> Path | None:
@@ -348,10 +336,6 @@ def _secrets(plan: RunPlan) -> tuple[tuple[str, ...], tuple[str, ...]]:
     variables = [name for table in tables for name in table.secret_variables()]
     paths = [plan.config_path, _state(plan), *(path for table in tables for path in table.secret_files())]
     return tuple(variables), tuple(str(Path(path).absolute()) for path in paths if path)
-
-
-def _key(config: StationConfig) -> Path | None:
-    return None if config.require_key is None else Path(config.require_key)
 
 
 def _items(eye: Eye, looked_at: Source, outbox: Outbox | None) -> ItemTracker:
@@ -405,15 +389,6 @@ def _warning(plan: RunPlan, still_images: bool, manifest: Manifest, site: Site) 
     if plan.demo and plan.config.site is None and site.name != DEMO_SITE.replace("_", " "):
         said.append(f"the demo's site does not fit the labels of {manifest.name}: each label is a stream of its own")
     return "; ".join(filter(None, said))
-
-
-def _bundle_condition(still_images: bool, manifest: Manifest) -> Condition:
-    """Tell, as health has it, whether the bundle was made for what a camera shows."""
-    from waste_edge.device.system.condition import Condition, Level
-    from waste_edge.device.vision.inspection import warning_of
-
-    warning = "" if still_images else warning_of(manifest)
-    return Condition("bundle", Level.WARN if warning else Level.OK, warning or f"{manifest.name} {manifest.version}")
 
 
 def _view(plan: RunPlan, still_images: bool, clock: Clock) -> RunView:

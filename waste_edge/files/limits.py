@@ -86,6 +86,15 @@ MAX_SANDBOX_RULES = 20_000  # files and folders that the capture process may see
 MAX_COLLECT_DAYS = 36_500  # of [collect] max_days
 MAX_COLLECT_MB = 1_000_000
 
+# Installed models (device/models)
+MAX_MODEL_ROLES_BYTES = MIB // 16  # ours have one or two kB
+MAX_MODEL_HISTORY_BYTES = MIB // 4  # some five hundred changes
+
+# Reports for a bug (device/support)
+MAX_SUPPORT_TEXT_BYTES = 2 * MIB  # of one file in it, the end of a log that is longer
+MAX_SUPPORT_PICTURES = 20  # the newest crops, if pictures are asked for
+MAX_SUPPORT_PICTURES_BYTES = 8 * MIB  # of all of them
+
 # Reports of a station (device/reporting)
 MAX_REPORT_RECORDS = 1_000_000  # items, answers and lines of health; a kilobyte each while they are reported
 MAX_REPORT_FILE_BYTES = 100_000 * MIB  # as large as [json_lines] lets one become

@@ -1,0 +1,182 @@
+"""The model that a station uses: the installed one that is in charge, else the bundle that its configuration names.
+
+An installed model that cannot be loaded does not keep the station from starting: the one before it is used, and health
+says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from waste_edge.bundle.bundle import Bundle
+from waste_edge.bundle.manifest import Manifest
+from waste_edge.bundle.opening import open_required
+from waste_edge.device.bundle_choice import BundleChoice, EngineWish, choose_bundle
+from waste_edge.device.config import StationConfig
+from waste_edge.device.decision.policy import DecisionPolicy
+from waste_edge.device.models.roles import Entry, has_roles
+from waste_edge.device.models.store import STORE_NAME, ModelStore, in_charge
+from waste_edge.device.system.condition import Condition, Level
+from waste_edge.device.vision.inspection import look_ms_of, looks_that_fit, warning_of
+from waste_edge.engines.classifier import Classifier, load_classifier
+from waste_edge.errors import BundleError, EngineError, UserError
+from waste_edge.site import Site
+
+PART = "model"  # of the station's health
+
+
+@dataclass(frozen=True)
+class ModelWish:
+    """The model that a station wants.
+
+    Attributes:
+        config: its configuration.
+        state: its folder; None: nothing is installed.
+        site_of: its site, checked against a bundle's labels; raises ConfigError.
+        bundle_named: the command line names the bundle, which is then used whatever is installed.
+        remember: keep in the folder what was measured.
+    """
+
+    config: StationConfig
+    state: Path | None
+    site_of: Callable[[Manifest], Site]
+    bundle_named: bool = False
+    remember: bool = True
+
+    @property
+    def store(self) -> ModelStore | None:
+        """The store, if anything was ever installed there."""
+        if self.state is None or not has_roles(self.state / STORE_NAME):
+            return None
+        return ModelStore(self.state)
+
+    def opened(self, given: str) -> Bundle:
+        """Open a bundle, by the key that the station requires; raises as `open_required` does.
+
+        The version of an installed one was compared when it was installed: a rollback may go back to an older one.
+        """
+        config = self.config
+        key = None if config.require_key is None else Path(config.require_key)
+        is_installed = self.state is not None and Path(given).parent == self.state / STORE_NAME
+        return open_required(given, key, is_installed or config.allow_older)
+
+    def choice(self) -> BundleChoice:
+        """Choose the bundle that the configuration names, or the best that this board can run; raises as that does."""
+        config = self.config
+        wish = EngineWish(config.engine, config.precision, config.threads)
+        return choose_bundle(config.bundle, self.opened, wish, self.state, self.remember)
+
+
+@dataclass(frozen=True, eq=False)
+class ModelInUse:
+    """A loaded model, with all that depends on it.
+
+    Attributes:
+        bundle: opened; whoever loaded it closes it.
+        classifier: its network.
+        site: the station's, checked against its labels.
+        policy: decides with both.
+        looks: how often an item is shown to it.
+        look_ms: what a look takes here.
+        reason: why this one, in one line; empty for a bundle that was named.
+        entry: the installed model that it is; None: the configured bundle.
+        fault: why an installed model that should be in charge is not, in words; empty if it is.
+    """
+
+    bundle: Bundle
+    classifier: Classifier
+    site: Site
+    policy: DecisionPolicy
+    looks: int
+    look_ms: float
+    reason: str = ""
+    entry: Entry | None = None
+    fault: str = ""
+
+    @property
+    def title(self) -> str:
+        """Its name and version."""
+        return f"{self.bundle.manifest.name} {self.bundle.manifest.version}"
+
+    def condition(self, still_images: bool = False) -> Condition:
+        """Tell, as health has it, whether it is the one that should run, and was made for what a camera shows."""
+        warning = "" if still_images else warning_of(self.bundle.manifest)
+        if self.fault:
+            return Condition("bundle", Level.WARN, f"{self.title} is used, since {self.fault}")
+        return Condition("bundle", Level.WARN if warning else Level.OK, warning or self.title)
+
+
+def load_model(wish: ModelWish) -> ModelInUse:
+    """Load the model that a station is to use.
+
+    Raises:
+        WasteEdgeError: the bundle that the configuration names cannot be used.
+        ConfigError: the site does not fit the labels, also of an installed model: its file has to be mended.
+    """
+    store, passed_over, faults = wish.store, list[Entry](), list[str]()
+    while store is not None and not wish.bundle_named:
+        entry, fault = in_charge(store, passed_over)
+        faults += [fault] if fault and fault not in faults else []
+        if entry is None:
+            break
+        try:
+            return load_installed(wish, store, entry, "; ".join(faults))
+        except (BundleError, EngineError) as error:
+            faults.append(str(error))
+            passed_over.append(entry)
+            _take_back(store, entry, error)
+    choice = wish.choice()
+    fault = "; ".join(faults)
+    return _loaded(wish, partial(wish.opened, choice.bundle), choice, None, fault)
+
+
+def load_installed(wish: ModelWish, store: ModelStore, entry: Entry, fault: str = "") -> ModelInUse:
+    """Load an installed model.
+
+    Raises:
+        BundleError: it is damaged, or not signed by the key that the station requires.
+        EngineError, ConfigError, MissingPackageError: it cannot be run here, or the site does not fit its labels.
+    """
+    choice = BundleChoice(str(store.path(entry)), f"{entry.title} is installed (waste-edge model status)")
+    return _loaded(wish, partial(wish.opened, choice.bundle), choice, entry, fault)
+
+
+def chosen_bundle(wish: ModelWish) -> BundleChoice:
+    """Choose the bundle as `load_model` does, without loading anything; raises as `choose_bundle` does."""
+    store = wish.store
+    if store is not None and not wish.bundle_named:
+        entry, fault = in_charge(store)
+        if entry is not None:
+            return BundleChoice(str(store.path(entry)), f"{entry.title} is installed (waste-edge model status)")
+        if fault:
+            choice = wish.choice()
+            return BundleChoice(choice.bundle, f"{choice.bundle}, since {fault}", choice.look_ms)
+    return wish.choice()
+
+
+def _loaded(
+    wish: ModelWish, opens: Callable[[], Bundle], choice: BundleChoice, entry: Entry | None, fault: str
+) -> ModelInUse:
+    bundle, config = opens(), wish.config
+    try:
+        site = wish.site_of(bundle.manifest)
+        classifier = load_classifier(bundle, config.engine, config.precision, config.threads)
+        look_ms = choice.look_ms or look_ms_of(classifier)
+    except BaseException:
+        bundle.close()
+        raise
+    policy, looks = DecisionPolicy(bundle.manifest, site), looks_that_fit(look_ms, config.looks)
+    return ModelInUse(bundle, classifier, site, policy, looks, look_ms, choice.reason, entry, fault)
+
+
+def _take_back(store: ModelStore, entry: Entry, error: Exception) -> None:
+    """End the probation of a model that cannot even be loaded; another one stays installed, for people to see to."""
+    roles = store.roles()
+    if roles.on_probation and roles.current == entry:
+        try:
+            store.rollback(f"could not be loaded: {error}")
+        except UserError:  # the disk cannot be written: it is passed over at each start
+            return
