@@ -37,7 +37,7 @@ _IN_LOG = re.compile(rf"`({'|'.join(NAMES)})` (\d+)")
 
 
 class Measured(msgspec.Struct):
-    """What a record of `tests.device.service.instances` and `tests.fleet` says of itself."""
+    """Head of a record of `tests.device.service.instances` or `tests.fleet`."""
 
     created: str
     command: str
@@ -70,7 +70,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Source:
-    """Where records of one kind lie, and how one is read.
+    """Records of one kind: their place, and how one is read.
 
     Attributes:
         figures: what is measured.
@@ -98,7 +98,7 @@ def in_words() -> str:
 
 
 def _other(bundle: str, digest: str) -> str:
-    """Why this bundle is not the shipped one, by its manifest's hash; empty if it is."""
+    """Say that this bundle is not the shipped one, by its manifest's hash; empty if it is."""
     name = bundle.partition(" ")[0]
     if name not in NAMES:
         return ""  # one that is not shipped: compared with, and not claimed
