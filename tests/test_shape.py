@@ -62,9 +62,11 @@ def test_rooms_hold_a_dozen_loose_modules_at_most() -> None:
 # Tests beside those of the package, by what they test instead.
 NOT_THE_PACKAGE = {
     "arm64": "wheels and networks on an emulated arm64",
+    "container": "container/, and the image that it makes",
     "data": "what made the recorded data that tests read",
     "examples": "examples/",
     "faults": "a whole station whose power, disk, broker or camera fails",
+    "fleet": "forty stations at one broker and one Prometheus",
     "fuzz": "every parser of outside input, with damaged input",
     "home_assistant": "a real Home Assistant",
     "packaging": "the wheel, installed",
