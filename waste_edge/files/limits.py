@@ -90,6 +90,10 @@ MAX_COLLECT_MB = 1_000_000
 MAX_MODEL_ROLES_BYTES = MIB // 16  # ours have one or two kB
 MAX_MODEL_HISTORY_BYTES = MIB // 4  # some five hundred changes
 
+# Commissioning (device/commission)
+MAX_COMMISSION_SHOTS = 4096  # looks at items; an hour gives some hundreds
+MAX_COMMISSION_BYTES = 64 * MIB  # of their answers
+
 # Reports for a bug (device/support)
 MAX_SUPPORT_TEXT_BYTES = 2 * MIB  # of one file in it, the end of a log that is longer
 MAX_SUPPORT_PICTURES = 20  # the newest crops, if pictures are asked for
