@@ -150,7 +150,7 @@ def _checked(plan_anew: Callable[[], RunPlan], old: RunPlan, health: Health, clo
         plan = plan_anew()
         config = plan.config
         _source(plan, clock)
-        model = load_model(_wish(plan))
+        model = load_model(model_wish(plan))
         with model.bundle:
             choices = model.policy.choices()
         state = _state(plan)
@@ -206,7 +206,7 @@ def _watch_once(attempt: ReloadAttempt, clock: Clock, health: Health, stop: Stop
         from waste_edge.device.views.display import About
 
         state = _state(plan)
-        model = load_model(_wish(plan))
+        model = load_model(model_wish(plan))
         opened, site, classifier, looks = stack.enter_context(model.bundle), model.site, model.classifier, model.looks
         view = _view(plan, looked_at.still_images, clock)
         source = "the demo clip (rendered)" if plan.demo else looked_at.title
@@ -296,11 +296,28 @@ def _page(plan: RunPlan, running: Running, health: Health, clock: Clock) -> Abst
     return opened_page(config.page, parts, health, clock)
 
 
-def _wish(plan: RunPlan) -> ModelWish:
-    """Tell which model the station wants: the installed one, the named one, or the best that this board can run."""
+def model_wish(plan: RunPlan, remember: bool = True) -> ModelWish:
+    """Tell which model the station wants: the installed one, the named one, or the best that this board can run.
+
+    Args:
+        plan: of the station.
+        remember: keep in its folder what was measured.
+    """
+    from waste_edge.device.bundle_choice import EngineWish
     from waste_edge.device.models.in_use import ModelWish
 
-    return ModelWish(plan.config, _state(plan), partial(_site, plan), plan.bundle_named, remember=not plan.demo)
+    config = plan.config
+    return ModelWish(
+        bundle=config.bundle,
+        engine=EngineWish(config.engine, config.precision, config.threads),
+        site_of=partial(_site, plan),
+        state=_state(plan),
+        looks=config.looks,
+        require_key=None if config.require_key is None else Path(config.require_key),
+        allow_older=config.allow_older,
+        bundle_named=plan.bundle_named,
+        remember=remember and not plan.demo,
+    )
 
 
 def _state(plan: RunPlan) -> Path | None:

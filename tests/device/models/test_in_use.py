@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from waste_edge.bundle.manifest import Manifest
-from waste_edge.device.config import StationConfig
+from waste_edge.device.bundle_choice import EngineWish
 from waste_edge.device.models.in_use import ModelWish, chosen_bundle, load_model
 from waste_edge.device.models.roles import Entry
 from waste_edge.device.models.store import ModelStore
@@ -25,7 +26,7 @@ def own_streams(manifest: Manifest) -> Site:
 
 @pytest.fixture
 def wish(tiny_bundle: Path, tmp_path: Path) -> ModelWish:
-    return ModelWish(StationConfig(bundle=str(tiny_bundle), looks=1), tmp_path / "state", own_streams)
+    return ModelWish(str(tiny_bundle), EngineWish(), own_streams, tmp_path / "state", looks=1)
 
 
 @pytest.fixture
@@ -67,10 +68,10 @@ def test_an_installed_model_is_used_in_its_place_and_said(wish: ModelWish, insta
 
 def test_a_bundle_of_the_command_line_is_obeyed(wish: ModelWish, install: Callable[[str], Entry]) -> None:
     install("2.0")
-    named = ModelWish(wish.config, wish.state, own_streams, bundle_named=True)
+    named = replace(wish, bundle_named=True)
     with (model := load_model(named)).bundle:
         assert model.title == "tiny 1.0"
-    assert chosen_bundle(named).bundle == wish.config.bundle
+    assert chosen_bundle(named).bundle == wish.bundle
 
 
 def test_a_damaged_one_gives_way_and_stays_installed(wish: ModelWish, install: Callable[[str], Entry]) -> None:
@@ -84,7 +85,7 @@ def test_a_damaged_one_gives_way_and_stays_installed(wish: ModelWish, install: C
     assert condition.level is Level.WARN
     assert condition.text.startswith("tiny 1.0 is used, since ")
     assert store.current() == entry
-    assert chosen_bundle(wish).reason.startswith(f"{wish.config.bundle}, since ")
+    assert chosen_bundle(wish).reason.startswith(f"{wish.bundle}, since ")
 
 
 def test_one_that_cannot_be_loaded_on_probation_is_taken_back(
@@ -117,5 +118,5 @@ def test_a_site_that_does_not_fit_is_the_users_to_mend(wish: ModelWish, install:
 
     entry = install("2.0")
     with pytest.raises(ConfigError, match="no stream for red"):
-        load_model(ModelWish(wish.config, wish.state, misfit))
+        load_model(replace(wish, site_of=misfit))
     assert ModelStore(wish.state or Path()).current() == entry

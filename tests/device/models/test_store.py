@@ -179,7 +179,7 @@ def test_what_a_killed_copy_left_behind_is_removed_and_a_running_one_is_not(
     store.folder.mkdir(parents=True)
     left = store.folder / ".copying-left"
     left.mkdir()
-    with store._copying() as running:
+    with store.scratch() as running:
         store.activate(store.add(version("1.0")), "first")
         assert running.is_dir()
     assert not left.exists()

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from waste_edge.bundle.bundle import Bundle
 from waste_edge.bundle.manifest import Manifest
 from waste_edge.bundle.opening import open_required
 from waste_edge.device.bundle_choice import BundleChoice, EngineWish, choose_bundle
-from waste_edge.device.config import StationConfig
 from waste_edge.device.decision.policy import DecisionPolicy
 from waste_edge.device.models.roles import Entry, has_roles
 from waste_edge.device.models.store import STORE_NAME, ModelStore, in_charge
@@ -33,16 +33,24 @@ class ModelWish:
     """The model that a station wants.
 
     Attributes:
-        config: its configuration.
-        state: its folder; None: nothing is installed.
+        bundle: as its configuration names it.
+        engine: what to run it with.
         site_of: its site, checked against a bundle's labels; raises ConfigError.
+        state: its folder; None: nothing is installed.
+        looks: how often an item is shown to it.
+        require_key: the public key that it must be signed by; None: that of the environment, if any.
+        allow_older: take an older version of the bundle than this device has used.
         bundle_named: the command line names the bundle, which is then used whatever is installed.
         remember: keep in the folder what was measured.
     """
 
-    config: StationConfig
-    state: Path | None
+    bundle: str
+    engine: EngineWish
     site_of: Callable[[Manifest], Site]
+    state: Path | None = None
+    looks: int | Literal["auto"] = "auto"
+    require_key: Path | None = None
+    allow_older: bool = False
     bundle_named: bool = False
     remember: bool = True
 
@@ -58,16 +66,12 @@ class ModelWish:
 
         The version of an installed one was compared when it was installed: a rollback may go back to an older one.
         """
-        config = self.config
-        key = None if config.require_key is None else Path(config.require_key)
         is_installed = self.state is not None and Path(given).parent == self.state / STORE_NAME
-        return open_required(given, key, is_installed or config.allow_older)
+        return open_required(given, self.require_key, is_installed or self.allow_older)
 
     def choice(self) -> BundleChoice:
         """Choose the bundle that the configuration names, or the best that this board can run; raises as that does."""
-        config = self.config
-        wish = EngineWish(config.engine, config.precision, config.threads)
-        return choose_bundle(config.bundle, self.opened, wish, self.state, self.remember)
+        return choose_bundle(self.bundle, self.opened, self.engine, self.state, self.remember)
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,15 +164,15 @@ def chosen_bundle(wish: ModelWish) -> BundleChoice:
 def _loaded(
     wish: ModelWish, opens: Callable[[], Bundle], choice: BundleChoice, entry: Entry | None, fault: str
 ) -> ModelInUse:
-    bundle, config = opens(), wish.config
+    bundle, engine = opens(), wish.engine
     try:
         site = wish.site_of(bundle.manifest)
-        classifier = load_classifier(bundle, config.engine, config.precision, config.threads)
+        classifier = load_classifier(bundle, engine.engine, engine.precision, engine.threads)
         look_ms = choice.look_ms or look_ms_of(classifier)
     except BaseException:
         bundle.close()
         raise
-    policy, looks = DecisionPolicy(bundle.manifest, site), looks_that_fit(look_ms, config.looks)
+    policy, looks = DecisionPolicy(bundle.manifest, site), looks_that_fit(look_ms, wish.looks)
     return ModelInUse(bundle, classifier, site, policy, looks, look_ms, choice.reason, entry, fault)
 
 
