@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 from waste_edge.bundle.bundle import Bundle
 from waste_edge.bundle.opening import open_required, required_key_path
 from waste_edge.device.models.checks import Demands, Finding, check_model
@@ -35,7 +37,7 @@ class Installed(Strict, frozen=True):
     outcome: Outcome
     entry: Entry
     text: str
-    findings: list[Finding] = []
+    findings: list[Finding] = msgspec.field(default_factory=list)
 
 
 @dataclass(frozen=True)
