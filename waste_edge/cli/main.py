@@ -38,7 +38,7 @@ VERBS = (
     "compare",
     "export",
 )
-GROUPS = ("data", "service", "site", "collect")
+GROUPS = ("data", "service", "site", "collect", "model")
 # What a verb may be given that plug-ins add to.
 _EXTENDED: dict[str, tuple[Group, ...]] = {
     "run": ("cameras", "sinks", "engines"),
@@ -53,6 +53,7 @@ _EXTENDED: dict[str, tuple[Group, ...]] = {
 # a line a picture.
 _ONE_DOCUMENT = (
     "doctor", "bench", "evaluate", "rehearse", "report", "train", "distill", "compare", "export", "data", "collect",
+    "model",
 )  # fmt: skip
 _CAMERA_VERBS = ("run", "doctor", "bench")
 _HELP = ("-h", "--help")
@@ -72,7 +73,7 @@ def command_line(words: Sequence[str]) -> typer.Typer:
         help="Train waste classifiers on a workstation and run them on an edge board at a bin.\n\n"
         "At a bin: [bold]run[/], [bold]doctor[/], [bold]classify[/], [bold]bench[/], [bold]verify[/], "
         "[bold]inspect[/], [bold]evaluate[/], [bold]rehearse[/], [bold]report[/], [bold]collect[/], [bold]site[/], "
-        "[bold]service[/].\n\n"
+        "[bold]model[/], [bold]service[/].\n\n"
         "On a workstation (pip install 'waste-edge\\[host]'): [bold]data[/], [bold]train[/], [bold]distill[/], "
         "[bold]compare[/], [bold]export[/].",
         rich_markup_mode="rich",

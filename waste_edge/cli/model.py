@@ -24,7 +24,9 @@ app = typer.Typer(
 StateOption = Annotated[Path | None, typer.Option("--state", metavar="DIR", help="Folder of the station.")]
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", metavar="TOML", help="The station.toml that names folder, site and key; else the service's."),
+    typer.Option(
+        "--config", metavar="TOML", help="The station.toml that names folder, site and key; else the service's."
+    ),
 ]
 _MOST_CHANGES = 20
 
@@ -35,8 +37,8 @@ def install(
         str,
         typer.Argument(
             metavar="BUNDLE|URL|FOLDER",
-            help="A bundle (folder, .zip or shipped name), its address (https, http, file), or a folder with bundles in "
-            "it, such as a USB stick's: the newest one is taken.",
+            help="A bundle (folder, .zip or shipped name), its address (https, http, file), or a folder with bundles "
+            "in it, such as a USB stick's: the newest one is taken.",
         ),
     ],
     config: ConfigOption = None,
@@ -90,7 +92,8 @@ def list_models(config: ConfigOption = None, state: StateOption = None, json: Js
         _print_json({"folder": str(store.folder), "models": rows})
         return
     for row in rows:
-        say(f"{row['role']:10}  {row['name']} {row['version']}  {row['digest'][:12]}{'' if row['whole'] else '  DAMAGED'}")
+        damaged = "" if row["whole"] else "  DAMAGED"
+        say(f"{row['role']:10}  {row['name']} {row['version']}  {row['digest'][:12]}{damaged}")
     if not rows:
         say(f"{store.folder}: no model is installed; the station runs the bundle that its configuration names")
 

@@ -143,7 +143,8 @@ def count_start(folder: Path, entry: Entry) -> int:
     """Count a start of the station with a model on probation, before it is loaded; returns the how-manieth in a row."""
     figures = read_figures(folder)
     watched = figures.watched if figures.watched and figures.watched.digest == entry.digest else None
-    watched = watched or WatchFigures(digest=entry.digest, before=figures.watched and figures.watched.seen)
+    before = None if figures.watched is None else figures.watched.seen
+    watched = watched or WatchFigures(digest=entry.digest, before=before)
     watched = msgspec.structs.replace(watched, starts=watched.starts + 1)
     write_figures(folder, msgspec.structs.replace(figures, watched=watched))
     return watched.starts

@@ -17,6 +17,7 @@ from waste_edge.bundle.manifest import Manifest
 from waste_edge.bundle.opening import open_required
 from waste_edge.device.bundle_choice import BundleChoice, EngineWish, choose_bundle
 from waste_edge.device.decision.policy import DecisionPolicy
+from waste_edge.device.models.figures import count_start
 from waste_edge.device.models.roles import Entry, has_roles
 from waste_edge.device.models.store import STORE_NAME, ModelStore, in_charge
 from waste_edge.device.system.condition import Condition, Level
@@ -25,7 +26,8 @@ from waste_edge.engines.classifier import Classifier, load_classifier
 from waste_edge.errors import BundleError, EngineError, UserError
 from waste_edge.site import Site
 
-PART = "model"  # of the station's health
+MOST_STARTS = 3  # of the station with a model on probation, without coming through
+TAKEN_BACK = "taken back by the station"  # so begins the reason of what no person did
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,13 @@ class ModelInUse:
         return Condition("bundle", Level.WARN if warning else Level.OK, warning or self.title)
 
 
-def load_model(wish: ModelWish) -> ModelInUse:
+def load_model(wish: ModelWish, starting: bool = False) -> ModelInUse:
     """Load the model that a station is to use.
+
+    Args:
+        wish: of the station.
+        starting: the station starts with it: starts of a model on probation are counted, and one with which the
+            station ended MOST_STARTS times is taken back.
 
     Raises:
         WasteEdgeError: the bundle that the configuration names cannot be used.
@@ -126,6 +133,8 @@ def load_model(wish: ModelWish) -> ModelInUse:
         faults += [fault] if fault and fault not in faults else []
         if entry is None:
             break
+        if starting and _ends_too_often(store, entry):
+            continue
         try:
             return load_installed(wish, store, entry, "; ".join(faults))
         except (BundleError, EngineError) as error:
@@ -176,11 +185,23 @@ def _loaded(
     return ModelInUse(bundle, classifier, site, policy, looks, look_ms, choice.reason, entry, fault)
 
 
+def _ends_too_often(store: ModelStore, entry: Entry) -> bool:
+    """Count a start on probation; take a model back with which the station ended again and again."""
+    roles = store.roles()
+    if not roles.on_probation or roles.current != entry or count_start(store.folder, entry) <= MOST_STARTS:
+        return False
+    try:
+        store.rollback(f"{TAKEN_BACK}: the station ended {MOST_STARTS} times while it was on probation")
+    except UserError:  # the disk cannot be written, and so nothing was counted either
+        return False
+    return True
+
+
 def _take_back(store: ModelStore, entry: Entry, error: Exception) -> None:
     """End the probation of a model that cannot even be loaded; another one stays installed, for people to see to."""
     roles = store.roles()
     if roles.on_probation and roles.current == entry:
         try:
-            store.rollback(f"could not be loaded: {error}")
+            store.rollback(f"{TAKEN_BACK}: it cannot be loaded: {error}")
         except UserError:  # the disk cannot be written: it is passed over at each start
             return

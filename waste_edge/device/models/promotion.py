@@ -110,8 +110,8 @@ def simulated_promotions(wins: float, losses: float, answers: int, runs: int, se
         (runs,), the answer after which each was promoted, from 1; 0: it was not within so many, or was refused before.
     """
     drawn = np.random.default_rng(seed).random((runs, answers))
-    won = np.cumsum(drawn < wins, axis=1)
-    lost = np.cumsum((drawn >= wins) & (drawn < wins + losses), axis=1)
+    won: NDArray[np.intp] = np.cumsum(drawn < wins, axis=1, dtype=np.intp)
+    lost: NDArray[np.intp] = np.cumsum((drawn >= wins) & (drawn < wins + losses), axis=1, dtype=np.intp)
 
     def reached(up: NDArray[np.intp], down: NDArray[np.intp]) -> NDArray[np.bool_]:
         """(runs, answers), whether there was evidence enough by then, by `evidence`."""

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from waste_edge.device.models.shadow_child import (
+from waste_edge.device.models.shadow.child import (
     ShadowAnswer,
     ShadowCrop,
     ShadowLook,
@@ -26,7 +26,7 @@ from waste_edge.errors import EngineError
 from waste_edge.imaging.frames import Pixels
 from waste_edge.libraries import NO_TELEMETRY, ONE_THREAD
 
-MODULE = "waste_edge.device.models.shadow_child"
+MODULE = "waste_edge.device.models.shadow.child"
 _START_S = 120.0  # a board where everything starts at once
 _ANSWER_S = 20.0  # for all looks at one item, behind all that decides
 _POLITE_S = 0.5
@@ -69,6 +69,12 @@ class ShadowProcess:
             why = self._ended() or str(error)
         self.close()
         raise EngineError(why or "ended")
+
+    def kill(self) -> None:
+        """End it, whatever it is doing, so that `ask` returns; for another thread than the one that asks."""
+        process = self._process
+        if process is not None:
+            process.kill()
 
     def close(self) -> None:
         """Hang up, which ends it; by force if it does not go at once."""
@@ -119,9 +125,8 @@ class ShadowProcess:
             return ""
         with contextlib.suppress(subprocess.TimeoutExpired):
             code = self._process.wait(_POLITE_S)
-            return (
-                f"its process was ended by signal {-code}" if code < 0 else f"its process ended with exit code {code}"
-            )
+            how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+            return f"its process {how}"
         return ""
 
     def _prediction(self, look: ShadowLook) -> Prediction:

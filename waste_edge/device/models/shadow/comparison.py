@@ -26,7 +26,7 @@ from waste_edge.device.models.config import JudgedBy
 from waste_edge.device.models.figures import Looks, ShadowFigures
 from waste_edge.device.models.figures import Seen as SeenItems
 from waste_edge.device.models.promotion import Judgement, judge
-from waste_edge.device.models.shadow_process import ShadowProcess
+from waste_edge.device.models.shadow.process import ShadowProcess
 from waste_edge.device.vision.inspection import ItemView, Visibility
 from waste_edge.errors import EngineError
 from waste_edge.imaging.frames import Pixels

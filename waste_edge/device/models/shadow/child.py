@@ -1,6 +1,6 @@
 """The process of a candidate: takes crops of items from the station, and answers what its network makes of them.
 
-    python -m waste_edge.device.models.shadow_child SOCKET PARENT_PID
+    python -m waste_edge.device.models.shadow.child SOCKET PARENT_PID
 
 The first message is a `ShadowOrder`. Each further one is a crop, answered by one `ShadowAnswer`. A message is its
 length in four bytes and msgpack. The station gives it little of the processor, a bound of memory, and no second chance.
