@@ -52,7 +52,7 @@ def install(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Install a model: check it on this machine, then compare it with the one in charge.
+    """Install a model: check it here, then compare it with the one in charge.
 
     Checked are every file's SHA-256, the signature, the version, the size, the
     labels against the site, the golden outputs, the time and the memory on this

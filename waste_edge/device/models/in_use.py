@@ -66,10 +66,10 @@ class ModelWish:
     def opened(self, given: str) -> Bundle:
         """Open a bundle, by the key that the station requires; raises as `open_required` does.
 
-        The version of an installed one was compared when it was installed: a rollback may go back to an older one.
+        Where models are installed, versions are compared when one is: a rollback goes back to an older one, if need be
+        to the configured bundle.
         """
-        is_installed = self.state is not None and Path(given).parent == self.state / STORE_NAME
-        return open_required(given, self.require_key, is_installed or self.allow_older)
+        return open_required(given, self.require_key, self.allow_older or self.store is not None)
 
     def choice(self) -> BundleChoice:
         """Choose the bundle that the configuration names, or the best that this board can run; raises as that does."""

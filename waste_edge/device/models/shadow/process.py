@@ -66,7 +66,7 @@ class ShadowProcess:
         except TimeoutError:
             why = f"gave no answer for {_ANSWER_S:g} s"
         except (OSError, msgspec.DecodeError, ValueError) as error:
-            why = self._ended() or str(error)
+            why = str(error) if isinstance(error, ValueError) else self._ended() or str(error)
         self.close()
         raise EngineError(why or "ended")
 
