@@ -1,4 +1,4 @@
-"""How often a candidate model is promoted: better by 5 points, equal, and worse, by how often the two differ.
+"""Share of candidate models that are promoted: 5 points better, equal, and worse, by how often the two differ.
 
     python -m tools.model_promotion [--runs 4000] [--seed 1]
 

@@ -23,7 +23,7 @@ _NEWEST = 100  # looks whose median is taken
 
 
 class Seen(Strict, frozen=True):
-    """What one model made of the items that it was shown.
+    """Items that one model was shown, and its answers to them.
 
     Attributes:
         items: how many.

@@ -24,7 +24,7 @@ Outcome = Literal["candidate", "activated", "unchanged"]
 
 
 class Installed(Strict, frozen=True):
-    """What became of an installation.
+    """Result of an installation.
 
     Attributes:
         outcome: `candidate`: is shown the same items beside the model in charge; `activated`: is in charge;

@@ -275,7 +275,7 @@ def _as_told(change: Change) -> ModelChange:
 
 
 def _signature(path: Path) -> tuple[int, int, int]:
-    """What changes whenever a file is replaced; zeros if there is none."""
+    """Inode, time and size of a file, which change whenever it is replaced; zeros if there is none."""
     try:
         state = path.stat()
     except OSError:

@@ -268,7 +268,7 @@ class ModelStore:
             os.close(handle)
 
     def _give_to_owner(self) -> None:
-        """What root installs belongs to the station's user, who has to change it later."""
+        """Give files that root installs to the station's user, who has to change them later."""
         if os.geteuid() != 0:
             return
         owner = self._state.stat()

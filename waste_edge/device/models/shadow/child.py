@@ -62,7 +62,7 @@ class ShadowCrop(Strict, frozen=True):
 
 
 class ShadowLook(Strict, frozen=True):
-    """What the network made of one look: see `Prediction`."""
+    """Answer of the network to one look: see `Prediction`."""
 
     probabilities: list[float]
     known_score: float

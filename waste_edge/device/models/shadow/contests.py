@@ -91,7 +91,7 @@ class Contests:
 
     @property
     def figures(self) -> ShadowFigures | None:
-        """What came of the comparison so far, or of the last one."""
+        """Figures of the comparison so far, or of the last one."""
         return self._kept if self._shadow is None else self._shadow.figures
 
     @property

@@ -120,7 +120,7 @@ class ShadowProcess:
         return ours
 
     def _ended(self) -> str:
-        """How it ended, in words; empty if it has not."""
+        """Describe how it ended; empty if it has not."""
         if self._process is None:
             return ""
         with contextlib.suppress(subprocess.TimeoutExpired):
