@@ -8,6 +8,7 @@ length in four bytes and msgpack. The station gives it little of the processor, 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import socket
@@ -112,7 +113,8 @@ def main(words: list[str]) -> int:
     """Serve until the station hangs up; returns the exit code."""
     handle, parent = map(int, words)
     die_with_parent(parent)
-    os.nice(_NICE)
+    with contextlib.suppress(OSError):  # a sandbox may forbid it
+        os.nice(_NICE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     stream = socket.socket(fileno=handle)
     order = receive_message(stream, ShadowOrder)
