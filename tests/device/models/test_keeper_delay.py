@@ -64,9 +64,9 @@ def test_an_exchange_of_the_model_loses_no_item_and_delays_no_frame_by_100_ms(tm
     busy = [age for at, age in delays.frames if any(begun <= at < begun + 4 for begun in exchanged)]
     visits = (SECONDS - FIRST_S) / VISIT_S
     print(
-        f"\n{EXCHANGES} exchanges: {len(delays.items)} of {visits:.1f} items decided; from capture to the loop, ms: median "
-        f"{statistics.median(quiet):.1f}, most {max(quiet):.1f}; within 4 s of an exchange median "
-        f"{statistics.median(busy):.1f}, most {max(busy):.1f}"
+        f"\n{EXCHANGES} exchanges: {len(delays.items)} of {visits:.1f} items decided; from capture to the loop median "
+        f"{statistics.median(quiet):.1f}, most {max(quiet):.1f} ms; within 4 s of an exchange median "
+        f"{statistics.median(busy):.1f}, most {max(busy):.1f} ms"
     )
     assert len(delays.items) >= int(visits) - 1
     assert len({item.id for item in delays.items}) == len(delays.items)
