@@ -42,7 +42,7 @@ VERBS = (
     "compare",
     "export",
 )
-GROUPS = ("data", "service", "site", "collect")
+GROUPS = ("data", "service", "site", "collect", "model")
 # What a verb may be given that plug-ins add to.
 _EXTENDED: dict[str, tuple[Group, ...]] = {
     "run": ("cameras", "sinks", "engines"),
@@ -59,8 +59,7 @@ _EXTENDED: dict[str, tuple[Group, ...]] = {
 # a line a picture.
 _ONE_DOCUMENT = (
     "doctor", "support", "bench", "evaluate", "rehearse", "report", "replay", "train", "distill", "compare", "export",
-    "data",
-    "collect",
+    "data", "collect", "model",
 )  # fmt: skip
 _CAMERA_VERBS = ("run", "setup", "commission", "doctor", "bench")
 _HELP = ("-h", "--help")
@@ -82,8 +81,8 @@ def command_line(words: Sequence[str]) -> typer.Typer:
         cls=Verbs,
         help="Train waste classifiers on a workstation and run them on an edge board at a bin.\n\n"
         "At a bin: [bold]setup[/], [bold]run[/], [bold]commission[/], [bold]doctor[/], [bold]support[/], "
-        "[bold]classify[/], [bold]bench[/], [bold]verify[/], [bold]inspect[/], [bold]evaluate[/], [bold]rehearse[/], [bold]report[/], "
-        "[bold]collect[/], [bold]replay[/], [bold]site[/], [bold]service[/].\n\n"
+        "[bold]classify[/], [bold]bench[/], [bold]verify[/], [bold]inspect[/], [bold]evaluate[/], [bold]rehearse[/], "
+        "[bold]report[/], [bold]collect[/], [bold]replay[/], [bold]site[/], [bold]model[/], [bold]service[/].\n\n"
         "On a workstation (pip install 'waste-edge\\[host]'): [bold]data[/], [bold]train[/], [bold]distill[/], "
         "[bold]compare[/], [bold]export[/].",
         rich_markup_mode="rich",
