@@ -132,7 +132,8 @@ def command(
         outcome = _outcome(session, talk)
         if outcome is None:
             raise typer.Exit(0)
-        installation = Installation(session.state, station.name, session.site, signer, despite)
+        watched = station.models.probation_items > 0
+        installation = Installation(session.state, station.name, session.site, signer, despite, watched)
         tell.end(_finish(session, outcome, installation, (out, install, json)))
 
 

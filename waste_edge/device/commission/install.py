@@ -35,6 +35,7 @@ class Installation:
         site: its streams, which must have one for each label.
         signer: the private key to sign with; None: not signed.
         despite: install a head that is not shown to be better than the shipped one.
+        on_probation: a running station watches it from then on, and takes it back if it does badly.
     """
 
     state: Path
@@ -42,6 +43,7 @@ class Installation:
     site: Site
     signer: Signer | None = None
     despite: bool = False
+    on_probation: bool = False
 
     def install(self, parent: Bundle, records: Records, outcome: Outcome) -> Entry:
         """Write the new bundle, replay its golden outputs on this machine, and put it in charge.
@@ -62,7 +64,8 @@ class Installation:
             self._prove(bundle)
             entry = store.add(bundle)
         gain = outcome.assessment.gain.value * 100
-        store.activate(entry, f"commissioned at {self.station}: {gain:+.0f} points on items left out")
+        reason = f"commissioned at {self.station}: {gain:+.0f} points on items left out"
+        store.activate(entry, reason, on_probation=self.on_probation)
         return entry
 
     def write(self, parent: Bundle, records: Records, outcome: Outcome, folder: Path) -> None:
