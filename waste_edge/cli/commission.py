@@ -196,7 +196,7 @@ def _shoot(session: Session, shots: Path | None, talk: Conversation) -> None:
         return  # what was shown before is looked at once more
     source = session.source()
     if not source.live and not talk.script:
-        raise UserError("a film tells by itself what it shows in no way: give its labels with --show")
+        raise UserError("a film does not say what it shows: name its items, in their order, with --show LABEL,LABEL,…")
     if source.still_images:
         raise UserError("--source with pictures: give them with --shots, one folder a label")
     with session.messages(source) as messages:

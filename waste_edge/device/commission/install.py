@@ -13,7 +13,7 @@ from waste_edge.bundle.opening import required_key, sort_key
 from waste_edge.bundle.signing import Signer
 from waste_edge.device.commission.new_bundle import Origin, write_bundle
 from waste_edge.device.commission.outcome import Outcome
-from waste_edge.device.commission.records import Records
+from waste_edge.device.commission.records import BUILDING, Records
 from waste_edge.device.decision.policy import DecisionPolicy
 from waste_edge.device.models.roles import Entry
 from waste_edge.device.models.store import ModelStore
@@ -58,7 +58,7 @@ class Installation:
         store = ModelStore(self.state)
         origin = self.origin(parent, store.roles().newest.get(name_of(parent.manifest, self.station), ""))
         with (
-            tempfile.TemporaryDirectory(dir=records.folder, prefix=".bundle-") as temporary,
+            tempfile.TemporaryDirectory(dir=records.folder, prefix=BUILDING) as temporary,
             write_bundle(parent, records, outcome, origin, Path(temporary)) as bundle,
         ):
             self._prove(bundle)
