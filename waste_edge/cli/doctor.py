@@ -42,7 +42,8 @@ def command(
             "--config",
             metavar="TOML",
             help="The station.toml to examine for: its camera, bundle, folder, limits and sinks; "
-            "else the service's, /etc/waste-edge/station.toml, where there is one that you may read.",
+            "else the service's, /etc/waste-edge/station.toml, where there is one that you may read. "
+            "/etc/waste-edge/left/station.toml is that of the instance left.",
         ),
     ] = None,
     camera: Annotated[
@@ -85,11 +86,14 @@ def command(
     """
     from waste_edge.device.clock import SystemClock
     from waste_edge.device.doctor import all_checks, examine
+    from waste_edge.device.service.instances import instance_of_config
     from waste_edge.files.strict import to_json
 
     screen = console(stderr=True)
     asked = _Asked(_station(config), bundle, require_key, allow_older)
-    setting, extra = _setting(asked, camera, state)
+    owner = None if config is None else instance_of_config(config)
+    setting, extra = _setting(asked, camera, state or (owner.state() if owner and owner.name else None))
+    setting = setting if owner is None else replace(setting, unit=owner.unit)
     with screen.status("examining …"):
         examination = examine(all_checks(setting, extra), SystemClock())
     if json:
@@ -113,9 +117,8 @@ class _Asked:
         import msgspec
 
         from waste_edge.device.config import StationConfig
-        from waste_edge.device.models.in_use import ModelWish
+        from waste_edge.device.run import RunPlan, model_wish
         from waste_edge.device.service.find_state import SERVICE_STATE
-        from waste_edge.site import site_of_labels
 
         if state is None and self.station is not None and SERVICE_STATE.is_dir():
             state = SERVICE_STATE  # systemd names this folder to the service, and to nobody else
@@ -125,8 +128,9 @@ class _Asked:
             bundle=self.bundle if named else station.bundle,
             require_key=str(self.require_key) if self.require_key else station.require_key,
             allow_older=self.allow_older or station.allow_older,
+            state=None if state is None else str(state),
         )
-        return ModelWish(config, state, lambda manifest: site_of_labels(manifest.labels), named, remember=False)
+        return model_wish(RunPlan(config, False, False, True, None, None, bundle_named=named), remember=False)
 
 
 def _setting(asked: _Asked, camera: str | None, state: Path | None) -> tuple[Setting, list[Check]]:
