@@ -209,8 +209,8 @@ def _remarks(tally: _Tally, kept: KeptItems, replay: Replay) -> Iterable[str]:
         )
     if tally.priced:
         yield (
-            "expected costs are the replayed model's own opinion, by which its own choice is never dearer; what people "
-            "answered is the test"
+            "expected costs are the replayed model's own opinion, which is nearly always in favour of its own choice; "
+            "what people answered is the test"
         )
     if 0 < tally.answered["items"] < _FEW:
         yield f"only {tally.answered['items']} items were answered: too few to tell two decisions apart"
