@@ -114,7 +114,7 @@ def texts(draw) -> str:
     return "\n".join([*lines, *draw(st.lists(st.sampled_from(PIECES), max_size=3))]) + "\n"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(texts(), st.sampled_from(["", "t", "u", "w"]), st.sampled_from("abd"), st.sampled_from(["new", 7, True]))
 def test_whatever_the_text_the_values_are_the_wanted_ones(text, table, key, value):
     expected = tomllib.loads(text)
