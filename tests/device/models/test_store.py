@@ -4,37 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.device.models.conftest import MakeVersion
 from waste_edge.bundle.bundle import open_bundle, pack
 from waste_edge.device.models.roles import HISTORY_NAME, ROLES_NAME
 from waste_edge.device.models.store import ModelStore, in_charge
 from waste_edge.errors import BundleError, ConfigError, UserError
 from waste_edge.files import limits
-
-MakeVersion = Callable[[str], Path]
-
-
-@pytest.fixture
-def version(tiny_bundle: Path, tmp_path: Path, edit_manifest: Callable[[Path, str, Any], None]) -> MakeVersion:
-    """Makes the tiny bundle in another version."""
-
-    def make(number: str) -> Path:
-        folder = tmp_path / "versions" / number
-        shutil.copytree(tiny_bundle, folder)
-        edit_manifest(folder, "version", number)
-        return folder
-
-    return make
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> ModelStore:
-    return ModelStore(tmp_path / "state", patience_s=0.1)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -179,7 +158,7 @@ def test_what_a_killed_copy_left_behind_is_removed_and_a_running_one_is_not(
     store.folder.mkdir(parents=True)
     left = store.folder / ".copying-left"
     left.mkdir()
-    with store._copying() as running:
+    with store.scratch() as running:
         store.activate(store.add(version("1.0")), "first")
         assert running.is_dir()
     assert not left.exists()

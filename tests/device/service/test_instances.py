@@ -69,7 +69,7 @@ def install(root: Path, instance: Instance, camera: str | None = None) -> System
 
 @pytest.mark.parametrize("name", ["Left", "left.one", "-left", "a/b", "..", "a" * 33, "a b", "%i"])
 def test_a_name_that_systemd_would_escape_is_refused(name):
-    with pytest.raises(UserError, match="--instance .* expected 1 to 32 of a-z"):
+    with pytest.raises(UserError, match=r"--instance .* expected 1 to 32 of a-z"):
         Instance(name)
 
 
@@ -141,7 +141,7 @@ def test_uninstalling_one_leaves_the_unit_to_the_others(root):
 
 def test_an_install_that_fails_leaves_no_trace_of_it(root):
     install(root, LEFT, "/dev/video0")
-    with pytest.raises(WasteEdgeError, match="enable .* failed"):
+    with pytest.raises(WasteEdgeError, match=r"enable .* failed"):
         service.install(places(root, RIGHT, "/dev/video2"), Systemd(root, "enable"))
     assert not RIGHT.config(root).parent.exists()
     assert LEFT.config(root).exists()
@@ -195,7 +195,7 @@ def test_a_damaged_file_of_another_is_named(root):
 
 @pytest.mark.parametrize("camera", ["a\nb", "\0"])
 def test_a_camera_that_is_no_line_is_refused(root, camera):
-    with pytest.raises(UserError, match="camera = .*: cannot be set"):
+    with pytest.raises(UserError, match=r"camera = .*: cannot be set"):
         service.install(places(root, LEFT, camera), pytest.fail)
 
 
@@ -236,3 +236,15 @@ def test_the_shipped_configuration_can_begin_each(root):
     for one, camera in ((LEFT, "/dev/video0"), (RIGHT, "/dev/video2")):
         install(root, one, camera)
     assert [read_config(one.config(root)).name for one in installed_instances(root)] == ["left", "right"]
+
+
+def test_the_table_of_the_page_is_the_recorded_run():
+    from tests.device.service import instances
+    from waste_edge.files.strict import read_json
+
+    page = (Path(__file__).parents[3] / "docs" / "instances.md").read_text(encoding="utf-8")
+    newest = max(shipped(instances.RESULTS).glob("*.json"))
+    record = read_json(newest, instances.Record)
+    assert instances.table(record) in page, f"docs/instances.md: put in what {instances.__name__} --table prints"
+    assert all(row.once == row.items == row.events for row in record.rows)
+    assert [row.mapped for row in record.rows] == [row.stations for row in record.rows]

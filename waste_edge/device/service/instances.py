@@ -53,12 +53,12 @@ class Instance:
 
     @property
     def unit(self) -> str:
-        """What `systemctl` calls it."""
+        """Name of the unit for `systemctl`."""
         return f"waste-edge@{self.name}.service" if self.name else UNIT
 
     @property
     def option(self) -> str:
-        """What a command line says to mean this one, with a space before it; empty for the only station."""
+        """Option that means this station, with a space before it; empty for the only one."""
         return f" --instance {self.name}" if self.name else ""
 
     def unit_file(self, root: Path = Path("/")) -> Path:
@@ -173,12 +173,12 @@ def check_apart(instance: Instance, text: str, root: Path = Path("/")) -> None:
 
 
 def _only_once(path: Path, text: str) -> dict[str, str]:
-    """What only one station of a board can have, by its key; wrong values are left to who reads the whole file."""
+    """List by key what only one station of a board can have; wrong values are left to who reads the whole file."""
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{path}: is no TOML ({error}); correct it first") from error
-    found = {key: str(table[key]) for key in ("name", "camera", "state") if key in table}
+    found: dict[str, str] = {key: str(table[key]) for key in ("name", "camera", "state") if key in table}
     if found.get("camera", "").startswith("synthetic"):
         del found["camera"]
     from waste_edge.device.page.config import DEFAULT_PORT

@@ -147,7 +147,7 @@ def log_command(
 
 
 def _option(status: ServiceStatus) -> str:
-    """What tells `waste-edge service` which station is meant."""
+    """Option of `waste-edge service` that means this station."""
     name = status.unit.removesuffix(".service").partition("@")[2]
     return Instance(name).option
 

@@ -46,7 +46,7 @@ class Neighbours:
             self._leave()
 
     def count(self) -> int:
-        """How many stations there are; at least 1. For one thread; never waits.
+        """Count the stations, at least 1. For one thread; never waits.
 
         Files that nobody holds, of stations that were killed, are removed on the way.
         """
@@ -94,7 +94,7 @@ class Neighbours:
 
 
 def _is_held(path: Path) -> bool:
-    """Whether a station holds this file; one that nobody holds is removed."""
+    """Tell if a station holds this file; one that nobody holds is removed."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
