@@ -8,7 +8,7 @@ WORKSHOP := .venv-dev/.installed
 comma := ,
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: run demo test lint map tables test-long test-newest test-faults test-fuzz test-arm64 test-boot test-virtual-board test-home-assistant clip api-docs docs address release clean help
+.PHONY: run demo test lint map tables test-long test-newest test-faults test-fuzz test-arm64 test-boot test-virtual-board test-home-assistant test-container test-fleet evidence clip api-docs docs address release clean help
 .DEFAULT_GOAL := help
 
 run: $(RUNTIME)
@@ -90,6 +90,19 @@ test-virtual-board: $(WORKSHOP)
 test-home-assistant: $(WORKSHOP)
 	.venv-dev/bin/python tests/home_assistant/try_out.py
 
+# Needs root, podman and mmdebstrap, and some 10 GB; what it makes is kept in /var/tmp.
+test-container: $(WORKSHOP)
+	.venv-dev/bin/python tests/container/try_out.py
+
+# Needs mosquitto and prometheus. MINUTES=10 by default.
+MINUTES ?= 10
+test-fleet: $(WORKSHOP)
+	.venv-dev/bin/python -m tests.fleet.try_out --minutes $(MINUTES)
+
+# The list of all recorded figures in docs/results.md; what is not of the shipped bundles is named.
+evidence: $(WORKSHOP)
+	.venv-dev/bin/python -m tools.evidence
+
 # docs/api.md, from the docstrings.
 api-docs: $(WORKSHOP)
 	.venv-dev/bin/python tools/make_api_docs.py
@@ -143,6 +156,9 @@ help:
 	@echo "make test-boot  the service under a systemd that is booted for it (the same)"
 	@echo "make test-virtual-board  the station before real camera drivers, virtual cameras (needs root, mmdebstrap, QEMU)"
 	@echo "make test-home-assistant  a station and a real Home Assistant, mosquitto between them (needs root and mmdebstrap)"
+	@echo "make test-container  the container image, built without a registry and run (needs root, podman and mmdebstrap)"
+	@echo "make test-fleet  forty stations at one mosquitto and one Prometheus, ten minutes (needs both)"
+	@echo "make evidence   make the list of recorded figures in docs/results.md; names what is stale"
 	@echo "make api-docs   make docs/api.md from the docstrings"
 	@echo "make address    write the repository's address (pyproject.toml) into the pages that name it"
 	@echo "make release    build wheel and sdist into dist/VERSION, twice, and check them"
@@ -151,14 +167,14 @@ help:
 	@echo "make clean      remove the environments and builds"
 
 $(RUNTIME): pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; try make PYTHON=python3.11 run"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$$($(PYTHON) --version 2>&1): too old, Python 3.11 or later is needed; try make PYTHON=python3.11 run"; exit 2; }
 	@echo "Installing the runtime into .venv (about a minute, once)"
 	@$(PYTHON) -m venv .venv
 	@.venv/bin/pip install $(PIP_FLAGS) --editable .
 	@touch $@
 
 $(WORKSHOP): pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; try make PYTHON=python3.11 test"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$$($(PYTHON) --version 2>&1): too old, Python 3.11 or later is needed; try make PYTHON=python3.11 test"; exit 2; }
 	@echo "Installing the workshop into .venv-dev (torch and the exporters: several minutes and 7 GB, once)"
 	@$(PYTHON) -m venv .venv-dev
 	@.venv-dev/bin/pip install $(PIP_FLAGS) --editable '.[host,dev]'

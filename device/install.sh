@@ -65,8 +65,9 @@ look_around() {
     command -v python3 >/dev/null || mend "python3: not on this machine; sudo apt-get install python3"
     python3 -P -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
         mend "$(python3 --version): too old; Raspberry Pi OS Bookworm or later has what is needed"
-    python3 -P -c 'import sys; sys.exit(sys.maxsize < 2**32)' ||
-        mend "this is a 32-bit system, for which there are no engines; flash Raspberry Pi OS Lite (64-bit)"
+    # Bits, memory, room on the card: the package's own check, taken from where it is installed from.
+    env PYTHONPATH="$source" PYTHONDONTWRITEBYTECODE=1 python3 -P -m waste_edge.device.service.environments \
+        --home "$home" --check || exit $?
 }
 
 install_packages() {
@@ -120,7 +121,7 @@ install_service() {
 examine() {
     [ -d /usr/local/bin ] && do_ ln -sf "$program" /usr/local/bin/waste-edge
     do_ "$program" doctor || say "the doctor found something to mend, above; the service runs meanwhile"
-    [ -n "$dry" ] || say "the station runs, now and at every boot; see how with: waste-edge service status"
+    [ -n "$dry" ] || say "the station runs, now and at every boot; set it up with: sudo waste-edge setup"
 }
 
 absolute() { case $1 in /*) echo "$1" ;; *) echo "$PWD/$1" ;; esac }

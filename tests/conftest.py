@@ -226,7 +226,7 @@ def write_tiny_bundle(folder: Path, data_fingerprint: str) -> None:
     np.savez(folder / "golden.npz", pixels=pixels)  # its outputs follow once the manifest's shapes are known
     manifest = tiny_manifest(folder, names, data_fingerprint)
     outputs = {name: _answers(folder / f"{name}.onnx", name, manifest, pixels) for name in names}
-    arrays = {f"{name}.{kind}": getattr(out, kind) for name, out in outputs.items() for kind in Output._fields}
+    arrays = {f"{name}.{kind}": getattr(out, kind) for name, out in outputs.items() for kind in ("logits", "features")}
     np.savez(folder / "golden.npz", pixels=pixels, **arrays)
     manifest = tiny_manifest(folder, names, data_fingerprint)
     (folder / MANIFEST_NAME).write_text(to_json(manifest), encoding="utf-8")

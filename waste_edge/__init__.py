@@ -11,7 +11,17 @@ first use.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
+
+# From a checkout, or by another interpreter than pip's, this is reached without anybody having asked for the version.
+# Nothing above may be newer than Python 3.7.
+if sys.version_info < (3, 11) or sys.maxsize < 2**32:
+    sys.stderr.write(
+        "waste-edge: needs Python 3.11 or later with 64 bits, this is {}.{} with {}; Raspberry Pi OS (64-bit) Bookworm "
+        "or later has it\n".format(*sys.version_info[:2], 64 if sys.maxsize > 2**32 else 32)
+    )
+    raise SystemExit(2)
 
 if TYPE_CHECKING:
     from waste_edge.api import (

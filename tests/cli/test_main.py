@@ -18,8 +18,8 @@ from waste_edge.errors import BundleError, EngineError
 
 WasteEdge = Callable[..., Any]
 VERBS = [
-    "run", "doctor", "classify", "bench", "evaluate", "rehearse", "report", "verify", "inspect", "train", "distill",
-    "compare", "export",
+    "run", "setup", "doctor", "support", "classify", "bench", "evaluate", "rehearse", "report", "verify", "inspect",
+    "train", "distill", "compare", "export",
 ]  # fmt: skip
 HEAVY = ("numpy", "cv2", "PIL", "onnxruntime", "ai_edge_litert", "tflite_runtime", "torch", "matplotlib", "msgspec")
 
@@ -167,3 +167,13 @@ def test_a_reader_that_leaves_is_no_error(colour_photos: Any, tiny_bundle: Any) 
 def test_the_app_has_no_other_verbs() -> None:
     names = [command.name for command in command_line([]).registered_commands]
     assert names == VERBS
+
+
+@pytest.mark.parametrize("old", ["sys.version_info = (3, 9, 18)", "sys.maxsize = 2**31 - 1"])
+def test_a_python_that_is_too_old_or_small_is_one_line(old: str) -> None:
+    """From a checkout pip was not asked; tried with real Pythons 3.7 to 3.10 too (docs/troubleshooting.md)."""
+    code = f"import sys; {old}; import waste_edge"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("waste-edge: needs Python 3.11 or later with 64 bits, this is 3.")
+    assert len(done.stderr.splitlines()) == 1

@@ -229,7 +229,7 @@ def test_sigterm_ends_it_within_a_second_with_everything_closed(story):
     assert (story.exit_code, story.complaints) == (0, "")
     # A second is promised; half of one more is for a machine that is busy with other tests and a training run.
     assert story.ended_s < 1.5
-    assert story.left == {"camera.txt", "events.jsonl", "outbox.sqlite"}
+    assert story.left == {"camera.txt", "events.jsonl", "features.sqlite", "outbox.sqlite"}
 
 
 def test_systemd_hears_of_each_reload_and_of_the_end(story):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,10 @@ def said(*command: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def wheels(tmp_path) -> Path:
-    (tmp_path / "waste_edge-1.0-py3-none-any.whl").touch()
+    """A folder with a wheel whose own check finds the board large enough."""
+    with zipfile.ZipFile(tmp_path / "waste_edge-1.0-py3-none-any.whl", "w") as wheel:
+        for name in ("__init__", "device/__init__", "device/service/__init__", "device/service/environments"):
+            wheel.writestr(f"waste_edge/{name}.py", "")
     return tmp_path
 
 
@@ -97,6 +101,39 @@ def test_a_folder_without_our_wheel_is_refused_and_so_is_a_copy_that_is_alone(tm
     shutil.copy(INSTALL, alone)
     done = said(alone, "--dry-run")
     assert (done.returncode, "not in a checkout: say --wheels DIR" in done.stderr) == (2, True)
+
+
+@needs_systemctl
+def test_a_python_that_is_too_old_is_one_line(wheels, tmp_path):
+    old = tmp_path / "old" / "python3"
+    old.parent.mkdir()
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.2" && exit 0\nexit 1\n')
+    old.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{old.parent}:{os.environ['PATH']}"}
+    command = ["sh", INSTALL, "--wheels", wheels, "--dry-run"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "install.sh: Python 3.9.2: too old; Raspberry Pi OS Bookworm or later has what is needed\n"
+
+
+@needs_systemctl
+def test_a_board_without_room_is_told_before_any_step(tmp_path):
+    """The package's own check, run out of the checkout; a full card is played by a Python that finds no room."""
+    text = INSTALL.read_text()
+    assert text.index("--check || exit $?") < text.index("install_packages() {")
+    folder = tmp_path / "checkout" / "device"
+    folder.mkdir(parents=True)
+    shutil.copy(INSTALL, folder)
+    (tmp_path / "checkout" / "pyproject.toml").touch()
+    room = tmp_path / "checkout" / "waste_edge" / "device" / "service"
+    room.mkdir(parents=True)
+    for package in (room, room.parent, room.parent.parent):
+        (package / "__init__.py").touch()
+    (room / "environments.py").write_text(
+        "import sys\nprint('waste-edge: /opt: 3 MB free', file=sys.stderr)\nsys.exit(2)\n"
+    )
+    done = said(folder / "install.sh", "--dry-run")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "waste-edge: /opt: 3 MB free\n")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may install")

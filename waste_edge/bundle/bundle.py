@@ -20,6 +20,7 @@ from waste_edge.files.atomic import write_atomically
 from waste_edge.files.limits import MAX_MANIFEST_BYTES
 from waste_edge.files.resources import BUNDLES, is_shipped_bundle
 from waste_edge.files.strict import readable
+from waste_edge.heads import Head
 from waste_edge.rejection import (
     Direction,
     FeatureSpace,
@@ -76,7 +77,23 @@ class Bundle:
             have = ", ".join(self.manifest.artifacts)
             raise BundleError(f"{self.source}: has no artifact {name}; it has {have}")
         entry = self.manifest.artifacts[name]
-        return NetworkFile(self.source / entry.file, self.read(entry))
+        return NetworkFile(self.source / entry.file, self.read(entry), self.head())
+
+    def head(self) -> Head | None:
+        """The head that stands in the place of the networks' own; None where there is none.
+
+        Raises:
+            BundleError: its file is damaged, or belongs to another network.
+        """
+        entry = self.manifest.head
+        if not entry:
+            return None
+        arrays, labels = self._arrays(entry), len(self.manifest.labels)
+        return Head(
+            carry=arrays.numbers("carry", len(entry.network_labels), labels),
+            weights=arrays.numbers("weights", self.manifest.features, labels),
+            bias=arrays.numbers("bias", labels),
+        )
 
     def golden(self) -> Arrays:
         """The golden inputs and outputs, checksum verified; the layout is in `manifest.Golden`."""

@@ -18,6 +18,7 @@ from typing import IO, BinaryIO, NamedTuple, Protocol, TypeVar
 from waste_edge.errors import BundleError
 from waste_edge.files.limits import MAX_BUNDLE_BYTES, MAX_BUNDLE_FILES, MAX_ZIP_LIST_BYTES
 from waste_edge.files.text import first_line
+from waste_edge.heads import Head
 
 _END_SIGNATURE, _END_BYTES, _MAX_COMMENT_BYTES = b"PK\x05\x06", 22, 0xFFFF
 _ZIP64_SIGNATURE, _ZIP64_BYTES = b"PK\x06\x07", 20
@@ -28,10 +29,14 @@ T = TypeVar("T")
 
 
 class NetworkFile(NamedTuple):
-    """One network: where it came from, for messages, and the bytes that were read and are to be loaded."""
+    """One network: where it came from, for messages, and the bytes that were read and are to be loaded.
+
+    `head` stands in the place of its own; None leaves it as it is.
+    """
 
     path: Path
     content: bytes
+    head: Head | None = None
 
 
 class BundleFiles(Protocol):

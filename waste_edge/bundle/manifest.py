@@ -20,6 +20,7 @@ from waste_edge.files.limits import (
     MAX_NETWORK_BYTES,
 )
 from waste_edge.files.strict import Strict
+from waste_edge.heads import Assessment
 from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.metrics.classification import Comparison, Scores
 from waste_edge.rejection import SCORES_OF_FEATURES, KnownScore
@@ -174,6 +175,40 @@ class ArtifactScores(Strict, frozen=True):
     reference: Reference = "float"  # bundles made before there was a choice
 
 
+class StationHead(FileEntry, frozen=True):
+    """Head that a station learnt from its own items, in the place of the network's own; see `heads`.
+
+    The file is a NumPy `.npz` without pickle, float32: `carry` (L, C), `weights` (F, C), `bias` (C,). With it the
+    manifest's `labels`, C of them, are the head's, and a network gives L logits.
+
+    Attributes:
+        network_labels: the network's own labels, which the head's begin with.
+        site: the station's name.
+        created: when it was fitted, by the station's clock.
+        parent: name and version of the bundle whose networks these are.
+        parent_digest: SHA-256 of its manifest.
+        items: how many the station was shown, by label.
+        shots: pictures of them.
+        strangers: pictures of what is none of the labels.
+        assessment: what it was worth on items left out.
+    """
+
+    network_labels: list[str]
+    site: str
+    created: str
+    parent: str
+    parent_digest: str
+    items: dict[str, int]
+    shots: int
+    strangers: int
+    assessment: Assessment
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_size(MAX_ARRAYS_BYTES)
+        check_labels(self.network_labels)
+
+
 class Metrics(Strict, frozen=True):
     """Measured while exporting; `protocol` says on what.
 
@@ -224,7 +259,10 @@ class Provenance(Strict, frozen=True):
 
 
 class Manifest(Strict, frozen=True):
-    """The contract between host and device; see docs/bundle.md for the words on each key."""
+    """The contract between host and device; see docs/bundle.md for the words on each key.
+
+    `head` is left out where there is none, so that bundles without one stay readable by older versions.
+    """
 
     schema: Literal[1]
     name: str
@@ -242,9 +280,12 @@ class Manifest(Strict, frozen=True):
     provenance: Provenance
     tree: dict[str, str] = msgspec.field(default_factory=dict)
     extra_files: list[FileEntry] = msgspec.field(default_factory=list)
+    head: StationHead | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
         check_labels(self.labels)
+        if self.head and self.labels[: len(self.head.network_labels)] != self.head.network_labels:
+            raise ValueError("labels must begin with head.network_labels")
         check_tree(self.tree, self.labels)
         if not 1 <= self.features <= MAX_FEATURES:
             raise ValueError(f"features must be 1 to {MAX_FEATURES}, got {self.features}")
@@ -260,4 +301,10 @@ class Manifest(Strict, frozen=True):
     def files(self) -> list[FileEntry]:
         """Every file the manifest vouches for."""
         learnt = self.calibration.known_parameters
-        return [*self.artifacts.values(), self.golden, *([learnt] if learnt else []), *self.extra_files]
+        own = [*([learnt] if learnt else []), *([self.head] if self.head else [])]
+        return [*self.artifacts.values(), self.golden, *own, *self.extra_files]
+
+    @property
+    def network_labels(self) -> list[str]:
+        """The labels that a network of it gives logits for: fewer than `labels` where a station's head added some."""
+        return self.head.network_labels if self.head else self.labels

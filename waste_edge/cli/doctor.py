@@ -42,7 +42,8 @@ def command(
             "--config",
             metavar="TOML",
             help="The station.toml to examine for: its camera, bundle, folder, limits and sinks; "
-            "else the service's, /etc/waste-edge/station.toml, where there is one that you may read.",
+            "else the service's, /etc/waste-edge/station.toml, where there is one that you may read. "
+            "/etc/waste-edge/left/station.toml is that of the instance left.",
         ),
     ] = None,
     camera: Annotated[
@@ -85,11 +86,14 @@ def command(
     """
     from waste_edge.device.clock import SystemClock
     from waste_edge.device.doctor import all_checks, examine
+    from waste_edge.device.service.instances import instance_of_config
     from waste_edge.files.strict import to_json
 
     screen = console(stderr=True)
     asked = _Asked(_station(config), bundle, require_key, allow_older)
-    setting, extra = _setting(asked, camera, state)
+    owner = None if config is None else instance_of_config(config)
+    setting, extra = _setting(asked, camera, state or (owner.state() if owner and owner.name else None))
+    setting = setting if owner is None else replace(setting, unit=owner.unit)
     with screen.status("examining …"):
         examination = examine(all_checks(setting, extra), SystemClock())
     if json:

@@ -19,6 +19,10 @@ app = typer.Typer(
 
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the steps without doing them. Needs no root.")]
 FollowOption = Annotated[bool, typer.Option("--follow", "-f", help="Follow new lines; Ctrl-C ends.")]
+InstanceOption = Annotated[
+    str | None,
+    typer.Option("--instance", metavar="NAME", help="One of several stations on this board, e.g. left."),
+]
 SinceOption = Annotated[
     str | None, typer.Option("--since", metavar="TIME", help="Start of the log, e.g. -1h, today, '2026-05-01 08:00'.")
 ]
@@ -30,6 +34,11 @@ def install(
         Path | None,
         typer.Option("--config", metavar="TOML", help="Begin with this station.toml in place of the shipped one."),
     ] = None,
+    instance: InstanceOption = None,
+    camera: Annotated[
+        str | None,
+        typer.Option("--camera", metavar="ID", help="Camera that a new station.toml names, e.g. /dev/video2."),
+    ] = None,
     dry_run: DryRunOption = False,
 ) -> None:
     """Install the service and start it, now and at every boot; needs root.
@@ -38,14 +47,19 @@ def install(
 
     Installing again renews the unit and leaves the configuration as it is.
 
+    Several bins on one board: --instance installs waste-edge@NAME.service with
+    /etc/waste-edge/NAME/station.toml and /var/lib/waste-edge-NAME, beside others.
+
     Example: [bold]sudo /opt/waste-edge/current/bin/waste-edge service install[/]
+    Example: [bold]sudo waste-edge service install --instance left --camera /dev/video2[/]
     """
+    import dataclasses
+
     from waste_edge.device.service import unit
+    from waste_edge.device.service.instances import Instance
 
-    places = unit.Places()
+    places = dataclasses.replace(unit.Places(), instance=Instance(instance or ""), camera=camera)
     if config is not None:
-        import dataclasses
-
         from waste_edge.device.config import read_config
 
         read_config(config)
@@ -55,14 +69,16 @@ def install(
         unit.check(places)  # last, so that the steps are seen in any case
         return
     unit.install(places, tell=say)
-    say(f"{unit.UNIT} runs, now and at every boot; see how with: waste-edge service status")
+    say(f"{places.instance.unit} runs, now and at every boot; see how with: waste-edge service status")
 
 
 @app.command()
-def status(as_json: JsonOption = False) -> None:
+def status(instance: InstanceOption = None, as_json: JsonOption = False) -> None:
     """Show the state of the service and the next step.
 
-    Exit code 1 if it does not run.
+    All stations of this board, unless one is named; --json prints one object a line.
+
+    Exit code 1 if one does not run.
 
     Example: [bold]waste-edge service status[/]
     """
@@ -71,29 +87,34 @@ def status(as_json: JsonOption = False) -> None:
     import msgspec
 
     from waste_edge.device.clock import SystemClock
+    from waste_edge.device.service.instances import chosen_instances
     from waste_edge.device.service.status import lines, read_status
 
-    found = read_status(SystemClock().now_ns())
-    if as_json:
-        say_json(msgspec.json.encode({**dataclasses.asdict(found), "remedy": found.remedy}).decode())
-    else:
-        say("\n".join(lines(found)))
-    if not found.active:
+    stations = [read_status(SystemClock().now_ns(), one) for one in chosen_instances(instance)]
+    for found in stations:
+        if as_json:
+            say_json(msgspec.json.encode({**dataclasses.asdict(found), "remedy": found.remedy}).decode())
+        else:
+            say("\n".join(lines(found)))
+    if not all(found.active for found in stations):
         raise typer.Exit(1)
 
 
 @app.command()
-def logs(follow: FollowOption = False, since: SinceOption = None) -> None:
+def logs(instance: InstanceOption = None, follow: FollowOption = False, since: SinceOption = None) -> None:
     """Show the service's journal: the last 100 lines, or all since a time.
+
+    Of all stations of this board, unless one is named.
 
     Example: [bold]waste-edge service logs --follow[/]
     """
     import os
 
+    from waste_edge.device.service.instances import chosen_instances
     from waste_edge.device.service.status import log_command
     from waste_edge.errors import UserError
 
-    command = log_command(follow, since)
+    command = log_command(follow, since, units=[one.unit for one in chosen_instances(instance)])
     try:
         os.execvp(command[0], command)
     except FileNotFoundError as error:
@@ -141,25 +162,28 @@ def update(
     if dry_run:
         say("\n".join(plan(source, environments)))
     elif update_service(source, unit.Places(), environments, tell=say):
-        say(f"{unit.UNIT} runs the new version; the one before is kept until the next update")
+        say("the service runs the new version; the one before is kept until the next update")
     else:
         say(f"{environments.link}: made from this very source; nothing was to be done")
 
 
 @app.command()
-def uninstall(dry_run: DryRunOption = False) -> None:
+def uninstall(instance: InstanceOption = None, dry_run: DryRunOption = False) -> None:
     """Stop the service and remove the unit; settings and data stay. Needs root.
 
     Example: [bold]sudo /opt/waste-edge/current/bin/waste-edge service uninstall[/]
     """
-    from waste_edge.device.service import unit
+    import dataclasses
 
-    places = unit.Places()
+    from waste_edge.device.service import unit
+    from waste_edge.device.service.instances import Instance
+
+    places = dataclasses.replace(unit.Places(), instance=Instance(instance or ""))
     if dry_run:
         _print_steps(unit.uninstall_steps(places))
         return
     unit.uninstall(places, tell=say)
-    say("/etc/waste-edge, /var/lib/waste-edge and the user waste-edge stay")
+    say(f"{places.config}, {places.instance.state()} and the user waste-edge stay")
 
 
 def _print_steps(steps: Sequence[Step]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from waste_edge.device.capture import Absent, BadPicture, Ended, Failed, Message, Messages, Opened
@@ -260,6 +260,8 @@ class Loop:
             statistics.count_item(event)
         if self._recorder is not None:
             self._recorder.keep(frame, event)
+        if event is not None:  # listeners hold events for long, and what they were decided from is large
+            event = replace(event, evidence=None)
         prediction = shown.answers[-1] if shown.answers else None
         dropped = self._messages.dropped_frames
         seen = Seen(frame, prediction, shown.state, statistics, dropped, fault, shown.item)

@@ -22,6 +22,7 @@ from waste_edge.device.system.disk import Disk
 from waste_edge.device.system.health import Health
 from waste_edge.device.system.housekeeping import Check, Housekeeper
 from waste_edge.device.system.identity import accept_board, board_condition
+from waste_edge.device.system.neighbours import Neighbours
 from waste_edge.device.system.shedding import Shedding
 from waste_edge.errors import ConfigError, UserError
 
@@ -82,10 +83,11 @@ def station_services(
         stack.callback(_stop_all, deliveries)
         for delivery in deliveries:
             delivery.start()
+        neighbours = stack.enter_context(Neighbours.of_environment().joined())
         keeper = Housekeeper(
             health,
             Board(),
-            Shedding(config.load),
+            Shedding(config.load, neighbours.count),
             [*checks, *(delivery.condition for delivery in deliveries)],
             [delivery.tell_health for delivery in deliveries],
             clock,

@@ -17,7 +17,7 @@ import numpy as np
 from waste_edge.bundle.files import NetworkFile, read_network
 from waste_edge.bundle.manifest import ArtifactName, Manifest
 from waste_edge.engines.interface import Engine as Engine
-from waste_edge.engines.interface import Opener
+from waste_edge.engines.interface import HeadedEngine, Opener
 from waste_edge.engines.interface import Output as Output
 from waste_edge.engines.names import ENGINES, engine_spec, format_of
 from waste_edge.engines.names import EngineName as EngineName
@@ -109,7 +109,7 @@ def load_engine(
     threads: int = 1,
     engine: EngineName | None = None,
 ) -> Engine:
-    """Load a network and check that it is the one the manifest describes.
+    """Load a network and check that it is the one the manifest describes; with the station's head if there is one.
 
     Whether it may be loaded in this process is not asked here; see `trial.load_artifact`.
 
@@ -118,8 +118,11 @@ def load_engine(
         EngineError: the engine failed while running it.
     """
     loaded = open_engine(network, artifact, threads, engine)
-    _check_outputs(loaded, network.path if isinstance(network, NetworkFile) else network, manifest)
-    return loaded
+    file = network if isinstance(network, NetworkFile) else NetworkFile(network, b"")
+    _check_outputs(loaded, file.path, manifest)
+    if (file.head is None) is bool(manifest.head):
+        raise BundleError(f"{file.path}: was read without the head that the manifest names; open it through its bundle")
+    return loaded if file.head is None else HeadedEngine(loaded, file.head)
 
 
 def _check_outputs(engine: Engine, path: Path, manifest: Manifest) -> None:
@@ -130,10 +133,10 @@ def _check_outputs(engine: Engine, path: Path, manifest: Manifest) -> None:
         raise BundleError(
             f"{path}: the network does not take the manifest's {spec.width_px}x{spec.height_px} pixels ({error})"
         ) from error
-    if output.logits.shape != (len(manifest.labels),):
+    if output.logits.shape != (len(manifest.network_labels),):
         raise BundleError(
             f"{path}: the network gives {output.logits.size} logits, the manifest has "
-            f"{len(manifest.labels)} labels; the two do not belong together"
+            f"{len(manifest.network_labels)} labels; the two do not belong together"
         )
     if output.features.shape != (manifest.features,):
         raise BundleError(

@@ -5,7 +5,11 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import mmap
+import os
+import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +34,7 @@ class LiteRtEngine:
         path, (module, self.name) = network.path, find_interpreter()
         try:
             with without_greeting():
-                self._interpreter = module.Interpreter(model_content=network.content, num_threads=threads)
+                self._interpreter = _interpreter(module, network, threads)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise BundleError(f"{path}: {self.name} cannot load it ({first_line(error)})") from error
@@ -66,6 +70,53 @@ class LiteRtEngine:
         """One output as float32 (N,), dequantized if need be."""
         values: NDArray[Any] = self._interpreter.get_tensor(index).reshape(-1)
         return values if steps is None else steps[values.view(np.uint8)]
+
+
+def _interpreter(module: Any, network: NetworkFile, threads: int) -> Any:
+    """Load from the file's own pages where that is safe, so that the stations of one board share them; else a copy."""
+    with mapped_file(network, os.geteuid()) as handle:
+        # By the handle, not the path: the very file that was compared. The library maps it, shared and read-only.
+        path = Path(f"/proc/self/fd/{handle}")
+        if handle is None or not path.exists():
+            return module.Interpreter(model_content=network.content, num_threads=threads)
+        return module.Interpreter(model_path=str(path), num_threads=threads)
+
+
+@contextlib.contextmanager
+def mapped_file(network: NetworkFile, user: int) -> Iterator[int | None]:
+    """An open handle of the network's file, if that may take the place of the bytes that were checked.
+
+    It may if it holds these very bytes and nobody but root can change them, least of all this process: pages that
+    change beneath an engine would be a network that nobody checked, and a file cut short the end of the process.
+
+    Args:
+        network: what was read, and from where; a path inside an archive is no file.
+        user: id of the user that this process runs as; root's own files are open to root, so root gets None.
+    """
+    try:
+        handle = os.open(network.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        yield None
+        return
+    try:
+        yield handle if _lasts(handle, user) and _holds(handle, network.content) else None
+    finally:
+        os.close(handle)
+
+
+def _lasts(handle: int, user: int) -> bool:
+    state = os.fstat(handle)
+    return stat.S_ISREG(state.st_mode) and state.st_uid == 0 != user and not state.st_mode & 0o022
+
+
+def _holds(handle: int, content: bytes) -> bool:
+    if not content or os.fstat(handle).st_size != len(content):
+        return False
+    try:
+        with mmap.mmap(handle, len(content), prot=mmap.PROT_READ) as pages, memoryview(pages) as seen:
+            return seen == content
+    except OSError:  # a file system that maps nothing
+        return False
 
 
 def find_interpreter() -> tuple[Any, str]:

@@ -100,6 +100,7 @@ def verify_bundle(bundle: Bundle) -> Verification:
     """
     bundle.verify_checksums()
     bundle.known_scorer()
+    bundle.head()
     golden = read_golden(bundle)
     if not installed_engines():
         require_engine(ENGINE_NAMES[0])

@@ -16,6 +16,7 @@ from waste_edge.bundle.bundle import Bundle
 from waste_edge.bundle.manifest import ArtifactName, Calibration
 from waste_edge.dataset import Dataset, Part, Photo, SplitSpec, group_near_duplicates, open_dataset, split
 from waste_edge.engines.classifier import Classifier, apply_thresholds, load_classifier
+from waste_edge.engines.interface import as_kept
 from waste_edge.errors import DataError
 from waste_edge.evaluation.unknowns import RejectionResult
 from waste_edge.files.strict import Strict
@@ -142,7 +143,7 @@ def predict_photos(classifier: Classifier, photos: Sequence[Photo], progress: Pr
         output = classifier.engine.infer(prepare(pixels, classifier.manifest.input))
         latency_ms.append((time.perf_counter_ns() - started) / 1e6)
         logits.append(output.logits)
-        features.append(output.features)
+        features.append(as_kept(output.features))  # as every prediction is judged
         progress(index + 1, len(photos))
     stacked = np.stack(logits)
     probabilities = softmax(stacked, classifier.manifest.calibration.temperature)

@@ -96,6 +96,15 @@ MAX_BUNDLES_IN_FOLDER = 256  # files of a folder in which bundles are looked for
 MODEL_ANSWER_S = 30.0  # for a server's next bytes
 MODEL_DOWNLOAD_S = 900.0  # for all of them
 
+# Commissioning (device/commission)
+MAX_COMMISSION_SHOTS = 4096  # looks at items; an hour gives some hundreds
+MAX_COMMISSION_BYTES = 64 * MIB  # of their answers
+
+# Reports for a bug (device/support)
+MAX_SUPPORT_TEXT_BYTES = 2 * MIB  # of one file in it, the end of a log that is longer
+MAX_SUPPORT_PICTURES = 20  # the newest crops, if pictures are asked for
+MAX_SUPPORT_PICTURES_BYTES = 8 * MIB  # of all of them
+
 # Reports of a station (device/reporting)
 MAX_REPORT_RECORDS = 1_000_000  # items, answers and lines of health; a kilobyte each while they are reported
 MAX_REPORT_FILE_BYTES = 100_000 * MIB  # as large as [json_lines] lets one become

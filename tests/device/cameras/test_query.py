@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from waste_edge.device.cameras.query import holders, look_of, why_silent
+from waste_edge.device.cameras.query import holders, look_of, user_of_busy, why_silent
 
 CAPTURE, OUTPUT, META, PLANES, OWN = 0x1, 0x2, 0x00800000, 0x1000, 0x80000000
 
@@ -75,13 +75,29 @@ def test_who_has_it_is_named(tmp_path):
     assert other.stdout is not None
     other.stdout.read(1)
     deadline = time.monotonic() + 20
-    while not (found := holders((str(tmp_path),))) and time.monotonic() < deadline:
+    while not (found := holders((f"{tmp_path}/",))) and time.monotonic() < deadline:
         time.sleep(0.05)
     other.communicate()
     assert (
         found == [f"{Path(sys.executable).resolve().name[:15]} (pid {other.pid})"] or f"(pid {other.pid})" in found[0]
     )
-    assert holders((str(tmp_path),)) == []
+    assert holders((f"{tmp_path}/",)) == []
+
+
+def test_only_who_has_this_very_device_is_named(tmp_path, monkeypatch):
+    for pid, device in (("12", "/dev/video1"), ("13", "/dev/video10"), ("14", "/dev/null")):
+        (tmp_path / pid / "fd").mkdir(parents=True)
+        (tmp_path / pid / "fd" / "3").symlink_to(device)
+        (tmp_path / pid / "comm").write_text(f"program{pid}\n")
+    assert holders(("/dev/video1",), tmp_path) == ["program12 (pid 12)"]
+    assert holders(proc=tmp_path) == ["program12 (pid 12)", "program13 (pid 13)"]
+    real = holders
+    monkeypatch.setattr("waste_edge.device.cameras.query.holders", lambda *given: real(*given, proc=tmp_path))
+    said = user_of_busy("/dev/video10: is busy: another program uses it")
+    assert said == ": program13 (pid 13); end it, or choose another camera"
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert user_of_busy("/dev/video3: is busy") == "; sudo fuser -v /dev/video* names it"
+    assert user_of_busy("Camera 0: busy").startswith(": program12 (pid 12), program13 (pid 13)")
 
 
 @pytest.mark.parametrize(

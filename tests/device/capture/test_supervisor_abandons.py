@@ -236,9 +236,10 @@ def test_of_several_cameras_the_very_one_is_opened_again(clock):
 
 
 def test_whoever_has_a_busy_camera_is_named(clock, monkeypatch):
-    monkeypatch.setattr("waste_edge.device.cameras.query.holders", lambda: ["cheese (pid 12)"])
+    monkeypatch.setattr("waste_edge.device.cameras.query.holders", lambda *_: ["cheese (pid 12)"])
     bench = Bench(clock)
     bench.say("absent", text="/dev/video0: is busy: another program uses it")
     (lost,) = bench.messages(0.5)
     assert isinstance(lost, Absent)
-    assert lost.reason == "/dev/video0: is busy: another program uses it: cheese (pid 12)"
+    named = "/dev/video0: is busy: another program uses it: cheese (pid 12); end it, or choose another camera"
+    assert lost.reason == named

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -155,3 +157,61 @@ def test_the_installers_call_makes_one_and_the_second_time_none(tmp_path, wheels
     assert (tmp_path / "home/venv-1" / MARK).is_file()
     assert main(["--home", str(tmp_path / "home"), "--wheels", str(tmp_path)]) == 2
     assert "waste-edge: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("memory_kb", "free", "reason"),
+    [
+        (8_000_000, 10**12, ""),
+        (430_000, 10**12, ""),  # a Zero 2 W with 512 MB
+        (230_000, 10**12, "this board has 230 MB of memory; expected 300 at least"),
+        (8_000_000, 150 * 10**6, "150 MB free, the installation takes up to 700; free some"),
+    ],
+)
+def test_a_board_that_is_too_small_is_told_before_anything_is_made(
+    tmp_path, monkeypatch, capsys, memory_kb, free, reason
+):
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda folder: SimpleNamespace(free=free))
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text(f"MemTotal:       {memory_kb} kB\nMemFree: 1 kB\n")
+    check = room.check_board
+    monkeypatch.setattr(room, "check_board", lambda home: check(home, meminfo))
+    home = tmp_path / "not" / "there"
+    assert main(["--home", str(home), "--check"]) == (2 if reason else 0)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert reason in said.err
+    assert len(said.err.splitlines()) == bool(reason)
+    assert not home.parent.exists()
+
+
+def test_a_machine_of_32_bits_and_one_that_tells_nothing(tmp_path, monkeypatch):
+    room.check_board(tmp_path, tmp_path / "no-meminfo")
+    monkeypatch.setattr(sys, "maxsize", 2**31 - 1)
+    with pytest.raises(UserError, match="32-bit system"):
+        room.check_board(tmp_path)
+
+
+PIP_SAID = "pip install failed: ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device"
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), WasteEdgeError(PIP_SAID)])
+def test_a_card_that_fills_up_leaves_nothing_and_says_so(tmp_path, wheels, error):
+    made = Calls()
+
+    def full(command):
+        if "install" in map(str, command):
+            raise error
+        return made(command)
+
+    environments = Environments(tmp_path / "home", call=full)
+    with pytest.raises(UserError, match="venv-1: no space left on this disk; nothing of it stays; free some"):
+        environments.make(Source(wheels))
+    assert list(environments.home.iterdir()) == []
+
+
+def test_an_update_needs_room_too(environments, wheels, monkeypatch):
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda folder: SimpleNamespace(free=0))
+    with pytest.raises(UserError, match="0 MB free"):
+        environments.make(Source(wheels))
+    assert list(environments.home.iterdir()) == []

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import struct
 from pathlib import Path
 
@@ -95,17 +96,30 @@ def holders(prefixes: tuple[str, ...] = ("/dev/video", "/dev/media"), proc: Path
     """Other programs that have a video device open, as far as they may be looked at: `name (pid 12)`.
 
     Args:
-        prefixes: what the devices' paths begin with.
+        prefixes: what the devices' paths begin with; one that ends with a number is a whole path.
         proc: where the kernel lists processes.
     """
     found = []
     for folder in proc.glob("[0-9]*"):
         with contextlib.suppress(OSError):
             targets = (str(entry.readlink()) for entry in (folder / "fd").iterdir())
-            if folder.name != str(os.getpid()) and any(target.startswith(prefixes) for target in targets):
+            if folder.name != str(os.getpid()) and any(_is_of(target, prefixes) for target in targets):
                 name = (folder / "comm").read_text(encoding="utf-8", errors="replace").strip()
                 found.append(f"{name} (pid {folder.name})")
     return sorted(found)[:_MOST_PROCESSES]
+
+
+def user_of_busy(reason: str) -> str:
+    """Say who has the device that a message calls busy, or how it is found out, to be put behind the message."""
+    device = re.search(r"/dev/[\w./:+@,%=-]*\w", reason)
+    others = holders((os.path.realpath(device[0]),)) if device else holders()
+    if others:
+        return f": {', '.join(others)}; end it, or choose another camera"
+    return "; sudo fuser -v /dev/video* names it" if os.geteuid() else ""
+
+
+def _is_of(target: str, prefixes: tuple[str, ...]) -> bool:
+    return any(target == one or (target.startswith(one) and not one[-1:].isdigit()) for one in prefixes)
 
 
 def _said(error: OSError) -> str:

@@ -298,10 +298,9 @@ def _named(reason: str) -> str:
     """Name the program that uses a busy camera, if it can be found; the capture process itself cannot look."""
     if "another program uses it" not in reason:
         return ""
-    from waste_edge.device.cameras.query import holders
+    from waste_edge.device.cameras.query import user_of_busy
 
-    others = holders()
-    return f": {', '.join(others)}" if others else ""
+    return user_of_busy(reason)
 
 
 def start_capture(source: Source, clock: Clock, patience: RetryPolicy | None) -> Messages:

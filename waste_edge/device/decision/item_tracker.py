@@ -20,9 +20,25 @@ from waste_edge.device.vision.scene import Grid, small
 from waste_edge.engines.classifier import Classifier, Prediction
 from waste_edge.imaging.frames import Frame, Pixels
 from waste_edge.imaging.preprocess import Region, cut
+from waste_edge.site import Site
 
 MIN_FRAMES = 3  # settled frames that a decision is made from, at least
 MIN_SECONDS = 0.5  # and the time they span, at least
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Predictions that an item's decision was made from, and its setting: enough to decide again without a picture.
+
+    Attributes:
+        predictions: of the network, one a look; those of a decision that does without them may be there, too.
+        parts: how many things lay apart.
+        site: whose streams and costs decided, and whose region was watched.
+    """
+
+    predictions: tuple[Prediction, ...]
+    parts: int
+    site: Site
 
 
 @dataclass(frozen=True)
@@ -44,6 +60,7 @@ class Event:
         expires_s: how long after the commit a person's answer is awaited; None if nobody is asked.
         audit: a person is asked although the decision was sure.
         crop: the picture of the item, uint8 (S, S, 3), for listeners in this process; in no event.
+        evidence: what the decision was made from, for the outbox; in no event, and listeners are not told.
     """
 
     id: str
@@ -60,6 +77,7 @@ class Event:
     expires_s: float | None = None
     audit: bool = False
     crop: Pixels | None = field(default=None, repr=False, compare=False)
+    evidence: Evidence | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.decided_ns < self.opened_ns or self.frames < 1:
@@ -269,6 +287,7 @@ class CameraItemTracker:
             visibility=item.visibility,
             candidates=self._policy.candidates(visit.answers),
             crop=item.crop,
+            evidence=Evidence(tuple(visit.answers), item.parts, self._policy.site),
         )
         self.presence.decided(event.id)
         self._visit = None
@@ -324,5 +343,6 @@ class PictureItemTracker:
             looks=1,
             candidates=self._policy.candidates([prediction]),
             crop=watched,
+            evidence=Evidence((prediction,), 1, self._policy.site),
         )
         return Observation(State.DECIDED, self._mark(event), (prediction,))

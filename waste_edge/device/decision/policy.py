@@ -155,6 +155,17 @@ class DecisionPolicy:
             expected_cost=max(0.0, float(choice.costs[self.routing.choices.index(choice.name)])),
         )
 
+    def expected_costs(self, predictions: Sequence[Prediction]) -> dict[str, float] | None:
+        """Compute what each choice, a stream or `ask`, is expected to cost for an item of these predictions.
+
+        None for an item like none of the labels: nobody knows what it costs.
+        """
+        seen = self._average(predictions)
+        if seen.known_score < self._min_known_score:
+            return None
+        costs = self.routing.choose(seen.shares).costs
+        return {name: max(0.0, float(cost)) for name, cost in zip(self.routing.choices, costs, strict=True)}
+
     def candidates(self, predictions: Sequence[Prediction]) -> tuple[Candidate, ...]:
         """The likeliest labels of an item, best first, at most 5, each with at least 1 %; none without predictions."""
         if not predictions:

@@ -13,6 +13,7 @@ from pathlib import Path
 from waste_edge.device.clock import NS_PER_S
 from waste_edge.device.doctor.service import Service
 from waste_edge.device.doctor.setting import STATE, Setting
+from waste_edge.device.service.environments import LEAST_MEMORY_MB
 from waste_edge.device.system.board import Board, Readings
 from waste_edge.device.system.condition import Condition, Level
 from waste_edge.device.system.disk import (
@@ -69,6 +70,8 @@ def _memory(readings: Readings) -> Condition:
     if readings.memory_mb is None or readings.available_mb is None:
         return Condition("memory", Level.OK, "the kernel does not tell")
     text = f"{readings.available_mb:,.0f} MB of {readings.memory_mb:,.0f} available"
+    if readings.memory_mb < LEAST_MEMORY_MB:
+        return Condition("memory", Level.BAD, f"{text}; a station needs a board of 512 MB")
     if readings.available_mb >= _NEEDED_MB:
         return Condition("memory", Level.OK, text)
     return Condition(

@@ -11,7 +11,6 @@ from waste_edge.device.cameras.libcamera.devices import HEAPS, MEDIA, UDMABUF, V
 from waste_edge.device.cameras.query import lasting_name
 from waste_edge.device.doctor.service import Service
 from waste_edge.device.doctor.setting import Setting, User, user_of_groups
-from waste_edge.device.service.unit import UNIT
 from waste_edge.device.system.board import read_model, read_small
 from waste_edge.device.system.command import Answer
 from waste_edge.device.system.condition import Condition, Level
@@ -59,7 +58,7 @@ def check_picamera(setting: Setting) -> tuple[int, Condition]:
 
 def _check_frame(setting: Setting, service: Service, devices: list[str], ribbons: int) -> Condition:
     if service.active and setting.camera is None:
-        return Condition("camera", Level.OK, f"not tried, since {UNIT} runs and holds it; see its line")
+        return Condition("camera", Level.OK, f"not tried, since {setting.unit} runs and holds it; see its line")
     command = [sys.executable, "-m", "waste_edge.device.doctor.grab_frame", setting.camera or "auto"]
     answer = setting.run_program(command, _FRAME_LIMIT_S)
     if answer is not None and answer.ok:
@@ -71,7 +70,7 @@ def _check_frame(setting: Setting, service: Service, devices: list[str], ribbons
     if setting.camera is None and not devices and not ribbons:
         remedy = "plug one in, and with a ribbon camera look for it with rpicam-hello --list-cameras"
         return Condition("camera", Level.WARN, f"none is there; {remedy}")
-    holder = f" ({UNIT} runs and may hold it)" if service.active else ""
+    holder = f" ({setting.unit} runs and may hold it)" if service.active else ""
     return Condition("camera", Level.BAD, f"{why}{holder}")
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from waste_edge.device.clock import NS_PER_S
 from waste_edge.device.doctor.setting import Setting
-from waste_edge.device.service.unit import UNIT
 from waste_edge.device.system.condition import Condition, Level
 
 _LIMIT_S = 3.0
@@ -67,7 +66,7 @@ class Service:
 
 def read_service(setting: Setting) -> Service:
     """Ask systemd; says why where it does not answer."""
-    answer = setting.run_program(["systemctl", "show", UNIT, f"--property={','.join(_PROPERTIES)}"], _LIMIT_S)
+    answer = setting.run_program(["systemctl", "show", setting.unit, f"--property={','.join(_PROPERTIES)}"], _LIMIT_S)
     if answer is None:
         return Service("there is no systemd here")
     if answer.cut_off:
@@ -85,18 +84,19 @@ def check_service(setting: Setting, service: Service) -> list[Condition]:
 
 
 def _judged(setting: Setting, service: Service) -> tuple[Level, str]:
-    journal = f"see journalctl -u {UNIT}"
+    unit = setting.unit
+    journal = f"see journalctl -u {unit}"
     if service.absent:
         return Level.WARN, f"{service.absent}; something else must start the station at boot"
     if not service.installed:
         return Level.WARN, "is not installed; sudo waste-edge service install starts the station at every boot"
     if not service.active:
         state = f"{service.facts.get('ActiveState')}, {service.facts.get('Result')}"
-        return Level.BAD, f"does not run ({state}); {journal}, then sudo systemctl restart {UNIT}"
+        return Level.BAD, f"does not run ({state}); {journal}, then sudo systemctl restart {unit}"
     since_s = max(0.0, (setting.clock.now_ns() - service.started_ns) / NS_PER_S)
     text = f"runs for {since_s / 3600:.1f} h, {service.restarts} restarts"
     if service.facts.get("UnitFileState") != "enabled":
-        return Level.WARN, f"{text}, but not from boot on; sudo systemctl enable {UNIT}"
+        return Level.WARN, f"{text}, but not from boot on; sudo systemctl enable {unit}"
     if service.facts.get("WatchdogUSec") in (None, "", "0", "infinity"):
         return Level.WARN, f"{text}, without a watchdog; sudo waste-edge service install renews the unit"
     if service.restarts:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from waste_edge.device.cameras.libcamera.devices import opening_group
 from waste_edge.device.clock import Clock, SystemClock
+from waste_edge.device.service.instances import UNIT
 from waste_edge.device.system.command import RunProgram, run_program
 from waste_edge.device.system.disk import DiskLimits
 from waste_edge.device.system.shedding import Thresholds
@@ -66,6 +67,7 @@ class Setting:
     engine: the engine that the station names; a plug-in is tried beside the package's own.
     camera: the camera's ID as in `run --camera`; None is any, and then none is needed.
     state: the station's folder; None is where the service keeps it.
+    unit: of the station, for systemd.
     root: where /proc, /sys, /dev and /etc are looked for.
     run_program: runs systemctl, timedatectl, vcgencmd and the camera's process.
     pythons: interpreters that picamera2 is looked for in.
@@ -77,6 +79,7 @@ class Setting:
     bundle: Callable[[], AbstractContextManager[Bundle]]
     camera: str | None = None
     state: Path | None = None
+    unit: str = UNIT
     root: Path = Path("/")
     run_program: RunProgram = run_program
     pythons: tuple[str, ...] = (sys.executable, "/usr/bin/python3")

@@ -11,13 +11,17 @@ class OutboxConfig(Strict, frozen=True):
 
     Attributes:
         max_age_days: an event goes after so many days of the station running, delivered or not.
-        max_mb: the oldest events go beyond this size of the database (its log, at most some 4 MB, comes on top).
+        max_mb: the oldest events go beyond this size of the database (its log, at most some 4 MB, comes on top). What
+            events leave of it is for features.
         max_events_in_memory: while the disk cannot be written; beyond this the oldest of them are lost.
+        features: keep the network's logits and features of each item, by which decisions can be replayed; no picture.
+            What is there goes when it is switched off.
     """
 
     max_age_days: float = 60.0
     max_mb: float = 32.0
     max_events_in_memory: int = 2000
+    features: bool = True
 
     def __post_init__(self) -> None:
         got = f"got {self.max_age_days:g}, {self.max_mb:g} and {self.max_events_in_memory}"

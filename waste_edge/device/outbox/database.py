@@ -301,6 +301,11 @@ class Database:
         """Count the kept events."""
         return self._integer("SELECT COUNT(*) FROM events")
 
+    def holds(self, ids: Sequence[str]) -> set[str]:
+        """Find those of these items, a hundred or so, whose events are here."""
+        marks = ", ".join("?" * len(ids))
+        return {row[0] for row in self._connection.execute(f"SELECT id FROM events WHERE id IN ({marks})", ids)}
+
     def not_had(self, sink: str, cursor: int) -> int:
         """Count the events written here that a sink with this cursor has not had, as far as known.
 

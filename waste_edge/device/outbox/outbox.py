@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from waste_edge.device.clock import NS_PER_S, Clock, RetryPolicy, SystemWallClock, WallClock
 from waste_edge.device.decision.answer import Answer
@@ -25,6 +25,9 @@ from waste_edge.device.outbox.reader import OutboxReader
 from waste_edge.device.outbox.record import Record, answer_fields, event_fields
 from waste_edge.device.system.condition import Condition, Level
 from waste_edge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from waste_edge.device.outbox.features import FeatureStore
 
 _RETRY = RetryPolicy()  # of the disk
 _TEND_EVERY_S = 60.0
@@ -94,6 +97,7 @@ class Outbox:
         self._lost = 0  # events that went before every sink had them, in this run
         self._latencies_ms: deque[float] = deque(maxlen=_LATENCIES)
         self._commits = self._untended = 0
+        self._features = self._feature_store()
         self._attempt(lambda database: None)
         self._begun = True
 
@@ -119,7 +123,10 @@ class Outbox:
             record = self._draft(event.id, event_fields(event))
             self._waiting.append(record)
         self._scene, self._scene_waits = scene, True
-        return self._written([record], started_ns)[0]
+        kept = self._written([record], started_ns)[0]
+        if self._features is not None:
+            self._features.keep(event)
+        return kept
 
     def commit_answers(self, answers: Sequence[Answer]) -> list[Record]:
         """Put answers on the disk, in one transaction; then wake the sinks.
@@ -193,8 +200,9 @@ class Outbox:
             return Condition("outbox", Level.BAD, f"{lost}; {remedy}")
         if self._moved:
             return Condition("outbox", Level.BAD, self._moved)
-        if self._remark:
-            return Condition("outbox", Level.WARN, self._remark)
+        features = self._features and (self._features.trouble or self._features.remark)
+        if remark := self._remark or features:
+            return Condition("outbox", Level.WARN, remark)
         damaged = sum(reader.damaged for reader in list(self._readers.values()))
         if damaged:
             return Condition("outbox", Level.WARN, f"{damaged} records of {self._path} are damaged; check the card")
@@ -220,6 +228,8 @@ class Outbox:
         self._write()
         self._stay_in_place()
         self._drop()
+        if self._features is not None:
+            self._features.close()
         for reader in self._readers.values():
             reader.close()
 
@@ -403,8 +413,27 @@ class Outbox:
             log = Path(f"{self._path}-wal")
             if log.exists() and log.stat().st_size > 2 * WAL_BYTES:
                 database.shorten_log()
+            if self._features is not None:  # last: no failure of its file is one of the outbox
+                waiting = {record.id for record in self._waiting}
+                self._features.tend(
+                    lambda ids: database.holds(ids) | (waiting & set(ids)), max_bytes - database.used_bytes()
+                )
 
         self._attempt(tend)
+
+    def _feature_store(self) -> FeatureStore | None:
+        """Make the store of features, if they are switched on; else delete those that were kept before."""
+        path = self._path.with_name("features.sqlite")
+        if self._config.features:
+            from waste_edge.device.outbox.features import FeatureStore
+
+            return FeatureStore(path, self._clock)
+        if path.exists():
+            from waste_edge.device.outbox.features import remove_features
+
+            with contextlib.suppress(OSError):  # a disk that cannot be written: the next start does it
+                remove_features(path)
+        return None
 
     def _drop(self) -> None:
         if self._database is not None:

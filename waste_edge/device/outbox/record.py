@@ -10,6 +10,8 @@ import msgspec
 
 from waste_edge.device.decision.answer import Answer
 
+_UNTOLD = ("crop", "evidence")  # of an event: for this process alone
+
 
 @dataclass(frozen=True)
 class Record:
@@ -78,13 +80,13 @@ class Record:
 def event_fields(event: object) -> Mapping[str, Any]:
     """An event's fields as JSON has them: numpy's numbers become plain ones, not-a-number becomes null.
 
-    Its crop is not among them: pictures of what people throw away stay in memory.
+    Its crop is not among them: pictures of what people throw away stay in memory. Nor is its evidence, which nobody is
+    told; `features.py` keeps it.
     """
-    if getattr(event, "crop", None) is not None:
-        event = replace(event, crop=None)  # type: ignore[type-var]
+    if any(getattr(event, name, None) is not None for name in _UNTOLD):
+        event = replace(event, **dict.fromkeys(_UNTOLD))  # type: ignore[type-var]
     fields: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(event, enc_hook=_plain))
-    fields.pop("crop", None)
-    return fields
+    return {name: value for name, value in fields.items() if name not in _UNTOLD}
 
 
 def answer_fields(answer: Answer) -> Mapping[str, Any]:

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import re
-import sqlite3
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import quote
 
-from waste_edge.device.outbox.database import SCHEMA
+from waste_edge.device.outbox.read_only import stored_records
 from waste_edge.device.reporting.records import HealthLine, Told, decode_line, decode_stored
-from waste_edge.errors import ConfigError, DataError
+from waste_edge.errors import DataError
 from waste_edge.files.bounded import open_file
 from waste_edge.files.limits import MAX_EVENT_LINE_BYTES, MAX_REPORT_FILE_BYTES, MAX_REPORT_RECORDS
 
@@ -65,31 +62,9 @@ def read_outbox(path: Path, ledger: Ledger) -> None:
         ConfigError: another version of the program made it.
         DataError: it is no outbox, damaged, or may not be read.
     """
-    with _explained(path):
-        _check_outbox(path)
-        had_log = _has_log(path)
-        try:
-            rows = _rows(path)
-        except sqlite3.DatabaseError:
-            if had_log or not _has_log(path):
-                raise
-            rows = _rows(path)  # the station was started in that moment
-        for sequence, stored in rows:
-            ledger.add(decode_stored(sequence, stored) if isinstance(stored, bytes) else None)
+    for sequence, stored in stored_records(path, MAX_REPORT_RECORDS + 1):
+        ledger.add(decode_stored(sequence, stored) if isinstance(stored, bytes) else None)
     ledger.sources.append(str(path))
-
-
-def _has_log(path: Path) -> bool:
-    return any(Path(f"{path}{suffix}").exists() for suffix in ("-wal", "-shm"))
-
-
-def _rows(path: Path) -> list[tuple[int, object]]:
-    """All records, (sequence, as they are stored)."""
-    with contextlib.closing(_connected(path)) as connection:
-        found = connection.execute(
-            "SELECT sequence, record FROM events ORDER BY sequence LIMIT ?", (MAX_REPORT_RECORDS + 1,)
-        )
-        return [(int(sequence), stored) for sequence, stored in found]
 
 
 def read_json_lines(path: Path, ledger: Ledger) -> None:
@@ -135,41 +110,3 @@ def _read_lines(path: Path, stream: BinaryIO, ledger: Ledger) -> None:
             ledger.add(found)
     if strange and not told:
         raise DataError(f"{path}: holds no events; expected a file of the JSON lines sink (docs/events.md)")
-
-
-def _check_outbox(path: Path) -> None:
-    if not path.is_file():
-        raise DataError(f"{path}: no outbox there; give the station's --state DIR, or files of its JSON lines")
-    with path.open("rb") as stream:  # raises what SQLite would only hint at
-        if stream.read(16) != b"SQLite format 3\0":
-            raise DataError(f"{path}: is no outbox of a station")
-
-
-def _connected(path: Path) -> sqlite3.Connection:
-    """A connection that only reads.
-
-    With a log beside the database, which a running station has, SQLite must read along in it. Without one nothing is
-    going on: then the file is read as it is, and no log is made, which the station's user might not be able to write.
-    """
-    mode = "mode=ro" if _has_log(path) else "immutable=1"
-    connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?{mode}", uri=True, timeout=5.0)
-    try:
-        schema = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        if schema != SCHEMA:
-            raise ConfigError(f"{path}: schema {schema}, this program reads schema {SCHEMA}; use that version's report")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-@contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise DataError(f"{path}: cannot be read ({error}); is it damaged, or may this user not read it?") from error
-    except PermissionError as error:
-        raise DataError(
-            f"{path}: may not be read by this user; try sudo, or the user that the station runs as"
-        ) from error

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -29,6 +30,11 @@ LINK = "current"
 PYTHON = Path("/usr/bin/python3")  # the system's: picamera2 is built for it
 EXTRAS = "[gpio,mqtt,sign,web]"  # what a station.toml or a drop-in may ask for; an update must not lose it
 MARK = "waste-edge-source"  # written last: an environment without it is half made
+
+ROOM_MB = 700  # that an environment takes at most while it is made: 550 on x86-64, and the wheels beside it
+LEAST_MEMORY_MB = 300  # that the system must see: a station takes 150, and a board of 512 MB shows 400 and more
+
+_ROOM_REMEDY = "free some, or use a larger card"
 
 Call = Callable[[Sequence[str | Path]], str]
 
@@ -158,6 +164,7 @@ class Environments:
         try:
             self.home.mkdir(parents=True, exist_ok=True)
             self.home.chmod(0o755)
+            check_room(self.home)
             self.call([self.python, "-m", "venv", "--system-site-packages", folder])
             pip: list[str | Path] = [
                 folder / "bin/pip",
@@ -173,6 +180,8 @@ class Environments:
             _flush(self.home)
         except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
+            if _says_full(error):
+                raise UserError(f"{folder}: no space left on this disk; nothing of it stays; {_ROOM_REMEDY}") from error
             if isinstance(error, OSError):
                 raise UserError(f"{folder}: cannot be made ({error.strerror}); say it with sudo") from error
             raise
@@ -202,6 +211,43 @@ class Environments:
         return ["numpy<2"] if self.call([folder / "bin/python", "-c", ask]).startswith("1.") else []
 
 
+def check_board(home: Path, meminfo: Path = Path("/proc/meminfo")) -> None:
+    """Check that a station can be installed here, before anything is.
+
+    Args:
+        home: where environments will be.
+        meminfo: in which the kernel tells of its memory.
+
+    Raises:
+        UserError: 32 bits, too little memory, or too little room on the disk.
+    """
+    if sys.maxsize < 2**32:
+        raise UserError("this is a 32-bit system, for which there are no engines; flash Raspberry Pi OS Lite (64-bit)")
+    try:
+        total = re.search(r"^MemTotal:\s*(\d+) kB", meminfo.read_text(encoding="ascii", errors="replace"), re.MULTILINE)
+    except OSError:
+        total = None
+    memory_mb = int(total[1]) / 1000 if total else LEAST_MEMORY_MB
+    if memory_mb < LEAST_MEMORY_MB:
+        raise UserError(
+            f"this board has {memory_mb:.0f} MB of memory; expected {LEAST_MEMORY_MB} at least, as a board of 512 MB "
+            "has: take a larger one"
+        )
+    check_room(next(folder for folder in (home, *home.parents) if folder.exists()))
+
+
+def check_room(folder: Path) -> None:
+    """Raise UserError unless an environment fits beside what is in a folder."""
+    free_mb = shutil.disk_usage(folder).free / 1e6
+    if free_mb < ROOM_MB:
+        raise UserError(f"{folder}: {free_mb:.0f} MB free, the installation takes up to {ROOM_MB}; {_ROOM_REMEDY}")
+
+
+def _says_full(error: BaseException) -> bool:
+    """Return whether an error, or the last line of a program, says that a disk is full."""
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error)
+
+
 @contextlib.contextmanager
 def _checked(source: Source, home: Path) -> Iterator[Source]:
     """The same source, its wheels held against their list."""
@@ -225,12 +271,16 @@ def _flush(folder: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make the first environment and print its program's path; for `device/install.sh`."""
     parser = argparse.ArgumentParser(prog="environments", description=main.__doc__)
-    parser.add_argument("--wheels", type=Path, required=True, help="the folder with our wheel")
+    parser.add_argument("--wheels", type=Path, help="the folder with our wheel")
+    parser.add_argument("--check", action="store_true", help="only look whether the board is large enough")
     parser.add_argument("--online", action="store_true", help="what the folder lacks may be downloaded")
     parser.add_argument("--home", type=Path, default=HOME)
     given = parser.parse_args(arguments)
-    environments, source = Environments(given.home), Source(given.wheels, online=given.online)
     try:
+        check_board(given.home)
+        if given.check:
+            return 0
+        environments, source = Environments(given.home), Source(given.wheels, online=given.online)
         if not environments.holds(source):
             environments.use(environments.make(source))
     except WasteEdgeError as error:

@@ -6,12 +6,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from waste_edge.device.service.instances import ONLY, STATE_FOLDER, instance_of_config
 from waste_edge.errors import DataError, UserError
 
 if TYPE_CHECKING:
     from waste_edge.device.config import StationConfig
 
-SERVICE_STATE = Path("/var/lib/waste-edge")
+SERVICE_STATE = Path("/") / STATE_FOLDER
 
 
 def find_state(state: Path | None, config: Path | None) -> tuple[Path, StationConfig | None]:
@@ -29,9 +30,7 @@ def find_state(state: Path | None, config: Path | None) -> tuple[Path, StationCo
         DataError: it has no folder, or this user may not look into it.
         UserError: nothing was named, and no service is installed.
     """
-    from waste_edge.device.service.unit import Places
-
-    installed = Places().config
+    installed = ONLY.config()
     if config is None and state is None and os.access(installed, os.R_OK):
         config = installed
     station = None
@@ -40,6 +39,9 @@ def find_state(state: Path | None, config: Path | None) -> tuple[Path, StationCo
 
         station = read_config(config)
         state = state or state_folder(station)
+        owner = instance_of_config(config)
+        if state is None and owner is not None and owner.name:
+            state = owner.state()
     folder = state or (SERVICE_STATE if SERVICE_STATE.is_dir() else None)
     if folder is None and config is not None:
         raise DataError(f"{config}: has no `state`, so nothing is kept; give --state DIR")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from waste_edge.device.clock import NS_PER_S
-from waste_edge.device.service.unit import UNIT
+from waste_edge.device.service.instances import ONLY, UNIT, Instance
 from waste_edge.errors import UserError, WasteEdgeError
 
 PROPERTIES = (
@@ -37,6 +37,7 @@ class ServiceStatus:
         memory_bytes, memory_limit_bytes: of the whole service.
         text: the last line it said of itself.
         stale: the unit's file has changed since systemd read it.
+        unit: which one.
     """
 
     active: bool
@@ -53,34 +54,37 @@ class ServiceStatus:
     memory_limit_bytes: int | None
     text: str
     stale: bool
+    unit: str = UNIT
 
     @property
     def remedy(self) -> str:
         """Next step for the user; empty if there is nothing to do."""
+        unit = self.unit.removesuffix(".service")
         if self.stale:
-            return "the unit's file has changed: sudo systemctl daemon-reload && sudo systemctl restart waste-edge"
+            return f"the unit's file has changed: sudo systemctl daemon-reload && sudo systemctl restart {unit}"
         if not self.active:
             return _remedy_at_rest(self)
         if not self.starts_at_boot:
-            return "it does not start at boot: sudo systemctl enable waste-edge"
+            return f"it does not start at boot: sudo systemctl enable {unit}"
         if self.text.startswith("waiting for a camera"):
             return "plug the camera in, or see what is wrong with it: waste-edge doctor"
         if self.restarts:
-            return "it was restarted; see why: waste-edge service logs --since -1d"
+            return f"it was restarted; see why: waste-edge service logs{_option(self)} --since -1d"
         return ""
 
 
-def read_status(now_ns: int) -> ServiceStatus:
+def read_status(now_ns: int, instance: Instance = ONLY) -> ServiceStatus:
     """Read the unit's state from systemd.
 
     Args:
         now_ns: on the system's monotonic clock.
+        instance: which station of the board.
 
     Raises:
         UserError: no systemd here, or the service is not installed.
         WasteEdgeError: systemctl failed.
     """
-    command = ["systemctl", "show", UNIT, f"--property={','.join(PROPERTIES)}"]
+    command = ["systemctl", "show", instance.unit, f"--property={','.join(PROPERTIES)}"]
     try:
         shown = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
@@ -88,13 +92,14 @@ def read_status(now_ns: int) -> ServiceStatus:
     if shown.returncode:
         said = (shown.stderr.strip() or f"exit code {shown.returncode}").splitlines()[0]
         raise WasteEdgeError(f"systemctl show failed: {said}")
-    return parse(dict(line.split("=", 1) for line in shown.stdout.splitlines() if "=" in line), now_ns)
+    return parse(dict(line.split("=", 1) for line in shown.stdout.splitlines() if "=" in line), now_ns, instance)
 
 
-def parse(shown: Mapping[str, str], now_ns: int) -> ServiceStatus:
+def parse(shown: Mapping[str, str], now_ns: int, instance: Instance = ONLY) -> ServiceStatus:
     """The status from `systemctl show`'s properties; raises UserError if the service is not installed."""
     if shown.get("LoadState", "not-found") == "not-found":
-        raise UserError(f"{UNIT}: not installed; install it with: sudo waste-edge service install")
+        command = f"sudo waste-edge service install{instance.option}"
+        raise UserError(f"{instance.unit}: not installed; install it with: {command}")
     active = shown.get("ActiveState") in ("active", "reloading")
     watchdog = shown.get("WatchdogUSec", "")
     return ServiceStatus(
@@ -112,12 +117,13 @@ def parse(shown: Mapping[str, str], now_ns: int) -> ServiceStatus:
         memory_limit_bytes=_number(shown.get("MemoryMax", "")),
         text=shown.get("StatusText", ""),
         stale=shown.get("NeedDaemonReload") == "yes",
+        unit=instance.unit,
     )
 
 
 def lines(status: ServiceStatus) -> list[str]:
     """The status for people: one line a fact, the remedy last."""
-    head = f"{UNIT}: {status.state}"
+    head = f"{status.unit}: {status.state}"
     if status.active_s is not None:
         head += f" since {status.since}, {_span(status.active_s)}"
     facts = {
@@ -131,29 +137,38 @@ def lines(status: ServiceStatus) -> list[str]:
     return [head, *(f"  {name:<9} {fact}" for name, fact in facts.items() if fact)]
 
 
-def log_command(follow: bool = False, since: str | None = None, lines: int = 100) -> list[str]:
-    """The journalctl that shows what the service wrote: the last lines, or all since a time as journalctl reads it."""
-    command = ["journalctl", f"--unit={UNIT}", "--no-pager", "--output=short-iso"]
+def log_command(
+    follow: bool = False, since: str | None = None, lines: int = 100, units: Sequence[str] = (UNIT,)
+) -> list[str]:
+    """The journalctl that shows what units wrote: the last lines, or all since a time as journalctl reads it."""
+    command = ["journalctl", *(f"--unit={unit}" for unit in units), "--no-pager", "--output=short-iso"]
     command.append(f"--lines={lines}" if since is None else f"--since={since}")
     return [*command, "--follow"] if follow else command
 
 
+def _option(status: ServiceStatus) -> str:
+    """Option of `waste-edge service` that means this station."""
+    name = status.unit.removesuffix(".service").partition("@")[2]
+    return Instance(name).option
+
+
 def _remedy_at_rest(status: ServiceStatus) -> str:
+    option = _option(status)
     if status.exit_code == _CANNOT_EXECUTE and status.result == "exit-code":
-        return "its program cannot be started; install it again: sudo waste-edge service install"
+        return f"its program cannot be started; install it again: sudo waste-edge service install{option}"
     if status.exit_code in (_NO_GROUP, _NO_USER) and status.result == "exit-code":
-        return "its user or group is missing; sudo waste-edge service install makes them"
+        return f"its user or group is missing; sudo waste-edge service install{option} makes them"
     causes = {
-        "exit-code": "it ended with an error and is started again by itself; see which: waste-edge service logs",
-        "watchdog": "it hung, was ended and is started again by itself; see where: waste-edge service logs",
-        "oom-kill": "it took too much memory and is started again by itself; see when: waste-edge service logs",
-        "timeout": "it was not ready in time and is started again by itself; see why: waste-edge service logs",
+        "exit-code": "it ended with an error and is started again by itself; see which",
+        "watchdog": "it hung, was ended and is started again by itself; see where",
+        "oom-kill": "it took too much memory and is started again by itself; see when",
+        "timeout": "it was not ready in time and is started again by itself; see why",
     }
     if status.result in causes:
-        return causes[status.result]
+        return f"{causes[status.result]}: waste-edge service logs{option}"
     if status.state.startswith("activating"):
         return "it is starting; look again in a minute"
-    return "start it: sudo systemctl start waste-edge"
+    return f"start it: sudo systemctl start {status.unit.removesuffix('.service')}"
 
 
 def _watchdog(status: ServiceStatus) -> str:

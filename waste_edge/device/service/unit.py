@@ -14,6 +14,15 @@ from functools import partial
 from pathlib import Path
 
 from waste_edge.device.service.environments import Environments
+from waste_edge.device.service.instances import (
+    ONLY,
+    Instance,
+    begun_config,
+    check_apart,
+    installed_instances,
+    template_of,
+)
+from waste_edge.device.service.instances import UNIT as UNIT
 from waste_edge.device.service.steps import (
     Command,
     Run,
@@ -28,7 +37,6 @@ from waste_edge.errors import UserError, WasteEdgeError
 from waste_edge.files.atomic import write_atomically
 from waste_edge.files.resources import shipped
 
-UNIT = "waste-edge.service"
 USER = "waste-edge"
 CONFIG_MODE = 0o640  # it may hold a broker's password
 # What the unit hides from its program (ProtectHome, PrivateTmp).
@@ -39,9 +47,6 @@ MAKE_USER: Command = (
     "systemd-sysusers", "--inline", "g video -", "g gpio -", f'u {USER} - "waste-edge station" /var/lib/waste-edge',
 )  # fmt: skip
 RELOAD: Command = ("systemctl", "daemon-reload")
-ENABLE: Command = ("systemctl", "enable", UNIT)
-START: Command = ("systemctl", "restart", UNIT)  # not `start`: installed anew, it must take the new unit
-STOP: Command = ("systemctl", "disable", "--now", UNIT)
 
 
 def config_template() -> Path:
@@ -57,19 +62,31 @@ class Places:
         root: of the file system that is installed into.
         group: who, besides root, may read the configuration.
         template: the configuration to begin with; None for the shipped one.
+        instance: which station of the board.
+        camera: ID that a new configuration names; None leaves the template's.
     """
 
     root: Path = Path("/")
     group: str = USER
     template: Path | None = None
+    instance: Instance = ONLY
+    camera: str | None = None
 
     @property
     def unit(self) -> Path:
-        return self.root / "etc/systemd/system" / UNIT
+        return self.instance.unit_file(self.root)
 
     @property
     def config(self) -> Path:
-        return self.root / "etc/waste-edge/station.toml"
+        return self.instance.config(self.root)
+
+    @property
+    def config_text(self) -> str:
+        """The configuration as it is, or as it would begin."""
+        if _is_there(self.config):
+            return self.config.read_text(encoding="utf-8")
+        text = (self.template or config_template()).read_text(encoding="utf-8")
+        return begun_config(text, self.instance if self.template is None else ONLY, self.camera)
 
 
 def this_executable() -> Path:
@@ -86,8 +103,8 @@ def this_executable() -> Path:
     return environments.program if environments.in_use() == environment.resolve() else path
 
 
-def render_unit(executable: Path) -> str:
-    """The unit's text, which starts `executable`, an absolute path.
+def render_unit(executable: Path, instance: Instance = ONLY) -> str:
+    """The unit's text, which starts `executable`, an absolute path; for a named instance the template of all.
 
     Raises:
         UserError: the path holds a character that systemd takes in no program's path.
@@ -95,6 +112,7 @@ def render_unit(executable: Path) -> str:
     if not executable.is_absolute():
         raise ValueError(f"systemd needs an absolute path, got {executable}")
     template = shipped(f"systemd/{UNIT}").read_text(encoding="utf-8")
+    template = template_of(template) if instance.name else template
     return template.replace("@EXECUTABLE@", _quoted(str(executable)))
 
 
@@ -121,8 +139,12 @@ def check_reachable(*paths: Path, hidden: Sequence[Path] = HIDDEN) -> None:
 def check(places: Places) -> None:
     """Raise UserError if the service, installed now, could not start: its program or configuration is closed to it."""
     check_reachable(this_executable(), Path(sys.executable).resolve(), Path(__file__).resolve())
+    with contextlib.suppress(PermissionError):  # a dry run by somebody who may not read what others have
+        check_apart(places.instance, places.config_text, places.root)
     if not _is_there(places.config):
         return
+    if places.camera is not None:
+        raise UserError(f"{places.config}: is there already, and --camera changes none; change `camera` in it")
     with contextlib.suppress(KeyError):  # no such group yet: then others must be able to read it
         found = places.config.stat()
         if found.st_mode & 0o040 and found.st_gid == grp.getgrnam(places.group).gr_gid:
@@ -136,29 +158,33 @@ def check(places: Places) -> None:
 
 def install_steps(places: Places, run: Run | None = None) -> list[Step]:
     """All that installing does, the start of the service last."""
-    run = run or run_command
+    run, unit = run or run_command, places.instance.unit
     return [
         command_step(run, MAKE_USER),
         _write_config(places),
-        _write_unit(places, render_unit(this_executable()), run),
+        _write_unit(places, render_unit(this_executable(), places.instance), run),
         Step(command_title(RELOAD), partial(run, RELOAD), undo=lambda: None),  # the unit's undo does it again
-        command_step(run, ENABLE),
-        command_step(run, START),
+        command_step(run, ("systemctl", "enable", unit)),
+        command_step(run, ("systemctl", "restart", unit)),  # not `start`: installed anew, it must take the new unit
     ]
 
 
 def uninstall_steps(places: Places, run: Run | None = None) -> list[Step]:
-    """All that removing does; the configuration, the user and what it kept under /var/lib/waste-edge stay.
+    """All that removing does; the configuration, the user and what it kept under /var/lib stay.
+
+    The unit's file stays too while another instance needs it.
 
     Raises:
         UserError: not installed.
     """
-    run = run or run_command
-    if not _is_there(places.unit):
-        raise UserError(f"{places.unit}: the service is not installed; nothing is to be done")
+    run, installed = run or run_command, installed_instances(places.root)
+    if not _is_there(places.unit) or (places.instance.name and places.instance not in installed):
+        raise UserError(f"{places.instance.unit}: the service is not installed; nothing is to be done")
+    others = [one for one in installed if one != places.instance and one.unit_file(places.root) == places.unit]
+    remove = Step(f"$ rm {shlex.quote(str(places.unit))}", places.unit.unlink)
     return [
-        command_step(run, STOP),
-        Step(f"$ rm {shlex.quote(str(places.unit))}", places.unit.unlink),
+        command_step(run, ("systemctl", "disable", "--now", places.instance.unit)),
+        *([] if others else [remove]),
         command_step(run, RELOAD),
     ]
 
@@ -185,8 +211,8 @@ def install(places: Places, run: Run | None = None, tell: Tell = lambda title: N
         start.do()
     except WasteEdgeError as error:
         raise type(error)(
-            f"{UNIT} is installed and starts at every boot, but is not ready now: {error}; "
-            "systemd goes on trying every 10 s; see why with: waste-edge service logs"
+            f"{places.instance.unit} is installed and starts at every boot, but is not ready now: {error}; systemd "
+            f"goes on trying every 10 s; see why with: waste-edge service logs{places.instance.option}"
         ) from error
     tell(start.title)
 
@@ -206,7 +232,7 @@ def _write_config(places: Places) -> Step:
     """The template, for root and the service's group only; what is there already stays as it is."""
     if _is_there(places.config):
         return Step(f"# {places.config}: is there already, stays as it is", lambda: None, lambda: None)
-    folder_is_new = not places.config.parent.exists()
+    new = [one for one in (places.config.parent, ONLY.config(places.root).parent) if not one.exists()]
 
     def write() -> None:
         write_atomically(places.config, content, mode=0o600)  # open to nobody before it has its group
@@ -219,10 +245,10 @@ def _write_config(places: Places) -> Step:
 
     def remove() -> None:
         places.config.unlink()
-        if folder_is_new:
-            places.config.parent.rmdir()
+        for folder in dict.fromkeys(new):
+            folder.rmdir()
 
-    content = (places.template or config_template()).read_text(encoding="utf-8")
+    content = places.config_text
     return Step(f"# {places.config} (mode {CONFIG_MODE:04o}, group {places.group})", write, remove, content)
 
 

@@ -10,11 +10,13 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from waste_edge.device.service.environments import LINK, Environments, Source
+from waste_edge.device.service.instances import ONLY, Instance, installed_instances
 from waste_edge.device.service.steps import Tell
-from waste_edge.device.service.unit import UNIT, Places
+from waste_edge.device.service.unit import Places
 from waste_edge.device.service.wheels import check_signature, read_list
 from waste_edge.errors import UserError, WasteEdgeError
 
@@ -23,15 +25,25 @@ STOP_S = 20  # TimeoutStopSec, and what systemd itself takes
 Start = Callable[[Path], None]
 
 
-def start_service(program: Path) -> None:
-    """Have `program` install its own unit and restart the service; returns once it is ready.
+def start_services(program: Path, root: Path = Path("/")) -> None:
+    """Have `program` install its own units and restart every station of this board; returns once all are ready.
 
     Its own, since a new version may need another unit, and an old one the old.
 
     Raises:
+        WasteEdgeError: one is not ready in time.
+    """
+    for instance in installed_instances(root):
+        start_service(program, instance)
+
+
+def start_service(program: Path, instance: Instance = ONLY) -> None:
+    """The same for one station.
+
+    Raises:
         WasteEdgeError: it is not ready in time.
     """
-    command = [str(program), "service", "install"]
+    command = [str(program), "service", "install", *instance.option.split()]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=READY_S + STOP_S)
     except subprocess.TimeoutExpired as error:
@@ -52,7 +64,7 @@ def plan(source: Source, environments: Environments) -> list[str]:
         f"$ {environments.python} -m venv --system-site-packages {new}",
         f"$ {new}/bin/pip install {' '.join(source.pip_arguments)}",
         f"# {environments.link} leads to {new.name}",
-        f"$ {environments.program} service install",
+        *(f"$ {environments.program} service install{one.option}" for one in installed_instances() or [ONLY]),
         f"# not ready within {READY_S} s: {LINK} leads back to {_in_use(environments).name}, which is started again",
     ]
 
@@ -61,7 +73,7 @@ def update(
     source: Source,
     places: Places,
     environments: Environments,
-    start: Start = start_service,
+    start: Start | None = None,
     tell: Tell = lambda line: None,
     key: Path | None = None,
 ) -> bool:
@@ -71,7 +83,8 @@ def update(
         source: what is installed.
         places: where the service's files are.
         environments: where its environments are.
-        start: starts the service from a program, and raises WasteEdgeError unless it becomes ready.
+        start: starts the service from a program, and raises WasteEdgeError unless it becomes ready; None:
+            `start_services`.
         tell: is given a line once each step is done.
         key: whose signature the list of the wheels must have; None if the station requires none.
 
@@ -82,7 +95,7 @@ def update(
     """
     if os.geteuid() != 0:
         raise UserError("service update needs root: say it again with sudo (--dry-run does not)")
-    if not places.unit.exists():
+    if not installed_instances(places.root):
         raise UserError(f"{places.unit}: the service is not installed; sudo device/install.sh installs it")
     old = _in_use(environments)
     if environments.holds(source):
@@ -91,8 +104,9 @@ def update(
     new = environments.make(source)
     tell(f"# {new}: made, beside {old.name}{remark}")
     with _undisturbed():
-        _switch(environments, old, new, start)
-    tell(f"# {environments.link} leads to {new.name}; {UNIT} is ready")
+        _switch(environments, old, new, start or partial(start_services, root=places.root))
+    ready = " and ".join(one.unit for one in installed_instances(places.root))
+    tell(f"# {environments.link} leads to {new.name}; {ready} {'are' if ' and ' in ready else 'is'} ready")
     environments.remove_all_but(old, new)
     return True
 

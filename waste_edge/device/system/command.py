@@ -23,6 +23,11 @@ _LOGIN = re.compile(r"://[^/\s]*:[^/\s]*@")  # an address with a password in it
 _LAST_WORDS_S = 0.5  # for what was killed to go; one that even SIGKILL does not end is left behind
 
 
+def looks_secret(name: str) -> bool:
+    """Return whether a variable or key of this name is likely to hold a secret."""
+    return _PRIVATE.search(name) is not None
+
+
 def without_secrets(environment: Mapping[str, str] = os.environ, withheld: Collection[str] = ()) -> dict[str, str]:
     """A copy without what looks like a secret by its name, without addresses that hold a password.
 
@@ -33,7 +38,7 @@ def without_secrets(environment: Mapping[str, str] = os.environ, withheld: Colle
     return {
         name: value
         for name, value in environment.items()
-        if name not in withheld and not _PRIVATE.search(name) and not _LOGIN.search(value)
+        if name not in withheld and not looks_secret(name) and not _LOGIN.search(value)
     }
 
 
@@ -66,7 +71,9 @@ class Answer:
 RunProgram = Callable[[Sequence[str], float], Answer | None]
 
 
-def run_program(command: Sequence[str], timeout_s: float) -> Answer | None:
+def run_program(
+    command: Sequence[str], timeout_s: float, environment: Mapping[str, str] | None = None
+) -> Answer | None:
     """Run a program and hear it out, for `timeout_s` at most.
 
     It gets a session of its own, so that what it started is ended with it: a child that held the pipe would
@@ -75,6 +82,7 @@ def run_program(command: Sequence[str], timeout_s: float) -> Answer | None:
     Args:
         command: the program and its words.
         timeout_s: after which it is killed.
+        environment: given to it whole, for a program of ours that needs its secrets; None: see `without_secrets`.
 
     Returns:
         None if there is no such program or it may not be run.
@@ -82,7 +90,7 @@ def run_program(command: Sequence[str], timeout_s: float) -> Answer | None:
     try:
         process = subprocess.Popen(
             command,
-            env=without_secrets(),
+            env=without_secrets() if environment is None else environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -6,6 +6,7 @@
 | 80 °C or more, or the firmware throttles or caps the clock now | 5 |
 | else | as many as come |
 
+Several stations of one board share these frames between them (`neighbours.py`), as far as each keeps one a second.
 One step back up is taken when three readings in a row ask for it, the thresholds counted 3 °C lower. The firmware
 of a Raspberry Pi starts to throttle at 80 °C and does its worst at 85 °C: a station that does less of its own
 accord keeps its latency, and says why it is slower.
@@ -14,6 +15,7 @@ accord keeps its latency, and says why it is slower.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -37,7 +39,8 @@ class Thresholds(Strict, frozen=True):
         warm_c, hot_c: from which temperature on it is eased, and eased further.
         cooled_by_c: how far below its threshold the temperature must fall before a step is taken back.
         calm_readings: how many readings in a row must agree that it may.
-        warm_fps, hot_fps: frames looked at a second then, at most.
+        warm_fps, hot_fps: frames looked at a second then, at most, by all stations of the board together.
+        shared_fps: what each of several stations keeps of these at least.
     """
 
     warm_c: float = 80.0
@@ -46,6 +49,7 @@ class Thresholds(Strict, frozen=True):
     calm_readings: int = 3
     warm_fps: float = 5.0
     hot_fps: float = 2.0
+    shared_fps: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0 < self.warm_c < self.hot_c < 150:
@@ -56,6 +60,13 @@ class Thresholds(Strict, frozen=True):
             raise ValueError(f"calm_readings: expected 1 or more, got {self.calm_readings}")
         if not 0 < self.hot_fps <= self.warm_fps < math.inf:
             raise ValueError(f"expected 0 < hot_fps <= warm_fps, got {self.hot_fps:g} and {self.warm_fps:g}")
+        if not 0 < self.shared_fps < math.inf:
+            raise ValueError(f"shared_fps: expected above 0, got {self.shared_fps:g}")
+
+    def fps(self, step: Step, stations: int = 1) -> float:
+        """Frames a second that one of so many stations looks at in a step above NONE."""
+        whole = self.hot_fps if step is Step.HOT else self.warm_fps
+        return max(whole / stations, min(self.shared_fps, whole))
 
 
 class Step(IntEnum):
@@ -74,42 +85,50 @@ class Load:
         step: how much is shed.
         min_interval_s: the least time between two frames that are looked at; 0 where as many as come may be.
         reason: why, in words; empty if nothing is shed.
+        stations: how many share the board.
     """
 
     step: Step = Step.NONE
     min_interval_s: float = 0.0
     reason: str = ""
+    stations: int = 1
 
     def condition(self) -> Condition:
         """Give the condition for health: well unless load is shed."""
+        shared = f"; {self.stations} stations share this board" if self.stations > 1 else ""
         if self.step is Step.NONE:
-            return Condition("load", Level.OK, "looks at as many frames as come")
+            return Condition("load", Level.OK, f"looks at as many frames as come{shared}")
         rate = 1 / self.min_interval_s
-        return Condition("load", Level.WARN, f"looks at no more than {rate:g} frames a second: {self.reason}")
+        return Condition("load", Level.WARN, f"looks at no more than {rate:.3g} frames a second: {self.reason}{shared}")
 
 
 class Shedding:
     """From readings, some seconds apart, to the load. Not thread-safe: one thread owns it.
 
+    Args:
+        thresholds: when load is shed.
+        stations: tells how many stations share the board, this one among them.
+
     Attributes:
         thresholds: when load is shed.
     """
 
-    def __init__(self, thresholds: Thresholds | None = None) -> None:
+    def __init__(self, thresholds: Thresholds | None = None, stations: Callable[[], int] = lambda: 1) -> None:
         self.thresholds = thresholds or Thresholds()
+        self._stations = stations
         self._load = Load()
         self._calm = 0
 
     def see(self, readings: Readings) -> Load:
         """Take one reading into account. A board that stops telling keeps the step it had."""
-        if readings.temperature_c is None and readings.throttled is None:
-            return self._load
-        wanted = wanted_step(readings, self.thresholds)
-        if wanted >= self._load.step:
-            self._calm = 0
-            self._load = make_load(wanted, readings, self.thresholds)
-        else:
-            self._step_back(readings)
+        if readings.temperature_c is not None or readings.throttled is not None:
+            wanted = wanted_step(readings, self.thresholds)
+            if wanted >= self._load.step:
+                self._calm = 0
+                self._load = make_load(wanted, readings, self.thresholds)
+            else:
+                self._step_back(readings)
+        self._load = _shared(self._load, self._stations(), self.thresholds)
         return self._load
 
     def _step_back(self, readings: Readings) -> None:
@@ -141,10 +160,14 @@ def make_load(step: Step, readings: Readings, thresholds: Thresholds) -> Load:
     match step:
         case Step.NONE:
             return Load()
-        case Step.WARM:
-            return Load(step, 1 / thresholds.warm_fps, _reason(readings, thresholds))
-        case Step.HOT:
-            return Load(step, 1 / thresholds.hot_fps, _reason(readings, thresholds))
+        case Step.WARM | Step.HOT:
+            return Load(step, 1 / thresholds.fps(step), _reason(readings, thresholds))
+
+
+def _shared(load: Load, stations: int, thresholds: Thresholds) -> Load:
+    """The same where so many stations share the board."""
+    interval_s = 0.0 if load.step is Step.NONE else 1 / thresholds.fps(load.step, stations)
+    return replace(load, min_interval_s=interval_s, stations=stations)
 
 
 def temperature_condition(readings: Readings, thresholds: Thresholds | None = None) -> Condition:

@@ -38,7 +38,7 @@ class _Initializer:
 
 def read_onnx(network: NetworkFile) -> Graph:
     """See `reading.read_graph`. Tensors are keyed by their name."""
-    path, content = network
+    path, content = network.path, network.content
     try:
         return _OnnxReader(content).graph()
     except (struct.error, IndexError, ValueError, TypeError, KeyError) as error:

@@ -24,7 +24,7 @@ def read_tflite(network: NetworkFile) -> Graph:
             "TFLite graphs are read with the schema of ai-edge-litert, which is not installed; "
             "pip install ai-edge-litert"
         ) from error
-    path, content = network
+    path, content = network.path, network.content
     if content[4:8] != b"TFL3":
         raise BundleError(f"{path}: not a TFLite file; export the bundle again")
     try:

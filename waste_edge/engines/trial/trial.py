@@ -121,6 +121,7 @@ def verify(bundle: Bundle) -> Verification:
     else:
         bundle.verify_checksums()
         bundle.known_scorer()
+        bundle.head()
         verification = Verification.of(bundle, try_bundle(bundle, list(bundle.manifest.artifacts)).replays)
         if verification.ok:
             known_good.remember(bundle, names)

@@ -1,0 +1,301 @@
+"""Every recorded figure with its command, its date and its bundles: `python -m tools.evidence`, or `make evidence`.
+
+The table stands in docs/results.md between two comments. With --check nothing is written: a table that has drifted, and
+every record that is not of the shipped bundles, end it with 1; the second is one list, with the command for each. The
+tables of the pages themselves are made by other tools (`make tables`, `headline`, `domains-table`, `rehearsal-table`).
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from tools.domains_table import drifted_cards
+from tools.page_block import replace_block, write_or_check
+from waste_edge.benchmarks.schema import BenchReport
+from waste_edge.bundle.bundle import open_bundle
+from waste_edge.errors import ConfigError, UserError
+from waste_edge.evaluation.domains.report import DomainsReport
+from waste_edge.evaluation.report.content import ComparisonReport
+from waste_edge.evaluation.report.tables import accuracy_of, share_in
+from waste_edge.export.model_card import CARD_NAME
+from waste_edge.files.resources import BUNDLES, shipped
+from waste_edge.files.strict import read_json, read_text
+from waste_edge.rehearsal.report import RehearsalReport
+
+PAGE = "docs/results.md"
+NAMES = ("small", "accurate")
+_BLOCK = re.compile(r"(<!-- evidence: made by make evidence -->\n).*?(<!-- end of evidence -->)", re.DOTALL)
+_DATE = re.compile(r"\b20\d\d-\d\d-\d\d\b")
+_IN_LOG = re.compile(rf"`({'|'.join(NAMES)})` (\d+)")
+
+
+class Measured(msgspec.Struct):
+    """Head of a record of `tests.device.service.instances` or `tests.fleet`."""
+
+    created: str
+    command: str
+    bundle: str = ""
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A record, and what it is the evidence for.
+
+    Attributes:
+        figures: what is measured.
+        pages: where figures of it stand.
+        record: file below the repository.
+        command: that makes the record.
+        date: day of the measurement.
+        bundles: names and versions; empty for what depends on none.
+        stale: why it is not of the shipped bundles; empty if it is.
+    """
+
+    figures: str
+    pages: tuple[str, ...]
+    record: str
+    command: str
+    date: str
+    bundles: str
+    stale: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Records of one kind: their place, and how one is read.
+
+    Attributes:
+        figures: what is measured.
+        pages: where figures of it stand.
+        files: pattern below the repository; each file is a record.
+        read: gives command, date, bundles, and why it is stale.
+    """
+
+    figures: str
+    pages: tuple[str, ...]
+    files: str
+    read: Callable[[Path], tuple[str, str, str, str]]
+
+
+@cache
+def shipped_version(name: str) -> tuple[str, str]:
+    """Version and manifest's SHA-256 of a shipped bundle."""
+    with open_bundle(BUNDLES / name) as bundle:
+        return bundle.manifest.version, bundle.digest
+
+
+def in_words() -> str:
+    """The shipped bundles: "small 3, accurate 3"."""
+    return ", ".join(f"{name} {shipped_version(name)[0]}" for name in NAMES)
+
+
+def _other(bundle: str, digest: str) -> str:
+    """Say that this bundle is not the shipped one, by its manifest's hash; empty if it is."""
+    name = bundle.partition(" ")[0]
+    if name not in NAMES:
+        return ""  # one that is not shipped: compared with, and not claimed
+    version, expected = shipped_version(name)
+    return "" if digest == expected else f"{bundle} ({digest[:8]}), shipped is {name} {version} ({expected[:8]})"
+
+
+def _bench(path: Path) -> tuple[str, str, str, str]:
+    report = read_json(path, BenchReport)
+    named = [(f"{one.name} {one.version}", one.digest) for one in report.subjects if one.kind == "bundle"]
+    stale = "; ".join(filter(None, (_other(*one) for one in named)))
+    command = f"waste-edge bench --{report.mode} --data photos --roofline --out benchmarks/results/<date>-<board>.json"
+    return f"{command}; make tables", report.created[:10], ", ".join(one for one, _ in named), stale
+
+
+def _rehearsal(path: Path) -> tuple[str, str, str, str]:
+    station = read_json(path, RehearsalReport).station.bundle
+    name = station.partition(" ")[0]
+    current = f"{name} {shipped_version(name)[0]}"
+    # The report has no date: the same inputs give the same bytes.
+    return (
+        "make rehearsal-results",
+        "2026-11-28",
+        station,
+        "" if station == current else f"{station}, shipped is {current}",
+    )
+
+
+def _comparison(path: Path) -> tuple[str, str, str, str]:
+    report = read_json(path, ComparisonReport)
+    differing = []
+    for name in NAMES:
+        card = (BUNDLES / name / CARD_NAME).read_text(encoding="utf-8")
+        for model in (one for one in report.models if one.name.startswith(f"{name}:")):
+            artifact = model.name.partition(":")[2]
+            if f"| {artifact} | {share_in(accuracy_of(report, model))} | {model.scores.macro_f1:.3f} |" not in card:
+                differing.append(f"{model.name} scores otherwise than the card of the shipped {name}")
+    return "make model-results", report.created[:10], in_words(), "; ".join(differing)
+
+
+def _domains(path: Path) -> tuple[str, str, str, str]:
+    report = read_json(path, DomainsReport)
+    cards = {name: read_text(BUNDLES / name / CARD_NAME) for name in NAMES}
+    return "make domains-results", report.created[:10], in_words(), "; ".join(drifted_cards(report, cards))
+
+
+def _robustness(path: Path) -> tuple[str, str, str, str]:
+    """Its clean rows are the accuracies of the headline's record, which is held against the cards."""
+    root = path.parents[2]
+    report = read_json(root / "training/results/model.json", ComparisonReport)
+    text = path.read_text(encoding="utf-8")
+    found: dict[str, str] = {}
+    for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
+        clean = re.search(r"^\| clean \|.*?\| (\d+\.\d% \([^)]*\))", section, re.MULTILINE)
+        if clean:
+            found[section.split()[0].rstrip(":,")] = clean[1]
+    expected = {model.name: share_in(accuracy_of(report, model)) for model in report.models if model.name in found}
+    differing = [f"{name} has {shown} clean" for name, shown in found.items() if expected.get(name) != shown]
+    stale = "; ".join(differing) if found else "has no clean rows"
+    return "make model-results", report.created[:10], in_words(), stale
+
+
+def _seeds(path: Path) -> tuple[str, str, str, str]:
+    path.read_bytes()
+    return "make model-seeds", "2026-11-22", "", ""  # of the recipe student_small, of which no bundle is shipped
+
+
+def _log(command: str, needs_bundle: bool = True) -> Callable[[Path], tuple[str, str, str, str]]:
+    """A log's first line says when it was printed, and with which bundles."""
+
+    def read(path: Path) -> tuple[str, str, str, str]:
+        head = read_text(path).partition("\n")[0]
+        date = _DATE.search(head)
+        if date is None:
+            raise ConfigError(f"{path}: expected a date (YYYY-MM-DD) in its first line")
+        if not needs_bundle:
+            return command, date[0], "", ""
+        named = dict(_IN_LOG.findall(head))
+        if not named:
+            return command, date[0], "", "its first line names no bundle, such as `small` 3"
+        bundles = ", ".join(f"{name} {version}" for name, version in named.items())
+        old = [f"{name} {version}" for name, version in named.items() if version != shipped_version(name)[0]]
+        return command, date[0], bundles, f"{', '.join(old)}, shipped is {in_words()}" if old else ""
+
+    return read
+
+
+def _measured(path: Path) -> tuple[str, str, str, str]:
+    record = msgspec.json.decode(path.read_bytes(), type=Measured)
+    stale = _other(record.bundle, record.digest) if record.bundle else ""
+    return f"{record.command} --out {path.parent.name}/{path.name}", record.created[:10], record.bundle, stale
+
+
+SOURCES = (
+    Source(
+        "Accuracy, calibration, unknown things and latency at home",
+        ("README.md",),
+        "training/results/model.json",
+        _comparison,
+    ),
+    Source(
+        "Accuracy and unknown things by source", (PAGE, "docs/domains.md"), "training/results/domains.json", _domains
+    ),
+    Source(
+        "Robustness under corruptions and on other backgrounds",
+        (PAGE, "docs/robustness.md"),
+        "training/results/robustness.md",
+        _robustness,
+    ),
+    Source("What another seed changes", (PAGE,), "training/results/seeds_small.json", _seeds),
+    Source(
+        "The rehearsed station", ("README.md", "docs/rehearsal.md"), "benchmarks/results/rehearsal/*.json", _rehearsal
+    ),
+    Source(
+        "Speed, stages, starts, memory, roofline", (PAGE, "benchmarks/README.md"), "benchmarks/results/*.json", _bench
+    ),
+    Source("Cost of each further camera", ("docs/instances.md",), "benchmarks/results/instances/*.json", _measured),
+    Source("Forty stations at one broker", ("docs/fleet.md",), "benchmarks/results/fleet/*.json", _measured),
+    Source(
+        "The wheel on an emulated arm64 board", ("device/README.md",), "docs/arm64-log.txt", _log("make test-arm64")
+    ),
+    Source(
+        "Installation, faults and updates under systemd",
+        ("systemd/README.md",),
+        "docs/boot-log.txt",
+        _log("make test-boot"),
+    ),
+    Source(
+        "Real camera drivers, virtual cameras",
+        ("device/README.md",),
+        "docs/virtual-board-log.txt",
+        _log("make test-virtual-board"),
+    ),
+    Source("The container", ("docs/container.md",), "docs/container-log.txt", _log("make test-container")),
+    Source(
+        "Home Assistant",
+        ("docs/integrations.md",),
+        "docs/home-assistant-log.txt",
+        _log("make test-home-assistant", False),
+    ),
+)
+
+
+def gathered(root: Path) -> Iterator[Evidence]:
+    """Every record of a checkout, in the order of `SOURCES`, and by name.
+
+    Raises:
+        ConfigError: a source has no record, or one cannot be read.
+    """
+    for source in SOURCES:
+        paths = sorted(root.glob(source.files))
+        if not paths:
+            raise ConfigError(f"{source.files}: no record; {PAGE} speaks of it: {source.figures}")
+        for path in paths:
+            command, date, bundles, stale = source.read(path)
+            record = path.relative_to(root).as_posix()
+            yield Evidence(source.figures, source.pages, record, command, date, bundles, stale)
+
+
+def evidence_table(found: Sequence[Evidence]) -> str:
+    """The table in Markdown; a record that is not of the shipped bundles is marked."""
+    lines = ["| figures | on | record | command | date | bundles |", "| --- | --- | --- | --- | --- | --- |"]
+    for one in found:
+        pages = ", ".join(f"[{Path(page).stem}]({_from_docs(page)})" for page in one.pages)
+        record = f"[{Path(one.record).name}]({_from_docs(one.record)})"
+        bundles = f"**stale**: {one.bundles or 'not said'}" if one.stale else one.bundles or "of none"
+        lines.append(f"| {one.figures} | {pages} | {record} | `{one.command}` | {one.date} | {bundles} |")
+    current = sum(not one.stale for one in found)
+    return "\n".join(
+        [*lines, "", f"*{current} of {len(found)} records are of the shipped bundles ({in_words()}) or of none.*", ""]
+    )
+
+
+def refreshed(text: str, found: Sequence[Evidence]) -> str:
+    """Make the page's table anew; raises ConfigError where there is no place for it."""
+    return replace_block(text, _BLOCK, evidence_table(found), f"{PAGE}: expected the comments of the evidence")
+
+
+def _from_docs(path: str) -> str:
+    """A path of the repository as a link from docs/."""
+    return path.removeprefix("docs/") if path.startswith("docs/") else f"../{path}"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Refresh the checkout's page, or with --check only say what has drifted or is stale; returns the exit code."""
+    root = shipped("training").parent
+    try:
+        found, text = list(gathered(root)), read_text(root / PAGE)
+        code = write_or_check(root / PAGE, text, refreshed(text, found), arguments, "make evidence")
+        stale = [one for one in found if one.stale]
+        for one in stale:
+            print(f"{one.record}: {one.stale}; {one.command}")
+        return 1 if stale and "--check" in arguments else code
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
