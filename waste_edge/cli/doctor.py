@@ -148,7 +148,11 @@ def _setting(asked: _Asked, camera: str | None, state: Path | None) -> tuple[Set
     from waste_edge.device.doctor.sinks import check_sinks
 
     setting = replace(
-        setting, camera=camera or station.camera, thresholds=station.load, disk=station.disk, engine=station.engine
+        setting,
+        camera=camera or station.camera or _address(station),
+        thresholds=station.load,
+        disk=station.disk,
+        engine=station.engine,
     )
     checks: list[Check] = [partial(check_sinks, station, setting.state or setting.root / STATE)]
     if station.gpio is not None:
@@ -167,6 +171,13 @@ def _chosen(wish: ModelWish) -> BundleChoice:
     from waste_edge.device.models.in_use import chosen_bundle
 
     return chosen_bundle(wish)
+
+
+def _address(station: StationConfig) -> str | None:
+    """The network camera of a configuration; a film or a picture as its source is none."""
+    from waste_edge.device.cameras.address import is_address
+
+    return station.source if station.source is not None and is_address(station.source) else None
 
 
 def _station(given: Path | None) -> StationConfig | None:

@@ -223,3 +223,6 @@ def test_a_watched_folder_installs_what_comes_and_says_what_it_refused(
     pack(version("3.0", {"schema": 9}), stick / "b.zip")
     assert watch.look(installer) is None
     assert store.roles().candidate == installed.entry
+    (stick / "a.zip").unlink()
+    assert watch.look(installer) is None
+    assert "schema" in watch.trouble

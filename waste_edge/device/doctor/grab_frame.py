@@ -16,10 +16,10 @@ from waste_edge.device.cameras.address import is_address
 from waste_edge.device.cameras.find import media_source
 from waste_edge.device.capture import Failed, Messages, Opened, start_capture
 from waste_edge.device.clock import NS_PER_S, SystemClock
+from waste_edge.device.doctor.camera import CAMERA_VARIABLE
 from waste_edge.errors import CameraError, UserError
 from waste_edge.imaging.frames import Frame
 
-CAMERA_VARIABLE = "WASTE_EDGE_GRAB"
 SETTLED_S = 1.0
 _WIDTH_PX = 640  # of the picture that is written, at most
 

@@ -83,17 +83,18 @@ def newest_in(folder: Path) -> Path:
     """
     if (folder / MANIFEST_NAME).is_file():
         return folder
-    found = bundles_in(folder)
+    found, refused = bundles_in(folder)
     if not found:
-        raise BundleError(f"{folder}: holds no bundle; give a bundle's folder or .zip, or a folder with bundles in it")
+        why = refused[0] if refused else "give a bundle's folder or .zip, or a folder with bundles in it"
+        raise BundleError(f"{folder}: holds no bundle; {why}")
     names = sorted({name for name, _, _ in found})
     if len(names) > 1:
         raise BundleError(f"{folder}: holds bundles of several names ({', '.join(names)}); name the one to install")
     return max(found, key=lambda one: (sort_key(one[1]), one[2].name))[2]
 
 
-def bundles_in(folder: Path) -> list[tuple[str, str, Path]]:
-    """The bundles right inside a folder: (name, version, path); what cannot be opened is passed over.
+def bundles_in(folder: Path) -> tuple[list[tuple[str, str, Path]], list[str]]:
+    """The bundles right inside a folder, (name, version, path), and why others that may be some cannot be opened.
 
     Raises:
         BundleError: it cannot be read, or holds too many files.
@@ -104,16 +105,16 @@ def bundles_in(folder: Path) -> list[tuple[str, str, Path]]:
         raise BundleError(f"{folder}: cannot be read ({error.strerror}); is the stick mounted?") from error
     if len(paths) > MAX_BUNDLES_IN_FOLDER:
         raise BundleError(f"{folder}: holds more than {MAX_BUNDLES_IN_FOLDER} files; put the bundle alone in a folder")
-    found = []
+    found, refused = list[tuple[str, str, Path]](), list[str]()
     for path in paths:
         if path.name.startswith(".") or not (path.suffix == ".zip" or (path / MANIFEST_NAME).is_file()):
             continue
         try:
             with open_bundle(path) as bundle:
                 found.append((bundle.manifest.name, bundle.manifest.version, path))
-        except BundleError:
-            continue
-    return found
+        except BundleError as error:
+            refused.append(str(error))
+    return found, refused
 
 
 class _NoDowngrade(urllib.request.HTTPRedirectHandler):

@@ -150,7 +150,7 @@ class FolderWatch:
             return None
         self._seen, self.trouble = seen, ""
         try:
-            if not seen or not bundles_in(self._folder):
+            if not seen or not any(bundles_in(self._folder)):
                 return None
             installed = installer.install(str(newest_in(self._folder)), now=not installer.config.shadow)
         except (UserError, BundleError) as error:

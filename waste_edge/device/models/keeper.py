@@ -257,8 +257,10 @@ def _digest(entry: Entry | None) -> str:
 
 def _is_like(old: ModelInUse, new: ModelInUse) -> bool:
     """Return whether one model can take the other's place while everything else stays."""
-    labels = [(model.bundle.manifest.labels, model.bundle.manifest.tree) for model in (old, new)]
-    return labels[0] == labels[1] and old.site == new.site
+    one, other = old.bundle.manifest, new.bundle.manifest
+    # What is collected, and whether an answer fits, depends on the view and the labels.
+    same = (one.labels, one.tree, one.input.view) == (other.labels, other.tree, other.input.view)
+    return same and old.site == new.site
 
 
 def _as_told(change: Change) -> ModelChange:

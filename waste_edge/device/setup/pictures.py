@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from waste_edge.device.cameras.query import lasting_name
-from waste_edge.device.doctor.camera import check_picamera, video_devices
-from waste_edge.device.doctor.grab_frame import CAMERA_VARIABLE
+from waste_edge.device.doctor.camera import CAMERA_VARIABLE, check_picamera, video_devices
 from waste_edge.device.doctor.setting import Setting
 from waste_edge.device.system.board import read_small
 from waste_edge.device.system.command import Answer, RunProgram, run_program, without_secrets
