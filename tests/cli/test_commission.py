@@ -26,11 +26,33 @@ def test_a_folder_is_shown_fitted_installed_and_undone(waste_edge: Call, options
     assert "✓ blue/00.png: item 1, blue" in done.stdout
     assert "better than the shipped head" in done.stdout
     assert "installed tiny-station 1.0.1" in done.stdout
+    (folder,) = (tmp_path / "state" / "models").glob("tiny-station-*")
+    told = waste_edge("inspect", folder).stdout
+    assert "learnt at" in told
+    assert "7 blue, 7 green, 7 red" in told
+    used = waste_edge(
+        "run",
+        "--source",
+        shots / "red",
+        "--state",
+        tmp_path / "state",
+        "--config",
+        _station(tmp_path, options[-1]),
+        "--json",
+    )
+    labels = [line["label"] for line in map(json.loads, used.stdout.splitlines()) if line["kind"] == "frame"]
+    assert labels.count("red") >= 5, "the station decides by it, where red is another colour to the shipped head"
     undone = waste_edge(*options, "--undo")
     assert "the configured bundle is in charge again" in undone.stdout
     again = waste_edge(*options, "--undo")
     assert again.exit_code == 2
     assert "none to take back" in again.stderr
+
+
+def _station(folder: Path, bundle: object) -> Path:
+    path = folder / "station.toml"
+    path.write_text(f'bundle = "{bundle}"\n', encoding="utf-8")
+    return path
 
 
 def test_json_lines(waste_edge: Call, options: list[object], tmp_path: Path) -> None:

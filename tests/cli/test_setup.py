@@ -75,6 +75,7 @@ def test_questions_in_a_terminal(tmp_path: Path) -> None:
         "Name of this station": "bin 7", "Camera (": "synthetic", "Take this one?": "y", "Site: a name": "nowhere",
         "no such file": "four_bins", "MQTT broker": "none", "Page in the browser": "local",
         **({"Lights or buttons": "n"} if list(Path("/dev").glob("gpiochip*")) else {}), "Write ": "y",
+        "Show the station": "n",
     }  # fmt: skip
     shown = in_terminal(["setup", "--config", str(path), "--no-doctor"], answers)
     assert "\x1b[38;2;" in shown

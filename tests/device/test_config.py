@@ -49,10 +49,12 @@ cooled_by_c = 2
 calm_readings = 5
 warm_fps = 4
 hot_fps = 1
+shared_fps = 0.5
 [outbox]
 max_age_days = 7
 max_mb = 8
 max_events_in_memory = 50
+features = false
 [answers]
 expire_s = 90
 audit = 0.02
@@ -207,8 +209,8 @@ def test_every_key_is_read(read):
         site="four_bins",
         state="/var/lib/bin",
         disk=DiskLimits(budget_mb_a_day=100, low_mb=300, full_mb=10),
-        load=Thresholds(warm_c=70, hot_c=75, cooled_by_c=2, calm_readings=5, warm_fps=4, hot_fps=1),
-        outbox=OutboxConfig(max_age_days=7, max_mb=8, max_events_in_memory=50),
+        load=Thresholds(warm_c=70, hot_c=75, cooled_by_c=2, calm_readings=5, warm_fps=4, hot_fps=1, shared_fps=0.5),
+        outbox=OutboxConfig(max_age_days=7, max_mb=8, max_events_in_memory=50, features=False),
         answers=AnswersConfig(expire_s=90, audit=0.02, sources=("page", "gpio")),
         collect=CollectConfig(keep=("asked", "corrected"), max_days=7, max_mb=50, format="png"),
         models=ModelsConfig(

@@ -19,7 +19,7 @@ def test_a_foreign_site_is_found_to_be_served_better() -> None:
     assert found.better
     assert found.p_value < 0.1
     assert found.gain.low > 0
-    assert found.accuracy.low < found.accuracy.value < found.accuracy.high
+    assert found.accuracy.low < found.accuracy.value <= found.accuracy.high
     assert (found.items, found.shots) == (30, 30)
     assert "points" in found.verdict
 

@@ -132,7 +132,8 @@ def command(
         outcome = _outcome(session, talk)
         if outcome is None:
             raise typer.Exit(0)
-        installation = Installation(session.state, station.name, session.site, signer, despite)
+        watched = station.models.probation_items > 0
+        installation = Installation(session.state, station.name, session.site, signer, despite, watched)
         tell.end(_finish(session, outcome, installation, (out, install, json)))
 
 
@@ -195,7 +196,7 @@ def _shoot(session: Session, shots: Path | None, talk: Conversation) -> None:
         return  # what was shown before is looked at once more
     source = session.source()
     if not source.live and not talk.script:
-        raise UserError("a film tells by itself what it shows in no way: give its labels with --show")
+        raise UserError("a film does not say what it shows: name its items, in their order, with --show LABEL,LABEL,…")
     if source.still_images:
         raise UserError("--source with pictures: give them with --shots, one folder a label")
     with session.messages(source) as messages:

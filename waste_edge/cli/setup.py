@@ -188,8 +188,6 @@ def command(
         raise UserError("--config and --instance: give one of them; an instance has a place of its own")
     places = Places(instance=Instance(instance or ""))
     target = config or (places.config if instance else default_place(places))
-    if commission and not steps.has_commission():
-        raise UserError("--commission: this version has no such verb; leave it out")
     if service and target != places.config:
         raise UserError(f"--service: the service reads {places.config}; leave --config out")
     if service and os.geteuid() != 0 and not dry_run:

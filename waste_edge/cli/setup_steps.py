@@ -113,24 +113,20 @@ def examine(target: Path) -> int:
     return 0
 
 
-def has_commission() -> bool:
-    """Return whether this version has the verb."""
-    from waste_edge.cli.main import VERBS
-
-    return "commission" in VERBS
-
-
 def wants_commission(terminal: Terminal) -> bool:
-    """Ask whether the station is to learn its own items now, where this version can."""
+    """Ask whether the station is to learn its own items now."""
     question = "Show the station its own items now (waste-edge commission; an hour, and it can be stopped)?"
-    return has_commission() and terminal.confirm(question, default=False)
+    return terminal.confirm(question, default=False)
 
 
 def commission(target: Path) -> None:
-    """Run the verb in this terminal, before a service takes the camera; what it cannot do it says itself."""
+    """Run the verb in this terminal, before a service takes the camera; Ctrl-C ends it and not the setup."""
     import subprocess
 
-    subprocess.run([sys.executable, "-m", "waste_edge", "commission", "--config", str(target)], check=False)
+    process = subprocess.Popen([sys.executable, "-m", "waste_edge", "commission", "--config", str(target)])
+    while process.returncode is None:
+        with contextlib.suppress(KeyboardInterrupt):  # of the terminal: the verb has heard it, too
+            process.wait()
 
 
 def wants_service(target: Path, places: Places, terminal: Terminal) -> bool:

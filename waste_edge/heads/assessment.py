@@ -3,8 +3,8 @@
 All of it is of held-out items. Pictures of one item are averaged before anything is counted: three views of one cup are
 one cup. Intervals are Wilson's (1927) of a label's items; those of several labels together are put together by the
 squared distances of their limits (Zou and Donner, Statistics in Medicine 27, 2008), and widened: heads fitted to other
-items of the same site differ, which is no part of a proportion's interval. On 300 simulated sites that of the mean held
-the truth in 88 % of cases, widened in 97 % (`python -m tools.head_coverage`).
+items of the same site differ, which is no part of a proportion's interval. On 300 simulated sites that of the mean
+held the truth in 88 % of cases, widened in 97 % (`python -m tools.head_coverage`).
 """
 
 from __future__ import annotations

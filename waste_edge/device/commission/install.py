@@ -13,7 +13,7 @@ from waste_edge.bundle.opening import required_key, sort_key
 from waste_edge.bundle.signing import Signer
 from waste_edge.device.commission.new_bundle import Origin, write_bundle
 from waste_edge.device.commission.outcome import Outcome
-from waste_edge.device.commission.records import Records
+from waste_edge.device.commission.records import BUILDING, Records
 from waste_edge.device.decision.policy import DecisionPolicy
 from waste_edge.device.models.roles import Entry
 from waste_edge.device.models.store import ModelStore
@@ -35,6 +35,7 @@ class Installation:
         site: its streams, which must have one for each label.
         signer: the private key to sign with; None: not signed.
         despite: install a head that is not shown to be better than the shipped one.
+        on_probation: a running station watches it from then on, and takes it back if it does badly.
     """
 
     state: Path
@@ -42,6 +43,7 @@ class Installation:
     site: Site
     signer: Signer | None = None
     despite: bool = False
+    on_probation: bool = False
 
     def install(self, parent: Bundle, records: Records, outcome: Outcome) -> Entry:
         """Write the new bundle, replay its golden outputs on this machine, and put it in charge.
@@ -56,13 +58,14 @@ class Installation:
         store = ModelStore(self.state)
         origin = self.origin(parent, store.roles().newest.get(name_of(parent.manifest, self.station), ""))
         with (
-            tempfile.TemporaryDirectory(dir=records.folder, prefix=".bundle-") as temporary,
+            tempfile.TemporaryDirectory(dir=records.folder, prefix=BUILDING) as temporary,
             write_bundle(parent, records, outcome, origin, Path(temporary)) as bundle,
         ):
             self._prove(bundle)
             entry = store.add(bundle)
         gain = outcome.assessment.gain.value * 100
-        store.activate(entry, f"commissioned at {self.station}: {gain:+.0f} points on items left out")
+        reason = f"commissioned at {self.station}: {gain:+.0f} points on items left out"
+        store.activate(entry, reason, on_probation=self.on_probation)
         return entry
 
     def write(self, parent: Bundle, records: Records, outcome: Outcome, folder: Path) -> None:

@@ -10,6 +10,7 @@ import base64
 import contextlib
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -28,7 +29,7 @@ from waste_edge.heads import Shots, Strangers, labels_over
 from waste_edge.taxonomy import UNKNOWN, label_faults
 
 FOLDER = "commission"
-SETUP_NAME, SHOTS_NAME = "setup.json", "shots.jsonl"
+SETUP_NAME, SHOTS_NAME, BUILDING = "setup.json", "shots.jsonl", ".bundle-"
 
 
 class Setup(Strict, frozen=True):
@@ -230,6 +231,8 @@ def opened_records(state: Path, bundle: Bundle, own: dict[str, str], restart: bo
             raise UserError(
                 f"{folder}: this station is being commissioned by another process; end that first"
             ) from error
+        for left in folder.glob(f"{BUILDING}*"):  # by a power cut
+            shutil.rmtree(left, ignore_errors=True)
         if restart:
             for name in (SHOTS_NAME, SETUP_NAME):
                 (folder / name).unlink(missing_ok=True)
