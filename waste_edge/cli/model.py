@@ -56,13 +56,13 @@ def install(
 
     Checked are every file's SHA-256, the signature, the version, the size, the
     labels against the site, the golden outputs, the time and the memory on this
-    board. Then it is shown the same items as the model in charge, without deciding
-    anything, until people's answers show that it is better or worse.
+    board. Then it is shown the same items as the model in charge, and decides
+    nothing, until people's answers show that it is better or worse.
 
     \b
     Examples:
       waste-edge model install new.zip --config station.toml
-      waste-edge model install https://example.org/new.zip --require-key station.pub
+      waste-edge model install https://example.org/new.zip --require-key PUB
       waste-edge model install /media/usb --now
 
     Exit code 0: installed. 2: refused; the line says why.

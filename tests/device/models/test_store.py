@@ -175,6 +175,30 @@ def test_a_history_that_lost_its_last_line_gets_it_back(store: ModelStore, versi
     assert [one.number for one in store.history()] == [1, 2, 3, 4]
 
 
+def test_a_clock_that_jumps_back_by_years_changes_no_order(
+    store: ModelStore, version: MakeVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from datetime import UTC, datetime
+
+    from waste_edge.device.models import roles
+
+    first, second = store.add(version("1.0")), None
+    store.activate(first, "first")
+
+    class Past:
+        @staticmethod
+        def now(zone: object) -> datetime:
+            return datetime(1970, 1, 1, tzinfo=UTC)
+
+    monkeypatch.setattr(roles, "datetime", Past)
+    second = store.add(version("2.0"))
+    store.activate(second, "second")
+    monkeypatch.undo()
+    assert [one.reason for one in store.history()] == ["first", "second"]
+    assert store.history()[1].time_utc < store.history()[0].time_utc
+    assert store.rollback("worse") == first
+
+
 def test_the_history_is_bounded(store: ModelStore, version: MakeVersion, monkeypatch: pytest.MonkeyPatch) -> None:
     from waste_edge.device.models import roles
 

@@ -13,7 +13,6 @@ from waste_edge.bundle.bundle import Bundle
 from waste_edge.bundle.opening import open_required, required_key_path
 from waste_edge.device.models.checks import Demands, Finding, check_model
 from waste_edge.device.models.config import ModelsConfig
-from waste_edge.device.models.fetch import bundles_in, found_bundle, newest_in
 from waste_edge.device.models.in_use import ModelWish
 from waste_edge.device.models.roles import Entry
 from waste_edge.device.models.store import ModelStore
@@ -77,6 +76,8 @@ class Installer:
             UserError: it cannot be fetched or kept; or it would have to be compared where nobody answers.
             ConfigError, MissingPackageError: the key cannot be read; the file of roles is damaged.
         """
+        from waste_edge.device.models.fetch import found_bundle  # not by every station that starts
+
         compares = self.config.shadow and not now
         if compares and not self.has_answers:
             raise UserError(
@@ -148,6 +149,8 @@ class FolderWatch:
         seen = self._listing()
         if seen == self._seen:
             return None
+        from waste_edge.device.models.fetch import bundles_in, newest_in
+
         self._seen, self.trouble = seen, ""
         try:
             if not seen or not any(bundles_in(self._folder)):
