@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from waste_edge.cli.commission_talk import Json, Talk, Text
 from waste_edge.cli.common import AUTO_BUNDLE, JsonOption, StationBundleOption, say, say_json
 
 if TYPE_CHECKING:
-    from waste_edge.device.commission.dialogue import Conversation, Note
     from waste_edge.device.commission.install import Installation
     from waste_edge.device.commission.outcome import Outcome
     from waste_edge.device.commission.session import Session
     from waste_edge.device.config import StationConfig
+    from waste_edge.device.page.config import PageConfig
 
 ConfigOption = Annotated[
     Path | None,
@@ -52,6 +56,15 @@ OwnOption = Annotated[
         help="Teach a label that the model does not have; it goes where the model's OTHER goes. May be repeated.",
     ),
 ]
+PageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--page",
+        metavar="[ADDRESS]",
+        help="Show all of it in the browser, too: alone at http://127.0.0.1:8470 or where [page] says, else at a HOST, "
+        "a PORT or HOST:PORT. Other machines need a token: docs/page.md.",
+    ),
+]
 
 
 def command(
@@ -84,6 +97,7 @@ def command(
     ] = None,
     undo: Annotated[bool, typer.Option("--undo", help="Put back the model from before, and do nothing else.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Forget what was shown before.")] = False,
+    page: PageOption = None,
     json: JsonOption = False,
 ) -> None:
     """Teach a station its own items: an hour at the bin, without torch or a network.
@@ -98,6 +112,7 @@ def command(
     Examples:
       waste-edge commission --config station.toml
       waste-edge commission --camera --state station/ --own coffee_cup=trash
+      waste-edge commission --config station.toml --page        and in the browser
       waste-edge commission --shots photos/ --state station/ --install
       waste-edge commission --config station.toml --from-answers
       waste-edge commission --state station/ --undo
@@ -116,25 +131,55 @@ def command(
     os.environ.update(ONE_THREAD | os.environ)  # before OpenCV is imported
     station = _config(context, config)
     if undo:
+        if page is not None:
+            raise UserError("--undo and --page exclude each other: there is nothing to show")
         _undo(station, json)
         return
     if source is not None and shots is not None:
         raise UserError("--source and --shots exclude each other; keep one")
     signer = None if sign is None else read_signer(sign)
     check_signer(signer, None if station.require_key is None else Path(station.require_key))
+    shown_at = _page_config(station, page)
+    script = tuple(word.strip() for word in show.split(",") if word.strip())
     with opened_session(station, _own(own or []), restart) as session:
-        tell = _Json() if json else _Text()
-        talk = _conversation(tell, show, items, json)
-        if from_answers:
-            _answered(session, talk)
-        else:
-            _shoot(session, shots, talk)
-        outcome = _outcome(session, talk)
-        if outcome is None:
-            raise typer.Exit(0)
-        watched = station.models.probation_items > 0
-        installation = Installation(session.state, station.name, session.site, signer, despite, watched)
-        tell.end(_finish(session, outcome, installation, (out, install, json)))
+        talk = Talk(Json() if json else Text(), script, items)
+        with _page(session, shown_at, talk) as talk:
+            if from_answers:
+                _answered(session, talk)
+            else:
+                _shoot(session, shots, talk)
+            outcome = _outcome(session, talk)
+            if outcome is None:
+                return
+            watched = station.models.probation_items > 0
+            installation = Installation(session.state, station.name, session.site, signer, despite, watched)
+            talk.end(*_finish(session, outcome, installation, talk, (out, install, json)))
+
+
+def _page_config(station: StationConfig, address: str | None) -> PageConfig | None:
+    """Where the page is to listen, checked before a camera is opened; None without `--page`."""
+    if address is None:
+        return None
+    from waste_edge.device.page.config import PageConfig, read_token, require_packages, with_address
+
+    config = with_address(station.page or PageConfig(), address)
+    require_packages()
+    read_token(config)
+    return config
+
+
+@contextlib.contextmanager
+def _page(session: Session, config: PageConfig | None, talk: Talk) -> Iterator[Talk]:
+    """The talk with its page, if there is to be one; without, nothing of it is imported."""
+    if config is None:
+        yield talk
+        return
+    from waste_edge.device.commission.dialogue import Note
+    from waste_edge.device.commission.page import opened_page
+
+    with opened_page(config, session, talk.wanted) as page:
+        talk.tell(Note("page", f"page: {config.address_for_others or config.address}"))
+        yield replace(talk, page=page)
 
 
 def _config(context: typer.Context, path: Path | None) -> StationConfig:
@@ -168,14 +213,7 @@ def _own(given: list[str]) -> dict[str, str]:
     return found
 
 
-def _conversation(tell: _Text | _Json, show: str, items: int, json: bool) -> Conversation:
-    from waste_edge.device.commission.dialogue import Conversation
-
-    script = tuple(word.strip() for word in show.split(",") if word.strip())
-    return Conversation(tell, (lambda: None) if script else _Keys().typed, script, items)
-
-
-def _shoot(session: Session, shots: Path | None, talk: Conversation) -> None:
+def _shoot(session: Session, shots: Path | None, talk: Talk) -> None:
     """Show what there is: pictures of a folder, a film by its script, or what a person puts before the camera."""
     from waste_edge.device.commission.dialogue import Dialogue, Note, shots_of
     from waste_edge.device.commission.shooting import items_of_folder, shoot_folder
@@ -188,9 +226,9 @@ def _shoot(session: Session, shots: Path | None, talk: Conversation) -> None:
             raise UserError(f"--show {word}: is no label; expected {', '.join(labels)}, {UNKNOWN} or +")
     if shots is not None:
         folder = items_of_folder(shots, labels)
-        refused = shots_of(shoot_folder(session.shutter(live=False), session.records, folder), talk)
+        refused = shots_of(shoot_folder(session.shutter(live=False), session.records, folder), talk.say)
         taken = sum(session.records.items(label) for label in (*labels, UNKNOWN))
-        talk.tell(Note("state", f"{taken} items taken, {refused} shots refused"))
+        talk.say(Note("state", f"{taken} items taken, {refused} shots refused"))
         return
     if session.config.camera is None and session.config.source is None and session.records.shots:
         return  # what was shown before is looked at once more
@@ -200,38 +238,48 @@ def _shoot(session: Session, shots: Path | None, talk: Conversation) -> None:
     if source.still_images:
         raise UserError("--source with pictures: give them with --shots, one folder a label")
     with session.messages(source) as messages:
-        dialogue = Dialogue(session.bundle, session.site, session.shutter(source.live), session.records, talk)
-        talk.tell(Note("state", dialogue.hold(messages)))
+        with talk.held() as conversation:
+            shutter = session.shutter(source.live)
+            dialogue = Dialogue(session.bundle, session.site, shutter, session.records, conversation)
+            why = dialogue.hold(messages)
+        talk.say(Note("state", why))
 
 
-def _answered(session: Session, talk: Conversation) -> None:
+def _answered(session: Session, talk: Talk) -> None:
     """Add what people answered at this station."""
     from waste_edge.device.commission.dialogue import Note, shots_of
     from waste_edge.device.commission.from_answers import shots_of_answers
 
     before = len({shot.item for shot in session.records.shots})
-    refused = shots_of(shots_of_answers(session.state, session.bundle, session.records), talk)
+    refused = shots_of(shots_of_answers(session.state, session.bundle, session.records), talk.say)
     added = len({shot.item for shot in session.records.shots}) - before
-    talk.tell(Note("state", f"{added} answered items added, {refused} refused"))
+    talk.say(Note("state", f"{added} answered items added, {refused} refused"))
 
 
-def _outcome(session: Session, talk: Conversation) -> Outcome | None:
+def _outcome(session: Session, talk: Talk) -> Outcome | None:
     from waste_edge.device.commission.dialogue import Note
     from waste_edge.device.commission.outcome import can_fit, concerns, evaluate, missing
 
     lacking = missing(session.records, talk.wanted)
     if not can_fit(session.records):
-        talk.tell(Note("missing", f"still to be shown: {'; '.join(lacking)}"))
+        text = f"still to be shown: {'; '.join(lacking)}"
+        talk.say(Note("missing", text))
+        if talk.page is not None:
+            talk.page.end(f"nothing was fitted; {text}; what was shown is kept")
         return None
     outcome = evaluate(session.records, session.bundle, session.site)
-    talk.tell(Note("outcome", outcome.assessment.verdict, outcome=outcome))
+    talk.say(Note("outcome", outcome.assessment.verdict, outcome=outcome))
     for line in [*concerns(outcome, session.records.setup.labels), *(f"still to be shown {one}" for one in lacking)]:
-        talk.tell(Note("missing", line))
+        talk.say(Note("missing", line))
     return outcome
 
 
 def _finish(
-    session: Session, outcome: Outcome, installation: Installation, wishes: tuple[Path | None, bool | None, bool]
+    session: Session,
+    outcome: Outcome,
+    installation: Installation,
+    talk: Talk,
+    wishes: tuple[Path | None, bool | None, bool],
 ) -> tuple[str, dict[str, Any]]:
     """Write or install the bundle as wished; returns what became of it, for people and as JSON."""
     out, wanted, json = wishes
@@ -239,11 +287,11 @@ def _finish(
         installation.write(session.bundle, session.records, outcome, out)
         return f"{out}: written", {"written": str(out)}
     if wanted is None:
-        if json or not sys.stdin.isatty():
+        if talk.page is None and (json or not sys.stdin.isatty()):
             return "nothing was installed; give --install", {"installed": None}
         if not outcome.assessment.better and not installation.despite:
             return "nothing was installed, since the new head is not shown to be better", {"installed": None}
-        wanted = typer.confirm("Install it?")
+        wanted = talk.confirmed("Install it?")
     if not wanted:
         return "nothing was installed; what was shown is kept", {"installed": None}
     entry = installation.install(session.bundle, session.records, outcome)
@@ -266,81 +314,3 @@ def _undo(station: StationConfig, json: bool) -> None:
         say_json(encode_json({"event": "undone", "in_charge": entry}).decode())
     else:
         say(f"undone: {then} is in charge again")
-
-
-class _Keys:
-    """Lines that a person types, without waiting for them."""
-
-    def typed(self) -> str | None:
-        """The next whole line, if there is one."""
-        import select
-
-        try:
-            ready, _, _ = select.select([sys.stdin], [], [], 0)
-            line = sys.stdin.readline() if ready else ""
-        except (OSError, ValueError):  # closed, or no file at all
-            return None
-        return line if line else None
-
-
-class _Text:
-    """Notes as lines for people."""
-
-    def __call__(self, note: Note) -> None:
-        marks = {"prompt": "→", "shot": "  ", "camera": "!", "missing": "•"}
-        if note.verdict is not None:
-            mark = "✓" if note.verdict.item else "✗"
-            say(f"  {mark} {note.text}")
-            return
-        if note.outcome is not None:
-            for line in _table(note.outcome):
-                say(line)
-        say(f"{marks.get(note.kind, ' ')} {note.text}".strip())
-
-    def end(self, result: tuple[str, dict[str, Any]]) -> None:
-        """Say how it ended."""
-        say(result[0])
-
-
-class _Json:
-    """Notes as JSON lines."""
-
-    def __call__(self, note: Note) -> None:
-        from waste_edge.files.strict import encode_json
-
-        line: dict[str, Any] = {"event": note.kind, "text": note.text}
-        if note.verdict is not None:
-            verdict = note.verdict
-            line |= {"label": verdict.label, "item": verdict.item, "reason": verdict.reason, "source": verdict.source}
-        if note.outcome is not None:
-            line |= {"better": note.outcome.assessment.better, "assessment": note.outcome.assessment}
-        if note.place is not None:
-            line |= {"view": note.place}
-        say_json(encode_json(line).decode())
-
-    def end(self, result: tuple[str, dict[str, Any]]) -> None:
-        """Say how it ended."""
-        from waste_edge.files.strict import encode_json
-
-        say_json(encode_json({"event": "ended", "text": result[0], **result[1]}).decode())
-
-
-def _table(outcome: Outcome) -> list[str]:
-    """Accuracy by label, as columns."""
-    assessment = outcome.assessment
-    width = max(12, *(len(one.label) for one in assessment.labels))
-    rows = [f"{'label':{width}}  items  new head on items left out  shipped  taken for"]
-    for one in assessment.labels:
-        new = "" if one.accuracy is None else _interval(one.accuracy.value, one.accuracy.low, one.accuracy.high)
-        old = "" if one.shipped is None else f"{one.shipped:.0%}"
-        rows.append(f"{one.label:{width}}  {one.items:5}  {new:26}  {old:>7}  {one.taken_for}".rstrip())
-    mean, shipped = assessment.accuracy, assessment.shipped.value
-    whole = _interval(mean.value, mean.low, mean.high)
-    rows.append(f"{'mean':{width}}  {assessment.items:5}  {whole:26}  {shipped:>7.0%}")
-    if assessment.next:
-        rows.append(f"most to gain from: {', '.join(assessment.next[:3])}")
-    return rows
-
-
-def _interval(value: float, low: float, high: float) -> str:
-    return f"{value:4.0%}  ({low:.0%} to {high:.0%})"

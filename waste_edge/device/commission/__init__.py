@@ -7,6 +7,7 @@ shooting.py      from frames, films and folders to shots, through the station's 
 from_answers.py  shots from answers that people gave later
 place.py         the view before anything is shown: dark, blurred, moving; the region that items come up in
 dialogue.py      what is asked for and told, over frames or a folder
+page.py          the dialogue in a browser, beside the terminal
 outcome.py       the head fitted to what was shown, and what it is worth
 new_bundle.py    a new version of the bundle with that head
 install.py       into the station's model store, and back

@@ -1,10 +1,11 @@
 """The dialogue of a commissioning: which item next, what became of it, is it enough; over frames or a folder.
 
-It asks and tells through two functions, so that a terminal, a script and a test hold the same conversation.
+It asks and tells through two functions, so that a terminal, a page, a script and a test hold the same conversation.
 """
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from waste_edge.device.commission.outcome import Outcome, can_fit, evaluate
 from waste_edge.device.commission.place import PlaceCheck, PlaceReport, propose_region
 from waste_edge.device.commission.records import Records
 from waste_edge.device.commission.shooting import Shutter, Verdict, keep
+from waste_edge.device.loop import Listener, Seen
+from waste_edge.device.statistics import Statistics
 from waste_edge.device.vision.presence import State
 from waste_edge.imaging.frames import Frame
 from waste_edge.imaging.preprocess import Region, cut
@@ -37,13 +40,15 @@ class Note:
     """Message of a dialogue.
 
     Attributes:
-        kind: `place`, `prompt`, `state`, `shot`, `outcome`, `camera`, `help`.
+        kind: `place`, `prompt`, `state`, `shot`, `outcome`, `missing`, `camera`, `help`, `question`, `page`.
         text: one line for people.
+        wanted: the label that a prompt asks for.
         verdict, outcome, place: what it is about.
     """
 
     kind: str
     text: str
+    wanted: str = ""
     verdict: Verdict | None = None
     outcome: Outcome | None = None
     place: PlaceReport | None = None
@@ -60,6 +65,7 @@ class Conversation:
             there and is asked.
         wanted: items of each label.
         every: so many items between two assessments.
+        listener: is told of frames and cameras, as that of a running station is.
     """
 
     tell: Callable[[Note], None]
@@ -67,6 +73,7 @@ class Conversation:
     script: tuple[str, ...] = ()
     wanted: int = 10
     every: int = 6
+    listener: Listener = field(default_factory=Listener)
 
 
 @dataclass
@@ -105,6 +112,7 @@ class Dialogue:
         self._place: PlaceCheck | None = PlaceCheck()
         self._state = State.LEARNING
         self._fault = ""
+        self._statistics = Statistics(0)
 
     def hold(self, messages: Messages) -> str:
         """Hold it until a person ends it, all is shown, or the source ends; returns why it ended.
@@ -121,6 +129,8 @@ class Dialogue:
         return self._turn.ended
 
     def _take(self, message: Message | None) -> None:
+        if isinstance(message, Opened | Absent | BadPicture):
+            self._talk.listener.news(message)
         match message:
             case Frame():
                 self._see(message)
@@ -139,8 +149,10 @@ class Dialogue:
 
     def _see(self, frame: Frame) -> None:
         if self._place is not None and not self._talk.script and not self._place_is_fit(frame):
+            self._pass_on(frame)
             return
         taken = self._shutter.see(frame)
+        self._pass_on(frame)
         self._say_state()
         if taken is None:
             return
@@ -159,11 +171,20 @@ class Dialogue:
                 self.assess()
             self._next()
 
+    def _pass_on(self, frame: Frame) -> None:
+        """Tell the listener of a frame, and of what the station's eye saw in it, if it looked."""
+        fault, seen = self._shutter.items.fault, self._shutter.observation
+        self._statistics.count_frame(frame.captured_ns, trusted=fault is None)
+        state = State.LEARNING if seen is None else seen.state
+        prediction = seen.answers[-1] if seen is not None and seen.answers else None
+        item = None if seen is None else seen.item
+        self._talk.listener.seen(Seen(frame, prediction, state, self._statistics, 0, fault, item))
+
     def _place_is_fit(self, frame: Frame) -> bool:
         """Look at the empty view until it has been seen for long enough and is in order; tells what is not."""
         assert self._place is not None
         if not self._place.frames:
-            self._tell("prompt", "leave the view empty for a moment (? and Enter: what can be typed)")
+            self._tell("prompt", "leave the view empty for a moment")
         self._place.see(cut(frame.pixels, self._site.region))
         if not self._place.is_enough:
             return False
@@ -205,13 +226,12 @@ class Dialogue:
     def _prompt(self) -> None:
         label, count = self._turn.label, self._records.items(self._turn.label)
         if self._turn.again:
-            self._tell("prompt", f"show the same {label} once more, turned")
+            text = f"show the same {label} once more, turned"
         elif label == UNKNOWN:
-            self._tell(
-                "prompt", f"show a hand, a sleeve, an empty lid, something else ({count + 1} of {LEAST_STRANGERS})"
-            )
+            text = f"show a hand, a sleeve, an empty lid, something else ({count + 1} of {LEAST_STRANGERS})"
         else:
-            self._tell("prompt", f"show an item of {label.upper()} ({count + 1} of {self._talk.wanted})")
+            text = f"show an item of {label.upper()} ({count + 1} of {self._talk.wanted})"
+        self._talk.tell(Note("prompt", text, wanted=label))
 
     def _listen(self) -> None:
         """Act on what was typed."""
@@ -239,6 +259,7 @@ class Dialogue:
             self._prompt()
         elif word == "l":
             self._shutter.items.learn_anew()
+            self._shutter.observation = None
             self._place = PlaceCheck()
         elif found := self._label(word):
             turn.label, turn.again = found, False
@@ -288,6 +309,20 @@ class Dialogue:
         self._talk.tell(Note(kind, text))
 
 
+def confirmed(conversation: Conversation, question: str) -> bool:
+    """Ask a person, and wait until one of them says yes or no; a stop is a no."""
+    conversation.tell(Note("question", question))
+    while True:
+        word = (conversation.ask() or "").strip().lower()
+        if word in ("y", "yes"):
+            return True
+        if word in ("n", "no", "q"):
+            return False
+        if word:
+            conversation.tell(Note("help", "y: yes; n: no"))
+        time.sleep(_PATIENCE_S)
+
+
 def region_in_words(region: Region) -> str:
     """A region as a line of a site.toml."""
     return (
@@ -295,11 +330,11 @@ def region_in_words(region: Region) -> str:
     )
 
 
-def shots_of(verdicts: Iterator[Verdict], conversation: Conversation) -> int:
+def shots_of(verdicts: Iterator[Verdict], tell: Callable[[Note], None]) -> int:
     """Tell of every shot of a folder; returns how many were refused."""
     refused = 0
     for verdict in verdicts:
         refused += not verdict.item
         text = f"{verdict.source}: {verdict.reason or f'item {verdict.item}, {verdict.label}'}"
-        conversation.tell(Note("shot", text, verdict=verdict))
+        tell(Note("shot", text, verdict=verdict))
     return refused

@@ -15,7 +15,7 @@ import numpy as np
 
 from waste_edge.device.commission.records import Answer, Picture, Records
 from waste_edge.device.commission.shot_checks import cut_box, hash_of, near_duplicate, refuse_shot
-from waste_edge.device.decision.item_tracker import CameraItemTracker
+from waste_edge.device.decision.item_tracker import CameraItemTracker, Observation
 from waste_edge.device.decision.policy import DecisionPolicy
 from waste_edge.device.vision.camera_health import CameraHealth, CameraHealthConfig
 from waste_edge.device.vision.inspection import ItemView, inspector_of
@@ -59,11 +59,13 @@ class Shutter:
 
     Attributes:
         items: the station's item tracker; `presence` and `fault` are asked by whoever shows what goes on.
+        observation: what it said of the last frame; None before the first.
     """
 
     def __init__(self, classifier: Classifier, site: Site, live: bool) -> None:
         self._classifier = classifier
         self._site = site
+        self.observation: Observation | None = None
         self._answers: list[Answer] = []  # about the item that lies there
         told = replace(inspector_of(classifier, LOOKS), classify=self._classify)
         policy = DecisionPolicy(classifier.manifest, site)
@@ -72,7 +74,7 @@ class Shutter:
 
     def see(self, frame: Frame) -> Taken | None:
         """Take in one frame; gives an item once it has been seen well enough to be decided."""
-        observation = self.items.see(frame)
+        observation = self.observation = self.items.see(frame)
         if observation.event is None or observation.item is None:
             if observation.state is not State.SETTLED:
                 self._answers = []

@@ -13,7 +13,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -21,13 +21,12 @@ from waste_edge.device.clock import NS_PER_S, Clock, RetryPolicy
 from waste_edge.device.page.listener import PageListener, Review
 from waste_edge.device.page.packets import Heard, InvalidPacketError, Told, receive_heard, send
 from waste_edge.device.page.process import PageProcess
-from waste_edge.device.page.snapshot import Composer, item_fields, item_picture, live_fields, live_picture
+from waste_edge.device.page.snapshot import item_fields, item_picture, live_fields, live_picture
 from waste_edge.device.system.condition import Condition, Level
 from waste_edge.device.system.health import Health
 from waste_edge.files.text import visible
 
 PAGE = "page"  # the part
-_STATE_NS = NS_PER_S
 _WATCHED_NS = 6 * NS_PER_S  # so long pictures are sent after somebody asked for one
 _SILENCE_NS = 60 * NS_PER_S  # a page's process says that it lives every few seconds; a busy board lets it wait
 _START_NS = 180 * NS_PER_S  # until it says so first: on a board where everything starts at once
@@ -37,6 +36,21 @@ _STEADY_NS = 60 * NS_PER_S  # after so long a process counts as one that works
 _RETRY = RetryPolicy(first_s=1.0, longest_s=60.0)
 
 Answer = Callable[[bytes, Callable[[str], None]], None]  # acts on a command (JSON), and tells what is wrong with it
+
+
+class StateSource(Protocol):
+    """Composes the state that a page shows; `snapshot.Composer` does for a station that runs.
+
+    Attributes:
+        state_every_ns: time between two states.
+    """
+
+    @property
+    def state_every_ns(self) -> int: ...
+
+    def state(self, page_starts: int) -> bytes:
+        """The state now, as JSON; called in the link's thread."""
+        ...
 
 
 class _EndedError(Exception):  # not an error of ours: why a page's process is to be replaced
@@ -72,7 +86,7 @@ class PageLink:
 
     def __init__(
         self,
-        sources: tuple[PageListener, Composer],
+        sources: tuple[PageListener, StateSource],
         health: Health,
         clock: Clock,
         start: Callable[[], PageProcess],
@@ -179,9 +193,10 @@ class PageLink:
             process.close()
 
     def _tell_and_hear(self, process: PageProcess, poll: select.poll) -> None:
-        heard_ns, state_ns = self._clock.now_ns() + _START_NS - _SILENCE_NS, -_STATE_NS
+        every_ns = self._composer.state_every_ns
+        heard_ns, state_ns = self._clock.now_ns() + _START_NS - _SILENCE_NS, -every_ns
         while not (self._stopping or self._renewed):
-            ready = dict(poll.poll(max(0, (state_ns + _STATE_NS - self._clock.now_ns()) / 1e6)))
+            ready = dict(poll.poll(max(0, (state_ns + every_ns - self._clock.now_ns()) / 1e6)))
             self._quiet()
             if process.stderr in ready and not process.listen():
                 poll.unregister(process.stderr)
@@ -193,7 +208,7 @@ class PageLink:
             self._tell_replies(process)
             self._tell_live(process)
             now_ns = self._clock.now_ns()
-            if now_ns - state_ns >= _STATE_NS:
+            if now_ns - state_ns >= every_ns:
                 state_ns = now_ns
                 send(process.socket, Told(kind="state"), self._composer.state(self._starts))
             if now_ns - heard_ns > _SILENCE_NS:

@@ -15,6 +15,7 @@ from waste_edge.files.limits import MAX_PAGE_COMMAND_BYTES, MAX_PAGE_PACKET_BYTE
 from waste_edge.files.strict import Strict
 
 ToldKind = Literal["state", "item", "live", "reply"]
+Shows = Literal["station", "commission"]
 HeardKind = Literal["alive", "listening", "failed", "watching", "command"]
 
 
@@ -29,6 +30,7 @@ class PageOrder(Strict, frozen=True):
         shown: files that it needs all the same.
         items: how many recent items it keeps.
         model: what uploaded pictures are classified with; None: no uploads.
+        shows: what the page is about: a station that runs, or one that is commissioned.
     """
 
     host: str
@@ -39,6 +41,7 @@ class PageOrder(Strict, frozen=True):
     shown: list[str]
     items: int
     model: ModelOrder | None = None
+    shows: Shows = "station"
 
 
 class ModelOrder(Strict, frozen=True):

@@ -66,6 +66,8 @@ class Composer:
         zone: where days begin; that of the machine if None.
     """
 
+    state_every_ns = NS_PER_S
+
     def __init__(
         self,
         station: Station,

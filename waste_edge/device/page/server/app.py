@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from waste_edge.device.page.packets import PageOrder
+from waste_edge.device.page.packets import PageOrder, Shows
 from waste_edge.device.page.server.auth import Door, HostNames
 from waste_edge.device.page.server.classifying import ClassifierProcess
 from waste_edge.device.page.server.guard import LOGIN, Guard
@@ -47,9 +47,10 @@ class Parts:
 class Page:
     """Handlers of the page's addresses."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, shows: Shows = "station") -> None:
         """Read the page's own files; afterwards no path of a request leads to any file."""
         self._parts = parts
+        self._shows = shows
         self._files = {path.name: path.read_bytes() for path in PAGE_FILES.iterdir() if path.suffix in _TYPES}
 
     @property
@@ -58,15 +59,20 @@ class Page:
         return self._files["login.html"]
 
     def routes(self) -> list[Route]:
-        """List the page's addresses."""
-        return [
+        """List the page's addresses; those of health and metrics are a running station's alone."""
+        both = [
             Route("/", self.index),
             Route("/static/{name}", self.static),
             Route(LOGIN, self.log_in, methods=["GET", "POST"]),
             Route("/logout", self.log_out, methods=["POST"]),
             Route("/api/state", self.state),
-            Route("/api/answer", self.answer, methods=["POST"]),
             Route("/live.jpg", self.live),
+        ]
+        if self._shows == "commission":
+            return [*both, Route("/api/typed", self.typed, methods=["POST"])]
+        return [
+            *both,
+            Route("/api/answer", self.answer, methods=["POST"]),
             Route("/crops/{item_id}.jpg", self.crop),
             Route("/classify", self.classify, methods=["POST"]),
             Route("/healthz", self.health),
@@ -74,7 +80,7 @@ class Page:
         ]
 
     async def index(self, request: Request) -> Response:
-        return self._file("page.html")
+        return self._file("page.html" if self._shows == "station" else "commission.html")
 
     async def static(self, request: Request) -> Response:
         return self._file(request.path_params["name"])
@@ -141,9 +147,16 @@ class Page:
 
     async def answer(self, request: Request) -> Response:
         """Pass a person's answer or correction on to the station."""
+        return await self._commanded(request, Answer)
+
+    async def typed(self, request: Request) -> Response:
+        """Pass on to a commissioning what a button stands for: what a person would type in the terminal."""
+        return await self._commanded(request, Typed)
+
+    async def _commanded(self, request: Request, kind: type[Answer | Typed]) -> Response:
         body = await _small_body(request)
         try:
-            fields = msgspec.json.encode(msgspec.json.decode(body, type=Answer))
+            fields = msgspec.json.encode(msgspec.json.decode(body, type=kind))
         except (msgspec.DecodeError, ValueError) as error:
             raise HTTPException(400, str(error)) from error
         wrong = await self._parts.station.command(fields)
@@ -192,9 +205,19 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("expected an item's id, and a label or a stream")
 
 
+class Typed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A line that a person could have typed in a commissioning's terminal."""
+
+    typed: str
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.typed) <= MAX_LABEL_LETTERS or not self.typed.isprintable():
+            raise ValueError("expected one line: a label, or one of the letters of the help")
+
+
 def make_app(order: PageOrder, parts: Parts) -> Guard:
     """Build the page as an ASGI application."""
-    page = Page(parts)
+    page = Page(parts, order.shows)
     names = HostNames([*order.names, order.host])
     inner = Starlette(routes=page.routes(), exception_handlers={HTTPException: _in_json, UploadError: _in_json})
     inner.router.redirect_slashes = False  # an address is one, or is not

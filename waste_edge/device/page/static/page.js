@@ -1,32 +1,17 @@
 // The page of a station. It asks the station's page process for its state once a second, and for live pictures while it
 // is looked at. All text goes into the document as text, never as HTML.
-const $ = (id) => document.getElementById(id);
+import { $, SCENES, ask, fill, look, make, nothing, percent, put } from "./common.js";
+
 const EVERY_MS = 1000, SLOWEST_MS = 8000, MOST_ITEMS = 60, FEW_ITEMS = 8;
-const SCENES = {
-  learning: "Learning the empty scene", empty: "Nothing there", arriving: "Something arrives",
-  settled: "Looking at it", decided: "Decided", cleared: "Taken away",
-};
 const COLOURS = {
   blue: "#2f6fd6", green: "#2f8f4e", yellow: "#d9a514", brown: "#7a5230", black: "#2a2d2c", grey: "#8a918d",
   gray: "#8a918d", red: "#c93a32", orange: "#d9731a", white: "#f2f2ee", purple: "#7d4fc4",
 };
 const PALETTE = ["#2f7fc4", "#2f9f6a", "#d49a1c", "#b0508f", "#c9543a", "#5f6ad4", "#3a9aa0", "#8a7a3a", "#a0527a"];
 
-let places = [], state = null, after = 0, started = "", newest = "", paused = false, liveNumber = 0;
+let places = [], state = null, after = 0, started = "", newest = "", paused = false;
 let chosenDay = "", pollMs = EVERY_MS, lostSince = 0, showsAll = false;
 const items = new Map(); // by id, oldest first
-
-function make(tag, fields = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(fields)) {
-    if (name === "text") element.textContent = value;
-    else if (name === "class") element.className = value;
-    else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (value !== null && value !== undefined) element.setAttribute(name, value);
-  }
-  element.append(...children.filter(Boolean));
-  return element;
-}
 
 function colour(stream) {
   const name = (stream || "").toLowerCase();
@@ -43,9 +28,7 @@ function chip(stream) {
   return element;
 }
 
-const percent = (share) => `${Math.round(share * 100)} %`;
 const number = (value, digits = 0) => value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
-const put = (id, text) => { if ($(id).textContent !== text) $(id).textContent = text; };
 
 function ago(iso) {
   const seconds = Math.max(0, (Date.parse(state ? state.time_utc : new Date().toISOString()) - Date.parse(iso)) / 1000);
@@ -62,12 +45,6 @@ const streamOf = (item) => (isAnswered(item) ? item.review.stream : item.decisio
 const titleOf = (item) => (isAnswered(item) ? item.review.stream : nameOf(item.decision));
 
 // --- state -------------------------------------------------------------------------------------------------------
-
-async function ask(path, options = {}) {
-  const answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(10000), ...options });
-  if (answer.status === 401) location.replace("/login");
-  return answer;
-}
 
 async function poll() {
   try {
@@ -145,14 +122,6 @@ function showHealth() {
 function condition(one) {
   const words = { ok: "well", warn: "warning", bad: "bad" };
   return make("li", { class: one.level }, make("b", { text: `${one.part}: ${words[one.level]}` }), make("span", { text: one.text }));
-}
-
-function fill(id, values, row) {
-  const key = JSON.stringify(values);
-  const list = $(id);
-  if (list.dataset.key === key) return; // nothing new: what a screen reader or a finger is at stays
-  list.dataset.key = key;
-  list.replaceChildren(...values.map(row));
 }
 
 function showCounts() {
@@ -381,43 +350,9 @@ function showCamera() {
   else if (camera.state === "fault" && $("picture").hidden) nothing(camera.reason);
 }
 
-function nothing(text) {
-  put("nothing-text", text);
-  $("nothing").hidden = false;
-  $("picture").hidden = $("box").hidden = true;
-  put("scene", "");
-}
-
 async function live() {
-  if (paused || document.hidden || !state || state.camera.state === "absent") return 400;
-  const answer = await ask(`/live.jpg?after=${liveNumber}`);
-  if (answer.status !== 200) return answer.status === 204 ? 50 : 2000;
-  const about = JSON.parse(answer.headers.get("X-Live"));
-  const blob = await answer.blob();
-  if (paused || state.camera.state === "absent") return 400;
-  liveNumber = Number(answer.headers.get("X-Number"));
-  const picture = $("picture"), old = picture.src, url = URL.createObjectURL(blob);
-  picture.src = url;
-  await picture.decode().catch(() => {});
-  if (old.startsWith("blob:")) URL.revokeObjectURL(old);
-  picture.alt = `What the camera sees: ${(SCENES[about.scene] || about.scene).toLowerCase()}`;
-  $("stage").style.aspectRatio = `${about.width_px} / ${about.height_px}`;
-  picture.hidden = false;
-  $("nothing").hidden = true;
-  drawBox(about);
-  put("scene", about.fault ? "Not classifying" : SCENES[about.scene] || about.scene);
-  return 60;
-}
-
-function drawBox(about) {
-  const box = $("box"), where = about.item_box;
-  box.hidden = !where;
-  if (!where) return;
-  for (const side of ["left", "top"]) box.style[side] = `${where[side] * 100}%`;
-  box.style.width = `${(where.right - where.left) * 100}%`;
-  box.style.height = `${(where.bottom - where.top) * 100}%`;
-  box.classList.toggle("low", where.top < 0.12);
-  put("box-text", about.label ? `${about.label} ${percent(about.confidence)}` : "");
+  const isWanted = () => !paused && !document.hidden && state && state.camera.state !== "absent";
+  return isWanted() ? look(isWanted) : 400;
 }
 
 // --- a picture of one's own --------------------------------------------------------------------------------------
