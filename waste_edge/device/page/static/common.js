@@ -43,7 +43,7 @@ export function nothing(text) {
 }
 
 // Show the next live picture, if it is still wanted when it is there; returns milliseconds until the one after it.
-export async function look(isWanted) {
+export async function look(isWanted, words = SCENES) {
   const answer = await ask(`/live.jpg?after=${liveNumber}`);
   if (answer.status !== 200) return answer.status === 204 ? 50 : 2000;
   const about = JSON.parse(answer.headers.get("X-Live"));
@@ -54,12 +54,12 @@ export async function look(isWanted) {
   picture.src = url;
   await picture.decode().catch(() => {});
   if (old.startsWith("blob:")) URL.revokeObjectURL(old);
-  picture.alt = `What the camera sees: ${(SCENES[about.scene] || about.scene).toLowerCase()}`;
+  picture.alt = `What the camera sees: ${(words[about.scene] || about.scene).toLowerCase()}`;
   $("stage").style.aspectRatio = `${about.width_px} / ${about.height_px}`;
   picture.hidden = false;
   $("nothing").hidden = true;
   drawBox(about);
-  put("scene", about.fault ? "Not classifying" : SCENES[about.scene] || about.scene);
+  put("scene", about.fault ? "Not classifying" : words[about.scene] || about.scene);
   return 60;
 }
 

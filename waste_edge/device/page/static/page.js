@@ -1,6 +1,6 @@
 // The page of a station. It asks the station's page process for its state once a second, and for live pictures while it
 // is looked at. All text goes into the document as text, never as HTML.
-import { $, SCENES, ask, fill, look, make, nothing, percent, put } from "./common.js";
+import { $, ask, fill, look, make, nothing, percent, put } from "./common.js";
 
 const EVERY_MS = 1000, SLOWEST_MS = 8000, MOST_ITEMS = 60, FEW_ITEMS = 8;
 const COLOURS = {
