@@ -84,6 +84,9 @@ def test_it_goes_on_where_it_was_stopped(waste_edge: Call, options: list[object]
         ([], "no camera: give --camera"),
         (["--shots", "/nowhere"], "no such folder"),
         (["--undo"], "none to take back"),
+        (["--undo", "--page", ""], "--undo and --page exclude each other"),
+        (["--camera", "synthetic", "--page", "0.0.0.0"], "a token is required"),
+        (["--camera", "synthetic", "--page", "http://here"], "expected HOST, PORT or HOST:PORT"),
     ],
 )
 def test_mistakes_are_said_in_one_line(waste_edge: Call, options: list[object], given: list[str], message: str) -> None:

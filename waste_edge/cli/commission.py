@@ -282,6 +282,8 @@ def _finish(
     wishes: tuple[Path | None, bool | None, bool],
 ) -> tuple[str, dict[str, Any]]:
     """Write or install the bundle as wished; returns what became of it, for people and as JSON."""
+    from waste_edge.device.commission.dialogue import Note
+
     out, wanted, json = wishes
     if out is not None:
         installation.write(session.bundle, session.records, outcome, out)
@@ -294,6 +296,7 @@ def _finish(
         wanted = talk.confirmed("Install it?")
     if not wanted:
         return "nothing was installed; what was shown is kept", {"installed": None}
+    talk.say(Note("state", "replays the new bundle on this machine, and installs it"))
     entry = installation.install(session.bundle, session.records, outcome)
     text = f"installed {entry.title}; a running station takes it over; --undo puts the old one back"
     return text, {"installed": {"name": entry.name, "version": entry.version, "digest": entry.digest}}

@@ -42,18 +42,26 @@ function show(found) {
   put("about", `waste-edge ${state.version}. No picture is kept, neither here nor on the station.`);
   const total = state.labels.reduce((sum, one) => sum + one.items, 0);
   put("count", total === 1 ? "1 item" : `${total} items`);
-  put("prompt", state.ended ? "This commissioning has ended." : sentence(state.prompt || "Nothing is asked at the moment."));
+  put("prompt", sentence(promptNow()));
   $("question").hidden = state.mode !== "question";
   $("answers").hidden = state.mode === "question" || state.mode === "ended";
   showLabels();
   showNotes();
   showWorth();
   showRegion();
-  for (const button of document.querySelectorAll("[data-typed]")) button.disabled = !["talk", "question"].includes(state.mode);
+  for (const button of document.querySelectorAll("[data-typed]")) {
+    button.disabled = state.mode !== (button.closest("#question") ? "question" : "talk");
+  }
   if (state.camera.state === "absent") nothing(`No camera. ${state.camera.reason}`);
 }
 
+function promptNow() {
+  if (state.mode === "ended") return "This commissioning has ended.";
+  return state.mode === "look" || !state.prompt ? "Please wait: nothing is asked at the moment." : state.prompt;
+}
+
 function showLabels() {
+  $("press").hidden = state.mode !== "talk";
   const key = state.labels.map((one) => one.label).join("\n");
   if (bound !== key) { // once: a button that has the focus keeps it while the counts change
     bound = key;
@@ -61,7 +69,7 @@ function showLabels() {
   }
   for (const [place, one] of state.labels.entries()) {
     const button = $("labels").children[place].firstElementChild;
-    const [, track, count] = button.children, wanted = one.label === state.wanted;
+    const [, track, count] = button.children, wanted = state.mode === "talk" && one.label === state.wanted;
     track.firstElementChild.style.width = `${Math.min(1, one.items / one.wanted) * 100}%`;
     const text = `${one.items} of ${one.wanted}`;
     if (count.textContent !== text) count.textContent = text;
@@ -110,7 +118,8 @@ function worthRow(one, isMean) {
 
 function showRegion() {
   const where = state.region, box = $("region");
-  $("proposed").hidden = box.hidden = !where;
+  $("proposed").hidden = !where;
+  box.hidden = !where || state.mode === "ended";
   if (!where) return;
   for (const side of ["left", "top"]) box.style[side] = `${where[side] * 100}%`;
   box.style.width = `${(where.right - where.left) * 100}%`;
