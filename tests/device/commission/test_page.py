@@ -13,6 +13,7 @@ import pytest
 from tests.device.commission.pictures import picture
 from tests.device.commission.test_dialogue import Film
 from tests.device.page.pages import TOKEN, free_port
+from waste_edge.device.clock import SystemClock
 from waste_edge.device.commission.dialogue import Conversation, Dialogue, Note, confirmed
 from waste_edge.device.commission.page import CommissionPage, opened_page
 from waste_edge.device.commission.session import Session
@@ -198,13 +199,13 @@ def test_a_fault_that_ends_it_is_shown(session: Session, client: Client) -> None
     assert pages[0].ended == "the disk is full"
 
 
-def test_more_clicks_than_are_taken_are_refused(session: Session, client: Client) -> None:
-    with opened_page(PageConfig(port=client._port), session, 2) as page:
-        page.tell(Note("question", "Install it?"))
-        answers: list[str] = []
-        for _ in range(20):
-            page.answer(b'{"typed": "x"}', answers.append)
-        page.answer(b"nonsense", answers.append)
+def test_more_clicks_than_are_taken_are_refused(session: Session) -> None:
+    page = CommissionPage(session, 2, SystemClock(), 4.0)
+    page.tell(Note("question", "Install it?"))
+    answers: list[str] = []
+    for _ in range(20):
+        page.answer(b'{"typed": "x"}', answers.append)
+    page.answer(b"nonsense", answers.append)
     assert answers[:16] == [""] * 16
     assert "too much at once" in answers[16]
     assert answers[-1].startswith("no line: ")
