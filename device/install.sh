@@ -121,7 +121,7 @@ install_service() {
 examine() {
     [ -d /usr/local/bin ] && do_ ln -sf "$program" /usr/local/bin/waste-edge
     do_ "$program" doctor || say "the doctor found something to mend, above; the service runs meanwhile"
-    [ -n "$dry" ] || say "the station runs, now and at every boot; see how with: waste-edge service status"
+    [ -n "$dry" ] || say "the station runs, now and at every boot; set it up with: sudo waste-edge setup"
 }
 
 absolute() { case $1 in /*) echo "$1" ;; *) echo "$PWD/$1" ;; esac }

@@ -33,10 +33,10 @@ LAST_accurate := qat_lite0
 else
 TEACHERS := teacher_edgetpu teacher_mobilenet_v2_away
 LAST_small := taught_small
-LAST_accurate := tuned_lite0
+LAST_accurate := settled_lite0
 endif
 VERSION_small := 3
-VERSION_accurate := 3
+VERSION_accurate := 4
 CALIBRATED_accurate := --calibration-domains $(DOMAINS) --recipe export/thresholds/accurate.toml --int8-only
 CALIBRATED_small := --calibration-domains $(DOMAINS) --recipe export/thresholds/small.toml
 
@@ -82,6 +82,9 @@ $(MADE)/probe_lite0/run.json: $(PACKED)/domains.csv
 
 $(MADE)/tuned_lite0/run.json: | $(WORKSHOP)
 	$(SAY) train tuned_lite0 $(ITEMS) $(call START,efficientnet_lite0)
+
+$(MADE)/settled_lite0/run.json: $(MADE)/tuned_lite0/run.json
+	$(SAY) train settled_lite0 $(ITEMS) --weights $(MADE)/tuned_lite0/model.safetensors
 
 $(MADE)/teacher_lite2/run.json: $(PACKED)/domains.csv
 	$(SAY) train teacher_lite2 $(ITEMS) $(call START,efficientnet_lite2)

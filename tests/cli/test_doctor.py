@@ -46,6 +46,19 @@ def test_a_camera_that_was_named_must_be_there(waste_edge: WasteEdge, tiny_bundl
     assert "not fit to be a station yet" in outcome.stdout
 
 
+def test_a_network_camera_of_the_configuration_is_tried_and_its_password_shown_nowhere(
+    waste_edge: WasteEdge, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "station.toml"
+    config.write_text('source = "http://admin:hunter2@127.0.0.1:1/video"\n')
+    outcome = waste_edge("doctor", "--config", config, "--bundle", tiny_bundle)
+    assert outcome.exit_code == 2
+    (line,) = [line for line in outcome.stdout.splitlines() if line.split()[1:2] == ["camera"]]
+    assert line.startswith("bad ")
+    assert "http://127.0.0.1:1/video" in line
+    assert "hunter2" not in outcome.stdout + outcome.stderr
+
+
 def test_a_bundle_that_is_not_there_is_one_bad_line_among_the_others(waste_edge: WasteEdge, tmp_path: Path) -> None:
     outcome = waste_edge("doctor", "--bundle", tmp_path / "typo")
     assert (outcome.exit_code, outcome.stderr) == (2, "")

@@ -18,8 +18,8 @@ from waste_edge.errors import BundleError, EngineError
 
 WasteEdge = Callable[..., Any]
 VERBS = [
-    "run", "setup", "doctor", "support", "classify", "bench", "evaluate", "rehearse", "report", "verify", "inspect",
-    "train", "distill", "compare", "export",
+    "run", "setup", "commission", "doctor", "support", "classify", "bench", "evaluate", "rehearse", "report", "replay",
+    "verify", "inspect", "train", "distill", "compare", "export",
 ]  # fmt: skip
 HEAVY = ("numpy", "cv2", "PIL", "onnxruntime", "ai_edge_litert", "tflite_runtime", "torch", "matplotlib", "msgspec")
 

@@ -401,7 +401,7 @@ def test_the_station_s_keys_are_the_options_of_run():
     from waste_edge.cli.run import command
     from waste_edge.device.config import StationConfig
 
-    only_in_the_file = {"name", "looks", "disk", "load", "outbox", "answers", "collect", "gpio"}
+    only_in_the_file = {"name", "looks", "disk", "load", "outbox", "answers", "collect", "gpio", "models"}
     only_in_the_file |= {"json_lines", "mqtt", "webhook", "push", "sinks"}
     options = set(inspect.signature(command).parameters)
     assert set(StationConfig.__struct_fields__) - only_in_the_file <= options

@@ -75,6 +75,7 @@ def test_questions_in_a_terminal(tmp_path: Path) -> None:
         "Name of this station": "bin 7", "Camera (": "synthetic", "Take this one?": "y", "Site: a name": "nowhere",
         "no such file": "four_bins", "MQTT broker": "none", "Page in the browser": "local",
         **({"Lights or buttons": "n"} if list(Path("/dev").glob("gpiochip*")) else {}), "Write ": "y",
+        "Show the station": "n",
     }  # fmt: skip
     shown = in_terminal(["setup", "--config", str(path), "--no-doctor"], answers)
     assert "\x1b[38;2;" in shown
@@ -84,13 +85,21 @@ def test_questions_in_a_terminal(tmp_path: Path) -> None:
     assert values["page"] == {"host": "127.0.0.1"}
 
 
-def in_terminal(words: list[str], answers: dict[str, str]) -> str:
+def test_ctrl_c_at_a_question_writes_nothing(tmp_path: Path) -> None:
+    words = ["setup", "--config", str(tmp_path / "station.toml"), "--no-doctor"]
+    shown = in_terminal(words, {"Name of this station": "\x03"}, exit_code=130)
+    assert "stopped at this question" in shown
+    assert list(tmp_path.iterdir()) == []
+
+
+def in_terminal(words: list[str], answers: dict[str, str], exit_code: int = 0) -> str:
     """Run a command in a pseudo-terminal; each answer is typed once its question was read. Returns all it showed."""
     near, far = pty.openpty()
     command = [sys.executable, "-m", "waste_edge", *words]
     environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "COLUMNS": "100"}
     environment.pop("NO_COLOR", None)
-    process = subprocess.Popen(command, stdin=far, stdout=far, stderr=far, env=environment, start_new_session=True)
+    own = {"stdin": far, "stdout": far, "stderr": far, "env": environment}
+    process = subprocess.Popen(command, **own, preexec_fn=lambda: os.login_tty(far))
     os.close(far)
     shown, left, until = "", list(answers.items()), time.monotonic() + 60
     try:
@@ -107,7 +116,7 @@ def in_terminal(words: list[str], answers: dict[str, str]) -> str:
             while left and any(question in shown for question, _ in left[:1]):
                 _, answer = left.pop(0)
                 os.write(near, f"{answer}\n".encode())
-        assert process.wait(timeout=30) == 0, shown
+        assert process.wait(timeout=30) == exit_code, shown
     finally:
         process.kill()
         process.wait()

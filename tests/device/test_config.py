@@ -13,6 +13,7 @@ from waste_edge.device.answers.config import AnswersConfig
 from waste_edge.device.collect.config import CollectConfig
 from waste_edge.device.config import StationConfig, read_config, state_folder
 from waste_edge.device.gpio.config import ButtonConfig, GpioConfig, OutputConfig
+from waste_edge.device.models.config import ModelsConfig
 from waste_edge.device.outbox.config import OutboxConfig
 from waste_edge.device.page.config import PageConfig
 from waste_edge.device.sinks.json_lines import JsonLinesConfig
@@ -53,6 +54,7 @@ shared_fps = 0.5
 max_age_days = 7
 max_mb = 8
 max_events_in_memory = 50
+features = false
 [answers]
 expire_s = 90
 audit = 0.02
@@ -62,6 +64,13 @@ keep = ["asked", "corrected"]
 max_days = 7
 max_mb = 50
 format = "png"
+[models]
+watch_folder = "/media/models"
+shadow = false
+judge_by = "audited"
+most_answers = 500
+probation_items = 50
+max_mb = 64
 [page]
 host = "0.0.0.0"
 port = 8080
@@ -201,9 +210,17 @@ def test_every_key_is_read(read):
         state="/var/lib/bin",
         disk=DiskLimits(budget_mb_a_day=100, low_mb=300, full_mb=10),
         load=Thresholds(warm_c=70, hot_c=75, cooled_by_c=2, calm_readings=5, warm_fps=4, hot_fps=1, shared_fps=0.5),
-        outbox=OutboxConfig(max_age_days=7, max_mb=8, max_events_in_memory=50),
+        outbox=OutboxConfig(max_age_days=7, max_mb=8, max_events_in_memory=50, features=False),
         answers=AnswersConfig(expire_s=90, audit=0.02, sources=("page", "gpio")),
         collect=CollectConfig(keep=("asked", "corrected"), max_days=7, max_mb=50, format="png"),
+        models=ModelsConfig(
+            watch_folder="/media/models",
+            shadow=False,
+            judge_by="audited",
+            most_answers=500,
+            probation_items=50,
+            max_mb=64,
+        ),
         page=PageConfig(
             host="0.0.0.0",
             port=8080,
@@ -224,7 +241,7 @@ def test_no_key_was_left_out_of_these_tests():
     tables = {"disk": DiskLimits, "load": Thresholds, "outbox": OutboxConfig, "json_lines": JsonLinesConfig}
     tables |= {"answers": AnswersConfig, "mqtt": MqttConfig, "webhook": WebhookConfig, "push": PushConfig}
     tables |= {"collect": CollectConfig, "gpio": GpioConfig, "gpio.outputs": OutputConfig, "gpio.buttons": ButtonConfig}
-    tables |= {"page": PageConfig}
+    tables |= {"page": PageConfig, "models": ModelsConfig}
     keys = set(StationConfig.__struct_fields__) - {*tables, "sinks"}
     for table in tables.values():
         keys |= set(table.__struct_fields__) - {"outputs", "buttons"}

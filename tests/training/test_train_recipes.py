@@ -25,6 +25,7 @@ BINARY = {"zoo_plain_cnn": 32, "zoo_vgg16": 32, "zoo_efficientnet_b0": 32, "zoo_
 SIX_LABELS = {
     "mobilenet_v3_large": 32,
     "probe_lite0": 32,
+    "settled_lite0": 32,
     "student_accurate": 32,
     "student_lite0": 32,
     "student_cnn4": 32,

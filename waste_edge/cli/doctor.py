@@ -117,9 +117,8 @@ class _Asked:
         import msgspec
 
         from waste_edge.device.config import StationConfig
-        from waste_edge.device.models.in_use import ModelWish
+        from waste_edge.device.run import RunPlan, model_wish
         from waste_edge.device.service.find_state import SERVICE_STATE
-        from waste_edge.site import site_of_labels
 
         if state is None and self.station is not None and SERVICE_STATE.is_dir():
             state = SERVICE_STATE  # systemd names this folder to the service, and to nobody else
@@ -129,8 +128,9 @@ class _Asked:
             bundle=self.bundle if named else station.bundle,
             require_key=str(self.require_key) if self.require_key else station.require_key,
             allow_older=self.allow_older or station.allow_older,
+            state=None if state is None else str(state),
         )
-        return ModelWish(config, state, lambda manifest: site_of_labels(manifest.labels), named, remember=False)
+        return model_wish(RunPlan(config, False, False, True, None, None, bundle_named=named), remember=False)
 
 
 def _setting(asked: _Asked, camera: str | None, state: Path | None) -> tuple[Setting, list[Check]]:
@@ -148,7 +148,11 @@ def _setting(asked: _Asked, camera: str | None, state: Path | None) -> tuple[Set
     from waste_edge.device.doctor.sinks import check_sinks
 
     setting = replace(
-        setting, camera=camera or station.camera, thresholds=station.load, disk=station.disk, engine=station.engine
+        setting,
+        camera=camera or station.camera or _address(station),
+        thresholds=station.load,
+        disk=station.disk,
+        engine=station.engine,
     )
     checks: list[Check] = [partial(check_sinks, station, setting.state or setting.root / STATE)]
     if station.gpio is not None:
@@ -167,6 +171,13 @@ def _chosen(wish: ModelWish) -> BundleChoice:
     from waste_edge.device.models.in_use import chosen_bundle
 
     return chosen_bundle(wish)
+
+
+def _address(station: StationConfig) -> str | None:
+    """The network camera of a configuration; a film or a picture as its source is none."""
+    from waste_edge.device.cameras.address import is_address
+
+    return station.source if station.source is not None and is_address(station.source) else None
 
 
 def _station(given: Path | None) -> StationConfig | None:

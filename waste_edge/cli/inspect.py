@@ -11,7 +11,7 @@ from waste_edge.cli.common import JsonOption, console, opened_bundle, say_json
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from waste_edge.bundle.manifest import Manifest
+    from waste_edge.bundle.manifest import Manifest, StationHead
 
 
 def command(
@@ -96,6 +96,7 @@ def _sections(manifest: Manifest, source: str) -> dict[str, dict[str, str]]:
             "network": f"{manifest.parameters:,} parameters, {manifest.features} pooled features",
             "other files": ", ".join(entry.file for entry in manifest.extra_files) or "none",
         },
+        **({"head": _head_in_words(manifest.head)} if manifest.head else {}),
         "quantization": {name: artifact.scheme for name, artifact in manifest.artifacts.items()},
         "thresholds": {
             "temperature": f"{calibration.temperature:.3f}",
@@ -115,6 +116,19 @@ def _sections(manifest: Manifest, source: str) -> dict[str, dict[str, str]]:
             "libraries": ", ".join(f"{name} {version}" for name, version in origin.libraries.items()),
             "commit": origin.commit or "unknown",
         },
+    }
+
+
+def _head_in_words(head: StationHead) -> dict[str, str]:
+    """The station that a head was learnt at, and what it was worth there."""
+    found, shipped = head.assessment.accuracy, head.assessment.shipped
+    return {
+        "learnt at": f"{head.site}, {head.created}",
+        "networks of": f"{head.parent} (SHA-256 of its manifest {head.parent_digest[:12]}…)",
+        "items shown": ", ".join(f"{count} {label}" for label, count in head.items.items()) or "none",
+        "none of the labels": f"{head.strangers} shots",
+        "accuracy there": f"{found.value:.0%} ({found.low:.0%} to {found.high:.0%}) on items left out, "
+        f"the shipped head {shipped.value:.0%}",
     }
 
 

@@ -26,6 +26,7 @@ from waste_edge.plugins import Group
 VERBS = (
     "run",
     "setup",
+    "commission",
     "doctor",
     "support",
     "classify",
@@ -41,11 +42,12 @@ VERBS = (
     "compare",
     "export",
 )
-GROUPS = ("data", "service", "site", "collect")
+GROUPS = ("data", "service", "site", "collect", "model")
 # What a verb may be given that plug-ins add to.
 _EXTENDED: dict[str, tuple[Group, ...]] = {
     "run": ("cameras", "sinks", "engines"),
     "setup": ("cameras",),
+    "commission": ("cameras", "engines"),
     "doctor": ("cameras", "sinks", "engines"),
     "bench": ("engines",),
     "classify": ("engines",),
@@ -57,11 +59,13 @@ _EXTENDED: dict[str, tuple[Group, ...]] = {
 # a line a picture.
 _ONE_DOCUMENT = (
     "doctor", "support", "bench", "evaluate", "rehearse", "report", "replay", "train", "distill", "compare", "export",
-    "data",
-    "collect",
+    "data", "collect", "model",
 )  # fmt: skip
-_CAMERA_VERBS = ("run", "setup", "doctor", "bench")
+_CAMERA_VERBS = ("run", "setup", "commission", "doctor", "bench")
 _HELP = ("-h", "--help")
+_OUT_OF_MEMORY = "out of memory; give this process more, or smaller input"
+# Libraries say it so: the loader of shared libraries, the kernel, C++, OpenCV.
+_NO_MEMORY = ("failed to map segment", "annot allocate memory", "std::bad_alloc", "Insufficient memory")
 _LONGEST = 2000  # letters of a library's message
 _LONGEST_PATH = 200  # letters of a path that is too long for the system
 _FAULTS_OF_PATHS = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR, errno.EROFS)
@@ -76,9 +80,9 @@ def command_line(words: Sequence[str]) -> typer.Typer:
         name="waste-edge",
         cls=Verbs,
         help="Train waste classifiers on a workstation and run them on an edge board at a bin.\n\n"
-        "At a bin: [bold]setup[/], [bold]run[/], [bold]doctor[/], [bold]support[/], [bold]classify[/], "
-        "[bold]bench[/], [bold]verify[/], [bold]inspect[/], [bold]evaluate[/], [bold]rehearse[/], [bold]report[/], "
-        "[bold]collect[/], [bold]replay[/], [bold]site[/], [bold]service[/].\n\n"
+        "At a bin: [bold]setup[/], [bold]run[/], [bold]commission[/], [bold]doctor[/], [bold]support[/], "
+        "[bold]classify[/], [bold]bench[/], [bold]verify[/], [bold]inspect[/], [bold]evaluate[/], [bold]rehearse[/], "
+        "[bold]report[/], [bold]collect[/], [bold]replay[/], [bold]site[/], [bold]model[/], [bold]service[/].\n\n"
         "On a workstation (pip install 'waste-edge\\[host]'): [bold]data[/], [bold]train[/], [bold]distill[/], "
         "[bold]compare[/], [bold]export[/].",
         rich_markup_mode="rich",
@@ -131,7 +135,7 @@ def with_bare_values(arguments: Sequence[str]) -> list[str]:
     Before another option, or at the end, it is bare; any other word after it is its value.
     """
     words = list(arguments)
-    if words[:1] != ["run"]:
+    if words[:1] not in (["run"], ["commission"]):
         return words
     completed: list[str] = []
     for index, word in enumerate(words):
@@ -171,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except RecursionError as error:
         _complain("the input lies too deep in itself to be read; make it flatter", 2, error)
     except MemoryError as error:
-        _complain("out of memory; give this process more, or smaller input", 1, error)
+        _complain(_OUT_OF_MEMORY, 1, error)
     except OSError as error:
         from waste_edge.files.atomic import is_full
 
@@ -181,6 +185,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _write_no_more()
         _complain(f"no space left to write to ({error.strerror}); free some", 2, error)
     except Exception as error:  # noqa: BLE001  # the last line of defence: no traceback reaches a user
+        if any(words in str(error) for words in _NO_MEMORY):
+            _complain(_OUT_OF_MEMORY, 1, error)
         _complain_of_us(error)
 
 

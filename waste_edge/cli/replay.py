@@ -11,6 +11,8 @@ import typer
 from waste_edge.cli.common import JsonOption, console, say_json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
     from rich.table import Table
 
@@ -154,8 +156,8 @@ def _print(screen: Console, report: ReplayReport) -> None:
         )
     if report.streams and report.changed:
         screen.print(_streams_table(report))
-    if report.changes:
-        screen.print(_changes_table(report))
+    for text in _change_lines(report) if report.changes else ():
+        line(text)
     if report.changes_left_out:
         line(f"{report.changes_left_out:,} older changed items are left out; --limit lists more")
     for remark in report.remarks:
@@ -176,28 +178,19 @@ def _streams_table(report: ReplayReport) -> Table:
     return table
 
 
-def _changes_table(report: ReplayReport) -> Table:
-    from rich.box import SIMPLE
-    from rich.table import Table
-
-    table = Table(box=SIMPLE, show_edge=False)
-    for heading in ("when, UTC", "item", "before", "after", "answered", "reason"):
-        table.add_column(heading, overflow="fold")
+def _change_lines(report: ReplayReport) -> Iterator[str]:
+    """Two lines a changed item, since a reason is too long for a column: what becomes of it, and why."""
+    yield "when (UTC), item: before -> after"
     for change in report.changes:
         when = f"{change.time_utc[:10]} {change.time_utc[11:16]}" if change.time_utc else "unknown"
-        table.add_row(
-            when if change.time_known else f"{when}?",
-            change.id[:8],
-            _in_words(change.before),
-            _in_words(change.after),
-            _plain(change.belongs or ""),
-            _plain(change.reason),
-        )
-    return table
+        answered = "" if change.belongs is None else f"; answered: {change.belongs}"
+        guess = "" if change.time_known else "?"
+        yield f"{when}{guess} {change.id[:8]}: {_in_words(change.before)} -> {_in_words(change.after)}{answered}"
+        yield f"    {change.reason}"
 
 
 def _in_words(choice: Choice) -> str:
-    return _plain(f"{choice.stream} ({choice.label} {choice.confidence:.0%})")
+    return f"{choice.stream} ({choice.label} {choice.confidence:.0%})"
 
 
 def _plain(text: str) -> str:

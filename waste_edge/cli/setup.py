@@ -13,8 +13,6 @@ from waste_edge.cli.common import console, opened_bundle, say
 from waste_edge.errors import UserError
 
 if TYPE_CHECKING:
-    from waste_edge.cli.setup_terminal import Terminal
-    from waste_edge.device.service.unit import Places
     from waste_edge.device.setup.questions import Machine
     from waste_edge.device.setup.write import Before, Plan
 
@@ -122,6 +120,14 @@ ServiceOption = Annotated[
         rich_help_panel=_STEPS,
     ),
 ]
+CommissionOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--commission/--no-commission",
+        help="Show the station its own items, before the service.",
+        rich_help_panel=_STEPS,
+    ),
+]
 
 
 def command(
@@ -144,6 +150,7 @@ def command(
     pictures: PicturesOption = None,
     broker_check: CheckOption = True,
     doctor: DoctorOption = True,
+    commission: CommissionOption = None,
     service: ServiceOption = None,
 ) -> None:
     """Set up a station: ask what cannot be found out, and write station.toml.
@@ -152,7 +159,8 @@ def command(
     the site, the broker (tried at once), the page and the pins; Enter keeps what
     stands there. Each answer may be an option, and is then not asked. The
     difference is shown before anything is written, and comments stay. Then the
-    doctor examines the board for this configuration.
+    doctor examines the board; the station may be shown its own items, and the
+    service installed.
 
     With --yes nothing is asked, and an answer that cannot be used ends the
     command with nothing written. A password that is typed and a token that is
@@ -165,9 +173,9 @@ def command(
       sudo waste-edge setup --yes --site four_bins --page network --service
 
     Exit code 0: set up, and the doctor found nothing bad. 1: not wanted after
-    all. 2: an answer that cannot be used, or something is bad.
+    all. 2: an answer that cannot be used, or something is bad. 130: Ctrl-C.
     """
-    from waste_edge.cli.setup_terminal import opened_terminal
+    from waste_edge.cli import setup_steps as steps
     from waste_edge.device.service.instances import Instance
     from waste_edge.device.service.unit import Places
     from waste_edge.device.setup.answers import Answers, Broker
@@ -199,7 +207,7 @@ def command(
         buttons=tuple(buttons) if buttons else None,
     )
     before = read_before(target)
-    with opened_terminal(pictures) as terminal:
+    with steps.opened_terminal(pictures) as terminal:
         interview = Interview(terminal, _machine(before, terminal.folder), before)
         interview.check(given, broker_check)
         answers = given if yes else interview.complete(given)
@@ -216,14 +224,13 @@ def command(
             raise typer.Exit(1)
         write(planned)
         say(f"{target}: written")
-        _tell_page(target)
-    wanted = bool(service) if yes or service is not None else _wants_service(target, places, terminal)
-    if wanted:
-        _serve(places)
-    if doctor:
-        from waste_edge.cli.doctor import command as examine
-
-        examine(config=target)
+        steps.tell_page(target)
+    found = steps.examine(target) if doctor else 0
+    if commission or (commission is None and not yes and steps.wants_commission(terminal)):
+        steps.commission(target)
+    if service or (service is None and not yes and steps.wants_service(target, places, terminal)):
+        steps.serve(places)
+    raise typer.Exit(found)
 
 
 def _machine(before: Before, pictures: Path) -> Machine:
@@ -258,42 +265,3 @@ def _print_difference(planned: Plan) -> None:
         screen.print(line, style=colour or None, markup=False, soft_wrap=True)
     for path in planned.secrets:
         say(f"{path}: a secret, for you and the service alone")
-
-
-def _tell_page(target: Path) -> None:
-    """Say where the page will be, and where its token stands."""
-    from waste_edge.device.config import read_config
-
-    page = read_config(target).page
-    if page is not None and (page.is_local or page.token_file):
-        token = "" if page.is_local else f"; its token: cat {page.token_file}"
-        say(f"page: {page.address_for_others or page.address}{token}")
-
-
-def _wants_service(target: Path, places: Places, terminal: Terminal) -> bool:
-    """Ask whether the service is to be installed, or reloaded, where that can be done."""
-    if target != places.config or not Path("/run/systemd/system").is_dir():
-        return False
-    if _is_installed(places):
-        return terminal.confirm("Reload the running station?", default=True)
-    return terminal.confirm("Install the service, now and at every boot?", default=True)
-
-
-def _serve(places: Places) -> None:
-    """Install the service, or have the one that runs read its configuration again."""
-    from waste_edge.device.service.steps import run_command
-    from waste_edge.device.service.unit import install
-
-    name = places.instance.unit
-    if _is_installed(places):
-        run_command(("systemctl", "reload-or-restart", name))
-        say(f"{name}: reloaded")
-    else:
-        install(places, tell=say)
-        say(f"{name} runs, now and at every boot; see how with: waste-edge service status")
-
-
-def _is_installed(places: Places) -> bool:
-    from waste_edge.device.service.instances import installed_instances
-
-    return places.instance in installed_instances(places.root)

@@ -12,8 +12,9 @@ import msgspec
 
 from waste_edge.device.answers.config import AnswersConfig
 from waste_edge.device.collect.config import CollectConfig
-from waste_edge.device.config_paths import as_path
+from waste_edge.device.config_paths import as_path, with_files
 from waste_edge.device.gpio.config import GpioConfig
+from waste_edge.device.models.config import ModelsConfig
 from waste_edge.device.outbox.config import OutboxConfig
 from waste_edge.device.page.config import PageConfig
 from waste_edge.device.sinks.json_lines import JsonLinesConfig
@@ -46,6 +47,7 @@ class StationConfig(Strict, frozen=True):
         looks: how often an item is shown to the network; `auto` is what measured best and fits the board.
         state: folder for the outbox and the learnt scene; left out, what systemd gives, or none.
         disk, load, outbox: limits, of the disk, of heat, of what is kept.
+        models: how another model is taken up.
         page: the page in a browser; it is there if its table is.
         answers: people answer what the station asks; nobody does if the table is missing.
         collect: crops are kept for training; none are if the table is missing.
@@ -71,6 +73,7 @@ class StationConfig(Strict, frozen=True):
     disk: DiskLimits = msgspec.field(default_factory=DiskLimits)
     load: Thresholds = msgspec.field(default_factory=Thresholds)
     outbox: OutboxConfig = msgspec.field(default_factory=OutboxConfig)
+    models: ModelsConfig = msgspec.field(default_factory=ModelsConfig)
     page: PageConfig | None = None
     answers: AnswersConfig | None = None
     collect: CollectConfig | None = None
@@ -121,7 +124,8 @@ def read_config(path: Path) -> StationConfig:
             if not is_shipped.get(key)
         }
         page = None if config.page is None else config.page.with_paths(folder)
-        return _with_sinks(msgspec.structs.replace(config, page=page, **paths, **named), folder)
+        models = with_files(config.models, "models", ("watch_folder",), folder)
+        return _with_sinks(msgspec.structs.replace(config, models=models, page=page, **paths, **named), folder)
     except (ConfigError, OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from error
 

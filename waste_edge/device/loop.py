@@ -46,6 +46,29 @@ class Seen:
     item: ItemView | None = None
 
 
+@dataclass(frozen=True)
+class ModelChange:
+    """Change of the models that are installed at the station.
+
+    Attributes:
+        number: 1, 2, 3, … of the store's changes.
+        time_utc: of the wall clock, ISO 8601.
+        action: `proposed`, `withdrawn`, `activated`, `rolled_back` or `confirmed`; see `models.roles.Change`.
+        model, digest: name and version of the one that it is about, and SHA-256 of its manifest; of the bundle that
+            the configuration names the digest is empty.
+        before: name and version of the one that was in charge.
+        reason: one sentence for people.
+    """
+
+    number: int
+    time_utc: str
+    action: str
+    model: str
+    digest: str
+    before: str
+    reason: str
+
+
 class Listener:
     """Listener to the loop, called in its thread: it must not block. Each kind overrides the methods it needs."""
 
@@ -61,6 +84,9 @@ class Listener:
     def health(self, conditions: Sequence[Condition]) -> None:
         """These parts of the station fare differently from before."""
 
+    def model(self, change: ModelChange) -> None:
+        """A model was proposed or withdrawn, put in charge or taken back."""
+
     def ended(self, summary: Summary) -> None:
         """The loop has ended; nothing follows."""
 
@@ -74,6 +100,14 @@ class Recorder(Protocol):
 
     def tend(self) -> None:
         """Called between messages, often."""
+        ...
+
+
+class Models(Protocol):
+    """Exchanges the model between two items; in a station, `models.keeper.ModelKeeper`."""
+
+    def step(self, tell: Callable[[ModelChange], None]) -> str:
+        """Called between frames, often; tells what changed, and returns why the loop must end, or an empty string."""
         ...
 
 
@@ -107,10 +141,12 @@ class LoopServices:
     Attributes:
         recorder: keeps events and the scene; None keeps nothing.
         health: whose news the listeners are told, and whose pace is kept.
+        models: exchanges the model; None: it stays as it is.
     """
 
     recorder: Recorder | None = None
     health: Health = field(default_factory=Health)
+    models: Models | None = None
 
 
 class Loop:
@@ -141,7 +177,7 @@ class Loop:
         self._listeners = listeners
         self._clock = clock
         self._limits, self._stop, self._reload = control.limits, control.stop, control.reload
-        self._recorder, self._health = services.recorder, services.health
+        self._recorder, self._health, self._models = services.recorder, services.health, services.models
         self._looked_ns = -1
 
     def run(self) -> Summary:
@@ -161,6 +197,7 @@ class Loop:
                 message = self._messages.take(self._patience_s(statistics))
                 ended = self._handle(message, statistics) or self._why_end(statistics)
                 self._look_around()
+                ended = ended or self._exchange_models()
         finally:
             ended_ns = self._clock.now_ns()  # seeing a camera off may take most of a second
             self._messages.close()
@@ -238,6 +275,12 @@ class Loop:
             self._recorder.tend()
         if changed := self._health.news(self._clock.now_ns()):
             self._tell(lambda listener: listener.health(changed))
+
+    def _exchange_models(self) -> str:
+        """Let another model take over if one is ready; returns why the loop ends, or an empty string."""
+        if self._models is None:
+            return ""
+        return self._models.step(lambda change: self._tell(lambda listener: listener.model(change)))
 
     def _too_soon(self, frame: Frame) -> bool:
         """Return whether load is shed, and this is not a picture of a folder, of which none may be dropped."""

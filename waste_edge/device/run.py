@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from waste_edge.device.decision.item_tracker import ItemTracker, Mark
     from waste_edge.device.decision.policy import DecisionPolicy
     from waste_edge.device.loop import Listener
-    from waste_edge.device.models.in_use import ModelWish
+    from waste_edge.device.models.in_use import ModelInUse, ModelWish
+    from waste_edge.device.models.keeper import ModelKeeper
     from waste_edge.device.outbox.outbox import Outbox
     from waste_edge.device.page.config import PageConfig
     from waste_edge.device.page.listener import PageListener
@@ -85,11 +86,13 @@ class ReloadAttempt:
         plan: what is to be run.
         failure: why the plan before it was left again, in words; empty if none was.
         looking: all that it names was there, and the loop has begun.
+        anew: it ended for a model that needs all parts put together anew.
     """
 
     plan: RunPlan
     failure: str = ""
     looking: bool = False
+    anew: bool = False
 
 
 def run_station(plan: RunPlan, plan_anew: Callable[[], RunPlan], stop: Stop) -> Summary:
@@ -99,6 +102,7 @@ def run_station(plan: RunPlan, plan_anew: Callable[[], RunPlan], stop: Stop) -> 
     """
     from waste_edge.device.clock import SystemClock
     from waste_edge.device.system.health import Health
+    from waste_edge.errors import EngineError
 
     clock, health = SystemClock(), Health()
     current, before, failure = plan, None, ""
@@ -120,16 +124,26 @@ def run_station(plan: RunPlan, plan_anew: Callable[[], RunPlan], stop: Stop) -> 
             try:
                 summary = _watch_once(attempt, clock, health, stop, reload)
             except Exception as error:
+                if attempt.looking and isinstance(error, EngineError) and _taken_back(current, error):
+                    continue
                 if attempt.looking or before is None:
                     raise
                 failure = f"{_in_one_line(error)}; the configuration from before goes on"
                 current, before = before, None
                 continue
-            if not better:
+            if better:
+                current, before, failure = better.pop(), current, ""
+            elif not attempt.anew:
                 return summary
-            current, before, failure = better.pop(), current, ""
     finally:
         _notifier().stopping()
+
+
+def _taken_back(plan: RunPlan, error: Exception) -> bool:
+    """Return whether a model on probation was taken back, whose network failed, so that the station can go on."""
+    from waste_edge.device.models.probation import take_back_failed
+
+    return take_back_failed(model_wish(plan), error)
 
 
 def _notifier() -> Notifier:
@@ -150,7 +164,7 @@ def _checked(plan_anew: Callable[[], RunPlan], old: RunPlan, health: Health, clo
         plan = plan_anew()
         config = plan.config
         _source(plan, clock)
-        model = load_model(_wish(plan))
+        model = load_model(model_wish(plan))
         with model.bundle:
             choices = model.policy.choices()
         state = _state(plan)
@@ -206,8 +220,9 @@ def _watch_once(attempt: ReloadAttempt, clock: Clock, health: Health, stop: Stop
         from waste_edge.device.views.display import About
 
         state = _state(plan)
-        model = load_model(_wish(plan))
-        opened, site, classifier, looks = stack.enter_context(model.bundle), model.site, model.classifier, model.looks
+        model = load_model(model_wish(plan), starting=True)
+        opened, site, classifier, looks = model.bundle, model.site, model.classifier, model.looks
+        stack.callback(opened.close)
         view = _view(plan, looked_at.still_images, clock)
         source = "the demo clip (rendered)" if plan.demo else looked_at.title
         warning = _warning(plan, looked_at.still_images, opened.manifest, site)
@@ -236,17 +251,76 @@ def _watch_once(attempt: ReloadAttempt, clock: Clock, health: Health, stop: Stop
         page = _page(plan, Running(about, opened, classifier, site, outbox, reviews), health, clock)
         pages = [] if page is None else [stack.enter_context(page)]
         latest = LatestFigures(health.latest, clock)
-        listeners = [camera, watchdog, latest, view, *pins, *crops, *pages, *plan.listeners]
+        shown = Shown(items, model, about, looked_at.still_images, pages)
+        keepers = stack.enter_context(_keeper(plan, shown, reviews, services))
+        listeners = [camera, watchdog, latest, view, *pins, *crops, *pages, *keepers, *plan.listeners]
         attempt.looking = True
         gc.freeze()  # all that the start made stays: no later collection need look through it
-        return Loop(
+        summary = Loop(
             turned(messages, site.rotate),
             items,
             [*_about_the_camera(items, looked_at, health, state, site.rotate), *listeners],
             clock,
             LoopControl(Limits(plan.frames, plan.duration_s), stop, reload),
-            LoopServices(None if outbox is None else EventRecorder(outbox, items, clock, reviews), health),
+            LoopServices(
+                None if outbox is None else EventRecorder(outbox, items, clock, reviews),
+                health,
+                keepers[0] if keepers else None,
+            ),
         ).run()
+        attempt.anew = any(keeper.anew for keeper in keepers)
+        return summary
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Parts of a station that change when another model takes over.
+
+    Attributes:
+        items: decides with the model.
+        model: that of the start.
+        about: describes the run.
+        still_images: the source is a folder of pictures.
+        pages: the page's listener, if there is one.
+    """
+
+    items: ItemTracker
+    model: ModelInUse
+    about: About
+    still_images: bool
+    pages: Sequence[PageListener]
+
+
+@contextlib.contextmanager
+def _keeper(
+    plan: RunPlan, shown: Shown, reviews: ReviewQueue | None, services: tuple[Health, Clock]
+) -> Iterator[list[ModelKeeper]]:
+    """The keeper of the station's models, for as long as the block lasts; none where nothing can be installed."""
+    state, config = _state(plan), plan.config
+    if state is None or plan.bundle_named:
+        yield []
+        return
+    from waste_edge.device.models.install import Installer
+    from waste_edge.device.models.keeper import KeeperParts, ModelKeeper
+    from waste_edge.device.views.display import About
+
+    def exchanged(model: ModelInUse) -> None:
+        about = About.of(shown.about.source, model.classifier, model.site, model.reason, model.looks)
+        health.latest.model = about.bundle
+        for page in shown.pages:
+            page.renew(about, model.bundle, model.classifier)
+
+    health, clock = services
+    installer = Installer(model_wish(plan), state, config.models, reviews is not None, config.allow_older)
+    parts = KeeperParts(installer, shown.items, health, exchanged, shown.still_images)
+    keeper = ModelKeeper(parts, shown.model, clock)
+    if reviews is not None:
+        reviews.listen(keeper)
+    keeper.start()
+    try:
+        yield [keeper]
+    finally:
+        keeper.stop()
 
 
 def _facts(manifest: Manifest, site: Site, page: PageConfig | None) -> StationFacts:
@@ -296,11 +370,28 @@ def _page(plan: RunPlan, running: Running, health: Health, clock: Clock) -> Abst
     return opened_page(config.page, parts, health, clock)
 
 
-def _wish(plan: RunPlan) -> ModelWish:
-    """Tell which model the station wants: the installed one, the named one, or the best that this board can run."""
+def model_wish(plan: RunPlan, remember: bool = True) -> ModelWish:
+    """Tell which model the station wants: the installed one, the named one, or the best that this board can run.
+
+    Args:
+        plan: of the station.
+        remember: keep in its folder what was measured.
+    """
+    from waste_edge.device.bundle_choice import EngineWish
     from waste_edge.device.models.in_use import ModelWish
 
-    return ModelWish(plan.config, _state(plan), partial(_site, plan), plan.bundle_named, remember=not plan.demo)
+    config = plan.config
+    return ModelWish(
+        bundle=config.bundle,
+        engine=EngineWish(config.engine, config.precision, config.threads),
+        site_of=partial(_site, plan),
+        state=_state(plan),
+        looks=config.looks,
+        require_key=None if config.require_key is None else Path(config.require_key),
+        allow_older=config.allow_older,
+        bundle_named=plan.bundle_named,
+        remember=remember and not plan.demo,
+    )
 
 
 def _state(plan: RunPlan) -> Path | None:

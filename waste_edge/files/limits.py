@@ -63,6 +63,8 @@ MAX_OUTBOX_DAYS = 36_500  # a hundred years: for ever
 MAX_OUTBOX_MB = 1_000_000
 MAX_EVENTS_IN_MEMORY = 1_000_000  # while the disk cannot be written
 MAX_RECORD_BYTES = 4 * MIB  # of an event in the outbox; 4,096 labels of 200 letters take one
+MAX_LOOKS_BYTES = 64 * MIB  # logits and features of one item, unpacked; four looks of `accurate` take 10 kB
+MAX_SETTING_BYTES = MIB // 16  # what an item was seen with, as JSON; ours has a thousandth
 MAX_SCENE_BYTES = 16 * MIB  # kept in the outbox; a station's has some tenths of one
 MAX_JSON_LINES_MB = 100_000
 MAX_JSON_LINES_FILES = 10_000  # older ones
@@ -89,6 +91,16 @@ MAX_COLLECT_MB = 1_000_000
 # Installed models (device/models)
 MAX_MODEL_ROLES_BYTES = MIB // 16  # ours have one or two kB
 MAX_MODEL_HISTORY_BYTES = MIB // 4  # some five hundred changes
+MAX_MODEL_MB = 1000  # of [models] max_mb
+MAX_PROBATION_ITEMS = 100_000
+MAX_SHADOW_ANSWERS = 100_000
+MAX_BUNDLES_IN_FOLDER = 256  # files of a folder in which bundles are looked for
+MODEL_ANSWER_S = 30.0  # for a server's next bytes
+MODEL_DOWNLOAD_S = 900.0  # for all of them
+
+# Commissioning (device/commission)
+MAX_COMMISSION_SHOTS = 4096  # looks at items; an hour gives some hundreds
+MAX_COMMISSION_BYTES = 64 * MIB  # of their answers
 
 # Reports for a bug (device/support)
 MAX_SUPPORT_TEXT_BYTES = 2 * MIB  # of one file in it, the end of a log that is longer

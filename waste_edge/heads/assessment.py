@@ -2,8 +2,9 @@
 
 All of it is of held-out items. Pictures of one item are averaged before anything is counted: three views of one cup are
 one cup. Intervals are Wilson's (1927) of a label's items; those of several labels together are put together by the
-squared distances of their limits (Zou and Donner, Statistics in Medicine 27, 2008). Measured on simulated sites by
-`python -m tools.head_coverage`.
+squared distances of their limits (Zou and Donner, Statistics in Medicine 27, 2008), and widened: heads fitted to other
+items of the same site differ, which is no part of a proportion's interval. On 300 simulated sites that of the mean
+held the truth in 88 % of cases, widened in 97 % (`python -m tools.head_coverage`).
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from waste_edge.heads.fitting import Fit
 from waste_edge.heads.head import Shots, shipped_logits
 from waste_edge.metrics.significance import Interval
 
-SURE = 0.05  # p up to which a new head is better
+# p up to which a new head is better. Asked four times on the way, it was wrong on none of 120 simulated sites at which
+# the shipped head is nearly the best there is: learning from few items loses there.
+SURE = 0.1
 WORSE = 0.05  # drop of a label's accuracy that is spoken of
 LEAST_ITEMS = 5  # of a label, before anything is said of it with any confidence
 _Z = 1.959964
+_WIDER = 1.4  # the interval of a mean of labels, measured
 _FLIPS = 20_000
 _MOST_EXACT = 14  # items that differ: 2^14 ways to flip them are all counted
 
@@ -36,6 +40,7 @@ class LabelAssessment(Strict, frozen=True):
         items, shots: how many were shown.
         accuracy: share of items named rightly by the new head; None without items.
         shipped: the same of the old head; None where it does not know the label, or without items.
+        change: new less old, of the same items; None where one of them is.
         taken_for: the label that wrongly named items go to most; empty if there is none.
     """
 
@@ -44,13 +49,18 @@ class LabelAssessment(Strict, frozen=True):
     shots: int
     accuracy: Interval | None
     shipped: float | None
+    change: Interval | None = None
     taken_for: str = ""
 
     @property
     def worse(self) -> bool:
         """The new head names fewer of them than the old one, by more than `WORSE`."""
-        both = self.accuracy is not None and self.shipped is not None
-        return both and self.accuracy.value < self.shipped - WORSE  # type: ignore[union-attr,operator]
+        return self.change is not None and self.change.value < -WORSE
+
+    @property
+    def may_be_worse(self) -> bool:
+        """Too few were shown to tell such a loss from chance; also of labels without items."""
+        return not self.worse and (not self.items or (self.change is not None and self.change.low < -WORSE))
 
 
 class Assessment(Strict, frozen=True):
@@ -79,7 +89,7 @@ class Assessment(Strict, frozen=True):
 
     @property
     def better(self) -> bool:
-        """The new head is better than the old one, beyond doubt."""
+        """The new head is better than the old one, by more than chance would often do."""
         return self.p_value <= SURE and self.gain.value > 0
 
     @property
@@ -90,7 +100,7 @@ class Assessment(Strict, frozen=True):
         if self.gain.value <= 0:
             return "no better than the shipped head; show more items, or leave the shipped head in charge"
         return (
-            f"perhaps better ({self.gain.value * 100:+.0f} points, p {_p(self.p_value)}), not yet beyond doubt; "
+            f"perhaps better ({self.gain.value * 100:+.0f} points, p {_p(self.p_value)}), not yet told from chance; "
             f"show more items"
         )
 
@@ -139,8 +149,8 @@ def recall(hits: Values) -> Interval:
 def balanced(parts: list[Interval]) -> Interval:
     """Mean of several labels' shares, at least one, with the interval that their own give together."""
     value = float(np.mean([one.value for one in parts]))
-    below = math.sqrt(sum((one.value - one.low) ** 2 for one in parts)) / len(parts)
-    above = math.sqrt(sum((one.high - one.value) ** 2 for one in parts)) / len(parts)
+    below = _WIDER * math.sqrt(sum((one.value - one.low) ** 2 for one in parts)) / len(parts)
+    above = _WIDER * math.sqrt(sum((one.high - one.value) ** 2 for one in parts)) / len(parts)
     return Interval(value=value, low=max(0.0, value - below), high=min(1.0, value + above))
 
 
@@ -185,20 +195,26 @@ def _label(shots: Shots, fit: Fit, labels: list[str], index: int, right: tuple[V
         shots=int(rows.sum()),
         accuracy=recall(new) if len(new) else None,
         shipped=float(old.mean()) if known and len(old) else None,
+        change=_change(new - old) if known and len(old) else None,
         taken_for=labels[int(np.bincount(wrong).argmax())] if len(wrong) else "",
     )
 
 
 def _gain(differences: Values, truth: NDArray[np.int64]) -> Interval:
-    """The mean of the labels' mean differences, with a normal interval of at least one item's worth of doubt."""
-    means, variances = [], []
-    for index in np.unique(truth):
-        own = differences[truth == index]
-        spread = float(own.var(ddof=1)) if len(own) > 1 else 1.0
-        means.append(float(own.mean()))
-        variances.append(max(spread, 1.0 / len(own) ** 2) / len(own))
-    value, half = float(np.mean(means)), _Z * math.sqrt(sum(variances)) / len(means)
-    return Interval(value=value, low=max(-1.0, value - half), high=min(1.0, value + half))
+    """The mean of the labels' mean differences."""
+    parts = [_change(differences[truth == index]) for index in np.unique(truth)]
+    value = float(np.mean([one.value for one in parts]))
+    half = math.sqrt(sum((one.value - one.low) ** 2 for one in parts)) / len(parts)
+    return Interval(value=value, low=value - half, high=value + half)
+
+
+def _change(differences: Values) -> Interval:
+    """Mean of items' differences, with a normal interval of at least one item's worth of doubt."""
+    count = len(differences)
+    spread = float(differences.var(ddof=1)) if count > 1 else 1.0
+    half = _Z * math.sqrt(max(spread, 1.0 / count) / count)
+    value = float(differences.mean())
+    return Interval(value=value, low=value - half, high=value + half)
 
 
 def _next(found: list[LabelAssessment]) -> list[str]:

@@ -19,8 +19,8 @@ from waste_edge.rejection import NEAREST, Neighbours, Scorer, fit_neighbours, un
 
 KEEP = 0.95  # share of the station's own items that the known score must keep
 LEAST_STRANGERS = 8  # shots of things that are none of the labels, before another score is believed to be better
-LEAST_GAIN = 0.02  # of AUROC: a new score has to be better by more than chance makes one of few shots look
-_PLACES, _DIRECTIONS = 256, 64  # of a station's own known score: some 100 kB
+LEAST_GAIN = 0.1  # of AUROC: with less, a score of a dozen strangers was the worse one on others
+_PLACES, _DIRECTIONS = 256, 32  # of a station's own known score: at most 200 kB
 _CONFIDENCES = np.round(np.arange(0.3, 0.951, 0.05), 2)
 
 Values = NDArray[np.float64]
@@ -35,6 +35,7 @@ class Confidence:
         scorer: the known score: the shipped one, or one of the station's own shots.
         min_known_score: its threshold.
         min_confidence: least probability of an answer.
+        is_own: the scorer is of the station's own shots.
         auroc: chance that a known shot scores above a stranger, by the chosen score; None without strangers.
         auroc_shipped: the same of the shipped score.
         strangers_let_through: share of them that neither threshold stops; None without strangers.
@@ -44,6 +45,7 @@ class Confidence:
     scorer: Scorer
     min_known_score: float
     min_confidence: float
+    is_own: bool
     auroc: float | None
     auroc_shipped: float | None
     strangers_let_through: float | None
@@ -89,6 +91,7 @@ def fit_confidence(shots: Shots, fit: Fit, strangers: Strangers | None, shipped:
     scorer = Scorer(shipped.name, temperature, shipped.learnt)
     known = scorer(fit.held_out, shots.features)
     areas: tuple[float | None, float | None] = (None, None)
+    is_own = False
     if strangers is not None and len(strangers.features):
         unknown = scorer(fit.head(strangers.logits, strangers.features), strangers.features)
         area = _area(known, unknown)
@@ -97,13 +100,13 @@ def fit_confidence(shots: Shots, fit: Fit, strangers: Strangers | None, shipped:
             own, own_known = own_score(shots)
             own_area = _area(own_known, own(strangers.logits, strangers.features))
             if own_area > area + LEAST_GAIN:
-                scorer, known, areas = own, own_known, (own_area, area)
+                scorer, known, areas, is_own = own, own_known, (own_area, area), True
     min_known = _threshold(known, shots.weights(), wanted.keep)
     confidence = _min_confidence(softmax(fit.held_out, temperature), shots, wanted)
     through = None
     if strangers is not None and len(strangers.features):
         through = _let_through(strangers, fit.head, scorer, (temperature, confidence, min_known))
-    return Confidence(temperature, scorer, min_known, confidence, *areas, through)
+    return Confidence(temperature, scorer, min_known, confidence, is_own, *areas, through)
 
 
 def own_score(shots: Shots) -> tuple[Scorer, Values]:

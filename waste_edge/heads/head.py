@@ -65,7 +65,7 @@ class Shots:
         return len(self.truth)
 
     def of(self, rows: NDArray[np.generic]) -> Shots:
-        """Some of the pictures, by index or mask."""
+        """Select pictures by index or mask."""
         return Shots(self.logits[rows], self.features[rows], self.truth[rows], self.item[rows])
 
     def items(self) -> NDArray[np.int64]:
@@ -79,7 +79,7 @@ class Shots:
         return np.asarray(self.truth[first], np.int64)
 
     def weights(self) -> NDArray[np.float64]:
-        """What each picture counts, (N,), 1 on average.
+        """Weight of each picture, (N,), 1 on average.
 
         An item's pictures count as one. A label with fewer items counts more for each, by the root of the ratio: half
         way between the mix that was shown, which is not the bin's, and an even one.

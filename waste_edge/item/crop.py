@@ -6,6 +6,8 @@ The loop at the bin, training views, `evaluate --through-the-station` and rehear
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
@@ -83,8 +85,30 @@ def _painted(part: Pixels, frame_shape: tuple[int, ...], corner: tuple[int, int]
     """A part of the frame with everything but the item painted plain."""
     row = np.tile(np.array(PLAIN, np.uint8), part.shape[1])  # whole rows are filled five times as fast as triples
     painted = np.repeat(row[None], part.shape[0], axis=0).reshape(part.shape)
-    cover = _cover(part.shape, frame_shape, corner, region)
-    return np.asarray(cv2.copyTo(np.ascontiguousarray(part), cover, painted), np.uint8)
+    rows, columns = _around_item(part.shape, frame_shape, corner, region)
+    inner = part[rows, columns]
+    cover = _cover(inner.shape, frame_shape, (corner[0] + columns.start, corner[1] + rows.start), region)
+    painted[rows, columns] = cv2.copyTo(inner, cover, painted[rows, columns])
+    return painted
+
+
+def _around_item(
+    shape: tuple[int, ...], frame_shape: tuple[int, ...], corner: tuple[int, int], region: ItemRegion
+) -> tuple[slice, slice]:
+    """Rows and columns of a part of the frame outside of which nothing of the item's mask is.
+
+    They begin and end where the mask's pixels do, two of them beyond its box, for the smoothing of its steps.
+    """
+    height, width = frame_shape[:2]
+    down, across = height / region.mask.shape[0], width / region.mask.shape[1]
+    box, (left, top) = region.box, corner
+
+    def span(first: float, last: float, scale: float, offset: int, length: int) -> slice:
+        start = min(max(0, math.floor(first - 2 * scale) - offset), length - 1)
+        return slice(start, max(start + 1, min(length, math.ceil(last + 2 * scale) - offset)))
+
+    rows = span(box.top * height, box.bottom * height, down, top, shape[0])
+    return rows, span(box.left * width, box.right * width, across, left, shape[1])
 
 
 def _ground_colour(

@@ -138,11 +138,13 @@ def gain_of(look: Pixels, reference: Pixels) -> Gain:
     usable = np.flatnonzero(np.maximum(_most(seen), _most(base)) < 250)
     if usable.size < 0.02 * rows * columns:
         return np.ones(3, np.float32)
-    weight = _weights(rows, columns)[usable]
-    seen, base = seen[:, usable], base[:, usable]
+    weight = _weights(rows, columns)
+    if usable.size < weight.size:
+        weight, seen, base = weight[usable], seen[:, usable], base[:, usable]
     logs = _LOGS[seen] - _LOGS[base]
-    tolerance = 0.04 + 9.0 / (base.astype(np.float32).sum(axis=0) + np.float32(3 * _DARK))
-    best = np.array([[_peak(of_colour, weight)] for of_colour in logs], np.float32)
+    sums = np.add(np.add(base[0], base[1], dtype=np.float32), base[2])
+    tolerance = 0.04 + 9.0 / (sums + np.float32(3 * _DARK))
+    best = _peaks(logs, weight)
     steady = _most(np.abs(logs)) < tolerance
     stepped = _most(np.abs(logs - best)) < tolerance
     chosen = steady if weight[steady].sum() >= _STEADY * weight[stepped].sum() else stepped
@@ -178,10 +180,11 @@ def _weights(height: int, width: int) -> NDArray[np.float32]:
     return weight.ravel()
 
 
-def _peak(logs: NDArray[np.float32], weight: NDArray[np.float32]) -> float:
-    """The log gain that most pixels agree on."""
+def _peaks(logs: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The log gain, (3, 1), that most pixels agree on, of logs (3, n) and the weight of each pixel, (n,)."""
     reach = float(np.log(_LIMIT))
     cells = ((logs + reach) * (_BINS / (2 * reach))).astype(np.int64).clip(0, _BINS - 1)
-    counts = np.bincount(cells, weight, _BINS)
-    smooth = counts[1:-1] + 0.5 * (counts[:-2] + counts[2:])  # the outermost hold what is beyond
-    return (int(smooth.argmax()) + 1.5) * 2 * reach / _BINS - reach
+    cells += _BINS * np.arange(3)[:, None]  # three histograms beside one another
+    counts = np.bincount(cells.ravel(), np.tile(weight, 3), 3 * _BINS).reshape(3, _BINS)
+    smooth = counts[:, 1:-1] + 0.5 * (counts[:, :-2] + counts[:, 2:])  # the outermost hold what is beyond
+    return np.asarray((smooth.argmax(axis=1) + 1.5) * 2 * reach / _BINS - reach, np.float32)[:, None]

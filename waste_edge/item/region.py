@@ -9,6 +9,7 @@ and Davis 1999, "A statistical approach for real-time robust background subtract
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -179,14 +180,10 @@ def _parts(marks: _Bytes, changed: _Bytes) -> list[Mask]:
     inside = slice(top, top + down), slice(left, left + across)
     reach = max(1, round(_REACH * max(marks.shape)))
     pieces = _solid(_enclosed(np.ascontiguousarray(calm[inside]), np.ascontiguousarray(changed[inside])), reach)
-    labels, areas = _grouped(pieces, reach)
-    least = max(_LEAST * marks.size, _SMALL_PART * areas.max())
     parts = []
-    for label in np.argsort(-areas, kind="stable"):
-        if areas[label] < least:
-            break
+    for piece in _things(pieces, reach, _LEAST * marks.size):
         part = np.zeros(marks.shape, np.bool_)
-        part[inside] = _hull_closed(np.where(labels == label, pieces, 0).astype(np.uint8))
+        part[inside] = _hull_closed(piece)
         parts.append(part)
     return parts
 
@@ -221,13 +218,24 @@ def _solid(marks: _Bytes, reach: int) -> _Bytes:
     return np.asarray(cv2.morphologyEx(inner, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)), np.uint8)
 
 
-def _grouped(pieces: _Bytes, reach: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Group pieces by nearness: the thing of each pixel, and the area of each thing; that of number 0 is 0."""
+def _things(pieces: _Bytes, reach: int, least: float) -> Iterator[_Bytes]:
+    """Group pieces, 0 or 255, by nearness: each thing's, the largest first, but those of less than `least` pixels.
+
+    Crumbs beside a larger thing are left out, too.
+    """
     joined = cv2.dilate(pieces, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
-    count, labels = cv2.connectedComponents(joined)
+    count, labels = cv2.connectedComponents(joined, ltype=cv2.CV_16U)
+    if count == 2:  # nearly always one thing: it is all of the pieces
+        if 0 < least <= cv2.countNonZero(pieces):
+            yield pieces
+        return
     areas = np.bincount(labels[pieces > 0], minlength=count)
     areas[0] = 0
-    return np.asarray(labels, np.int32), areas
+    least = max(least, _SMALL_PART * areas.max())
+    for label in np.argsort(-areas, kind="stable"):
+        if areas[label] < least:
+            return
+        yield np.where(labels == label, pieces, np.uint8(0))
 
 
 def _hull_closed(piece: _Bytes) -> Mask:
@@ -249,20 +257,21 @@ def _hull_closed(piece: _Bytes) -> Mask:
 
 
 def _region(parts: list[Mask]) -> ItemRegion:
-    mask = np.logical_or.reduce(parts)
+    mask = parts[0] if len(parts) == 1 else np.logical_or.reduce(parts)
     height, width = mask.shape
-    border = int(mask[0].sum() + mask[-1].sum() + mask[:, 0].sum() + mask[:, -1].sum())
+    border = sum(int(np.count_nonzero(edge)) for edge in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
+    box = _box(mask)
     return ItemRegion(
-        box=_box(mask),
+        box=box,
         mask=mask,
         area=np.count_nonzero(mask) / mask.size,
         touches_edge=border >= max(3, 0.01 * max(height, width)),
-        parts=tuple(_box(part) for part in parts),
+        parts=(box,) if len(parts) == 1 else tuple(_box(part) for part in parts),
         part_masks=tuple(parts) if len(parts) > 1 else (),
     )
 
 
 def _box(mask: Mask) -> Region:
     height, width = mask.shape
-    left, top, across, down = cv2.boundingRect(mask.astype(np.uint8))
+    left, top, across, down = cv2.boundingRect(mask.view(np.uint8))
     return Region(left=left / width, top=top / height, right=(left + across) / width, bottom=(top + down) / height)

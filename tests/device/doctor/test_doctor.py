@@ -187,6 +187,27 @@ def test_a_running_service_keeps_its_camera(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "level", "words"),
+    [
+        ("python (pid 31); end it, or choose another camera", "ok", "runs and holds it; see its line"),
+        ("cheese (pid 40); end it, or choose another camera", "bad", "cheese (pid 40)"),
+        ("", "warn", "runs and may hold it"),  # not as root: nobody may be named
+    ],
+)
+def test_a_camera_that_the_running_service_holds_is_no_fault(tmp_path: Path, said: str, level: str, words: str) -> None:
+    root = HEALTHY_PI5.make(tmp_path)
+    main = int(RUNNING["MainPID"])
+    for pid, parent in ((31, 30), (30, main), (40, 1)):
+        (root / "proc" / str(pid)).mkdir(parents=True, exist_ok=True)
+        (root / "proc" / str(pid) / "status").write_text(f"Name:\tx\nPPid:\t{parent}\n")
+    busy = "/dev/video0: is busy: another program uses it" + (f": {said}" if said else "")
+    programs = Programs(grab_frame=Answer(2, "", busy))
+    found = check_camera(setting(root, programs, camera="/dev/video0"), Service(facts=RUNNING))
+    (camera,) = [one for one in found if one.part == "camera"]
+    assert (str(camera.level), words in camera.text) == (level, True)
+
+
+@pytest.mark.parametrize(
     ("board", "venv", "system", "level", "words"),
     [
         (HEALTHY_PI5, Answer(0, "2\n"), NO_PICAMERA, "ok", "under /venv/python and finds 2 cameras"),

@@ -4,45 +4,29 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.device.models.conftest import MakeVersion
 from waste_edge.bundle.manifest import Manifest
-from waste_edge.device.config import StationConfig
 from waste_edge.device.models.in_use import ModelWish, chosen_bundle, load_model
 from waste_edge.device.models.roles import Entry
 from waste_edge.device.models.store import ModelStore
 from waste_edge.device.system.condition import Level
 from waste_edge.errors import ConfigError
-from waste_edge.site import Site, site_of_labels
-
-
-def own_streams(manifest: Manifest) -> Site:
-    return site_of_labels(manifest.labels)
+from waste_edge.site import Site
 
 
 @pytest.fixture
-def wish(tiny_bundle: Path, tmp_path: Path) -> ModelWish:
-    return ModelWish(StationConfig(bundle=str(tiny_bundle), looks=1), tmp_path / "state", own_streams)
+def install(version: MakeVersion, store: ModelStore) -> Callable[[str], Entry]:
+    """Puts a version of the tiny bundle in charge; on probation if it ends with p."""
 
-
-@pytest.fixture
-def install(
-    tiny_bundle: Path, tmp_path: Path, edit_manifest: Callable[[Path, str, Any], None]
-) -> Callable[[str], Entry]:
-    """Puts a version of the tiny bundle in charge."""
-
-    def put(version: str, **changes: object) -> Entry:
-        folder = tmp_path / version
-        shutil.copytree(tiny_bundle, folder)
-        edit_manifest(folder, "version", version)
-        for key, value in changes.items():
-            edit_manifest(folder, key, value)
-        store = ModelStore(tmp_path / "state")
-        entry = store.add(folder)
-        store.activate(entry, "for a test", on_probation=version.endswith("p"))
+    def put(number: str) -> Entry:
+        entry = store.add(version(number))
+        store.activate(entry, "for a test", on_probation=number.endswith("p"))
         return entry
 
     return put
@@ -67,10 +51,10 @@ def test_an_installed_model_is_used_in_its_place_and_said(wish: ModelWish, insta
 
 def test_a_bundle_of_the_command_line_is_obeyed(wish: ModelWish, install: Callable[[str], Entry]) -> None:
     install("2.0")
-    named = ModelWish(wish.config, wish.state, own_streams, bundle_named=True)
+    named = replace(wish, bundle_named=True)
     with (model := load_model(named)).bundle:
         assert model.title == "tiny 1.0"
-    assert chosen_bundle(named).bundle == wish.config.bundle
+    assert chosen_bundle(named).bundle == wish.bundle
 
 
 def test_a_damaged_one_gives_way_and_stays_installed(wish: ModelWish, install: Callable[[str], Entry]) -> None:
@@ -84,7 +68,7 @@ def test_a_damaged_one_gives_way_and_stays_installed(wish: ModelWish, install: C
     assert condition.level is Level.WARN
     assert condition.text.startswith("tiny 1.0 is used, since ")
     assert store.current() == entry
-    assert chosen_bundle(wish).reason.startswith(f"{wish.config.bundle}, since ")
+    assert chosen_bundle(wish).reason.startswith(f"{wish.bundle}, since ")
 
 
 def test_one_that_cannot_be_loaded_on_probation_is_taken_back(
@@ -106,7 +90,7 @@ def test_one_that_cannot_be_loaded_on_probation_is_taken_back(
     with (model := load_model(wish)).bundle:
         assert model.entry == before
     store = ModelStore(wish.state or Path())
-    assert store.history()[-1].reason == "could not be loaded: the network does not load"
+    assert store.history()[-1].reason == "taken back by the station: it cannot be loaded: the network does not load"
     assert store.current() == before
     assert not store.path(entry).exists()
 
@@ -117,5 +101,43 @@ def test_a_site_that_does_not_fit_is_the_users_to_mend(wish: ModelWish, install:
 
     entry = install("2.0")
     with pytest.raises(ConfigError, match="no stream for red"):
-        load_model(ModelWish(wish.config, wish.state, misfit))
+        load_model(replace(wish, site_of=misfit))
     assert ModelStore(wish.state or Path()).current() == entry
+
+
+def test_one_with_which_the_station_ends_again_and_again_is_taken_back(
+    wish: ModelWish, install: Callable[[str], Entry], store: ModelStore
+) -> None:
+    before, entry = install("2.0"), install("3.0p")
+    for _ in range(3):
+        with (model := load_model(wish, starting=True)).bundle:
+            assert model.entry == entry
+    with (model := load_model(wish, starting=True)).bundle:
+        assert model.entry == before
+    assert (
+        store.history()[-1].reason == "taken back by the station: the station ended 3 times while it was on probation"
+    )
+
+
+def test_reading_the_configuration_again_counts_no_start(wish: ModelWish, install: Callable[[str], Entry]) -> None:
+    entry = install("3.0p")
+    for _ in range(5):
+        with (model := load_model(wish)).bundle:
+            assert model.entry == entry
+
+
+def test_an_installed_model_of_a_key_that_is_required_no_more_is_not_run(
+    wish: ModelWish, install: Callable[[str], Entry], tmp_path: Path, store: ModelStore
+) -> None:
+    from tests.device.models.keys import make_keys, sign
+
+    old, new = make_keys(tmp_path / "old"), make_keys(tmp_path / "new")
+    entry, configured = install("2.0"), tmp_path / "configured"
+    shutil.copytree(wish.bundle, configured)
+    wish = replace(wish, bundle=str(configured))
+    sign(store.path(entry), old)
+    sign(configured, new)
+    assert load_model(replace(wish, require_key=old.public)).title == "tiny 2.0"
+    model = load_model(replace(wish, require_key=new.public))
+    assert model.title == "tiny 1.0"
+    assert "signed by another key" in model.fault

@@ -4,37 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.device.models.conftest import MakeVersion
 from waste_edge.bundle.bundle import open_bundle, pack
 from waste_edge.device.models.roles import HISTORY_NAME, ROLES_NAME
 from waste_edge.device.models.store import ModelStore, in_charge
 from waste_edge.errors import BundleError, ConfigError, UserError
 from waste_edge.files import limits
-
-MakeVersion = Callable[[str], Path]
-
-
-@pytest.fixture
-def version(tiny_bundle: Path, tmp_path: Path, edit_manifest: Callable[[Path, str, Any], None]) -> MakeVersion:
-    """Makes the tiny bundle in another version."""
-
-    def make(number: str) -> Path:
-        folder = tmp_path / "versions" / number
-        shutil.copytree(tiny_bundle, folder)
-        edit_manifest(folder, "version", number)
-        return folder
-
-    return make
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> ModelStore:
-    return ModelStore(tmp_path / "state", patience_s=0.1)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -179,7 +158,7 @@ def test_what_a_killed_copy_left_behind_is_removed_and_a_running_one_is_not(
     store.folder.mkdir(parents=True)
     left = store.folder / ".copying-left"
     left.mkdir()
-    with store._copying() as running:
+    with store.scratch() as running:
         store.activate(store.add(version("1.0")), "first")
         assert running.is_dir()
     assert not left.exists()
@@ -194,6 +173,30 @@ def test_a_history_that_lost_its_last_line_gets_it_back(store: ModelStore, versi
     assert [one.reason for one in store.history()] == ["1.0", "2.0", "3.0"]
     store.rollback("worse")
     assert [one.number for one in store.history()] == [1, 2, 3, 4]
+
+
+def test_a_clock_that_jumps_back_by_years_changes_no_order(
+    store: ModelStore, version: MakeVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from datetime import UTC, datetime
+
+    from waste_edge.device.models import roles
+
+    first, second = store.add(version("1.0")), None
+    store.activate(first, "first")
+
+    class Past:
+        @staticmethod
+        def now(zone: object) -> datetime:
+            return datetime(1970, 1, 1, tzinfo=UTC)
+
+    monkeypatch.setattr(roles, "datetime", Past)
+    second = store.add(version("2.0"))
+    store.activate(second, "second")
+    monkeypatch.undo()
+    assert [one.reason for one in store.history()] == ["first", "second"]
+    assert store.history()[1].time_utc < store.history()[0].time_utc
+    assert store.rollback("worse") == first
 
 
 def test_the_history_is_bounded(store: ModelStore, version: MakeVersion, monkeypatch: pytest.MonkeyPatch) -> None:

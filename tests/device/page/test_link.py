@@ -46,11 +46,10 @@ class Linked:
         self.commands: list[bytes] = []
         clock, wall = SystemClock(), SystemWallClock()
         self.listener = PageListener(clock, wall, items=5, live_fps=4)
-        composer = Composer(Station("bin 1", ABOUT), self.listener, self.health, (clock, wall))
+        self.composer = Composer(Station("bin 1", ABOUT), self.listener, self.health, (clock, wall))
         order = PageOrder(host="127.0.0.1", port=port, token="", names=[], hidden=[], shown=[], items=5)
-        self.link = PageLink(
-            (self.listener, composer), self.health, clock, partial(self._start, order), 5, self._answer
-        )
+        self.start = partial(self._start, order)
+        self.link = PageLink((self.listener, self.composer), self.health, clock, self.start, 5, self._answer)
 
     def _start(self, order: PageOrder) -> PageProcess:
         self.processes.append(PageProcess(order))
@@ -118,6 +117,18 @@ def test_a_page_that_is_killed_comes_back_with_all_that_it_knew(linked):
     linked.wait(linked.listens)
     linked.wait(lambda: linked.shown() == [*ids[-4:], make_event(9).id])
     linked.wait(lambda: linked.get()["state"]["page_starts"] == 2)
+
+
+def test_another_model_is_shown_by_a_process_of_its_own_and_nothing_is_forgotten(linked):
+    linked.wait(linked.listens)
+    ids = [linked.decide(number) for number in range(1, 4)]
+    linked.wait(lambda: linked.shown() == ids)
+    linked.composer.renew(replace(ABOUT, bundle="small 3"))
+    linked.link.renew(linked.start)
+    linked.wait(lambda: len(linked.processes) == 2)
+    linked.wait(lambda: linked.get()["state"]["run"]["bundle"] == "small 3")
+    linked.wait(lambda: linked.shown() == ids)
+    assert linked.listens()
 
 
 def test_a_page_that_hangs_is_replaced(linked, monkeypatch):

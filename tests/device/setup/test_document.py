@@ -5,6 +5,8 @@ from __future__ import annotations
 import tomllib
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from waste_edge.device.service.unit import config_template
 from waste_edge.device.setup.document import TomlText, literal
@@ -85,6 +87,46 @@ def test_arrays_of_tables_are_replaced_as_a_block():
     )
     assert len(twice.splitlines()) == len(once.splitlines())
     assert changed("", ("replace", "gpio", block)).text == "\n".join(block) + "\n"
+
+
+PIECES = ["# a = 1", "#b = 'x'  # y", "# [t]", "# [[u]]", "", "  ", "# words = of people", "# c = [", "## [v]"]
+VALUES = [
+    '"x # y"',
+    "1",
+    '["a",\n  "[t]", # c\n]',
+    '"""\n[t]\na = 2\n"""',
+    "{ a = 1 }",
+    "true  # b = 3",
+    "'''\n# [u]\n'''",
+]
+
+
+@st.composite
+def texts(draw) -> str:
+    """Configurations of all forms: tables, commented-out tables and keys, values of several lines."""
+    lines: list[str] = []
+    for table in ["", *draw(st.lists(st.sampled_from("tuv"), unique=True))]:
+        if table:
+            lines.append(draw(st.sampled_from([f"[{table}]", f"  [ {table} ]  # {table}"])))
+        for key in draw(st.lists(st.sampled_from("abc"), unique=True)):
+            lines += draw(st.lists(st.sampled_from(PIECES), max_size=2))
+            lines.append(f"{key} = {draw(st.sampled_from(VALUES))}")
+    return "\n".join([*lines, *draw(st.lists(st.sampled_from(PIECES), max_size=3))]) + "\n"
+
+
+@settings(max_examples=60, deadline=None)
+@given(texts(), st.sampled_from(["", "t", "u", "w"]), st.sampled_from("abd"), st.sampled_from(["new", 7, True]))
+def test_whatever_the_text_the_values_are_the_wanted_ones(text, table, key, value):
+    expected = tomllib.loads(text)
+    where = expected.setdefault(table, {}) if table else expected
+    where[key] = value
+    after = changed(text, ("set", table, key, value)).text
+    assert tomllib.loads(after) == expected
+    del where[key]
+    assert tomllib.loads(changed(after, ("unset", table, key)).text) == expected
+    if table:
+        del expected[table]
+        assert tomllib.loads(changed(after, ("switch_off", table)).text) == expected
 
 
 @pytest.mark.parametrize("value", ["", "a\tb\n", 'q"\\', "é\x7f", 3, -1, 2.5, True, False])

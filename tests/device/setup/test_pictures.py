@@ -56,7 +56,15 @@ def test_a_picture_of_a_real_capture_process(tmp_path: Path) -> None:
     ],
 )
 def test_no_picture_is_a_reason(tmp_path: Path, answer: Answer | None, fault: str) -> None:
-    look = look_through("rtsp://admin:hunter2@cam/1", tmp_path, lambda command, timeout_s: answer)
+    asked: list[tuple[list[str], dict[str, str]]] = []
+
+    def run(command, timeout_s, environment):
+        asked.append((list(command), environment))
+        return answer
+
+    look = look_through("rtsp://admin:hunter2@cam/1", tmp_path, run)
+    assert "hunter2" not in " ".join(asked[0][0])
+    assert asked[0][1]["WASTE_EDGE_GRAB"] == "rtsp://admin:hunter2@cam/1"
     assert fault in look.fault
     assert look.path is None
 

@@ -104,6 +104,16 @@ def test_a_camera_that_is_named_is_looked_through_before_it_is_taken() -> None:
     assert again.defaults["Camera"] == "rtsp://cam/1"
 
 
+def test_a_camera_s_other_nodes_are_passed_over() -> None:
+    def look(camera: str) -> Look:
+        fault = "/dev/x: is no camera: it takes pictures or metadata, and gives none"
+        return Look(camera, path=Path("x.png")) if camera == "/dev/video2" else Look(camera, fault)
+
+    asker = Scripted(Camera=["1"])
+    assert interview(asker, look=look).complete(Answers()).camera == "/dev/video2"
+    assert [one.camera for one in asker.shown] == ["/dev/video2"]
+
+
 def test_the_broker_is_tried_and_what_was_typed_is_shown_nowhere() -> None:
     tried: list[tuple[str, str]] = []
 

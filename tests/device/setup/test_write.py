@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from waste_edge.device.config import read_config
 from waste_edge.device.service.instances import Instance
 from waste_edge.device.service.unit import Places
 from waste_edge.device.setup.answers import Answers, Broker
-from waste_edge.device.setup.write import Before, default_place, plan, read_before, write
+from waste_edge.device.setup.write import Before, default_place, give_to_service, plan, read_before, write
 from waste_edge.errors import ConfigError, UserError
 
 ALL = Answers("bin 7", "synthetic", "four_bins", None, Broker("b.local", "bin1", "hunter2"), "network")
@@ -93,3 +94,13 @@ def test_the_service_s_own_place_and_an_instance_s(tmp_path: Path, monkeypatch: 
     assert plan(left, Answers(camera="auto")).text == 'name = "left"\ncamera = "auto"\n'  # its state is systemd's
     elsewhere = Before(tmp_path / "station.toml", "", 'name = "left"\n', {"name": "left"})
     assert 'state = "state"' in plan(elsewhere, Answers(camera="auto")).text
+
+
+def test_files_of_a_service_are_for_its_group(tmp_path: Path) -> None:
+    path = tmp_path / "station.toml"
+    write(plan(read_before(path), ALL))
+    give_to_service(path, grp.getgrgid(os.getegid()).gr_name)
+    for name in ("station.toml", "mqtt-password", "page-token"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o640
+    with pytest.raises(UserError, match="cannot be given to the group no-such-group"):
+        give_to_service(path, "no-such-group")

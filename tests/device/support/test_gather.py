@@ -20,8 +20,8 @@ from waste_edge.errors import UserError, WasteEdgeError
 PLANTED = {
     name: f"Planted{name}7x"
     for name in (
-        "Password", "Page", "Webhook", "Push", "Topic", "Stream", "Variable", "Path", "Unit", "Journal", "Wrong",
-        "Comment",
+        "Password", "Page", "Webhook", "Push", "Topic", "Stream", "Variable", "Path", "Unit", "File", "Journal",
+        "Wrong", "Comment",
     )
 }  # fmt: skip
 CROP = "0" * 32 + ".jpg"
@@ -46,7 +46,8 @@ def journal() -> str:
         + json.dumps({"kind": "health", "text": f"broker says {PLANTED['Password']}"}),
         f"2026-05-01T08:00:01 waste-edge[9]: http://bin1:8470/?token={PLANTED['Page']}",
         f"2026-05-01T08:00:02 waste-edge[9]: password={PLANTED['Journal']}",
-        f"2026-05-01T08:00:03 x[9]: {PLANTED['Variable']} {PLANTED['Unit']} {PLANTED['Webhook']} {PLANTED['Topic']}",
+        f"2026-05-01T08:00:03 x[9]: {PLANTED['Variable']} {PLANTED['File']}",
+        f"2026-05-01T08:00:03 x[9]: {PLANTED['Unit']} {PLANTED['Webhook']} {PLANTED['Topic']}",
         "2026-05-01T08:00:04 waste-edge[9]: camera: ok: looking at /dev/video0",
     ]
     return "\n".join(lines) + "\n"
@@ -81,6 +82,7 @@ def station(tmp_path: Path) -> Path:
         secret_environment = "PUSH_TOKEN"
         """.replace("# my old password was", "# my old password:")
     )
+    (tmp_path / "env").write_text(f"# of a drop-in\nAPI_TOKEN='{PLANTED['File']}'\n")
     state = tmp_path / "state"
     (state / "collect").mkdir(parents=True)
     (state / "collect" / CROP).write_bytes(b"\xff\xd8 a picture")
@@ -95,7 +97,7 @@ def gathered(station: Path, **wish: object) -> tuple[Gatherer, list[Part], Progr
         f'[Service]\nEnvironment="PUSH_TOKEN={PLANTED["Unit"]}"\nExecStart=/opt/waste-edge/current/bin/waste-edge run\n'
     )
     programs = Programs(
-        show=Answer(0, f"PUSH_TOKEN={PLANTED['Unit']}\n"),
+        show=Answer(0, f'Environment=A=b "PUSH_TOKEN={PLANTED["Unit"]}"\nEnvironmentFiles={station}/env (x=no)\n'),
         cat=Answer(0, unit),
         journalctl=Answer(0, journal()),
         doctor=Answer(2, json.dumps({"level": "bad", "text": f"mqtt: {PLANTED['Password']} {PLANTED['Wrong']}"})),

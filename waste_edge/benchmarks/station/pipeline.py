@@ -237,6 +237,13 @@ class _TimedItems:
     def scene_changes(self) -> int:
         return self._items.scene_changes
 
+    @property
+    def between_items(self) -> bool:
+        return self._items.between_items
+
+    def take_up(self, policy: DecisionPolicy, classifier: Classifier, looks: int) -> None:
+        self._items.take_up(policy, classifier, looks)
+
     def see(self, frame: Frame, spare: bool = False) -> Observation:
         since_ns = self._times.now()
         seen = self._items.see(frame, spare)

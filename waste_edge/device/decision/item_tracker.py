@@ -14,10 +14,10 @@ from waste_edge.device.clock import NS_PER_S
 from waste_edge.device.decision.answer import Candidate
 from waste_edge.device.decision.policy import Decision, DecisionPolicy
 from waste_edge.device.vision.camera_health import CameraHealth, Fault
-from waste_edge.device.vision.inspection import Classify, Inspector, ItemView, Visibility
+from waste_edge.device.vision.inspection import Classify, Inspector, ItemView, Visibility, inspector_of
 from waste_edge.device.vision.presence import Presence, State
 from waste_edge.device.vision.scene import Grid, small
-from waste_edge.engines.classifier import Prediction
+from waste_edge.engines.classifier import Classifier, Prediction
 from waste_edge.imaging.frames import Frame, Pixels
 from waste_edge.imaging.preprocess import Region, cut
 from waste_edge.site import Site
@@ -128,6 +128,15 @@ class ItemTracker(Protocol):
     @property
     def scene_changes(self) -> int: ...
 
+    @property
+    def between_items(self) -> bool:
+        """Return whether no item is being looked at, so that another model may take over."""
+        ...
+
+    def take_up(self, policy: DecisionPolicy, classifier: Classifier, looks: int) -> None:
+        """Decide with another model from the next item on; to be called between two items."""
+        ...
+
     def see(self, frame: Frame, spare: bool = False) -> Observation:
         """Take in one frame; `spare`: the board suffers, so the network is asked no more than it must be."""
         ...
@@ -192,6 +201,15 @@ class CameraItemTracker:
     def remember(self) -> bytes:
         """See `ItemTracker.remember`."""
         return self.presence.remember()
+
+    @property
+    def between_items(self) -> bool:
+        """See `ItemTracker.between_items`."""
+        return self._visit is None
+
+    def take_up(self, policy: DecisionPolicy, classifier: Classifier, looks: int) -> None:
+        """See `ItemTracker.take_up`; the scene stays as it is."""
+        self._policy, self._inspector = policy, inspector_of(classifier, looks)
 
     def learn_anew(self) -> None:
         """Forget everything learned of the scene, since another camera is looking."""
@@ -298,6 +316,15 @@ class PictureItemTracker:
     def remember(self) -> bytes:
         """See `ItemTracker.remember`."""
         return b""
+
+    @property
+    def between_items(self) -> bool:
+        """See `ItemTracker.between_items`: always, since each picture is an item."""
+        return True
+
+    def take_up(self, policy: DecisionPolicy, classifier: Classifier, looks: int) -> None:
+        """See `ItemTracker.take_up`; a picture gets one look."""
+        self._policy, self._classify = policy, classifier.classify
 
     def see(self, frame: Frame, spare: bool = False) -> Observation:
         """See `ItemTracker.see`: each picture completes an event."""

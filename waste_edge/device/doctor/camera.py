@@ -7,16 +7,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from waste_edge.device.cameras.address import is_address
 from waste_edge.device.cameras.libcamera.devices import HEAPS, MEDIA, UDMABUF, VIDEO, Kind, closed, missing_heap, remedy
 from waste_edge.device.cameras.query import lasting_name
 from waste_edge.device.doctor.service import Service
 from waste_edge.device.doctor.setting import Setting, User, user_of_groups
 from waste_edge.device.system.board import read_model, read_small
-from waste_edge.device.system.command import Answer
+from waste_edge.device.system.command import Answer, run_program, without_secrets
 from waste_edge.device.system.condition import Condition, Level
 
+CAMERA_VARIABLE = "WASTE_EDGE_GRAB"  # of grab_frame.py, which needs NumPy and OpenCV: holds the camera
 _FRAME_LIMIT_S = 8.0
 _IMPORT_LIMIT_S = 6.0
+_MOST_ANCESTORS = 8
 # Says how many cameras libcamera finds; stays quiet about the weather.
 _COUNT = (
     "import os; os.environ['LIBCAMERA_LOG_LEVELS'] = '*:ERROR'; import picamera2; "
@@ -59,8 +62,7 @@ def check_picamera(setting: Setting) -> tuple[int, Condition]:
 def _check_frame(setting: Setting, service: Service, devices: list[str], ribbons: int) -> Condition:
     if service.active and setting.camera is None:
         return Condition("camera", Level.OK, f"not tried, since {setting.unit} runs and holds it; see its line")
-    command = [sys.executable, "-m", "waste_edge.device.doctor.grab_frame", setting.camera or "auto"]
-    answer = setting.run_program(command, _FRAME_LIMIT_S)
+    answer = _grab(setting, setting.camera or "auto")
     if answer is not None and answer.ok:
         title = answer.text.strip()
         lasting = lasting_name(title, setting.root / "dev")
@@ -70,8 +72,33 @@ def _check_frame(setting: Setting, service: Service, devices: list[str], ribbons
     if setting.camera is None and not devices and not ribbons:
         remedy = "plug one in, and with a ribbon camera look for it with rpicam-hello --list-cameras"
         return Condition("camera", Level.WARN, f"none is there; {remedy}")
-    holder = f" ({setting.unit} runs and may hold it)" if service.active else ""
-    return Condition("camera", Level.BAD, f"{why}{holder}")
+    if not service.active:
+        return Condition("camera", Level.BAD, why)
+    users = [int(pid) for pid in re.findall(r"\(pid (\d{1,9})\)", why)]
+    if any(_descends(pid, service.main_pid, setting.root) for pid in users):
+        return Condition("camera", Level.OK, f"not tried, since {setting.unit} runs and holds it; see its line")
+    level = Level.WARN if "another program uses it" in why and not users else Level.BAD  # who it is only root may see
+    return Condition("camera", level, f"{why} ({setting.unit} runs and may hold it)")
+
+
+def _descends(pid: int, ancestor: int, root: Path) -> bool:
+    """Return whether a process is another one, or was started by it, directly or not."""
+    for _ in range(_MOST_ANCESTORS):
+        if pid == ancestor:
+            return True
+        found = re.search(r"^PPid:\s*(\d{1,9})$", read_small(root / "proc" / str(pid) / "status"), re.MULTILINE)
+        if found is None:
+            return False
+        pid = int(found[1])
+    return False
+
+
+def _grab(setting: Setting, camera: str) -> Answer | None:
+    """Take one frame in a process of its own; an address is handed over where `ps` does not show its password."""
+    command = [sys.executable, "-m", "waste_edge.device.doctor.grab_frame"]
+    if is_address(camera):
+        return run_program([*command, ""], _FRAME_LIMIT_S, {**without_secrets(), CAMERA_VARIABLE: camera})
+    return setting.run_program([*command, camera], _FRAME_LIMIT_S)
 
 
 def video_devices(root: Path) -> list[str]:

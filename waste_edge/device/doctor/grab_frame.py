@@ -1,11 +1,13 @@
 """Open a camera, take one frame, say its title: `python -m waste_edge.device.doctor.grab_frame ID [PNG]`.
 
-A process of its own, since a camera's driver may hang for good. With a second argument the frame is written there, a
-second after the camera was opened, so that its exposure has settled. Exit code 2: no frame, and why on stderr.
+A process of its own, since a camera's driver may hang for good. With an empty ID the variable `WASTE_EDGE_GRAB` holds
+it: an address may have a password in it, and `ps` shows every command line. With a second argument the frame is written
+there, a second after the camera was opened, so that its exposure has settled. Exit code 2: no frame, and why on stderr.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from waste_edge.device.cameras.address import is_address
 from waste_edge.device.cameras.find import media_source
 from waste_edge.device.capture import Failed, Messages, Opened, start_capture
 from waste_edge.device.clock import NS_PER_S, SystemClock
+from waste_edge.device.doctor.camera import CAMERA_VARIABLE
 from waste_edge.errors import CameraError, UserError
 from waste_edge.imaging.frames import Frame
 
@@ -24,6 +27,7 @@ _WIDTH_PX = 640  # of the picture that is written, at most
 def main(camera_id: str, picture: str = "") -> int:
     """Look once, as a station does; returns the exit code."""
     clock = SystemClock()
+    camera_id = camera_id or os.environ.pop(CAMERA_VARIABLE, "")
     try:
         source = media_source(camera_id, clock) if is_address(camera_id) else camera_source(camera_id, clock)
         messages = start_capture(source, clock, None)

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from waste_edge.bundle.bundle import Bundle
 from waste_edge.bundle.manifest import Manifest
 from waste_edge.bundle.opening import open_required
 from waste_edge.device.bundle_choice import BundleChoice, EngineWish, choose_bundle
-from waste_edge.device.config import StationConfig
 from waste_edge.device.decision.policy import DecisionPolicy
+from waste_edge.device.models.figures import count_start
 from waste_edge.device.models.roles import Entry, has_roles
 from waste_edge.device.models.store import STORE_NAME, ModelStore, in_charge
 from waste_edge.device.system.condition import Condition, Level
@@ -25,7 +26,8 @@ from waste_edge.engines.classifier import Classifier, load_classifier
 from waste_edge.errors import BundleError, EngineError, UserError
 from waste_edge.site import Site
 
-PART = "model"  # of the station's health
+MOST_STARTS = 3  # of the station with a model on probation, without coming through
+TAKEN_BACK = "taken back by the station"  # so begins the reason of what no person did
 
 
 @dataclass(frozen=True)
@@ -33,16 +35,24 @@ class ModelWish:
     """The model that a station wants.
 
     Attributes:
-        config: its configuration.
-        state: its folder; None: nothing is installed.
+        bundle: as its configuration names it.
+        engine: what to run it with.
         site_of: its site, checked against a bundle's labels; raises ConfigError.
+        state: its folder; None: nothing is installed.
+        looks: how often an item is shown to it.
+        require_key: the public key that it must be signed by; None: that of the environment, if any.
+        allow_older: take an older version of the bundle than this device has used.
         bundle_named: the command line names the bundle, which is then used whatever is installed.
         remember: keep in the folder what was measured.
     """
 
-    config: StationConfig
-    state: Path | None
+    bundle: str
+    engine: EngineWish
     site_of: Callable[[Manifest], Site]
+    state: Path | None = None
+    looks: int | Literal["auto"] = "auto"
+    require_key: Path | None = None
+    allow_older: bool = False
     bundle_named: bool = False
     remember: bool = True
 
@@ -56,18 +66,14 @@ class ModelWish:
     def opened(self, given: str) -> Bundle:
         """Open a bundle, by the key that the station requires; raises as `open_required` does.
 
-        The version of an installed one was compared when it was installed: a rollback may go back to an older one.
+        Where models are installed, versions are compared when one is: a rollback goes back to an older one, if need be
+        to the configured bundle.
         """
-        config = self.config
-        key = None if config.require_key is None else Path(config.require_key)
-        is_installed = self.state is not None and Path(given).parent == self.state / STORE_NAME
-        return open_required(given, key, is_installed or config.allow_older)
+        return open_required(given, self.require_key, self.allow_older or self.store is not None)
 
     def choice(self) -> BundleChoice:
         """Choose the bundle that the configuration names, or the best that this board can run; raises as that does."""
-        config = self.config
-        wish = EngineWish(config.engine, config.precision, config.threads)
-        return choose_bundle(config.bundle, self.opened, wish, self.state, self.remember)
+        return choose_bundle(self.bundle, self.opened, self.engine, self.state, self.remember)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +115,13 @@ class ModelInUse:
         return Condition("bundle", Level.WARN if warning else Level.OK, warning or self.title)
 
 
-def load_model(wish: ModelWish) -> ModelInUse:
+def load_model(wish: ModelWish, starting: bool = False) -> ModelInUse:
     """Load the model that a station is to use.
+
+    Args:
+        wish: of the station.
+        starting: the station starts with it: starts of a model on probation are counted, and one with which the
+            station ended MOST_STARTS times is taken back.
 
     Raises:
         WasteEdgeError: the bundle that the configuration names cannot be used.
@@ -122,6 +133,8 @@ def load_model(wish: ModelWish) -> ModelInUse:
         faults += [fault] if fault and fault not in faults else []
         if entry is None:
             break
+        if starting and _ends_too_often(store, entry):
+            continue
         try:
             return load_installed(wish, store, entry, "; ".join(faults))
         except (BundleError, EngineError) as error:
@@ -160,16 +173,28 @@ def chosen_bundle(wish: ModelWish) -> BundleChoice:
 def _loaded(
     wish: ModelWish, opens: Callable[[], Bundle], choice: BundleChoice, entry: Entry | None, fault: str
 ) -> ModelInUse:
-    bundle, config = opens(), wish.config
+    bundle, engine = opens(), wish.engine
     try:
         site = wish.site_of(bundle.manifest)
-        classifier = load_classifier(bundle, config.engine, config.precision, config.threads)
+        classifier = load_classifier(bundle, engine.engine, engine.precision, engine.threads)
         look_ms = choice.look_ms or look_ms_of(classifier)
     except BaseException:
         bundle.close()
         raise
-    policy, looks = DecisionPolicy(bundle.manifest, site), looks_that_fit(look_ms, config.looks)
+    policy, looks = DecisionPolicy(bundle.manifest, site), looks_that_fit(look_ms, wish.looks)
     return ModelInUse(bundle, classifier, site, policy, looks, look_ms, choice.reason, entry, fault)
+
+
+def _ends_too_often(store: ModelStore, entry: Entry) -> bool:
+    """Count a start on probation; take a model back with which the station ended again and again."""
+    roles = store.roles()
+    if not roles.on_probation or roles.current != entry or count_start(store.folder, entry) <= MOST_STARTS:
+        return False
+    try:
+        store.rollback(f"{TAKEN_BACK}: the station ended {MOST_STARTS} times while it was on probation")
+    except UserError:  # the disk cannot be written, and so nothing was counted either
+        return False
+    return True
 
 
 def _take_back(store: ModelStore, entry: Entry, error: Exception) -> None:
@@ -177,6 +202,6 @@ def _take_back(store: ModelStore, entry: Entry, error: Exception) -> None:
     roles = store.roles()
     if roles.on_probation and roles.current == entry:
         try:
-            store.rollback(f"could not be loaded: {error}")
+            store.rollback(f"{TAKEN_BACK}: it cannot be loaded: {error}")
         except UserError:  # the disk cannot be written: it is passed over at each start
             return

@@ -1,4 +1,4 @@
-"""Which installed model has which role: one file, replaced as a whole, and the history of its changes beside it.
+"""Roles of the installed models: one file, replaced as a whole, and the history of its changes beside it.
 
 The file is the truth. The history is written after it, so a power cut in between leaves it one line behind; the file
 keeps its newest change, and the next one to read the history writes the line that is missing.

@@ -216,7 +216,7 @@ class ModelStore:
 
     def _copy(self, source: Bundle, entry: Entry) -> None:
         """Copy into a folder of another name, then rename it: what has the entry's name is whole."""
-        with telling_a_full_disk("free some space"), self._copying() as temporary:
+        with telling_a_full_disk("free some space"), self.scratch() as temporary:
             source.copy_to(temporary)
             os.chmod(temporary, 0o755)
             flush_folder(temporary)
@@ -228,7 +228,7 @@ class ModelStore:
                 self._give_to_owner()
 
     @contextlib.contextmanager
-    def _copying(self) -> Iterator[Path]:
+    def scratch(self) -> Iterator[Path]:
         """A folder to copy into, locked as long as its process lives; what is left of it is removed."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -268,7 +268,7 @@ class ModelStore:
             os.close(handle)
 
     def _give_to_owner(self) -> None:
-        """What root installs belongs to the station's user, who has to change it later."""
+        """Give files that root installs to the station's user, who has to change them later."""
         if os.geteuid() != 0:
             return
         owner = self._state.stat()

@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 from waste_edge.device.decision.item_tracker import Event
 from waste_edge.engines.classifier import ModelId
 from waste_edge.engines.interface import Output
-from waste_edge.files.limits import MAX_FEATURES, MAX_LABELS
+from waste_edge.files.limits import MAX_FEATURES, MAX_LABELS, MAX_LOOKS_BYTES
 from waste_edge.imaging.preprocess import Region
 from waste_edge.site import Several, Site
 
 MOST_LOOKS = 256  # at one item; a station takes 32 at most
 MOST_PARTS = 1_000_000  # that lie apart
-_MOST_BYTES = 64 << 20  # of one item's numbers, unpacked
 _Numbers = NDArray[np.float32]
 _LEVEL = 1  # of zlib: higher ones gain a twentieth and take four times as long
 
@@ -139,7 +138,7 @@ def _numbers(packed: bytes, looks: int, labels: int, features: int) -> tuple[lis
     if not looks:
         return [], []
     split, length = looks * labels * 4, looks * (labels * 4 + features * 2)
-    if not labels or not features or length > _MOST_BYTES:
+    if not labels or not features or length > MAX_LOOKS_BYTES:
         raise DamagedLooksError(f"{looks} looks of {labels} logits and {features} features cannot be")
     try:
         content = zlib.decompressobj().decompress(packed, length + 1)

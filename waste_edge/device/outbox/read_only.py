@@ -21,15 +21,19 @@ from waste_edge.device.outbox.looks import DamagedLooksError, KeptLooks, PackedL
 from waste_edge.device.outbox.record import Record, decode_record
 from waste_edge.engines.classifier import ModelId
 from waste_edge.errors import ConfigError, DataError
-from waste_edge.files.limits import MAX_REPORT_RECORDS
+from waste_edge.files.limits import MAX_LOOKS_BYTES, MAX_REPORT_RECORDS, MAX_SETTING_BYTES
+
+_MOST_SETTINGS = 10_000  # bundles, networks and regions that items were seen with
 
 _LOOKS = (
     "SELECT settings.setting, looks, labels, features, parts, numbers FROM items "
-    "JOIN settings ON settings.number = items.setting WHERE id = ?"
+    "JOIN settings ON settings.number = items.setting WHERE id = ? "
+    f"AND length(settings.setting) <= {MAX_SETTING_BYTES} AND length(numbers) <= {MAX_LOOKS_BYTES}"
 )
 _SETTINGS = (
     "SELECT settings.setting FROM settings JOIN items ON settings.number = items.setting "
-    "GROUP BY settings.number ORDER BY max(items.number)"
+    f"WHERE length(settings.setting) <= {MAX_SETTING_BYTES} "
+    f"GROUP BY settings.number ORDER BY max(items.number) DESC LIMIT {_MOST_SETTINGS}"
 )
 
 
@@ -127,7 +131,7 @@ class KeptItems:
         if not self.has_features:
             return []
         with _explained(self._path), contextlib.closing(connected(self._path, FEATURES_SCHEMA)) as connection:
-            texts = [row[0] for row in connection.execute(_SETTINGS)]
+            texts = [row[0] for row in connection.execute(_SETTINGS)][::-1]
         found: list[ModelId] = []
         for text in texts:
             with contextlib.suppress(DamagedLooksError):

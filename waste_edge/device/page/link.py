@@ -88,7 +88,7 @@ class PageLink:
         self._replies: deque[tuple[int, str]] = deque(maxlen=_HEARD_AT_ONCE)
         self._changes = self._live = self._starts = self._failures = 0
         self._most = items
-        self._stopping = False
+        self._stopping = self._renewed = False
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._listener.wake = self._ring
         self._thread = self._new_thread()
@@ -97,6 +97,12 @@ class PageLink:
         """Start the thread, and with it the page's process."""
         self._health.watch(self.revive)
         self._thread.start()
+
+    def renew(self, start: Callable[[], PageProcess]) -> None:
+        """Have a process with another order take this one's place; items and browsers go over. For any thread."""
+        self._start = start
+        self._renewed = True
+        self._ring()
 
     def revive(self) -> None:
         """Note that the loop went round, and start the thread again if it ended. For the loop's thread."""
@@ -151,6 +157,7 @@ class PageLink:
     def _serve(self) -> None:
         """Start a process and serve it until the station stops; raises _EndedError if it is to be replaced."""
         self._starts += 1
+        self._renewed = False
         try:
             process = self._start()
         except OSError as error:
@@ -173,7 +180,7 @@ class PageLink:
 
     def _tell_and_hear(self, process: PageProcess, poll: select.poll) -> None:
         heard_ns, state_ns = self._clock.now_ns() + _START_NS - _SILENCE_NS, -_STATE_NS
-        while not self._stopping:
+        while not (self._stopping or self._renewed):
             ready = dict(poll.poll(max(0, (state_ns + _STATE_NS - self._clock.now_ns()) / 1e6)))
             self._quiet()
             if process.stderr in ready and not process.listen():

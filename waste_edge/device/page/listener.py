@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from waste_edge.device.capture import Absent, BadPicture, Opened
 from waste_edge.device.clock import NS_PER_S, Clock, WallClock
@@ -20,6 +20,11 @@ from waste_edge.device.system.condition import Condition
 from waste_edge.device.vision.inspection import ItemView
 from waste_edge.device.vision.presence import State
 from waste_edge.engines.classifier import Prediction
+
+if TYPE_CHECKING:
+    from waste_edge.bundle.bundle import Bundle
+    from waste_edge.device.views.display import About
+    from waste_edge.engines.classifier import Classifier
 
 _SUMMARY_NS = NS_PER_S
 _LONG_NS = 1 << 60
@@ -69,6 +74,7 @@ class PageListener(Listener):
         beat_ns: when the loop last went round.
         open_questions: ids of the items that a person is asked about.
         watched_until_ns: until then somebody looks at the live view; set by the page's thread.
+        renew: has the page show another model, and classify uploads with it; set by `opened_page`.
     """
 
     def __init__(self, clock: Clock, wall_clock: WallClock, items: int, live_fps: float) -> None:
@@ -81,6 +87,7 @@ class PageListener(Listener):
         self.counts = ItemCounts()
         self.open_questions: frozenset[str] = frozenset()
         self.wake: Callable[[], None] = lambda: None
+        self.renew: Callable[[About, Bundle, Classifier], None] = lambda about, bundle, classifier: None
         self._clock = clock
         self._wall_clock = wall_clock
         self._live_gap_ns = round(NS_PER_S / live_fps)

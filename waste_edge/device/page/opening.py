@@ -22,6 +22,7 @@ from waste_edge.device.system.health import Health
 if TYPE_CHECKING:
     from waste_edge.bundle.bundle import Bundle
     from waste_edge.device.answers.review import ReviewQueue
+    from waste_edge.device.views.display import About
     from waste_edge.engines.classifier import Classifier
     from waste_edge.site import Site
 
@@ -86,11 +87,31 @@ def opened_page(config: PageConfig, parts: PageParts, health: Health, clock: Clo
         answer = PageReviews(parts.reviews, listener, clock, SystemWallClock()).answer
     start = partial(PageProcess, order, parts.withheld)
     link = PageLink((listener, composer), health, clock, start, config.items, answer)
+    if parts.model is not None:
+        listener.renew = partial(_renew, link, composer, (order, parts))
     try:
         link.start()
         yield listener
     finally:
         link.stop()
+
+
+def _renew(
+    link: PageLink,
+    composer: Composer,
+    ordered: tuple[PageOrder, PageParts],
+    about: About,
+    bundle: Bundle,
+    classifier: Classifier,
+) -> None:
+    """Show another model, and give the page's process, which is started anew for it, that one for uploads."""
+    order, parts = ordered
+    if order.model is None:
+        return
+    path = str(bundle.source.absolute())
+    model = msgspec.structs.replace(order.model, bundle=path, digest=bundle.digest, artifact=classifier.artifact)
+    composer.renew(about)
+    link.renew(partial(PageProcess, msgspec.structs.replace(order, model=model, shown=[path]), parts.withheld))
 
 
 def check_page(config: PageConfig) -> str:

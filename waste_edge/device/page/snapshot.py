@@ -87,6 +87,10 @@ class Composer:
         self._started_utc = _iso(self._wall_clock.now_utc())
         self._board_view, self._board_ns = BoardView(), -1
 
+    def renew(self, about: About) -> None:
+        """Show another model from now on. For any thread."""
+        self._run = _run_view(about)
+
     def state(self, page_starts: int) -> bytes:
         """Compose the station's state now, as JSON."""
         station, listener = self._station, self._listener

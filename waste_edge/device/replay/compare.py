@@ -158,7 +158,7 @@ def compare(kept: KeptItems, outbox: Path, replay: Replay, period: Period, limit
         answered=_answered(tally),
         changes=list(comparison.changes),
         changes_left_out=tally.changed - len(comparison.changes),
-        remarks=_remarks(tally, kept),
+        remarks=list(_remarks(tally, kept, replay)),
     )
 
 
@@ -196,20 +196,21 @@ def _answered(tally: _Tally) -> Answered:
     )
 
 
-def _remarks(tally: _Tally, kept: KeptItems) -> list[str]:
-    return list(_said(tally, kept))
-
-
-def _said(tally: _Tally, kept: KeptItems) -> Iterable[str]:
+def _remarks(tally: _Tally, kept: KeptItems, replay: Replay) -> Iterable[str]:
     if missing := tally.not_replayed[NOT_KEPT]:
         why = "from before features were kept, gone for want of room ([outbox] max_mb), or features is off"
         yield f"of {missing} items nothing is kept that they could be decided from: {why}"
     if damaged := kept.damage.records + kept.damage.looks:
         yield f"{damaged} records or features are damaged; check the card"
+    if gone := {before for before, _ in tally.moves} - {*replay.policy.routing.choices}:
+        yield (
+            f"{', '.join(sorted(gone))}: decided then, and no stream of the replayed site; all of their items count as "
+            "changed, and have no cost to compare"
+        )
     if tally.priced:
         yield (
-            "expected costs are the replayed model's own opinion, by which its own choice is never dearer; what people "
-            "answered is the test"
+            "expected costs are the replayed model's own opinion, which is nearly always in favour of its own choice; "
+            "what people answered is the test"
         )
     if 0 < tally.answered["items"] < _FEW:
         yield f"only {tally.answered['items']} items were answered: too few to tell two decisions apart"

@@ -97,7 +97,7 @@ class Replay:
         return Redone(before, self.policy.decide_seen(predictions, visibility, looks.parts), predictions)
 
     def _predictions(self, looks: KeptLooks, visibility: Visibility) -> tuple[Prediction, ...]:
-        """What the network said, judged by this bundle; none for an item that is decided without."""
+        """Judge what the network said by this bundle; none for an item that is decided without."""
         if not looks.setting.sees_as(self.policy.site):
             raise NotReplayedError(OTHER_VIEW)
         if not self.policy.needs_answers(visibility):

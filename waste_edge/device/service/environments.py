@@ -230,8 +230,8 @@ def check_board(home: Path, meminfo: Path = Path("/proc/meminfo")) -> None:
     memory_mb = int(total[1]) / 1000 if total else LEAST_MEMORY_MB
     if memory_mb < LEAST_MEMORY_MB:
         raise UserError(
-            f"this board has {memory_mb:.0f} MB of memory; expected {LEAST_MEMORY_MB} at least, as a board of 512 MB has: "
-            "take a larger one"
+            f"this board has {memory_mb:.0f} MB of memory; expected {LEAST_MEMORY_MB} at least, as a board of 512 MB "
+            "has: take a larger one"
         )
     check_room(next(folder for folder in (home, *home.parents) if folder.exists()))
 

@@ -29,12 +29,14 @@ class _Table:
     Attributes:
         name: empty for the top level.
         active: not commented out.
+        is_array: its header is `[[name]]`.
         start: index of the header's line; -1 for the top level.
         end: index behind its last line.
     """
 
     name: str
     active: bool
+    is_array: bool
     start: int
     end: int
 
@@ -80,11 +82,11 @@ class TomlText:
 
     def switch_off(self, table: str) -> None:
         """Comment out a table and those below it, header and keys."""
-        for part in [one for one in self._tables() if one.active and _belongs(one.name, table)]:
-            for index in range(part.start, part.end):
-                line = self._lines[index]
-                if index == part.start or self._is_active(index, part):
-                    self._lines[index] = f"# {line}"
+        parts = [one for one in self._tables() if _belongs(self._owner(one), table)]
+        off = [one.start for one in parts if one.active]
+        off += [index for one in parts for _, first, last in self._keys(one) for index in range(first, last + 1)]
+        for index in off:
+            self._lines[index] = f"# {self._lines[index]}"
 
     def replace(self, table: str, block: Sequence[str]) -> None:
         """Put new lines, headers and all, in the place of a table and those below it; at the end if there is none."""
@@ -103,7 +105,15 @@ class TomlText:
 
     def _begun(self, table: str) -> _Table:
         """A table that was not there: its commented header comes to life, or a new one stands at the end."""
-        off = next((one for one in self._tables() if not one.active and one.name == table), None)
+        # What stands behind a commented-out header and is not, belongs to the table before it, and must stay there.
+        off = next(
+            (
+                one
+                for one in self._tables()
+                if not (one.active or one.is_array) and one.name == table and not any(self._keys(one))
+            ),
+            None,
+        )
         if off is not None:
             self._lines[off.start] = re.sub(r"^([ \t]*)#[ \t]?", r"\1", self._lines[off.start])
         else:
@@ -118,17 +128,17 @@ class TomlText:
 
     def _tables(self) -> list[_Table]:
         """All tables, commented-out ones too, in order; the top level is the first."""
-        heads: list[tuple[str, bool, int]] = [("", True, -1)]
+        heads: list[tuple[str, bool, bool, int]] = [("", True, False, -1)]
         index = 0
         while index < len(self._lines):
             match = _HEADER.fullmatch(self._lines[index])
             if match:
-                heads.append((match["name"], match["off"] is None, index))
+                heads.append((match["name"], match["off"] is None, match["open"] == "[[", index))
             elif _KEY.match(self._lines[index]):
                 index = self._end_of_value(index)
             index += 1
-        ends = [start for _, _, start in heads[1:]] + [len(self._lines)]
-        return [_Table(name, on, start, end) for (name, on, start), end in zip(heads, ends, strict=True)]
+        ends = [head[-1] for head in heads[1:]] + [len(self._lines)]
+        return [_Table(*head, end) for head, end in zip(heads, ends, strict=True)]
 
     def _keys(self, table: _Table) -> Iterator[tuple[str, int, int]]:
         """Keys of a table: name, index of the first and of the last line."""
@@ -152,9 +162,6 @@ class TomlText:
         """The table that an active key in this part belongs to."""
         active = [one for one in self._tables() if one.active and one.start <= place.start]
         return active[-1].name
-
-    def _is_active(self, index: int, part: _Table) -> bool:
-        return any(first <= index <= last for _, first, last in self._keys(part))
 
     def _last_key(self, place: _Table) -> int:
         """Index of a table's last key, commented out or not; of its header if it has none."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from waste_edge.device.cameras.query import lasting_name
-from waste_edge.device.doctor.camera import check_picamera, video_devices
+from waste_edge.device.doctor.camera import CAMERA_VARIABLE, check_picamera, video_devices
 from waste_edge.device.doctor.setting import Setting
 from waste_edge.device.system.board import read_small
-from waste_edge.device.system.command import RunProgram, run_program
+from waste_edge.device.system.command import Answer, RunProgram, run_program, without_secrets
 from waste_edge.errors import CameraError, UserError
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from waste_edge.bundle.bundle import Bundle
 
+Run = Callable[[Sequence[str], float, Mapping[str, str] | None], Answer | None]
 _LIMIT_S = 15.0  # to open a camera, settle and write
 _UPPER_HALF = "▀"
 _DARK = 24  # of 255: below it a picture shows nothing
@@ -54,6 +56,11 @@ class Look:
     fault: str = ""
     path: Path | None = None
 
+    @property
+    def is_no_camera(self) -> bool:
+        """Return whether the device is one that gives no pictures by its nature, such as a camera's metadata."""
+        return "is no camera" in self.fault
+
 
 def find_cameras(root: Path = Path("/"), run: RunProgram = run_program) -> list[FoundCamera]:
     """Find ribbon cameras and devices that may be cameras; none is opened.
@@ -70,17 +77,17 @@ def find_cameras(root: Path = Path("/"), run: RunProgram = run_program) -> list[
     return found
 
 
-def look_through(camera: str, folder: Path, run: RunProgram = run_program) -> Look:
+def look_through(camera: str, folder: Path, run: Run = run_program) -> Look:
     """Take a picture, in a process of its own and in bounded time.
 
     Args:
-        camera: an ID or an address, as in `station.toml`.
+        camera: an ID or an address, as in `station.toml`; it is handed over where `ps` does not show it.
         folder: the picture is written there.
         run: runs that process.
     """
     path = folder / f"{_file_name(camera)}.png"
-    command = [sys.executable, "-m", "waste_edge.device.doctor.grab_frame", camera, str(path)]
-    answer = run(command, _LIMIT_S)
+    command = [sys.executable, "-m", "waste_edge.device.doctor.grab_frame", "", str(path)]
+    answer = run(command, _LIMIT_S, {**without_secrets(), CAMERA_VARIABLE: camera})
     if answer is not None and answer.ok and path.is_file():
         return Look(camera, path=path)
     if answer is None or answer.cut_off:

@@ -136,10 +136,14 @@ class Interview:
 
     def _camera(self) -> str:
         """Show a picture of each camera, then let one be chosen by its number, or be named."""
-        found = list(self.machine.cameras())
-        for number, camera in enumerate(found, 1):
-            self.asker.tell(f"{number}: {camera.camera}  {camera.about}")
-            self.asker.show(self.machine.look(camera.camera))
+        found: list[FoundCamera] = []
+        for camera in self.machine.cameras():
+            look = self.machine.look(camera.camera)
+            if look.is_no_camera:
+                continue
+            found.append(camera)
+            self.asker.tell(f"{len(found)}: {camera.camera}  {camera.about}")
+            self.asker.show(look)
         if not found:
             self.asker.tell("No camera is there now. auto waits for one; a network camera has an address, rtsp://…")
         now = str(self.before.get("source") or self.before.get("camera") or "auto")
@@ -153,8 +157,8 @@ class Interview:
                     raise ConfigError(f"{given}: expected a number from 1 to {len(found)}, or /dev/video{given}")
                 return found[int(given) - 1].camera
             check_camera(given)
-            look = self.machine.look(given) if given not in ("auto", *(one.camera for one in found)) else None
-            if look is not None:
+            if given not in ("auto", *(one.camera for one in found)):
+                look = self.machine.look(given)
                 self.asker.show(look)
                 if not self.asker.confirm("Take this one?", default=not look.fault):
                     raise ConfigError("choose another one")

@@ -175,6 +175,22 @@ def write(planned: Plan, group: str = Places().group) -> None:
         raise UserError(f"{planned.path}: cannot be written ({error.strerror}); nothing is changed") from error
 
 
+def give_to_service(config: Path, group: str) -> None:
+    """Let the service's group read the configuration and the secrets beside it; nobody else.
+
+    Raises:
+        UserError: there is no such group, or the files belong to somebody else.
+    """
+    for path in (config, *(config.parent / name for name in (PAGE_TOKEN, BROKER_PASSWORD))):
+        if not path.exists():
+            continue
+        try:
+            shutil.chown(path, group=group)
+            path.chmod(CONFIG_MODE)
+        except (LookupError, OSError) as error:
+            raise UserError(f"{path}: cannot be given to the group {group} ({error})") from error
+
+
 def _write_private(path: Path, content: str, group: str, mode: int) -> None:
     """Write for the present user alone first; then for the group, where there is one."""
     owner = path.stat() if path.exists() else None

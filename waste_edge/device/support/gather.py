@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
+import shlex
 import sys
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -255,10 +256,17 @@ class Gatherer:
         return given if isinstance(given, str) else ""
 
     def _variables_of_unit(self) -> dict[str, str]:
-        """Variables that drop-ins give the unit; root alone is told those of a file."""
-        answer = self._ask(["systemctl", "show", self.unit, "--property=Environment", "--value"], _SERVICE_S)
-        pairs = (word.strip('"').partition("=") for word in (answer.text.split() if answer else []))
-        return {name: value for name, _, value in pairs if value}
+        """Variables that drop-ins give the unit, and those of the files that they name, as far as they may be read."""
+        answer = self._ask(["systemctl", "show", self.unit, "--property=Environment,EnvironmentFiles"], _SERVICE_S)
+        words: list[str] = []
+        for line in answer.text.splitlines() if answer else []:
+            key, _, value = line.partition("=")
+            if key == "Environment":
+                words += _split(value)
+            elif key == "EnvironmentFiles":
+                words += _text_of(Path(value.partition(" (")[0]))[0].splitlines()
+        pairs = (word.strip().partition("=") for word in words)
+        return {name: value.strip("\"'") for name, _, value in pairs if value}
 
     def _ask(self, command: Sequence[str], limit_s: float) -> Answer | None:
         answer = self.run(command, limit_s, None)
@@ -307,6 +315,14 @@ def _without_values(line: str) -> str:
         return line
     names = [word.strip("\"'").partition("=")[0] for word in value.split()]
     return f"{key}{apart}" + " ".join(f"{name}=…" for name in names if name.isidentifier())
+
+
+def _split(value: str) -> list[str]:
+    """Words as systemd quotes them."""
+    try:
+        return shlex.split(value)
+    except ValueError:
+        return value.split()
 
 
 def _said(answer: Answer, otherwise: str) -> str:

@@ -11,9 +11,14 @@ if TYPE_CHECKING:
 
 
 class Latest:
-    """Numbers by name, units in the names, and the crop of the item that was decided last. For any thread."""
+    """Numbers by name, units in the names, and the crop of the item that was decided last. For any thread.
+
+    Attributes:
+        model: name and version of the model that took over under way; empty while it is that of the start.
+    """
 
     def __init__(self) -> None:
+        self.model = ""
         self._lock = threading.Lock()
         self._numbers: dict[str, float | None] = {}
         self._picture: tuple[int, NDArray[np.uint8] | None] = (0, None)

@@ -18,7 +18,7 @@ from waste_edge.device.camera_condition import CAMERA
 from waste_edge.device.capture import Absent, BadPicture, Opened
 from waste_edge.device.clock import NS_PER_S, Clock
 from waste_edge.device.decision.item_tracker import Event
-from waste_edge.device.loop import Listener, Seen
+from waste_edge.device.loop import Listener, ModelChange, Seen
 from waste_edge.device.statistics import Summary
 from waste_edge.device.system.condition import Condition, Level
 from waste_edge.device.vision.presence import State
@@ -101,6 +101,12 @@ def condition_line(condition: Condition) -> str:
     return f"{condition.part}: {condition.level.value}: {visible(condition.text)}"
 
 
+def model_line(change: ModelChange) -> str:
+    """`model: activated small 4 (before: small 3): ...`, on one line."""
+    line = f"model: {change.action.replace('_', ' ')}: {change.model} (before: {change.before}): {change.reason}"
+    return visible(line)
+
+
 class NewsPrinter:
     """Prints news on stderr; a camera that stays away is named once, until the reason changes."""
 
@@ -133,7 +139,7 @@ class NewsPrinter:
 
 
 class JsonView(RunView):
-    """One JSON object a line on `stream`, each with a `kind`: start, frame, decision, answer, health, summary.
+    """One JSON object a line on `stream`, each with a `kind`: start, frame, decision, answer, model, health, summary.
 
     Pictures get a `frame` line each. A camera or film gets one for each frame in which an item is arriving or
     settled, and for each change of state: an empty bin writes nothing all night. Their prediction is null unless the
@@ -211,6 +217,9 @@ class JsonView(RunView):
     def answered(self, item: ReviewedItem) -> None:
         if item.answer is not None:
             self._write("answer", {"id": item.id, "answer": item.answer.answer, **item.answer.event})
+
+    def model(self, change: ModelChange) -> None:
+        self._write("model", msgspec.to_builtins(change))
 
     def health(self, conditions: Sequence[Condition]) -> None:
         self._write("health", {"conditions": msgspec.to_builtins(conditions)})

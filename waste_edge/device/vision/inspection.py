@@ -123,8 +123,8 @@ class Inspector:
             seen: what `see` made of it.
             number: which look.
         """
-        look = LOOKS[number % len(LOOKS)]
-        return self.classify(_shown(watched, seen, self.view, look))
+        shown = seen.crop if self.view.kind == "item" else watched
+        return self.classify(look_of(shown, self.view, number))
 
     def _visibility(self, watched: Pixels, region: ItemRegion) -> Visibility:
         height, width = watched.shape[:2]
@@ -173,13 +173,16 @@ def looks_that_fit(look_ms: float, wanted: int | Literal["auto"] = "auto") -> in
     return max(1, min(USUAL_LOOKS, int(BUDGET_MS / max(look_ms, 1e-3))))
 
 
-def _shown(watched: Pixels, seen: ItemView, view: View, look: Look) -> Pixels:
-    """The picture of one look."""
-    if look == Look():
-        return seen.crop
-    if view.kind == "picture":  # it has no margin and no ground to turn on
-        return _mirrored(watched) if look.mirrored else watched
-    picture = _turned(seen.crop, look.turn_deg) if look.turn_deg else seen.crop
+def look_of(crop: Pixels, view: View, number: int) -> Pixels:
+    """The picture of one look at an item.
+
+    Args:
+        crop: of the item as the view has it, uint8 (H, W, 3).
+        view: of the bundle's manifest; a whole picture is not turned.
+        number: which look, from 0; after the last of `LOOKS` they begin anew.
+    """
+    look = LOOKS[number % len(LOOKS)]
+    picture = _turned(crop, look.turn_deg) if look.turn_deg and view.kind == "item" else crop
     return _mirrored(picture) if look.mirrored else picture
 
 

@@ -102,7 +102,7 @@ def brightened(look: Grid, gain: NDArray[np.float32]) -> Grid:
 
 def area(mask: Mask) -> float:
     """The share of the frame that a mask marks."""
-    return np.count_nonzero(mask) / mask.size
+    return 0.0 if mask is _NOWHERE else np.count_nonzero(mask) / mask.size
 
 
 def _no_cells() -> Mask:
@@ -206,6 +206,8 @@ class SceneModel:
 
     def lies_on(self, look: Grid) -> Layer:
         """The layer that a new item lies on: the one that still shows most. An item may take another's place."""
+        if len(self.layers) == 1:
+            return self.layers[0]
         return min(reversed(self.layers), key=lambda layer: area(self.changed(look, layer)))
 
     def put(self, look: Grid, item_id: str) -> None:

@@ -277,6 +277,22 @@ def test_figures_are_told_and_what_is_not_known_is_null(broker, receive, make_st
     }
 
 
+def test_a_model_that_took_over_is_told_once(broker, receive, make_station):
+    station = make_station(broker)
+    station.delivery.step()
+    receiver = receive(broker)
+    about = f"{station.topic}/about"
+    wait_until(lambda: receiver.newest(about) != "")
+    station.sink._attachment.latest.model = "small 4"
+    for number in range(1, 4):
+        commit(station, number)
+        station.delivery.step()
+    wait_until(lambda: receiver.told == [id_of(1), id_of(2), id_of(3)])
+    told = [json.loads(payload)["bundle"] for topic, payload, _ in receiver.messages if topic == about]
+    assert told[-1] == "small 4"
+    assert told.count("small 4") == 1
+
+
 @pytest.mark.parametrize("image", [False, True])
 def test_a_picture_is_sent_only_if_it_is_asked_for_and_never_kept(broker, receive, make_station, image):
     station = make_station(broker, image=image)

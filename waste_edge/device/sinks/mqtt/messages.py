@@ -47,9 +47,9 @@ def health(topic: str, conditions: Sequence[Condition]) -> Message:
     return _json(f"{topic}/health", {"level": worst(conditions), "conditions": conditions})
 
 
-def about(topic: str, station: str, facts: StationFacts) -> Message:
-    """Name, versions and streams of the station."""
-    told = {"station": station, "version": __version__, "bundle": facts.bundle, "streams": facts.streams}
+def about(topic: str, station: str, facts: StationFacts, model: str = "") -> Message:
+    """Name, versions and streams of the station; `model` is the one that took over since its start, if any."""
+    told = {"station": station, "version": __version__, "bundle": model or facts.bundle, "streams": facts.streams}
     return _json(f"{topic}/about", told)
 
 

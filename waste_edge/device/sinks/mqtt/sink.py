@@ -58,6 +58,7 @@ class Mqtt:
         self._rivals: Rivals | None = None
         self._health: Message | None = None  # what was told last
         self._figures_ns: int | None = None
+        self._told_model = ""
         self._pictures = 0  # how many were seen
         self._latest_version = ""  # of all stations, as somebody says at the broker
         self._undiscovered = ""  # why Home Assistant was not told
@@ -92,6 +93,8 @@ class Mqtt:
             told += messages.counters(topic, self._attachment.snapshot(), self._context.facts.streams, changed)
             if events := [record for record in records if record.kind == "event"]:
                 told.append(Message(f"{topic}/last", to_json_line(events[-1]), retain=True))
+        if self._attachment.latest.model != self._told_model:
+            told.append(self._about())
         told += self._figures() + self._image()
         self._publish(link, told)
 
@@ -160,7 +163,7 @@ class Mqtt:
         assert self._rivals is not None
         snapshot = self._attachment.snapshot()
         told = [Message(f"{naming.topic}/status", "online", retain=True), self._rivals.claim]
-        told.append(messages.about(naming.topic, self._context.station, self._context.facts))
+        told.append(self._about())
         told += messages.last(naming.topic, snapshot)
         told += messages.counters(naming.topic, snapshot, self._context.facts.streams)
         if self._health is not None:
@@ -170,6 +173,11 @@ class Mqtt:
         self._figures_ns = None
         self._publish(link, told + self._figures())
         self._discover(link, snapshot)
+
+    def _about(self) -> Message:
+        """Describe the station, with the model that it uses now."""
+        self._told_model = self._attachment.latest.model
+        return messages.about(self._names().topic, self._context.station, self._context.facts, self._told_model)
 
     def _discover(self, link: MqttConnection, snapshot: Snapshot) -> None:
         """Announce the station to Home Assistant, and take back what it announced before and is not so any more."""

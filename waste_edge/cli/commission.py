@@ -1,0 +1,346 @@
+"""`waste-edge commission`: a station is shown its own items, and learns from them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from waste_edge.cli.common import AUTO_BUNDLE, JsonOption, StationBundleOption, say, say_json
+
+if TYPE_CHECKING:
+    from waste_edge.device.commission.dialogue import Conversation, Note
+    from waste_edge.device.commission.install import Installation
+    from waste_edge.device.commission.outcome import Outcome
+    from waste_edge.device.commission.session import Session
+    from waste_edge.device.config import StationConfig
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="TOML", help="The station.toml; options given here override it."),
+]
+CameraOption = Annotated[
+    str | None, typer.Option("--camera", metavar="[ID]", help="A camera, as for run. Alone: the first that works.")
+]
+SourceOption = Annotated[
+    str | None, typer.Option("--source", metavar="PATH|URL", help="A film, or an rtsp/http stream, as for run.")
+]
+ShotsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--shots",
+        metavar="DIR",
+        help="Pictures instead of a camera: one folder a label (and `unknown`), a picture an item; a folder in a "
+        "label's folder holds views of one item.",
+    ),
+]
+ShowOption = Annotated[
+    str,
+    typer.Option(
+        "--show",
+        metavar="LABEL,LABEL,…",
+        help="Labels of the items in the order in which they come up, instead of asking; + is the same item again.",
+    ),
+]
+OwnOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--own",
+        metavar="LABEL=OTHER",
+        help="Teach a label that the model does not have; it goes where the model's OTHER goes. May be repeated.",
+    ),
+]
+
+
+def command(
+    context: typer.Context,
+    config: ConfigOption = None,
+    camera: CameraOption = None,
+    source: SourceOption = None,
+    shots: ShotsOption = None,
+    show: ShowOption = "",
+    own: OwnOption = None,
+    from_answers: Annotated[
+        bool, typer.Option("--from-answers", help="Add the items that people answered since, by what the outbox kept.")
+    ] = False,
+    items: Annotated[int, typer.Option("--items", min=2, max=200, help="Items of each label to ask for.")] = 10,
+    bundle: StationBundleOption = AUTO_BUNDLE,
+    site: Annotated[str | None, typer.Option("--site", help="A site.toml, or the name of a shipped one.")] = None,
+    state: Annotated[str | None, typer.Option("--state", metavar="DIR", help="Folder of the station.")] = None,
+    sign: Annotated[
+        Path | None,
+        typer.Option("--sign", metavar="KEY", help="Sign with this private key; needed where a key is required."),
+    ] = None,
+    install: Annotated[
+        bool | None, typer.Option("--install/--no-install", help="Install it if it is better; default: ask.")
+    ] = None,
+    despite: Annotated[
+        bool, typer.Option("--despite", help="Install it although it is not shown to be better, and say so.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Write the new bundle there, and install nothing.")
+    ] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Put back the model from before, and do nothing else.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Forget what was shown before.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Teach a station its own items: an hour at the bin, without torch or a network.
+
+    Looks at the view, asks for items of each label one after the other, refuses
+    blurred, empty, half-visible and repeated shots, fits a new last layer beside the
+    same network, says on items left out whether it is better and by how much, and
+    installs it as a new version of the bundle. Stopped, it goes on where it was. No
+    picture is kept. The story with figures: docs/commission.md.
+
+    \b
+    Examples:
+      waste-edge commission --config station.toml
+      waste-edge commission --camera --state station/ --own coffee_cup=trash
+      waste-edge commission --shots photos/ --state station/ --install
+      waste-edge commission --config station.toml --from-answers
+      waste-edge commission --state station/ --undo
+
+    Exit code 0: done, or stopped to go on another time. 2: it cannot be done, or the
+    new head is not better and was not installed.
+    """
+    import os
+
+    from waste_edge.bundle.signing import read_signer
+    from waste_edge.device.commission.install import Installation, check_signer
+    from waste_edge.device.commission.session import opened_session
+    from waste_edge.errors import UserError
+    from waste_edge.libraries import ONE_THREAD
+
+    os.environ.update(ONE_THREAD | os.environ)  # before OpenCV is imported
+    station = _config(context, config)
+    if undo:
+        _undo(station, json)
+        return
+    if source is not None and shots is not None:
+        raise UserError("--source and --shots exclude each other; keep one")
+    signer = None if sign is None else read_signer(sign)
+    check_signer(signer, None if station.require_key is None else Path(station.require_key))
+    with opened_session(station, _own(own or []), restart) as session:
+        tell = _Json() if json else _Text()
+        talk = _conversation(tell, show, items, json)
+        if from_answers:
+            _answered(session, talk)
+        else:
+            _shoot(session, shots, talk)
+        outcome = _outcome(session, talk)
+        if outcome is None:
+            raise typer.Exit(0)
+        watched = station.models.probation_items > 0
+        installation = Installation(session.state, station.name, session.site, signer, despite, watched)
+        tell.end(_finish(session, outcome, installation, (out, install, json)))
+
+
+def _config(context: typer.Context, path: Path | None) -> StationConfig:
+    """The configuration with the options of the command line in the place of its keys."""
+    import msgspec
+
+    from waste_edge.device.config import StationConfig, read_config, with_paths
+
+    given = {name: value for name, value in context.params.items() if _was_given(context, name)}
+    config = StationConfig() if path is None else read_config(path)
+    if {"camera", "source", "shots"} & set(given):
+        config = msgspec.structs.replace(config, camera=None, source=None)
+    keys = {name: given[name] for name in ("camera", "source", "bundle", "site", "state") if name in given}
+    return with_paths(msgspec.structs.replace(config, **keys))
+
+
+def _was_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _own(given: list[str]) -> dict[str, str]:
+    from waste_edge.errors import UserError
+
+    found = {}
+    for word in given:
+        label, equals, other = word.partition("=")
+        if not (label and equals and other):
+            raise UserError(f"--own {word}: expected LABEL=OTHER, where OTHER is the model's label that it goes with")
+        found[label.strip()] = other.strip()
+    return found
+
+
+def _conversation(tell: _Text | _Json, show: str, items: int, json: bool) -> Conversation:
+    from waste_edge.device.commission.dialogue import Conversation
+
+    script = tuple(word.strip() for word in show.split(",") if word.strip())
+    return Conversation(tell, (lambda: None) if script else _Keys().typed, script, items)
+
+
+def _shoot(session: Session, shots: Path | None, talk: Conversation) -> None:
+    """Show what there is: pictures of a folder, a film by its script, or what a person puts before the camera."""
+    from waste_edge.device.commission.dialogue import Dialogue, Note, shots_of
+    from waste_edge.device.commission.shooting import items_of_folder, shoot_folder
+    from waste_edge.errors import UserError
+    from waste_edge.taxonomy import UNKNOWN
+
+    labels = session.records.setup.all_labels
+    for word in talk.script:
+        if word not in (*labels, UNKNOWN, "+"):
+            raise UserError(f"--show {word}: is no label; expected {', '.join(labels)}, {UNKNOWN} or +")
+    if shots is not None:
+        folder = items_of_folder(shots, labels)
+        refused = shots_of(shoot_folder(session.shutter(live=False), session.records, folder), talk)
+        taken = sum(session.records.items(label) for label in (*labels, UNKNOWN))
+        talk.tell(Note("state", f"{taken} items taken, {refused} shots refused"))
+        return
+    if session.config.camera is None and session.config.source is None and session.records.shots:
+        return  # what was shown before is looked at once more
+    source = session.source()
+    if not source.live and not talk.script:
+        raise UserError("a film does not say what it shows: name its items, in their order, with --show LABEL,LABEL,…")
+    if source.still_images:
+        raise UserError("--source with pictures: give them with --shots, one folder a label")
+    with session.messages(source) as messages:
+        dialogue = Dialogue(session.bundle, session.site, session.shutter(source.live), session.records, talk)
+        talk.tell(Note("state", dialogue.hold(messages)))
+
+
+def _answered(session: Session, talk: Conversation) -> None:
+    """Add what people answered at this station."""
+    from waste_edge.device.commission.dialogue import Note, shots_of
+    from waste_edge.device.commission.from_answers import shots_of_answers
+
+    before = len({shot.item for shot in session.records.shots})
+    refused = shots_of(shots_of_answers(session.state, session.bundle, session.records), talk)
+    added = len({shot.item for shot in session.records.shots}) - before
+    talk.tell(Note("state", f"{added} answered items added, {refused} refused"))
+
+
+def _outcome(session: Session, talk: Conversation) -> Outcome | None:
+    from waste_edge.device.commission.dialogue import Note
+    from waste_edge.device.commission.outcome import can_fit, concerns, evaluate, missing
+
+    lacking = missing(session.records, talk.wanted)
+    if not can_fit(session.records):
+        talk.tell(Note("missing", f"still to be shown: {'; '.join(lacking)}"))
+        return None
+    outcome = evaluate(session.records, session.bundle, session.site)
+    talk.tell(Note("outcome", outcome.assessment.verdict, outcome=outcome))
+    for line in [*concerns(outcome, session.records.setup.labels), *(f"still to be shown {one}" for one in lacking)]:
+        talk.tell(Note("missing", line))
+    return outcome
+
+
+def _finish(
+    session: Session, outcome: Outcome, installation: Installation, wishes: tuple[Path | None, bool | None, bool]
+) -> tuple[str, dict[str, Any]]:
+    """Write or install the bundle as wished; returns what became of it, for people and as JSON."""
+    out, wanted, json = wishes
+    if out is not None:
+        installation.write(session.bundle, session.records, outcome, out)
+        return f"{out}: written", {"written": str(out)}
+    if wanted is None:
+        if json or not sys.stdin.isatty():
+            return "nothing was installed; give --install", {"installed": None}
+        if not outcome.assessment.better and not installation.despite:
+            return "nothing was installed, since the new head is not shown to be better", {"installed": None}
+        wanted = typer.confirm("Install it?")
+    if not wanted:
+        return "nothing was installed; what was shown is kept", {"installed": None}
+    entry = installation.install(session.bundle, session.records, outcome)
+    text = f"installed {entry.title}; a running station takes it over; --undo puts the old one back"
+    return text, {"installed": {"name": entry.name, "version": entry.version, "digest": entry.digest}}
+
+
+def _undo(station: StationConfig, json: bool) -> None:
+    from waste_edge.device.commission.install import undo
+    from waste_edge.device.config import state_folder
+    from waste_edge.errors import ConfigError
+    from waste_edge.files.strict import encode_json
+
+    state = state_folder(station)
+    if state is None:
+        raise ConfigError("no state folder: give --state DIR, or `state` in station.toml")
+    entry = undo(state)
+    then = "the configured bundle" if entry is None else entry.title
+    if json:
+        say_json(encode_json({"event": "undone", "in_charge": entry}).decode())
+    else:
+        say(f"undone: {then} is in charge again")
+
+
+class _Keys:
+    """Lines that a person types, without waiting for them."""
+
+    def typed(self) -> str | None:
+        """The next whole line, if there is one."""
+        import select
+
+        try:
+            ready, _, _ = select.select([sys.stdin], [], [], 0)
+            line = sys.stdin.readline() if ready else ""
+        except (OSError, ValueError):  # closed, or no file at all
+            return None
+        return line if line else None
+
+
+class _Text:
+    """Notes as lines for people."""
+
+    def __call__(self, note: Note) -> None:
+        marks = {"prompt": "→", "shot": "  ", "camera": "!", "missing": "•"}
+        if note.verdict is not None:
+            mark = "✓" if note.verdict.item else "✗"
+            say(f"  {mark} {note.text}")
+            return
+        if note.outcome is not None:
+            for line in _table(note.outcome):
+                say(line)
+        say(f"{marks.get(note.kind, ' ')} {note.text}".strip())
+
+    def end(self, result: tuple[str, dict[str, Any]]) -> None:
+        """Say how it ended."""
+        say(result[0])
+
+
+class _Json:
+    """Notes as JSON lines."""
+
+    def __call__(self, note: Note) -> None:
+        from waste_edge.files.strict import encode_json
+
+        line: dict[str, Any] = {"event": note.kind, "text": note.text}
+        if note.verdict is not None:
+            verdict = note.verdict
+            line |= {"label": verdict.label, "item": verdict.item, "reason": verdict.reason, "source": verdict.source}
+        if note.outcome is not None:
+            line |= {"better": note.outcome.assessment.better, "assessment": note.outcome.assessment}
+        if note.place is not None:
+            line |= {"view": note.place}
+        say_json(encode_json(line).decode())
+
+    def end(self, result: tuple[str, dict[str, Any]]) -> None:
+        """Say how it ended."""
+        from waste_edge.files.strict import encode_json
+
+        say_json(encode_json({"event": "ended", "text": result[0], **result[1]}).decode())
+
+
+def _table(outcome: Outcome) -> list[str]:
+    """Accuracy by label, as columns."""
+    assessment = outcome.assessment
+    width = max(12, *(len(one.label) for one in assessment.labels))
+    rows = [f"{'label':{width}}  items  new head on items left out  shipped  taken for"]
+    for one in assessment.labels:
+        new = "" if one.accuracy is None else _interval(one.accuracy.value, one.accuracy.low, one.accuracy.high)
+        old = "" if one.shipped is None else f"{one.shipped:.0%}"
+        rows.append(f"{one.label:{width}}  {one.items:5}  {new:26}  {old:>7}  {one.taken_for}".rstrip())
+    mean, shipped = assessment.accuracy, assessment.shipped.value
+    whole = _interval(mean.value, mean.low, mean.high)
+    rows.append(f"{'mean':{width}}  {assessment.items:5}  {whole:26}  {shipped:>7.0%}")
+    if assessment.next:
+        rows.append(f"most to gain from: {', '.join(assessment.next[:3])}")
+    return rows
+
+
+def _interval(value: float, low: float, high: float) -> str:
+    return f"{value:4.0%}  ({low:.0%} to {high:.0%})"
