@@ -124,7 +124,7 @@ def look(trial: Trial) -> None:
     packed.unlink()
     config = described["Config"]
     trial.check("user", config.get("User"), config.get("User") == f"{USER}:{USER}")
-    health = described.get("HealthCheck") or config.get("Healthcheck") or {}
+    health = described.get("Healthcheck") or {}
     trial.check("health check", " ".join(health.get("Test", [])), "health.py" in str(health))
     trial.check("volume", list(config.get("Volumes", {})), "/data" in config.get("Volumes", {}))
 
