@@ -39,6 +39,7 @@ system() {
     dpkg --force-all --purge apt libapt-pkg7.0 sqv debian-archive-keyring perl-base debconf libdb5.3t64 e2fsprogs \
         libext2fs2t64 logsave util-linux mount login login.defs passwd sysvinit-utils ncurses-bin libsystemd0 libudev1 \
         bsdutils diffutils >/dev/null 2>&1 || true
+    rm -rf /usr/bin/localedef /usr/share/terminfo /usr/share/tabset /usr/share/polkit-1 /usr/bin/lscpu /usr/bin/lsblk
     rm -rf /var/lib/dpkg /usr/bin/dpkg* /usr/share/dpkg /usr/bin/perl* /usr/bin/openssl /usr/sbin/ldconfig
     echo "trim: the system: $before MB, now $(size /) MB"
 }

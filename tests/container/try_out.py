@@ -1,6 +1,6 @@
 """The container image, built and run without a registry.
 
-    sudo apt-get install -y podman buildah mmdebstrap crun
+    sudo apt-get install -y podman buildah mmdebstrap runc
     sudo .venv-dev/bin/python tests/container/try_out.py [--work DIR] [--log FILE]      or: make test-container
 
 Makes a Debian 13 with mmdebstrap, imports it as the base image, gathers the wheels, builds container/Containerfile with
@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,9 @@ MOST_MB = 350
 TOKEN = "a-token-of-the-trial-only"
 PORT = 8470
 USER = 10001
+FILES = min(
+    resource.getrlimit(resource.RLIMIT_NOFILE)[1], 65536
+)  # podman's own default may be more than is allowed here
 CONFIG = f"""
 name = "container"
 camera = "synthetic:10"
@@ -59,7 +63,10 @@ class Trial:
         self.lines: list[str] = []
         self.right = True
         places = ("--root", str(work / "storage"), "--runroot", str(work / "run"))
-        self._podman = ["podman", *places, "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"]
+        # crun knows no hybrid cgroups; runc does.
+        runtime = shutil.which("runc", path=f"{os.environ['PATH']}:/usr/sbin")
+        runtimes = () if runtime is None else ("--runtime", runtime)
+        self._podman = ["podman", *places, *runtimes, "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"]
 
     def podman(self, *words: str | Path, seconds: float = 3600) -> subprocess.CompletedProcess[str]:
         command = [*self._podman, *(str(word) for word in words)]
@@ -117,7 +124,7 @@ def look(trial: Trial) -> None:
     packed.unlink()
     config = described["Config"]
     trial.check("user", config.get("User"), config.get("User") == f"{USER}:{USER}")
-    health = described.get("HealthCheck") or config.get("Healthcheck") or {}
+    health = described.get("Healthcheck") or {}
     trial.check("health check", " ".join(health.get("Test", [])), "health.py" in str(health))
     trial.check("volume", list(config.get("Volumes", {})), "/data" in config.get("Volumes", {}))
 
@@ -126,7 +133,7 @@ def running(trial: Trial, *words: str | Path, name: str = "", detach: bool = Fal
     """`podman run` as the Compose file has it."""
     confined: Sequence[str] = (
         "--read-only", "--cap-drop", "all", "--security-opt", "no-new-privileges", "--network", "host",
-        "--tmpfs", "/tmp", "--ulimit", "host", "--cgroups", "disabled", "--no-healthcheck",
+        "--tmpfs", "/tmp", "--no-healthcheck", "--ulimit", f"nofile={FILES}:{FILES}", "--ulimit", "nproc=4096:4096",
     )  # fmt: skip
     data = f"{trial.work / 'data'}:/data"
     config = f"{trial.work / 'station.toml'}:/etc/waste-edge/station.toml:ro"
