@@ -61,8 +61,8 @@ PageOption = Annotated[
     typer.Option(
         "--page",
         metavar="[ADDRESS]",
-        help="Show all of it in the browser, too: alone at http://127.0.0.1:8470 or where [page] says, else at a HOST, "
-        "a PORT or HOST:PORT. Other machines need a token: docs/page.md.",
+        help="Show all of it in the browser, too: alone where the configuration's table `page` says, or at "
+        "http://127.0.0.1:8470; else at a HOST, a PORT or HOST:PORT. Other machines need a token: docs/page.md.",
     ),
 ]
 
@@ -157,7 +157,7 @@ def command(
 
 
 def _page_config(station: StationConfig, address: str | None) -> PageConfig | None:
-    """Where the page is to listen, checked before a camera is opened; None without `--page`."""
+    """The page's table with the address that was given, checked before a camera is opened; None without `--page`."""
     if address is None:
         return None
     from waste_edge.device.page.config import PageConfig, read_token, require_packages, with_address

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Talk:
-    """What a commissioning is told at, and asks.
+    """Terminal and page of one commissioning.
 
     Attributes:
         tell: text or JSON lines at the terminal.

@@ -145,11 +145,11 @@ class CommissionPage:
 
     @property
     def ended(self) -> str:
-        """How it ended; empty while it goes on."""
+        """Last words of the commissioning; empty while it goes on."""
         return self._state.ended
 
     def news(self) -> list[str]:
-        """How the page fares, where that has changed. For the dialogue's thread, often."""
+        """News of the page: that it cannot be served, or is again. For the dialogue's thread, often."""
         return [f"page: {condition.text}" for condition in self.health.news(self._clock.now_ns())]
 
     def ask(self) -> str | None:
