@@ -143,7 +143,7 @@ def command(
     script = tuple(word.strip() for word in show.split(",") if word.strip())
     with opened_session(station, _own(own or []), restart) as session:
         talk = Talk(Json() if json else Text(), script, items)
-        with _page(session, shown_at, talk) as talk:
+        with _page(session, shown_at, talk, () if config is None else (config,)) as talk:
             if from_answers:
                 _answered(session, talk)
             else:
@@ -169,7 +169,7 @@ def _page_config(station: StationConfig, address: str | None) -> PageConfig | No
 
 
 @contextlib.contextmanager
-def _page(session: Session, config: PageConfig | None, talk: Talk) -> Iterator[Talk]:
+def _page(session: Session, config: PageConfig | None, talk: Talk, hidden: tuple[Path, ...]) -> Iterator[Talk]:
     """The talk with its page, if there is to be one; without, nothing of it is imported."""
     if config is None:
         yield talk
@@ -177,7 +177,7 @@ def _page(session: Session, config: PageConfig | None, talk: Talk) -> Iterator[T
     from waste_edge.device.commission.dialogue import Note
     from waste_edge.device.commission.page import opened_page
 
-    with opened_page(config, session, talk.wanted) as page:
+    with opened_page(config, session, talk.wanted, hidden) as page:
         talk.tell(Note("page", f"page: {config.address_for_others or config.address}"))
         yield replace(talk, page=page)
 

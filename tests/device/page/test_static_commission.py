@@ -99,9 +99,9 @@ def test_what_is_told_is_shown(browser: Browser, page: FedPage) -> None:
     assert "not shown" in text(browser, "#rows tr:nth-child(2)")
     assert "Most to gain from: metal, glass" in text(browser, "#worth")
     assert text(browser, "#region-line") == "region = { left = 0.2, top = 0.1, right = 0.8, bottom = 0.9 }"
-    assert browser.run("document.getElementById('region').style.left") == "20%"
     look(page)
-    browser.wait("!document.getElementById('picture').hidden")
+    browser.wait("!document.getElementById('picture').hidden && !document.getElementById('region').hidden")
+    assert browser.run("document.getElementById('region').style.left") == "20%"
 
 
 def test_each_button_sends_what_would_be_typed(browser: Browser, page: FedPage) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from waste_edge.device.clock import NS_PER_S, Clock, SystemClock, SystemWallCloc
 from waste_edge.device.commission.dialogue import LEAST_STRANGERS, Note
 from waste_edge.device.commission.place import propose_region
 from waste_edge.device.commission.session import Session
+from waste_edge.device.config import sink_tables
 from waste_edge.device.page.config import PageConfig, read_token
 from waste_edge.device.page.link import PageLink
 from waste_edge.device.page.listener import PageListener
@@ -206,31 +208,35 @@ class CommissionPage:
 
 
 @contextlib.contextmanager
-def opened_page(config: PageConfig, session: Session, wanted: int) -> Iterator[CommissionPage]:
+def opened_page(
+    config: PageConfig, session: Session, wanted: int, hidden: Sequence[Path] = ()
+) -> Iterator[CommissionPage]:
     """The page for as long as the block lasts; how the block ends is shown to whoever looks.
 
     Args:
         config: where it listens, and its token.
         session: that is shown.
         wanted: items of each label.
+        hidden: files that its process must not see, beside the state folder and the secrets of the configuration.
 
     Raises:
         ConfigError: see `page.config.read_token`.
     """
     clock = SystemClock()
     page = CommissionPage(session, wanted, clock, config.live_fps)
-    hidden = [str(session.state.absolute()), *config.secret_files()]
+    tables = [*sink_tables(session.config).values(), config]
+    secret = [session.state, *hidden, *(Path(name) for table in tables for name in table.secret_files())]
     order = PageOrder(
         host=config.host,
         port=config.port,
         token=read_token(config),
         names=config.names,
-        hidden=hidden,
+        hidden=[str(path.absolute()) for path in secret],
         shown=[],
         items=1,
         shows="commission",
     )
-    start = partial(PageProcess, order, config.secret_variables())
+    start = partial(PageProcess, order, [name for table in tables for name in table.secret_variables()])
     link = PageLink((page.listener, page), page.health, clock, start, 1, page.answer)
     try:
         link.start()

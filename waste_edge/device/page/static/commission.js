@@ -52,7 +52,8 @@ function show(found) {
   for (const button of document.querySelectorAll("[data-typed]")) {
     button.disabled = state.mode !== (button.closest("#question") ? "question" : "talk");
   }
-  if (state.camera.state === "absent") nothing(`No camera. ${state.camera.reason}`);
+  if (state.mode === "question") nothing("All was seen: the camera is no longer looked at.");
+  else if (state.camera.state === "absent") nothing(`No camera. ${state.camera.reason}`);
 }
 
 function promptNow() {
@@ -119,7 +120,7 @@ function worthRow(one, isMean) {
 function showRegion() {
   const where = state.region, box = $("region");
   $("proposed").hidden = !where;
-  box.hidden = !where || state.mode === "ended";
+  box.hidden = !where || $("picture").hidden;
   if (!where) return;
   for (const side of ["left", "top"]) box.style[side] = `${where[side] * 100}%`;
   box.style.width = `${(where.right - where.left) * 100}%`;
@@ -152,13 +153,14 @@ async function press(event) {
 for (const button of document.querySelectorAll("[data-typed]")) button.addEventListener("click", press);
 
 const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-const isWanted = () => !document.hidden && state && state.mode !== "ended" && state.camera.state !== "absent";
+const isWanted = () => !document.hidden && state && !["question", "ended"].includes(state.mode) && state.camera.state !== "absent";
 async function keepPolling() {
   while (!state || state.mode !== "ended") {
     if (!document.hidden) await poll();
     await wait(document.hidden ? 500 : pollMs);
   }
   nothing("The camera is no longer looked at.");
+  $("region").hidden = true;
 }
 async function keepLooking() {
   while (!state || state.mode !== "ended") {
