@@ -19,13 +19,13 @@ pytest.importorskip("uvicorn", reason="the extra [web] is not installed")
 
 
 class Commissioning:
-    """A commissioning in a process of its own, whose terminal nobody sits at."""
+    """A commissioning in a process of its own; `process.stdin` is its keyboard."""
 
     def __init__(self, port: int, *options: object) -> None:
         self._port = port
         command = [sys.executable, "-m", "waste_edge", "commission", *map(str, options), "--page", str(port)]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
 
     def ask(self, path: str, body: object = None) -> dict[str, Any]:
@@ -36,8 +36,8 @@ class Commissioning:
         finally:
             client.close()
 
-    def wait(self, mode: str) -> dict[str, Any]:
-        """The page's state as soon as it is in this mode."""
+    def wait(self, mode: str, wanted: str = "") -> dict[str, Any]:
+        """The page's state as soon as it is in this mode, and asks for that label."""
         end = time.monotonic() + 120
         while time.monotonic() < end:
             try:
@@ -45,10 +45,10 @@ class Commissioning:
             except OSError:
                 assert self.process.poll() is None, self.process.communicate()[0]
                 state = None
-            if state and state["mode"] == mode:
+            if state and state["mode"] == mode and state["wanted"].startswith(wanted):
                 return dict(state)
             time.sleep(0.05)
-        raise AssertionError(f"never came to {mode}")
+        raise AssertionError(f"never came to {mode} {wanted}")
 
     def end(self) -> str:
         output, _ = self.process.communicate(timeout=60)
@@ -74,7 +74,7 @@ def test_it_is_installed_from_the_browser(tiny_bundle: Path, tmp_path: Path) -> 
     assert list((state / "models").glob("tiny-station-*"))
 
 
-def test_a_browser_that_looks_learns_how_it_ended(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_keyboard_and_browser_at_once_and_how_it_ended(tiny_bundle: Path, tmp_path: Path) -> None:
     options = ("--state", tmp_path / "state", "--bundle", tiny_bundle, "--camera", "synthetic", "--items", 5)
     run = Commissioning(free_port(), *options)
     assert run.wait("talk")["camera"]["title"].startswith("synthetic camera")
@@ -82,8 +82,17 @@ def test_a_browser_that_looks_learns_how_it_ended(tiny_bundle: Path, tmp_path: P
     client.request("GET", "/live.jpg")
     assert client.getresponse().read()[:2] == b"\xff\xd8"
     client.close()
+    run.wait("talk", "blue")
+    assert run.process.stdin is not None
+    run.process.stdin.write("red\n")
+    run.process.stdin.flush()
+    run.wait("talk", "red")
+    assert run.ask("/api/typed", {"typed": "green"}) == {"wrong": ""}
+    run.wait("talk", "green")
     assert run.ask("/api/typed", {"typed": "q"}) == {"wrong": ""}
     assert "what was shown is kept" in run.wait("ended")["ended"]
     output = run.end()
     assert run.process.returncode == 0, output
+    assert "→ show an item of RED (1 of 5)" in output
+    assert "→ show an item of GREEN (1 of 5)" in output
     assert "stopped; go on another time" in output

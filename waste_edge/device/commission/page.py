@@ -27,6 +27,7 @@ from waste_edge.device.page.listener import PageListener
 from waste_edge.device.page.packets import PageOrder
 from waste_edge.device.page.process import PageProcess
 from waste_edge.device.page.state import CameraView
+from waste_edge.device.sinks.sink import SinkConfig
 from waste_edge.device.system.health import Health
 from waste_edge.errors import UserError
 from waste_edge.files.strict import Strict
@@ -224,7 +225,7 @@ def opened_page(
     """
     clock = SystemClock()
     page = CommissionPage(session, wanted, clock, config.live_fps)
-    tables = [*sink_tables(session.config).values(), config]
+    tables: list[SinkConfig | PageConfig] = [*sink_tables(session.config).values(), config]
     secret = [session.state, *hidden, *(Path(name) for table in tables for name in table.secret_files())]
     order = PageOrder(
         host=config.host,
