@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools.head_coverage import Setting, measure, table
+from tools.head_coverage import Setting, measure, table, wrong_once
 
 
 def test_intervals_hold_on_foreign_sites_and_a_good_head_is_not_replaced() -> None:
@@ -15,3 +15,7 @@ def test_intervals_hold_on_foreign_sites_and_a_good_head_is_not_replaced() -> No
     assert tallies[foreign].gain / 12 > 0.08
     assert tallies[home].worse == 0
     assert table(tallies).count("\n") == 3
+
+
+def test_asking_again_and_again_does_not_make_a_head_better() -> None:
+    assert wrong_once(0.0, 4) == 0

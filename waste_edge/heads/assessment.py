@@ -20,8 +20,9 @@ from waste_edge.heads.fitting import Fit
 from waste_edge.heads.head import Shots, shipped_logits
 from waste_edge.metrics.significance import Interval
 
-# p up to which a new head is better. Asked four times on the way, it was wrong on none of 120 simulated sites at which
-# the shipped head is nearly the best there is: learning from few items loses there.
+# p up to which a new head is better. Asked four times on the way, it was wrong on one of 120 simulated sites at which
+# the shipped head is nearly the best there is (`python -m tools.head_coverage --peek`): learning from few items loses
+# there.
 SURE = 0.1
 WORSE = 0.05  # drop of a label's accuracy that is spoken of
 LEAST_ITEMS = 5  # of a label, before anything is said of it with any confidence
