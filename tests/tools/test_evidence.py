@@ -21,7 +21,6 @@ AWAITED = {
     "docs/arm64-log.txt",
     "docs/boot-log.txt",
     "docs/virtual-board-log.txt",
-    "training/results/domains.json",
 }
 
 
