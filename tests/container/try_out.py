@@ -105,6 +105,7 @@ def build(trial: Trial) -> None:
     began = time.monotonic()
     what = ("--isolation", "chroot", "--format", "docker", "--build-arg", f"BASE={BASE}")
     said = trial.done("build", *what, "-f", "container/Containerfile", "-t", IMAGE, ".")
+    trial.podman("image", "prune", "--force")  # vfs keeps a whole copy of each layer of the last build
     for line in said.splitlines():
         if line.startswith("trim:"):
             trial.say(f"    {line}")

@@ -16,7 +16,7 @@ from waste_edge.bundle.bundle import Bundle
 from waste_edge.bundle.manifest import ArtifactName, Calibration
 from waste_edge.dataset import Dataset, Part, Photo, SplitSpec, group_near_duplicates, open_dataset, split
 from waste_edge.engines.classifier import Classifier, apply_thresholds, load_classifier
-from waste_edge.engines.interface import as_kept
+from waste_edge.engines.interface import Output, as_kept
 from waste_edge.errors import DataError
 from waste_edge.evaluation.unknowns import RejectionResult
 from waste_edge.files.strict import Strict
@@ -39,6 +39,11 @@ class Outputs(NamedTuple):
 
     logits: NDArray[np.float32]
     features: NDArray[np.float32]
+
+    @classmethod
+    def stacked(cls, rows: Sequence[Output]) -> Outputs:
+        """One picture's outputs after the other, in order."""
+        return cls(np.stack([row.logits for row in rows]), np.stack([row.features for row in rows]))
 
 
 @dataclass(frozen=True, eq=False)

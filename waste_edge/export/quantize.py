@@ -222,4 +222,4 @@ def _measure(folder: Path, artifacts: dict[ArtifactName, Artifact], work: Work) 
         for name, engine in engines.items():
             answers[name].append(engine.infer(pixels))
         work.progress(index + 1, len(work.validation))
-    return {name: Outputs(*map(np.stack, zip(*rows, strict=True))) for name, rows in answers.items()}
+    return {name: Outputs.stacked(rows) for name, rows in answers.items()}

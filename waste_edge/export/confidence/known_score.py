@@ -99,7 +99,7 @@ def ask_engine(work: Work, engine: Engine, photos: Sequence[Photo]) -> Outputs:
     for index, photo in enumerate(photos):
         rows.append(engine.infer(prepare(photo.pixels(), work.spec)))
         work.progress(index + 1, len(photos))
-    return Outputs(np.stack([row.logits for row in rows]), np.stack([row.features for row in rows]))
+    return Outputs.stacked(rows)
 
 
 @dataclass(frozen=True, eq=False)
