@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from tests.export.conftest import Chain
 from tests.export.measure_onnx import VARIANTS, loading, profile, variants
@@ -30,6 +31,7 @@ def test_the_profile_knows_every_layer(default_bundle: Path, tmp_path: Path) -> 
     assert sum(count for (name, kind), count in found.items() if name == "onnx-fp32" and "Conv" in kind) == layers
 
 
+@pytest.mark.long
 def test_every_variant_is_exported_and_compared(chain: Chain, tmp_path: Path) -> None:
     few = {name: msgspec.structs.replace(recipe, calibration_pictures=24) for name, recipe in VARIANTS.items()}
     _, *rows = variants(chain.student, chain.data, few, tmp_path, rounds=10)

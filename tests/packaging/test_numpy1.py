@@ -19,6 +19,7 @@ def test_it_resolves_and_verifies_beside_numpy_1(numpy1: Environment) -> None:
     assert {replay["status"] for replay in json.loads(done.stdout)["artifacts"]} == {"ok"}
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="tflite-runtime has no wheels for Python 3.12 and later")
 def test_tflite_runtime_serves_where_litert_is_missing(
     wheel: Path, tmp_path_factory: pytest.TempPathFactory, colour_photos: Path

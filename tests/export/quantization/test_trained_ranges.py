@@ -209,6 +209,7 @@ def test_a_residual_network_is_exported_with_its_additions(tmp_path: Path) -> No
     assert (kinds["Add"], kinds["QuantizeLinear"]) == (10, len(ranges) + 1)
 
 
+@pytest.mark.long
 def test_training_mends_what_calibration_cannot(chain: Chain, tmp_path: Path) -> None:
     """A feature that is always 6 leaves INT8 nothing for the others, which are 400 times smaller; FP32 loses nothing.
 

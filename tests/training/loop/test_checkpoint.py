@@ -202,6 +202,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("one_thread")
 def test_killed_again_and_again_it_is_still_the_uninterrupted_one(colour_photos: Path, tmp_path: Path) -> None:
     recipe = changed(TINY, {"fit.ema_decay": 0.9, "augment.mixup": 0.2, "fit.epochs": 4})

@@ -138,7 +138,7 @@ def test_a_broker_that_was_killed_without_saving_is_told_everything_again(broker
     broker.start()
     late = receive(broker)
     station.delivery._wake.set()  # or after the five seconds between two looks
-    wait_until(lambda: late.newest(f"{topic}/health") != "")
+    wait_until(lambda: late.newest(f"{topic}/health") and late.newest(f"{topic}/last"))
     counters = json.loads(late.newest(f"{topic}/counters"))
     assert (counters["items"], counters["streams"]) == (3, {"glass": 1, "paper": 2, "rest": 0})
     assert counters["last_reset"].endswith("Z")
