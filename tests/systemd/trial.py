@@ -29,7 +29,8 @@ kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 numbers = (ctypes.c_char * 2)(b"b", b"a")
 ctypes.CDLL(None).qsort(numbers, 2, 1, kind(lambda a, b: ctypes.string_at(a, 1)[0] - ctypes.string_at(b, 1)[0]))
 assert bytes(numbers) == b"ab"; print("callback")
-for forbidden in (lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_WRITE | mmap.PROT_EXEC), lambda: os.nice(1)):
+writable_code = lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_WRITE | mmap.PROT_EXEC)
+for forbidden in (writable_code, lambda: os.sched_setaffinity(0, {0})):
     try:
         forbidden()
     except OSError:
