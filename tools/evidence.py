@@ -189,7 +189,8 @@ def _log(command: str, needs_bundle: bool = True) -> Callable[[Path], tuple[str,
 def _measured(path: Path) -> tuple[str, str, str, str]:
     record = msgspec.json.decode(path.read_bytes(), type=Measured)
     stale = _other(record.bundle, record.digest) if record.bundle else ""
-    return f"{record.command} --out benchmarks/results/{path.parent.name}/{path.name}", record.created[:10], record.bundle, stale
+    command = f"{record.command} --out benchmarks/results/{path.parent.name}/{path.name}"
+    return command, record.created[:10], record.bundle, stale
 
 
 SOURCES = (
