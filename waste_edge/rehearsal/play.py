@@ -93,12 +93,12 @@ class Player:
         numbers = iter(range(1, 1 << 62))
         items = CameraItemTracker(self.policy, self.inspector, health=health, make_id=lambda: f"{next(numbers):032x}")
         audience = _Audience()
-        Loop(_Reel(video.frames(), clock), items, [audience], clock).run()
+        Loop(Reel(video.frames(), clock), items, [audience], clock).run()
         return Played(audience.events, audience.frames, audience.untrusted, clock.now_ns())
 
 
-class _Reel:
-    """A film's frames as the loop's messages; none is ever dropped."""
+class Reel:
+    """Frames of films as the loop's messages, on one clock; none is ever dropped."""
 
     dropped_frames = 0
     abandoned = 0

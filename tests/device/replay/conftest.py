@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,6 @@ import pytest
 
 from tests.device.telling import FakeWall
 from waste_edge.bundle.bundle import open_bundle
-from waste_edge.device.capture.messages import Ended, Message
 from waste_edge.device.decision.item_tracker import CameraItemTracker, Event, PictureItemTracker
 from waste_edge.device.decision.policy import DecisionPolicy
 from waste_edge.device.loop import Listener, Loop, LoopServices
@@ -23,28 +22,10 @@ from waste_edge.engines.classifier import Classifier, load_classifier
 from waste_edge.imaging.frames import Frame, Pixels
 from waste_edge.rehearsal.film import FilmItem, Video
 from waste_edge.rehearsal.items import ItemCandidate, choose, in_turn
-from waste_edge.rehearsal.play import VideoClock
+from waste_edge.rehearsal.play import Reel, VideoClock
 from waste_edge.site import Site, site_of_labels
 
 COLOURS = ((220, 30, 30), (30, 220, 30), (30, 30, 220))
-
-
-class Reel:
-    """Films' frames as a loop's messages, one film after the other on one clock."""
-
-    dropped_frames = abandoned = 0
-
-    def __init__(self, frames: Iterator[Frame], clock: VideoClock) -> None:
-        self._frames, self._clock = frames, clock
-
-    def take(self, timeout_s: float) -> Message | None:
-        frame = next(self._frames, None)
-        if frame is None:
-            return Ended()
-        self._clock.goes_to(frame.captured_ns)
-        return frame
-
-    def close(self) -> None: ...
 
 
 class Kept(Listener):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.device.service.test_unit import Commands
 from waste_edge.device.config import read_config
 from waste_edge.device.service import unit as service
 from waste_edge.device.service.find_state import find_state
@@ -30,18 +31,15 @@ from waste_edge.files.resources import shipped
 LEFT, RIGHT = Instance("left"), Instance("right")
 
 
-class Systemd:
+class Systemd(Commands):
     """Makes and removes the links that `systemctl enable` and `disable` make; remembers every command."""
 
     def __init__(self, root: Path, failing: str = "") -> None:
+        super().__init__(failing)
         self.wants = root / "etc/systemd/system/multi-user.target.wants"
-        self.failing = failing
-        self.run: list[str] = []
 
     def __call__(self, command) -> None:
-        self.run.append(" ".join(command))
-        if self.failing and self.failing in self.run[-1]:
-            raise WasteEdgeError(f"{self.run[-1]} failed: no")
+        super().__call__(command)
         if command[:2] == ("systemctl", "enable"):
             self.wants.mkdir(parents=True, exist_ok=True)
             (self.wants / command[2]).symlink_to("/etc/systemd/system/waste-edge@.service")
