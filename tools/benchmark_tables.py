@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from waste_edge.benchmarks import show
 from waste_edge.benchmarks.roofline import tables
@@ -38,8 +39,7 @@ def speed_table(report: BenchReport) -> Table:
 
 
 def _roofs(report: BenchReport) -> Table:
-    names = {row.key: row.artifact for row in report.rows}
-    return tables.roofs_table(report.roofline, names.__getitem__) if report.roofline else ([], [])
+    return tables.roofs_table(report.roofline, partial(show.row_name, report)) if report.roofline else ([], [])
 
 
 def _floors(report: BenchReport) -> Table:

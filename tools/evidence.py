@@ -110,7 +110,8 @@ def _bench(path: Path) -> tuple[str, str, str, str]:
     report = read_json(path, BenchReport)
     named = [(f"{one.name} {one.version}", one.digest) for one in report.subjects if one.kind == "bundle"]
     stale = "; ".join(filter(None, (_other(*one) for one in named)))
-    command = f"waste-edge bench --{report.mode} --data photos --roofline --out benchmarks/results/<date>-<board>.json"
+    command = f"waste-edge bench small accurate --{report.mode} --data photos --threads 1,2 --roofline"
+    command += " --out benchmarks/results/<date>-<board>.json"
     return f"{command}; make tables", report.created[:10], ", ".join(one for one, _ in named), stale
 
 

@@ -40,7 +40,7 @@ def rows_table(report: BenchReport) -> tuple[list[str], Cells]:
     scored = any(row.accuracy for row in report.rows)
     right = "accuracy (95 %)" if scored else "agrees with FP32 on golden inputs"
     headings = ["network", "engine", "p50 ms", "p90 ms", "p95 ms", "p99 ms", "max ms", "KiB", right]
-    return headings, [[_short(report, row.key), *_times(row), _size(row), _right(row)] for row in report.rows]
+    return headings, [[row_name(report, row.key), *_times(row), _size(row), _right(row)] for row in report.rows]
 
 
 def _times(row: Row) -> list[str]:
@@ -71,7 +71,7 @@ def stages_table(report: BenchReport) -> tuple[list[str], Cells]:
     headings = ["from frame to decision", *(f"{name} ms" for name in names), "all p50 ms", "p95 ms", "frames/s"]
     cells = [
         [
-            _short(report, one.key),
+            row_name(report, one.key),
             *(f"{stage.p50_ms:.2f}" for stage in one.stages),
             f"{one.p50_ms:.2f}",
             f"{one.p95_ms:.2f}",
@@ -86,7 +86,7 @@ def situations_table(report: BenchReport) -> tuple[list[str], Cells]:
     """Tabulate a station's recurring work: empty frames, and items from settled to decision."""
     headings = ["at a station", "network", "p50 ms", "p95 ms", "timed"]
     cells = [
-        [one.what, _short(report, pipeline.key), f"{one.p50_ms:.3f}", f"{one.p95_ms:.3f}", str(one.samples)]
+        [one.what, row_name(report, pipeline.key), f"{one.p50_ms:.3f}", f"{one.p95_ms:.3f}", str(one.samples)]
         for pipeline in report.pipelines
         for one in pipeline.situations
     ]
@@ -104,7 +104,7 @@ def starts_table(report: BenchReport) -> tuple[list[str], Cells]:
             continue
         start, told = row.start, row.energy
         numbers = [start.rss_mb, start.pss_mb, start.peak_rss_mb] if start else [None] * 3
-        line = [_short(report, row.key), f"{row.load_ms:.1f}", f"{start.first_decision_ms:.0f}" if start else ""]
+        line = [row_name(report, row.key), f"{row.load_ms:.1f}", f"{start.first_decision_ms:.0f}" if start else ""]
         line += ["" if value is None else f"{value:.1f}" for value in numbers]
         if energy:
             line += [f"{told.joules * 1e3:.2f}", f"{told.joules_above_idle * 1e3:.2f}"] if told else ["", ""]
@@ -112,7 +112,8 @@ def starts_table(report: BenchReport) -> tuple[list[str], Cells]:
     return headings, cells
 
 
-def _short(report: BenchReport, key: str) -> str:
+def row_name(report: BenchReport, key: str) -> str:
+    """Name a row for people: file, threads where several were asked for, and the bundle where there are several."""
     row = report.row(key)
     several = len(report.subjects) > 1 and row.artifact != row.subject
     name = f"{row.subject} {row.artifact}" if several else row.artifact
@@ -122,7 +123,7 @@ def _short(report: BenchReport, key: str) -> str:
 
 def sentences(report: BenchReport) -> list[str]:
     """Give the sentences that complete the tables: ratios with intervals, differences, reasons, method."""
-    said = [f"{_short(report, row.key)}: {row.reason}" for row in report.rows if row.reason]
+    said = [f"{row_name(report, row.key)}: {row.reason}" for row in report.rows if row.reason]
     verbs = {
         "fp32 over int8": "takes {} times as long as",
         "ours over bare": "through our interface takes {} times as long as",
@@ -130,17 +131,18 @@ def sentences(report: BenchReport) -> list[str]:
     }
     for ratio in report.ratios:
         value = verbs[ratio.what].format(f"{ratio.value:.2f} ({ratio.low:.2f} to {ratio.high:.2f})")
-        said.append(f"{_short(report, ratio.numerator)} {value} {_short(report, ratio.denominator)}")
+        said.append(f"{row_name(report, ratio.numerator)} {value} {row_name(report, ratio.denominator)}")
     for one in report.differences:
         interval = f"{one.points:+.1f} points ({one.low_points:+.1f} to {one.high_points:+.1f})"
-        said.append(f"{_short(report, one.int8)} is {interval} more accurate than {_short(report, one.fp32)}")
+        said.append(f"{row_name(report, one.int8)} is {interval} more accurate than {row_name(report, one.fp32)}")
     said += [
-        f"{_short(report, row.key)}: the second half of the run took {row.latency.drift:.2f} times as long as the first"
+        f"{row_name(report, row.key)}: the second half of the run took {row.latency.drift:.2f} times as long as the "
+        "first"
         for row in report.rows
         if row.latency and abs(row.latency.drift - 1) > UNSTEADY
     ]
     if report.roofline is not None:
-        said += roofline_tables.sentences(report.roofline, partial(_short, report))
+        said += roofline_tables.sentences(report.roofline, partial(row_name, report))
     said += [f"accuracy of {subject}: {words}" for subject, words in report.protocol.items()]
     said += [report.energy_note] if report.energy_note else []
     samples = max((row.latency.samples for row in report.rows if row.latency), default=0)
@@ -169,7 +171,7 @@ def tables(report: BenchReport) -> list[tuple[list[str], Cells]]:
     """All tables that have lines."""
     made = [rows_table(report), stages_table(report), situations_table(report), starts_table(report)]
     if report.roofline is not None:
-        name = partial(_short, report)
+        name = partial(row_name, report)
         made += [
             roofline_tables.roofs_table(report.roofline, name),
             roofline_tables.layers_table(report.roofline, name),
