@@ -1,6 +1,6 @@
 """What every artifact of the bundles that are named answers to their golden pictures, as JSON; two Pythons run it.
 
-    python answers.py small accurate
+python answers.py small accurate
 """
 
 from __future__ import annotations
