@@ -84,7 +84,8 @@ def make_root(suite: str) -> Path:
         shutil.rmtree(root, ignore_errors=True)
         root.parent.mkdir(parents=True, exist_ok=True)
         run("debootstrap", "--foreign", "--arch=arm64", "--variant=minbase", f"--include={PACKAGES}", suite, root)
-        run("chroot", root, "/debootstrap/debootstrap", "--second-stage")
+        # What it mounts goes with it, also if it is ended half-way.
+        run("unshare", "--mount", "chroot", root, "/debootstrap/debootstrap", "--second-stage")
         (root / "made").touch()
     return root
 

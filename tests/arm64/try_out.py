@@ -28,7 +28,7 @@ from waste_edge.files.resources import BUNDLES, DEFAULT_BUNDLE
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
-PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
+PYTHONS = {"bookworm": "3.11", "trixie": "3.13", "forky": "3.14"}
 
 
 def main() -> int:
