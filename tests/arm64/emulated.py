@@ -15,7 +15,7 @@ TOOLS = {"debootstrap": "debootstrap", "qemu-aarch64-static": "qemu-user-static"
 PACKAGES = "systemd,python3,python3-venv,ca-certificates"
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 BINFMT_CONF = Path("/usr/lib/binfmt.d/qemu-aarch64.conf")
-ENTRY = "waste-edge-arm64"
+ENTRY = "waste-edge-arm64-"  # and the process that registered it: several may emulate at a time
 # With processes and a /proc of its own: systemctl tells from /proc/1/root that it is in a chroot, and starts nothing.
 APART = (
     "unshare", "--pid", "--fork", "--mount", "--kill-child",
@@ -66,13 +66,15 @@ def emulation(qemu: Path) -> Iterator[None]:
     if not (BINFMT / "register").exists():
         run("mount", "-t", "binfmt_misc", "binfmt_misc", BINFMT)
     _, _, kind, offset, magic, mask, _, flags = BINFMT_CONF.read_text().strip().split(":")
-    if (BINFMT / ENTRY).exists():  # left by a run that was killed
-        (BINFMT / ENTRY).write_text("-1")
-    (BINFMT / "register").write_text(":".join(("", ENTRY, kind, offset, magic, mask, str(qemu), flags)))
+    for left in BINFMT.glob(f"{ENTRY}*"):  # by a run that was killed
+        if not Path("/proc", left.name.removeprefix(ENTRY)).exists():
+            left.write_text("-1")
+    entry = f"{ENTRY}{os.getpid()}"
+    (BINFMT / "register").write_text(":".join(("", entry, kind, offset, magic, mask, str(qemu), flags)))
     try:
         yield
     finally:
-        (BINFMT / ENTRY).write_text("-1")
+        (BINFMT / entry).write_text("-1")
 
 
 def make_root(suite: str) -> Path:
@@ -82,7 +84,8 @@ def make_root(suite: str) -> Path:
         shutil.rmtree(root, ignore_errors=True)
         root.parent.mkdir(parents=True, exist_ok=True)
         run("debootstrap", "--foreign", "--arch=arm64", "--variant=minbase", f"--include={PACKAGES}", suite, root)
-        run("chroot", root, "/debootstrap/debootstrap", "--second-stage")
+        # What it mounts goes with it, also if it is ended half-way.
+        run("unshare", "--mount", "chroot", root, "/debootstrap/debootstrap", "--second-stage")
         (root / "made").touch()
     return root
 

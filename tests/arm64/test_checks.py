@@ -8,14 +8,17 @@ import subprocess
 import pytest
 
 from tests.arm64 import checks, emulated, try_out
-from tests.arm64.checks import NETWORKS, TOLERANCE, Check, all_four_replayed, compare, four_rows, tried
+from tests.arm64.checks import NETWORKS, TOLERANCE, Check, all_replayed, compare, four_rows, tried
+from waste_edge.bundle.bundle import find_bundle, open_bundle
+from waste_edge.files.resources import BUNDLES
 
 LIBRARIES = {"numpy": "1"}
+ARTIFACTS = {f"{bundle} {artifact}" for bundle, artifacts in NETWORKS.items() for artifact in artifacts}
 
 
 def answers(machine: str, off: float = 0.0, without: str = "") -> dict[str, object]:
     rows = [[0.5 - off, 0.3 + off, 0.2], [0.2, 0.2, 0.6]]
-    networks = {name: rows for name in sorted(NETWORKS) if name != without}
+    networks = {name: rows for name in sorted(ARTIFACTS) if name != without}
     return {"machine": machine, "libraries": LIBRARIES, "probabilities": networks}
 
 
@@ -25,25 +28,25 @@ def board(off: float = 0.0, without: str = "") -> subprocess.CompletedProcess[st
 
 def test_answers_that_agree_are_right_and_say_by_how_much():
     found = compare("a53", board(5e-5), answers("x86_64"))
-    assert [check.ok for check in found] == [True] * 4
+    assert [check.ok for check in found] == [True] * 6
     assert found[0].found.startswith("0 of 2 labels differ; probabilities by at most 5e-05")
 
 
 def test_int8_may_differ_more_than_fp32():
-    found = {check.name.split()[0]: check.ok for check in compare("a53", board(0.004), answers("x86_64"))}
-    assert found == {name: name.endswith("int8") for name in NETWORKS}
+    found = {check.name.partition(" on ")[0]: check.ok for check in compare("a53", board(0.004), answers("x86_64"))}
+    assert found == {name: name.endswith("int8") for name in ARTIFACTS}
     assert TOLERANCE["fp32"] < 0.004 < TOLERANCE["int8"]
 
 
 def test_a_label_that_differs_is_wrong_however_close():
     found = compare("a53", board(0.101), answers("x86_64", 0.0999))
-    assert [check.ok for check in found] == [False] * 4
+    assert [check.ok for check in found] == [False] * 6
     assert "1 of 2 labels differ" in found[0].found
 
 
 def test_a_network_that_does_not_run_there_is_wrong():
-    found = compare("a53", board(without="onnx-int8"), answers("x86_64"))
-    assert {check.name.split()[0] for check in found if not check.ok} == {"onnx-int8"}
+    found = compare("a53", board(without="accurate onnx-int8"), answers("x86_64"))
+    assert {check.name.partition(" on ")[0] for check in found if not check.ok} == {"accurate onnx-int8"}
 
 
 def test_a_board_on_which_nothing_answers_is_wrong():
@@ -65,13 +68,27 @@ def test_a_command_is_right_if_it_ends_well_and_says_what_it_must(monkeypatch, t
     assert (found.ok, found.found) == (False, "exit code -11: Segmentation fault")
 
 
-def test_all_four_networks_must_be_replayed_and_timed():
-    rows = [{"artifact": name, "status": "ok", "reason": "", "logits_difference": 0.1} for name in NETWORKS]
-    assert "onnx-int8 ok, logits off 0.1" in all_four_replayed(json.dumps({"artifacts": rows}))
+def test_every_shipped_network_is_tried():
+    for name, networks in NETWORKS.items():
+        with open_bundle(find_bundle(name)) as bundle:
+            assert bundle.manifest.artifacts.keys() == networks
+    assert NETWORKS.keys() == {path.name for path in BUNDLES.iterdir() if path.is_dir()}
+
+
+@pytest.mark.parametrize("bundle", NETWORKS)
+def test_all_networks_must_be_replayed(bundle):
+    judge = all_replayed(bundle)
+    rows = [{"artifact": name, "status": "ok", "reason": "", "logits_difference": 0.1} for name in NETWORKS[bundle]]
+    assert "onnx-int8 ok, logits off 0.1" in judge(json.dumps({"artifacts": rows}))
+    with pytest.raises(ValueError, match=rows[0]["artifact"]):
+        judge(json.dumps({"artifacts": rows[:1]}))
     rows[0] |= {"status": "failed", "reason": "it differs"}
     with pytest.raises(ValueError, match="failed it differs"):
-        all_four_replayed(json.dumps({"artifacts": rows}))
-    timed = [{"artifact": name, "status": "measured"} for name in NETWORKS]
+        judge(json.dumps({"artifacts": rows}))
+
+
+def test_all_four_networks_must_be_timed():
+    timed = [{"artifact": name, "status": "measured"} for name in NETWORKS["small"]]
     assert four_rows(json.dumps({"rows": timed})).count(",") == 3
     assert four_rows(json.dumps({"rows": timed[1:]})) == ""
 

@@ -21,14 +21,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tests.arm64.checks import PROCESSORS, Check, compare, use
+from tests.arm64.checks import NETWORKS, PROCESSORS, Check, compare, use
 from tests.arm64.emulated import CACHE, emulation, fresh, inside, make_root, newer_qemu, what_is_missing
 from waste_edge.files.atomic import write_atomically
 from waste_edge.files.resources import BUNDLES, DEFAULT_BUNDLE
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
-PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
+PYTHONS = {"bookworm": "3.11", "trixie": "3.13", "forky": "3.14"}
 
 
 def main() -> int:
@@ -46,7 +46,7 @@ def main() -> int:
         checks = use(root)
         ours = here()
         for cpu, boards in PROCESSORS.items():
-            there = inside(root, ["/opt/waste-edge/current/bin/python", "/trial/answers.py"], cpu)
+            there = inside(root, ["/opt/waste-edge/current/bin/python", "/trial/answers.py", *NETWORKS], cpu)
             checks += compare(f"{cpu} ({boards})", there, ours)
     return report(given.suite, qemu, checks)
 
@@ -72,7 +72,7 @@ def lay_out(trial: Path, wheels: Path) -> None:
 
 def here() -> dict[str, object]:
     """The same answers on this machine."""
-    command = [sys.executable, HERE / "answers.py"]
+    command = [sys.executable, HERE / "answers.py", *NETWORKS]
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
     return dict(json.loads(done.stdout))

@@ -63,6 +63,30 @@ def test_what_is_refused_is_one_line_and_exit_code_2(
         assert len(outcome.stderr.strip().splitlines()) == 1, outcome.stderr
 
 
+def test_unattended_a_refusal_is_kept_and_a_folder_without_a_bundle_is_none(
+    waste_edge: Run, config: Path, newer: Path, tmp_path: Path, edit_manifest: Callable[[Path, str, Any], None]
+) -> None:
+    stick = tmp_path / "stick"
+    (stick / "DCIM").mkdir(parents=True)
+    words = ("--config", config, "--unattended")
+    outcome = waste_edge("model", "install", stick, *words)
+    assert (outcome.exit_code, outcome.stdout) == (0, f"{stick}: holds no bundle; nothing to install\n")
+    assert json.loads(waste_edge("model", "install", stick, *words, "--json").stdout)["outcome"] == "none"
+    assert waste_edge("model", "install", stick, "--config", config).exit_code == 2
+    assert json.loads(waste_edge("model", "status", "--config", config, "--json").stdout)["refused"] is None
+
+    edit_manifest(newer, "schema", 7)
+    newer.rename(stick / "newer")
+    assert waste_edge("model", "install", stick, *words).exit_code == 2
+    assert "refused" in waste_edge("model", "status", "--config", config).stdout
+    refused = json.loads(waste_edge("model", "status", "--config", config, "--json").stdout)["refused"]
+    assert str(stick) in refused["reason"]
+
+    edit_manifest(stick / "newer", "schema", 1)
+    assert waste_edge("model", "install", stick, *words).exit_code == 0
+    assert json.loads(waste_edge("model", "status", "--config", config, "--json").stdout)["refused"] is None
+
+
 def test_a_damaged_model_is_listed_as_damaged(waste_edge: Run, config: Path, newer: Path, tmp_path: Path) -> None:
     waste_edge("model", "install", newer, "--now", "--config", config)
     (network,) = (tmp_path / "state" / "models").glob("tiny*/onnx-int8.onnx")

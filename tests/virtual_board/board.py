@@ -1,13 +1,14 @@
 """Real camera stacks without a board: Debian 13's libcamera and picamera2, and V4L2 drivers in a guest of its own.
 
-    sudo apt-get install -y mmdebstrap qemu-system-x86 e2fsprogs
+    sudo apt-get install -y mmdebstrap qemu-system-x86 e2fsprogs dosfstools mtools openssl
     sudo .venv-dev/bin/python tests/virtual_board/board.py [--root DIR] [--log FILE]     or: make test-virtual-board
+    sudo .venv-dev/bin/python tests/virtual_board/board.py --part stick                  that part alone
 
 Makes a Debian 13 under DIR (once, gigabytes), installs this checkout's wheel in it, and runs the trials of `inside/`:
 
 - on this machine's kernel, libcamera's own virtual camera (NV12), through picamera2 and the system's Python;
-- in QEMU, under Debian's kernel and systemd, its V4L2 test driver `vivid`, a film of a bin through `v4l2loopback`, and
-  the service.
+- in QEMU, under Debian's kernel and systemd, its V4L2 test driver `vivid`, a film of a bin through `v4l2loopback`, the
+  service, and USB sticks with models (`sticks.py`) that are plugged in under way.
 
 Prints a line a check with what was found; ends with 1 if one failed. Without KVM it takes an hour of a processor.
 What this cannot show: a sensor and its image processor, RGB and YUV420 from either, a USB cable.
@@ -28,9 +29,13 @@ from pathlib import Path
 
 from guest import EMULATED, KVM, Guest, why_no_kvm
 from root import HERE, inside, install_ours, make_image, make_root
+from sticks import Ports, make_sticks
 
 PYTHON = "/opt/waste-edge/current/bin/python"
-TOOLS = {"mmdebstrap": "mmdebstrap", "qemu-system-x86_64": "qemu-system-x86", "mke2fs": "e2fsprogs"}
+TOOLS = {
+    "mmdebstrap": "mmdebstrap", "qemu-system-x86_64": "qemu-system-x86", "mke2fs": "e2fsprogs",
+    "mkfs.vfat": "dosfstools", "mcopy": "mtools", "openssl": "openssl",
+}  # fmt: skip
 VERSIONS = (
     'echo "$(ls /lib/modules), systemd $(dpkg-query -W -f "\\${Version}" systemd), '
     'libcamera $(dpkg-query -W -f "\\${Version}" python3-libcamera), '
@@ -63,6 +68,7 @@ GUEST_TRIALS = (
     (
         Trial("film.py", "a bin is filmed, with v4l2loopback", arguments="through_v4l2loopback"),
         Trial("service.py", "the service before vivid", rebooted="again"),
+        Trial("stick.py", "USB sticks with a model, through udev", 3600),
     ),
 )
 
@@ -71,10 +77,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", type=Path, default=Path("/var/tmp/waste-edge-virtual-board/root"))
     parser.add_argument("--log", type=Path, help="write the lines to this file, too")
+    parts = sorted({Path(trial.script).stem for trials in (HERE_TRIALS, *GUEST_TRIALS) for trial in trials})
+    parser.add_argument("--part", choices=parts, action="append", help="try this part alone; may be repeated")
     given = parser.parse_args()
     if missing := what_is_missing():
         print(missing, file=sys.stderr)
         return 2
+    here, guests_trials = chosen(HERE_TRIALS, given.part), [chosen(trials, given.part) for trials in GUEST_TRIALS]
     given.root.parent.mkdir(parents=True, exist_ok=True)
     make_root(given.root)
     install_ours(given.root)
@@ -84,15 +93,21 @@ def main() -> int:
     with ThreadPoolExecutor() as pool:
         guests = [
             pool.submit(try_in_guest, given.root, image, given.root.with_name(f"share-{number}"), trials)
-            for number, trials in enumerate(GUEST_TRIALS)
+            for number, trials in enumerate(guests_trials)
+            if trials
         ]
-        for trial in HERE_TRIALS:
+        for trial in here:
             lines += try_here(given.root, trial)
         for guest in guests:
             lines += guest.result()
     if given.log is not None:
         given.log.write_text("\n".join(lines) + "\n")
     return 1 if any(line.startswith("BAD") for line in lines) else 0
+
+
+def chosen(trials: tuple[Trial, ...], parts: list[str] | None) -> tuple[Trial, ...]:
+    """The trials of the parts that were asked for; without any, all."""
+    return tuple(trial for trial in trials if parts is None or Path(trial.script).stem in parts)
 
 
 def what_is_missing() -> str:
@@ -126,6 +141,7 @@ def lay_out(share: Path) -> Path:
     """What the trials see of this machine."""
     shutil.rmtree(share, ignore_errors=True)
     shutil.copytree(HERE / "inside", share / "inside")
+    (share / "usb").mkdir()
     return share
 
 
@@ -155,12 +171,16 @@ def booted(root: Path, image: Path, share: Path) -> tuple[Guest, float]:
 def try_in_guest(root: Path, image: Path, share: Path, trials: tuple[Trial, ...]) -> list[str]:
     """Boot a guest and run some scripts in it; returns a line a check."""
     lay_out(share)
-    log, lines = share / "log", []
+    log, sticks, lines = share / "log", share.with_name(f"{share.name}-sticks"), []
+    if any(trial.script == "stick.py" for trial in trials):
+        make_sticks(sticks)
+        shutil.copytree(sticks / "keys", share / "keys", ignore=shutil.ignore_patterns("*.key"))
     try:
         guest, seconds = booted(root, image, share)
     except TimeoutError as error:
         return [f"BAD {trials[0].about}: {error}"]
     print(f"a guest booted in {seconds:.0f} s", flush=True)
+    guest.meanwhile = Ports(guest.monitor, sticks, share / "usb").serve
     try:
         for trial in trials:
             command = f"{PYTHON} -B /share/inside/{trial.script}"

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,12 +52,18 @@ class Guest:
         image: its disk, which stays as it is: what the guest writes is thrown away at its end.
         share: the folder that it sees as /share.
         machine: `KVM` or `EMULATED`.
+
+    Attributes:
+        monitor: socket that takes QEMU's commands (QMP).
+        meanwhile: is called again and again while a command runs inside.
     """
 
     def __init__(self, root: Path, image: Path, share: Path, machine: tuple[str, ...]) -> None:
         self._share = share
         self._number = 0
         self._boot_s = BOOT_S[machine]
+        self.monitor = share.with_suffix(".monitor")
+        self.meanwhile: Callable[[], None] = lambda: None
         (share / "boots").unlink(missing_ok=True)
         for name in ("do", "done"):
             shutil.rmtree(share / name, ignore_errors=True)
@@ -67,6 +74,7 @@ class Guest:
             "-drive", f"file={image},if=virtio,format=raw,snapshot=on",
             "-virtfs", f"local,path={share},mount_tag=share,security_model=none",
             "-display", "none", "-serial", f"file:{share}/console", "-monitor", "none",
+            "-qmp", f"unix:{self.monitor},server=on,wait=off", "-device", "qemu-xhci",
         ]  # fmt: skip
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
 
@@ -93,6 +101,7 @@ class Guest:
                 return Done(125, "the guest has ended")
             if time.monotonic() > until:
                 return Done(126, "the guest's agent does not answer")
+            self.meanwhile()
             time.sleep(0.2)
         told = json.loads(answer.read_text())
         return Done(told["code"], told["said"])

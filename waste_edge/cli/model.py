@@ -11,7 +11,7 @@ from waste_edge.cli.common import JsonOption, RequireKeyOption, say, say_json
 
 if TYPE_CHECKING:
     from waste_edge.device.models.checks import Finding
-    from waste_edge.device.models.install import Installer
+    from waste_edge.device.models.install import Installed, Installer
     from waste_edge.device.models.roles import Change, Entry, Roles
     from waste_edge.device.models.store import ModelStore
 
@@ -50,6 +50,14 @@ def install(
     allow_older: Annotated[
         bool, typer.Option("--allow-older", help="Take an older version than one that was in charge here.")
     ] = False,
+    unattended: Annotated[
+        bool,
+        typer.Option(
+            "--unattended",
+            help="Nobody reads what is said here: the running station's health tells a refusal, too, and a folder "
+            "without a bundle is none.",
+        ),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Install a model: check it here, then compare it with the one in charge.
@@ -73,8 +81,12 @@ def install(
         if not json:
             say(f"ok    {found.check:10}  {found.text}")
 
-    installed = _installer(config, state, require_key, allow_older, tell).install(source, now)
-    if json:
+    installer = _installer(config, state, require_key, allow_older, tell)
+    installed = _unattended(installer, source, now) if unattended else installer.install(source, now)
+    if installed is None:
+        text = f"{source}: holds no bundle; nothing to install"
+        say_json(to_json({"outcome": "none", "text": text})) if json else say(text)
+    elif json:
         say_json(to_json(installed))
     else:
         say(installed.text)
@@ -128,11 +140,14 @@ def status(config: ConfigOption = None, state: StateOption = None, json: JsonOpt
     Example: [bold]waste-edge model status --json | jq .shadow[/]
     """
     from waste_edge.device.models.figures import read_figures
+    from waste_edge.device.models.install import read_refusal
 
     store = _store(config, state)
     roles, history, figures = store.roles(), store.history(), read_figures(store.folder)
+    refused = read_refusal(store)
     if json:
-        shown = {"roles": roles, "shadow": figures.shadow, "watched": figures.watched, "history": history}
+        shown = {"roles": roles, "shadow": figures.shadow, "watched": figures.watched, "refused": refused}
+        shown["history"] = history
         _print_json({"folder": str(store.folder), **shown})
         return
     say(_title("in charge", roles.current))
@@ -143,8 +158,26 @@ def status(config: ConfigOption = None, state: StateOption = None, json: JsonOpt
     if roles.candidate is not None:
         say(_title("candidate", roles.candidate))
         say(f"  {figures.shadow.text if figures.shadow else 'was shown no item yet'}")
+    if refused is not None:
+        say(f"{'refused':10}  {refused.time_utc}  {refused.reason}")
     for change in history[-_MOST_CHANGES:]:
         say(_line(change))
+
+
+def _unattended(installer: Installer, source: str, now: bool) -> Installed | None:
+    """Install with nobody there; None if the folder holds no bundle. What it raises was told the station before."""
+    import contextlib
+
+    from waste_edge.device.models.fetch import holds_none
+    from waste_edge.device.models.install import keep_refusal
+    from waste_edge.errors import UserError, WasteEdgeError
+
+    try:
+        return None if holds_none(Path(source)) else installer.install(source, now)
+    except WasteEdgeError as error:
+        with contextlib.suppress(UserError):  # a folder that cannot be written: the reason itself is said anyway
+            keep_refusal(installer.store, error)
+        raise
 
 
 def _title(role: str, entry: Entry | None) -> str:

@@ -68,6 +68,25 @@ def test_where_nobody_answers_a_candidate_is_refused_with_the_way_out(
     assert replace(silent, config=ModelsConfig(shadow=False)).install(str(version("3.0"))).outcome == "activated"
 
 
+def test_one_older_than_the_configured_bundle_needs_leave(installer: Installer, version: MakeVersion) -> None:
+    old, new = version("0.9"), version("2.0")
+    with pytest.raises(BundleError, match=r"is version 0\.9 of tiny, and 1\.0 is in charge here; .*--allow-older"):
+        installer.install(str(old), now=True)
+    other = version("0.8", {"name": "other"})
+    assert installer.install(str(other)).outcome == "candidate"
+    assert replace(installer, allow_older=True).install(str(old)).outcome == "candidate"
+    missing = replace(installer, wish=replace(installer.wish, bundle="nowhere"))
+    assert missing.install(str(new), now=True).outcome == "activated"
+    assert installer.install(str(other), now=True).outcome == "activated"
+
+
+def test_of_a_station_that_chooses_each_shipped_bundle_counts(installer: Installer, version: MakeVersion) -> None:
+    auto = replace(installer, wish=replace(installer.wish, bundle="auto"))
+    with pytest.raises(BundleError, match=r"is version 1\.0 of small, and [0-9.]+ is in charge here"):
+        auto.install(str(version("1.0", {"name": "small"})))
+    assert auto.install(str(version("2.0"))).outcome == "candidate"
+
+
 def test_an_older_version_needs_leave(installer: Installer, version: MakeVersion) -> None:
     one, two = version("1.9"), version("1.10")
     installer.install(str(two), now=True)

@@ -22,7 +22,7 @@ UNIT, RULES = shipped("device/usb/waste-edge-stick@.service"), shipped("device/u
 
 def test_the_rule_starts_the_unit_for_a_usb_stick_s_file_system_only() -> None:
     (rule,) = [line for line in RULES.read_text().splitlines() if line and not line.startswith("#")]
-    assert {'ENV{ID_BUS}=="usb"', 'ENV{ID_FS_USAGE}=="filesystem"', 'ACTION=="add"'} <= set(rule.split(", "))
+    assert {'ENV{ID_BUS}=="usb"', 'ENV{ID_FS_TYPE}=="vfat|exfat|ext[234]"', 'ACTION=="add"'} <= set(rule.split(", "))
     assert f'SYSTEMD_WANTS}}+="{UNIT.name.replace("@.", "@%k.")}"' in rule
 
 

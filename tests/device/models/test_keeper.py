@@ -16,14 +16,14 @@ from waste_edge.device.models import keeper as keeping
 from waste_edge.device.models.config import ModelsConfig
 from waste_edge.device.models.figures import Seen, ShadowFigures, WatchFigures, count_start, read_figures
 from waste_edge.device.models.in_use import ModelInUse, load_model
-from waste_edge.device.models.install import Installer
+from waste_edge.device.models.install import Installer, keep_refusal
 from waste_edge.device.models.keeper import KeeperParts, ModelKeeper
 from waste_edge.device.models.probation import Watch, fault_of, take_back_failed
 from waste_edge.device.models.promotion import Tally, judge
 from waste_edge.device.models.store import ModelStore
 from waste_edge.device.system.condition import Level
 from waste_edge.device.system.health import Health
-from waste_edge.errors import EngineError
+from waste_edge.errors import BundleError, EngineError
 from waste_edge.imaging.frames import Frame
 
 
@@ -257,6 +257,21 @@ def test_a_watched_folder_is_looked_into(installer: Installer, version: MakeVers
     version("3.0", {"licence": 7}).rename(stick / "three")
     station.turn()
     assert station.keeper.used.title == "tiny 2.0"
+
+
+def test_a_refusal_that_nobody_saw_is_told_until_a_model_is_taken(installer: Installer, version: MakeVersion) -> None:
+    station = Station(installer)
+    keep_refusal(installer.store, BundleError("stick/two.zip: not signed\nand more"))
+    level, text = station.condition()
+    assert level is Level.WARN
+    assert text.startswith("tiny 1.0 is in charge; not installed (20")
+    assert text.endswith("Z): stick/two.zip: not signed")
+    installer.install(str(version("2.0")), now=True)
+    assert station.condition()[0] is Level.OK
+    keep_refusal(installer.store, BundleError("x" * 10_000))
+    assert len(station.condition()[1]) < 1000
+    (installer.store.folder / "refused.json").write_text("{")
+    assert station.condition()[0] is Level.OK
 
 
 def test_a_comparison_needs_the_same_pair_to_go_on(

@@ -93,6 +93,15 @@ def newest_in(folder: Path) -> Path:
     return max(found, key=lambda one: (sort_key(one[1]), one[2].name))[2]
 
 
+def holds_none(folder: Path) -> bool:
+    """Return whether a folder is neither a bundle nor holds anything that may be one, such as a stick of photographs.
+
+    Raises:
+        BundleError: see `bundles_in`.
+    """
+    return folder.is_dir() and not (folder / MANIFEST_NAME).is_file() and not any(bundles_in(folder))
+
+
 def bundles_in(folder: Path) -> tuple[list[tuple[str, str, Path]], list[str]]:
     """The bundles right inside a folder, (name, version, path), and why others that may be some cannot be opened.
 

@@ -1,24 +1,36 @@
-"""Installing a model: found, checked, copied into the store, and then proposed as a candidate or put in charge."""
+"""Installing a model: found, checked, copied into the store, and then proposed as a candidate or put in charge.
+
+Where nobody watches, as when a stick was plugged in, a refusal is kept beside the store for the running station, whose
+health warns of it.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from waste_edge.bundle.bundle import Bundle
-from waste_edge.bundle.opening import open_required, required_key_path
+from waste_edge.bundle.bundle import Bundle, find_bundle, open_bundle
+from waste_edge.bundle.opening import open_required, required_key_path, sort_key
 from waste_edge.device.models.checks import Demands, Finding, check_model
 from waste_edge.device.models.config import ModelsConfig
 from waste_edge.device.models.in_use import ModelWish
 from waste_edge.device.models.roles import Entry
 from waste_edge.device.models.store import ModelStore
-from waste_edge.errors import BundleError, UserError
-from waste_edge.files.strict import Strict
+from waste_edge.errors import BundleError, ConfigError, UserError
+from waste_edge.files.atomic import write_atomically
+from waste_edge.files.limits import MAX_MODEL_ROLES_BYTES
+from waste_edge.files.resources import AUTO_BUNDLE, BUNDLES
+from waste_edge.files.strict import Strict, read_json, to_json
+from waste_edge.files.text import first_line
 
+REFUSED_NAME = "refused.json"
+_MOST_LETTERS = 500  # of a reason that is kept
 Outcome = Literal["candidate", "activated", "unchanged"]
 
 
@@ -91,7 +103,9 @@ class Installer:
         ):
             known = self._known(bundle, compares)
             if known is not None:
+                forget_refusal(self.store)
                 return known
+            self._check_configured(bundle)
             demands = Demands(
                 store=self.store,
                 engine=self.wish.engine,
@@ -102,7 +116,9 @@ class Installer:
             )
             checked = check_model(bundle, demands, self.tell)
             entry = self.store.add(bundle)
-        return self._put(entry, compares, given, checked.findings)
+        installed = self._put(entry, compares, given, checked.findings)
+        forget_refusal(self.store)
+        return installed
 
     def _known(self, bundle: Bundle, compares: bool) -> Installed | None:
         roles = self.store.roles()
@@ -113,6 +129,23 @@ class Installer:
             text = f"{roles.candidate.title} is the candidate already"
             return Installed(outcome="unchanged", entry=roles.candidate, text=text)
         return None
+
+    def _check_configured(self, bundle: Bundle) -> None:
+        """Refuse one that is older than the configured bundle of its name, while that one is in charge."""
+        if self.allow_older or self.store.current() is not None:
+            return
+        given = self.wish.bundle
+        for path in BUNDLES.iterdir() if given == AUTO_BUNDLE else [find_bundle(given)]:
+            with contextlib.suppress(BundleError), open_bundle(path) as configured:
+                ours, theirs = configured.manifest, bundle.manifest
+                if ours.name == theirs.name and sort_key(theirs.version) < sort_key(ours.version):
+                    break
+        else:
+            return
+        raise BundleError(
+            f"{bundle.source}: is version {theirs.version} of {theirs.name}, and {ours.version} is in charge here; an "
+            "older one is taken with --allow-older"
+        )
 
     def _put(self, entry: Entry, compares: bool, given: str, findings: list[Finding]) -> Installed:
         if compares:
@@ -127,6 +160,44 @@ class Installer:
         then = f"and on probation for {watched} items" if watched else "and not on probation"
         text = f"{entry.title} is in charge, without a comparison with the model before it, {then}"
         return Installed(outcome="activated", entry=entry, text=text, findings=findings)
+
+
+class Refusal(Strict, frozen=True):
+    """A model that was refused while nobody watched.
+
+    Attributes:
+        time_utc: of the wall clock, for people.
+        reason: the line that the refusal said.
+    """
+
+    time_utc: str
+    reason: str
+
+
+def keep_refusal(store: ModelStore, error: Exception) -> None:
+    """Keep why a model was refused, for the running station to tell; the newest one only.
+
+    Raises:
+        UserError: the store cannot be written.
+    """
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    refusal = Refusal(time_utc=now, reason=first_line(error)[:_MOST_LETTERS])
+    write_atomically(store.folder / REFUSED_NAME, to_json(refusal))
+    store.give_to_owner()
+
+
+def read_refusal(store: ModelStore) -> Refusal | None:
+    """Read the refusal that no installation has followed; None if there is none, or it cannot be read."""
+    try:
+        return read_json(store.folder / REFUSED_NAME, Refusal, MAX_MODEL_ROLES_BYTES)
+    except ConfigError:
+        return None
+
+
+def forget_refusal(store: ModelStore) -> None:
+    """Drop it, since a model was taken after it."""
+    with contextlib.suppress(OSError):
+        (store.folder / REFUSED_NAME).unlink()
 
 
 class FolderWatch:

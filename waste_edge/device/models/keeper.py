@@ -19,7 +19,7 @@ from waste_edge.device.decision.item_tracker import Event, ItemTracker
 from waste_edge.device.loop import Listener, ModelChange, Seen
 from waste_edge.device.models.figures import CONFIGURED, Figures, WatchFigures, read_figures, write_figures
 from waste_edge.device.models.in_use import TAKEN_BACK, ModelInUse, load_installed, load_model
-from waste_edge.device.models.install import FolderWatch, Installer
+from waste_edge.device.models.install import REFUSED_NAME, FolderWatch, Installer, Refusal, read_refusal
 from waste_edge.device.models.probation import Watch, fault_of
 from waste_edge.device.models.roles import ROLES_NAME, Change, Entry, Roles
 from waste_edge.device.models.shadow.contests import Contests
@@ -84,7 +84,8 @@ class ModelKeeper(Listener, ReviewListener):
         self._left: deque[ModelInUse] = deque()
         self._changes: deque[ModelChange] = deque()
         self._unusable: set[str] = set()
-        self._trouble = ""
+        self._refusal: Refusal | None = None
+        self._refused_signature = (-1, -1, -1)
         self._kept = Figures()
         self._looks_around = 0
         self._stopping = threading.Event()
@@ -156,6 +157,7 @@ class ModelKeeper(Listener, ReviewListener):
         if self._folder is not None:
             self._folder.look(self._parts.installer)
         self._follow_roles()
+        self._follow_refusals()
         self._judge()
         self._looks_around += 1
         if self._looks_around % _FIGURES_EVERY == 0:
@@ -174,6 +176,13 @@ class ModelKeeper(Listener, ReviewListener):
         self._tell_changes()
         self._prepare()
         self._contests.follow(self._roles.candidate, self._ready or self.used)
+
+    def _follow_refusals(self) -> None:
+        """Read what another process refused while nobody watched, if that changed."""
+        signature = _signature(self._store.folder / REFUSED_NAME)
+        if signature != self._refused_signature:
+            self._refusal = read_refusal(self._store)
+            self._refused_signature = signature
 
     def _tell_changes(self) -> None:
         """Have the loop tell what changed since the keeper's start."""
@@ -230,6 +239,9 @@ class ModelKeeper(Listener, ReviewListener):
             text += f"; {roles.candidate.title} is compared with it: {self._contests.text}"
         if folder is not None and folder.trouble:
             return Condition(PART, Level.WARN, f"{text}; not installed: {folder.trouble}")
+        if self._refusal is not None:
+            when = self._refusal.time_utc
+            return Condition(PART, Level.WARN, f"{text}; not installed ({when}): {self._refusal.reason}")
         last = roles.last
         if last is not None and last.action == "rolled_back" and last.reason.startswith(TAKEN_BACK):
             left = CONFIGURED if last.before is None else last.before.title

@@ -212,7 +212,7 @@ class ModelStore:
             write_roles(self.folder, roles)
             write_history(self.folder, [*history, change])
             self._remove_all_but(roles.entries())
-            self._give_to_owner()
+            self.give_to_owner()
 
     def _copy(self, source: Bundle, entry: Entry) -> None:
         """Copy into a folder of another name, then rename it: what has the entry's name is whole."""
@@ -225,7 +225,7 @@ class ModelStore:
                 shutil.rmtree(self.path(entry), ignore_errors=True)  # damaged, or it would not have come here
                 os.replace(temporary, self.path(entry))
                 flush_folder(self.folder)
-                self._give_to_owner()
+                self.give_to_owner()
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -267,7 +267,7 @@ class ModelStore:
         finally:
             os.close(handle)
 
-    def _give_to_owner(self) -> None:
+    def give_to_owner(self) -> None:
         """Give files that root installs to the station's user, who has to change them later."""
         if os.geteuid() != 0:
             return
