@@ -121,7 +121,7 @@ def _rehearsal(path: Path) -> tuple[str, str, str, str]:
     current = f"{name} {shipped_version(name)[0]}"
     # The report has no date: the same inputs give the same bytes.
     return (
-        "make rehearsal-results",
+        "make rehearsal-results" if path.parent.name == "rehearsal" else "make rehearsal-grounds-results",
         "2026-11-28",
         station,
         "" if station == current else f"{station}, shipped is {current}",
@@ -213,6 +213,9 @@ SOURCES = (
     Source("What another seed changes", (PAGE,), "training/results/seeds_small.json", _seeds),
     Source(
         "The rehearsed station", ("README.md", "docs/rehearsal.md"), "benchmarks/results/rehearsal/*.json", _rehearsal
+    ),
+    Source(
+        "The same on other surfaces, a thousand things", (PAGE,), "benchmarks/results/rehearsal/*/*.json", _rehearsal
     ),
     Source(
         "Speed, stages, starts, memory, roofline", (PAGE, "benchmarks/README.md"), "benchmarks/results/*.json", _bench

@@ -1,15 +1,16 @@
-"""README's table of the rehearsed station: `python -m tools.rehearsal_table`, or `make rehearsal-table`.
+"""Tables of the rehearsed station: `python -m tools.rehearsal_table`, or `make rehearsal-table`.
 
-It is made from `benchmarks/results/rehearsal/BUNDLE.json`, which `make rehearsal-results` writes (`waste-edge rehearse
---json` of the shipped bundles), and stands between two comments. With --check nothing is written: a table that has
-drifted, and a record of another version of a bundle than the shipped one, end it with 1.
+README's is made from `benchmarks/results/rehearsal/BUNDLE.json`, which `make rehearsal-results` writes (`waste-edge
+rehearse --json` of the shipped bundles); that of other surfaces in docs/results.md from the folders `wood`, `textile`
+and `thousand` beside these (`make rehearsal-grounds-results`). Each stands between two comments. With --check nothing
+is written: a table that has drifted, and a record of another version of a bundle than the shipped one, end it with 1.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tools.page_block import replace_block, write_or_check
@@ -19,11 +20,15 @@ from waste_edge.evaluation.report.markdown import rows_of
 from waste_edge.evaluation.report.tables import Table, share_in
 from waste_edge.files.resources import BUNDLES, shipped
 from waste_edge.files.strict import read_json, read_text
-from waste_edge.rehearsal.report import RehearsalReport, Tally
+from waste_edge.rehearsal.report import Material, RehearsalReport, Tally
 
-RESULTS, PAGE = "benchmarks/results", "README.md"
+RESULTS, PAGE, GROUNDS_PAGE = "benchmarks/results", "README.md", "docs/results.md"
 NAMES = ("small", "accurate")
+GROUNDS = ("wood", "textile")  # surfaces that no network was trained on
 _BLOCK = re.compile(r"(<!-- rehearsal: made by make rehearsal-table -->\n).*?(<!-- end of rehearsal -->)", re.DOTALL)
+_GROUNDS_BLOCK = re.compile(
+    r"(<!-- rehearsed grounds: made by make rehearsal-table -->\n).*?(<!-- end of rehearsed grounds -->)", re.DOTALL
+)
 
 
 def rehearsal_table(reports: Sequence[RehearsalReport]) -> str:
@@ -32,6 +37,56 @@ def rehearsal_table(reports: Sequence[RehearsalReport]) -> str:
     Raises:
         ConfigError: the reports are not of the same material, or lack known or unknown things.
     """
+    first, table = _tabulated(reports)
+    return f"""{table}
+
+{_material(reports)}
+composed with seed {first.seed}, played through the station's loop. No network was trained on these items and things.
+The unknown things chose the known scores, and the pictures of ground trained both networks.
+Intervals of 95 %, by group.*
+"""
+
+
+def grounds_table(by_ground: Mapping[str, Sequence[RehearsalReport]], thousand: RehearsalReport) -> str:
+    """Format the tables of other surfaces in Markdown, one a surface, and what became of a thousand things.
+
+    Args:
+        by_ground: by the surface's name, a report a bundle.
+        thousand: of many things, for what is missed, doubled or extra; most of them were trained on.
+
+    Raises:
+        ConfigError: as of `rehearsal_table`.
+    """
+    tables = []
+    for ground, reports in by_ground.items():
+        first, table = _tabulated(reports)
+        tables.append(f"""On {ground}:
+
+{table}
+
+{_material(reports)}
+composed with seed {first.seed}. No network was trained on these items, things and surfaces; the unknown things chose
+the known scores. Intervals of 95 %, by group.*
+""")
+    tables.append(_counted(thousand))
+    return "\n".join(tables)
+
+
+def _counted(thousand: RehearsalReport) -> str:
+    """What became of a thousand things, in a paragraph."""
+    material, overlap = thousand.material, thousand.box_overlap
+    if overlap is None:
+        raise ConfigError(f"{RESULTS}: the rehearsal of a thousand things has no true boxes; make rehearsal-results")
+    count = _tally(thousand.known).items + _tally(thousand.unknown).items
+    fate = f"{thousand.missed} missed, {thousand.doubled} doubled, {thousand.extra} extra"
+    return f"""Of {count} things, laid on {material.grounds}, with seed {material.seed}: {fate}.
+The overlap of the box that the station found with the true one (intersection over union) is {overlap.median:.3f} in the
+median, {overlap.tenth:.3f} in the worst tenth.
+"""
+
+
+def _tabulated(reports: Sequence[RehearsalReport]) -> tuple[Material, str]:
+    """What was rehearsed, and the table."""
     first = reports[0].material
     if any(report.material != first for report in reports):
         raise ConfigError(f"{RESULTS}: the rehearsals are of different material; make rehearsal-results")
@@ -43,19 +98,24 @@ def rehearsal_table(reports: Sequence[RehearsalReport]) -> str:
         ("unknown things kept out", *(share_in(one.kept_out) for one in unknown)),
         ("missed, doubled, extra", *(f"{one.missed}, {one.doubled}, {one.extra}" for one in reports)),
     ]
-    table = rows_of(Table("", ("", *(report.station.bundle for report in reports)), rows))
-    return f"""{table}
+    return first, rows_of(Table("", ("", *(report.station.bundle for report in reports)), rows))
 
-*{known[0].items} items of {first.known}, laid on {first.grounds}, and {unknown[0].items} of {first.unknown}: videos
-composed with seed {first.seed}, played through the station's loop. No network was trained on these items and things.
-The unknown things chose the known scores, and the pictures of ground trained both networks.
-Intervals of 95 %, by group.*
-"""
+
+def _material(reports: Sequence[RehearsalReport]) -> str:
+    first, known, unknown = reports[0].material, _tally(reports[0].known), _tally(reports[0].unknown)
+    laid = f"*{known.items} items of {first.known}, laid on {first.grounds}"
+    return f"{laid}, and {unknown.items} of {first.unknown}: videos"
 
 
 def refreshed(text: str, reports: Sequence[RehearsalReport]) -> str:
-    """Make a page's table anew; raises ConfigError where there is no place for it."""
+    """Make README's table anew; raises ConfigError where there is no place for it."""
     return replace_block(text, _BLOCK, rehearsal_table(reports), f"{PAGE}: expected the comments of the rehearsal")
+
+
+def refreshed_grounds(text: str, by_ground: Mapping[str, Sequence[RehearsalReport]], thousand: RehearsalReport) -> str:
+    """Make the tables of other surfaces anew; raises ConfigError where there is no place for them."""
+    where = f"{GROUNDS_PAGE}: expected the comments of the rehearsed grounds"
+    return replace_block(text, _GROUNDS_BLOCK, grounds_table(by_ground, thousand), where)
 
 
 def other_versions(reports: Sequence[RehearsalReport]) -> list[str]:
@@ -75,21 +135,30 @@ def _tally(tally: Tally | None) -> Tally:
     return tally
 
 
-def _reports(root: Path) -> list[RehearsalReport]:
-    return [read_json(root / RESULTS / "rehearsal" / f"{name}.json", RehearsalReport) for name in NAMES]
+def _reports(root: Path, ground: str = "") -> list[RehearsalReport]:
+    return [read_json(root / RESULTS / "rehearsal" / ground / f"{name}.json", RehearsalReport) for name in NAMES]
 
 
 def main(arguments: Sequence[str]) -> int:
     """Refresh the checkout's page, or with --check only say what has drifted; returns the exit code."""
     root = shipped("training").parent
     try:
-        reports, text = _reports(root), read_text(root / PAGE)
-        made = refreshed(text, reports)
-        code = write_or_check(root / PAGE, text, made, arguments, "make rehearsal-table")
-        old = other_versions(reports) if "--check" in arguments else []
+        reports, by_ground = _reports(root), {ground: _reports(root, ground) for ground in GROUNDS}
+        thousand = read_json(root / RESULTS / "rehearsal" / "thousand" / "small.json", RehearsalReport)
+        texts = {page: read_text(root / page) for page in (PAGE, GROUNDS_PAGE)}
+        made = {
+            PAGE: refreshed(texts[PAGE], reports),
+            GROUNDS_PAGE: refreshed_grounds(texts[GROUNDS_PAGE], by_ground, thousand),
+        }
+        codes = [
+            write_or_check(root / page, texts[page], text, arguments, "make rehearsal-table")
+            for page, text in made.items()
+        ]
+        every = (reports, *by_ground.values())
+        old = [line for one in every for line in other_versions(one)] if "--check" in arguments else []
         for line in old:
             print(line)
-        return 1 if old else code
+        return 1 if old else max(codes)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

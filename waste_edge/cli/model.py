@@ -167,13 +167,14 @@ def status(config: ConfigOption = None, state: StateOption = None, json: JsonOpt
 def _unattended(installer: Installer, source: str, now: bool) -> Installed | None:
     """Install with nobody there; None if the folder holds no bundle. What it raises was told the station before."""
     import contextlib
+    from dataclasses import replace
 
     from waste_edge.device.models.fetch import holds_none
     from waste_edge.device.models.install import keep_refusal
     from waste_edge.errors import UserError, WasteEdgeError
 
     try:
-        return None if holds_none(Path(source)) else installer.install(source, now)
+        return None if holds_none(Path(source)) else replace(installer, unattended=True).install(source, now)
     except WasteEdgeError as error:
         with contextlib.suppress(UserError):  # a folder that cannot be written: the reason itself is said anyway
             keep_refusal(installer.store, error)

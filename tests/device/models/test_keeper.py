@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -281,15 +282,59 @@ def test_a_comparison_needs_the_same_pair_to_go_on(
 
     entry = installer.install(str(version("2.0"))).entry
     model = load_model(installer.wish)
-    kept = ShadowFigures(candidate=entry.digest, in_charge=model.bundle.digest, tally=Tally(both=7))
-    contests = Contests(installer, kept)
-    contests.follow(entry, model)
+    roles = store.roles()
+    pair = {"candidate": entry.digest, "in_charge": model.bundle.digest}
+    contests = Contests(installer, ShadowFigures(**pair, proposal=roles.proposal, tally=Tally(both=7)))
+    contests.follow(roles, model)
     assert contests.figures is not None
     assert contests.figures.tally.both == 7
     contests.stop()
     other = Contests(installer, ShadowFigures(candidate="x", in_charge="y", tally=Tally(both=7)))
-    other.follow(entry, model)
+    other.follow(roles, model)
     assert other.figures is not None
     assert other.figures.tally.both == 0
     other.stop()
     model.bundle.close()
+
+
+def test_one_that_won_and_was_taken_back_must_win_again(
+    installer: Installer, version: MakeVersion, store: ModelStore
+) -> None:
+    from waste_edge.device.models.shadow.contests import Contests
+
+    new = str(version("2.0"))
+    installer.install(new)
+    model = load_model(installer.wish)
+    pair = {"candidate": store.roles().candidate.digest, "in_charge": model.bundle.digest}  # type: ignore[union-attr]
+    contests = Contests(installer, ShadowFigures(**pair, proposal=store.roles().proposal, tally=Tally(both=7)))
+    contests.follow(store.roles(), model)
+    store.withdraw("by hand")
+    contests.follow(store.roles(), model)
+    installer.install(new)
+    contests.follow(store.roles(), model)
+    assert contests.figures is not None
+    assert contests.figures.tally.both == 0
+    contests.stop()
+    model.bundle.close()
+
+
+@pytest.mark.parametrize("how", ["rolled back", "withdrawn"])
+def test_a_folder_does_not_bring_back_what_was_taken_back(
+    installer: Installer, version: MakeVersion, store: ModelStore, tmp_path: Path, how: str
+) -> None:
+    folder, new = tmp_path / "watched", version("2.0")
+    folder.mkdir()
+    shutil.copytree(new, folder / "new")
+    config = ModelsConfig(watch_folder=str(folder), shadow=how == "withdrawn")
+    watching = replace(installer, config=config)
+    station = Station(watching)
+    station.turn()
+    assert [one.action for one in station.told] == ["proposed" if how == "withdrawn" else "activated"]
+    store.withdraw("by hand") if how == "withdrawn" else store.rollback("by hand")
+    again = Station(watching)  # as after a restart
+    again.turn()
+    roles = store.roles()
+    assert (roles.current, roles.candidate) == (None, None)
+    assert "was taken back at this station before" in again.condition()[1]
+    assert watching.install(str(new)).outcome != "unchanged"  # by hand it is taken
+    assert store.roles().taken_back == []

@@ -50,6 +50,7 @@ class ShadowFigures(Strict, frozen=True):
 
     Attributes:
         candidate, in_charge: digests of the two.
+        proposal: number of the change that made the one a candidate: proposed again, it is compared anew.
         by_candidate, by_in_charge: what each made of the items.
         disagreements: items that the two put into different streams.
         tally: the answered items among them, by who was right.
@@ -67,6 +68,7 @@ class ShadowFigures(Strict, frozen=True):
     missed: int = 0
     failures: int = 0
     verdict: str = ""
+    proposal: int = 0
 
     @property
     def text(self) -> str:

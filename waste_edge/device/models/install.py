@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -62,6 +62,7 @@ class Installer:
         has_answers: people answer there, by which a candidate can be judged.
         allow_older: take an older version than one that was in charge.
         tell: is given each check that was passed.
+        unattended: nobody asked for this very model, so one that was taken back here is refused.
     """
 
     wish: ModelWish
@@ -70,6 +71,7 @@ class Installer:
     has_answers: bool = False
     allow_older: bool = False
     tell: Callable[[Finding], None] = lambda found: None
+    unattended: bool = False
 
     @property
     def store(self) -> ModelStore:
@@ -105,6 +107,7 @@ class Installer:
             if known is not None:
                 forget_refusal(self.store)
                 return known
+            self._check_taken_back(bundle)
             self._check_configured(bundle)
             demands = Demands(
                 store=self.store,
@@ -129,6 +132,15 @@ class Installer:
             text = f"{roles.candidate.title} is the candidate already"
             return Installed(outcome="unchanged", entry=roles.candidate, text=text)
         return None
+
+    def _check_taken_back(self, bundle: Bundle) -> None:
+        """Refuse one that was rolled back or refused at this station before, unless a person asks for it."""
+        if self.unattended and bundle.digest in self.store.roles().taken_back:
+            name, version = bundle.manifest.name, bundle.manifest.version
+            raise BundleError(
+                f"{bundle.source}: {name} {version} was taken back at this station before, and is not taken again by "
+                "itself; waste-edge model install takes it"
+            )
 
     def _check_configured(self, bundle: Bundle) -> None:
         """Refuse one that is older than the configured bundle of its name, while that one is in charge."""
@@ -226,7 +238,8 @@ class FolderWatch:
         try:
             if not seen or not any(bundles_in(self._folder)):
                 return None
-            installed = installer.install(str(newest_in(self._folder)), now=not installer.config.shadow)
+            unattended = replace(installer, unattended=True)
+            installed = unattended.install(str(newest_in(self._folder)), now=not installer.config.shadow)
         except (UserError, BundleError) as error:
             self.trouble = str(error)
             return None

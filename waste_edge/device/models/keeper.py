@@ -26,7 +26,7 @@ from waste_edge.device.models.shadow.contests import Contests
 from waste_edge.device.models.store import ModelStore, in_charge
 from waste_edge.device.system.condition import Condition, Level
 from waste_edge.device.system.health import Health
-from waste_edge.errors import WasteEdgeError
+from waste_edge.errors import ConfigError, WasteEdgeError
 
 PART = "model"  # of health
 EVERY_S = 2.0
@@ -79,7 +79,7 @@ class ModelKeeper(Listener, ReviewListener):
         self._watch = Watch(_watched(figures, model))
         self._contests = Contests(parts.installer, figures.shadow)
         self._roles, self._signature = Roles(), (-1, -1, -1)
-        self._told: int | None = None
+        self._told = _newest_change(self._store)
         self._ready: ModelInUse | None = None
         self._left: deque[ModelInUse] = deque()
         self._changes: deque[ModelChange] = deque()
@@ -175,7 +175,7 @@ class ModelKeeper(Listener, ReviewListener):
         self._signature = signature
         self._tell_changes()
         self._prepare()
-        self._contests.follow(self._roles.candidate, self._ready or self.used)
+        self._contests.follow(self._roles, self._ready or self.used)
 
     def _follow_refusals(self) -> None:
         """Read what another process refused while nobody watched, if that changed."""
@@ -186,9 +186,8 @@ class ModelKeeper(Listener, ReviewListener):
 
     def _tell_changes(self) -> None:
         """Have the loop tell what changed since the keeper's start."""
-        if self._told is not None:
-            new = [change for change in self._store.history() if change.number > (self._told or 0)]
-            self._changes.extend(map(_as_told, new))
+        new = [change for change in self._store.history() if change.number > self._told]
+        self._changes.extend(map(_as_told, new))
         self._told = 0 if self._roles.last is None else self._roles.last.number
 
     def _prepare(self) -> None:
@@ -261,6 +260,15 @@ def _watched(figures: Figures, model: ModelInUse) -> WatchFigures:
     if watched is None:
         return WatchFigures(digest=digest)
     return watched if watched.digest == digest else WatchFigures(digest=digest, before=watched.seen)
+
+
+def _newest_change(store: ModelStore) -> int:
+    """Number of the newest change of the roles; 0 if there is none, or the file is damaged, which is told later."""
+    try:
+        last = store.roles().last
+    except ConfigError:
+        return 0
+    return 0 if last is None else last.number
 
 
 def _digest(entry: Entry | None) -> str:

@@ -79,6 +79,9 @@ class Roles(Strict, frozen=True):
         candidate: is shown the same items beside it; None if nothing is.
         on_probation: the current one was put in charge a short while ago, and is watched.
         newest: the newest version that was in charge here, by name.
+        proposal: number of the change that made the candidate one; its comparison begins with it.
+        taken_back: digests of models that were rolled back or refused here, the newest last: nothing that works by
+            itself installs them again.
         last: the newest change; None before the first.
     """
 
@@ -88,6 +91,8 @@ class Roles(Strict, frozen=True):
     candidate: Entry | None = None
     on_probation: bool = False
     newest: dict[str, str] = msgspec.field(default_factory=dict)
+    proposal: int = 0
+    taken_back: list[str] = msgspec.field(default_factory=list)
     last: Change | None = None
 
     def entries(self) -> list[Entry]:

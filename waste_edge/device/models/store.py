@@ -41,6 +41,7 @@ _LOCK_NAME = ".lock"
 _COPYING = ".copying-"
 _PATIENCE_S = 5.0  # for another process that is changing the roles, which takes milliseconds
 _MOST_NAMES = 100
+_MOST_TAKEN_BACK = 100
 
 
 class ModelStore:
@@ -121,13 +122,17 @@ class ModelStore:
 
     def propose(self, entry: Entry, reason: str) -> None:
         """Make an added model the candidate, in the place of any other."""
-        self._change("proposed", entry, reason, candidate=self._present(entry))
+        roles = self.roles()
+        number = 1 if roles.last is None else roles.last.number + 1
+        again = _without(roles.taken_back, entry)
+        self._change("proposed", entry, reason, candidate=self._present(entry), proposal=number, taken_back=again)
 
     def withdraw(self, reason: str) -> None:
         """Take the candidate out again, if there is one."""
-        candidate = self.roles().candidate
-        if candidate is not None:
-            self._change("withdrawn", candidate, reason, candidate=None)
+        roles = self.roles()
+        if roles.candidate is not None:
+            taken = _with(roles.taken_back, roles.candidate)
+            self._change("withdrawn", roles.candidate, reason, candidate=None, taken_back=taken)
 
     def activate(self, entry: Entry, reason: str, on_probation: bool = False) -> None:
         """Put an added model in charge; the one before it can be had back by `rollback`.
@@ -154,6 +159,7 @@ class ModelStore:
             candidate=candidate,
             on_probation=on_probation,
             newest=dict([*newest, (entry.name, version)][-_MOST_NAMES:]),
+            taken_back=_without(roles.taken_back, entry),
         )
 
     def confirm(self, reason: str) -> None:
@@ -175,7 +181,8 @@ class ModelStore:
         if roles.current is None:
             raise UserError(f"{self.folder}: no installed model is in charge, so there is none to take back")
         back = roles.previous if self._is_whole(roles.previous) else None
-        self._change("rolled_back", back, reason, current=back, previous=None, on_probation=False)
+        taken = _with(roles.taken_back, roles.current)
+        self._change("rolled_back", back, reason, current=back, previous=None, on_probation=False, taken_back=taken)
         return back
 
     def check_version(self, bundle: Bundle) -> None:
@@ -275,6 +282,14 @@ class ModelStore:
         for path in (self.folder, *self.folder.rglob("*")):
             with contextlib.suppress(OSError):
                 os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+def _with(digests: list[str], entry: Entry) -> list[str]:
+    return [*_without(digests, entry), entry.digest][-_MOST_TAKEN_BACK:]
+
+
+def _without(digests: list[str], entry: Entry) -> list[str]:
+    return [one for one in digests if one != entry.digest]
 
 
 def in_charge(store: ModelStore, passed_over: Collection[Entry] = ()) -> tuple[Entry | None, str]:

@@ -13,7 +13,7 @@ from waste_edge.device.models.figures import ShadowFigures
 from waste_edge.device.models.in_use import ModelInUse
 from waste_edge.device.models.install import Installer
 from waste_edge.device.models.promotion import Judgement
-from waste_edge.device.models.roles import Entry
+from waste_edge.device.models.roles import Entry, Roles
 from waste_edge.device.models.shadow.child import ShadowOrder
 from waste_edge.device.models.shadow.comparison import Contest, Shadow
 from waste_edge.device.models.shadow.process import ShadowProcess
@@ -34,16 +34,20 @@ class Contests:
         self._installer = installer
         self._kept = kept
         self._candidate: Entry | None = None
+        self._proposal = 0
         self._beside = ""
         self._shadow: Shadow | None = None
         self._trouble = ""
 
-    def follow(self, candidate: Entry | None, model: ModelInUse) -> None:
-        """Compare this candidate with this model from now on; None: no candidate."""
-        if candidate == self._candidate and (candidate is None or self._beside == model.bundle.digest):
+    def follow(self, roles: Roles, model: ModelInUse) -> None:
+        """Compare the candidate, if there is one, with this model from now on."""
+        candidate, beside = roles.candidate, model.bundle.digest
+        now = (candidate, roles.proposal, beside)
+        if now == (self._candidate, self._proposal, self._beside) or candidate is None is self._candidate:
             return
         self.stop()
-        self._candidate, self._beside, self._trouble = candidate, model.bundle.digest, ""
+        self._candidate, self._proposal, self._beside = now
+        self._trouble = ""
         if candidate is None:
             return
         if not self._installer.has_answers:
@@ -71,8 +75,14 @@ class Contests:
             looks=model.looks,
         )
         views = (manifest.input.view, model.bundle.manifest.input.view)
-        kept, now = self._kept, ShadowFigures(candidate=candidate.digest, in_charge=model.bundle.digest)
-        if kept is not None and (kept.candidate, kept.in_charge) == (now.candidate, now.in_charge):
+        kept = self._kept
+        now = ShadowFigures(candidate=candidate.digest, in_charge=model.bundle.digest, proposal=self._proposal)
+        # Not by the digests alone: one that won, was taken back and is proposed again must win again.
+        if kept is not None and (kept.candidate, kept.in_charge, kept.proposal) == (
+            now.candidate,
+            now.in_charge,
+            now.proposal,
+        ):
             now = kept
         contest = Contest(policy, views, config.judge_by, config.most_answers)
         return Shadow(ShadowProcess(order, list(manifest.labels)), contest, now)
