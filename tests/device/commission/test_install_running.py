@@ -65,19 +65,19 @@ def test_a_running_station_takes_the_head_over_between_two_items(tiny_bundle: Pa
     shown = things(ITEMS, 300)
     write_film(film, shown)
     run = [sys.executable, "-m", "waste_edge", "run", "--config", str(config), "--source", str(film), "--json"]
-    station = subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     installs, events, changes = None, [], []
-    for line in lines_of(station):
-        if line["kind"] == "decision":
-            events.append(line)
-        elif line["kind"] == "model":
-            changes.append((len(events), line))
-        if len(events) == BEFORE and installs is None:
-            installs = commission("--config", config, "--install")
+    with subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as station:
+        for line in lines_of(station):
+            if line["kind"] == "decision":
+                events.append(line)
+            elif line["kind"] == "model":
+                changes.append((len(events), line))
+            if len(events) == BEFORE and installs is None:
+                installs = commission("--config", config, "--install")
     assert installs is not None
-    output, _ = installs.communicate(timeout=120)
-    assert installs.returncode == 0, output
-    assert station.wait(60) == 0, station.stderr and station.stderr.read()
+    with installs:
+        output, _ = installs.communicate(timeout=120)
+    assert (installs.returncode, station.returncode) == (0, 0), output
     assert len(events) == ITEMS, "no item was lost"
     (taken,) = [number for number, line in changes if line["action"] == "activated"]
     assert BEFORE <= taken < ITEMS - 2
