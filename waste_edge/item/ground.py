@@ -19,6 +19,7 @@ LONG_SIDE_PX = 320  # of the working resolution, at most
 Levels = NDArray[np.float32]
 _DARK = 6.0  # levels added before dividing: black pixels say little about the light
 _SAME = 0.008  # a smaller change of gain is none: two levels in 255
+_BURNT = 250  # levels: brighter, and how bright is not told
 _LIMIT = 2.5  # an exposure step beyond this factor is another scene
 _BINS = 96  # of the histogram of log gain
 _STEADY = 0.55  # the light is taken as unchanged if so many fit, for each one that fits the best gain
@@ -135,7 +136,11 @@ def gain_of(look: Pixels, reference: Pixels) -> Gain:
     rows, columns = look[grid].shape[:2]
     seen = np.ascontiguousarray(look[grid].reshape(-1, 3).T)
     base = np.ascontiguousarray(reference[grid].reshape(-1, 3).T)
-    usable = np.flatnonzero(np.maximum(_most(seen), _most(base)) < 250)
+    most_seen, most_base = _most(seen), _most(base)
+    usable = np.flatnonzero(np.maximum(most_seen, most_base) < _BURNT)
+    lost = (most_seen >= _BURNT) & (most_base < _BURNT)
+    if np.count_nonzero(lost) > usable.size:
+        return _gain_of_lost(seen[:, lost], base[:, lost])
     if usable.size < 0.02 * rows * columns:
         return np.ones(3, np.float32)
     weight = _weights(rows, columns)
@@ -151,6 +156,22 @@ def gain_of(look: Pixels, reference: Pixels) -> Gain:
     if np.count_nonzero(chosen) < 12:
         return np.ones(3, np.float32)
     gain = np.exp(np.sort(logs[:, chosen], axis=1)[:, np.count_nonzero(chosen) // 2])
+    return np.asarray(np.clip(gain, 1 / _LIMIT, _LIMIT), np.float32)
+
+
+def _gain_of_lost(seen: NDArray[np.uint8], base: NDArray[np.uint8]) -> Gain:
+    """The gain of a ground that burnt out, (3,), as a pale one does when the camera exposes for a dark item.
+
+    Of a colour that is burnt in most places all that is known is the least gain: the one that burns nearly all of it.
+
+    Args:
+        seen: (3, n), the places that are burnt now and were not before.
+        base: the same places before.
+    """
+    ratios = np.sort((seen.astype(np.float32) + _DARK) / (base.astype(np.float32) + _DARK), axis=1)
+    middle, most = ratios.shape[1] // 2, ratios.shape[1] * 19 // 20  # np.median would import numpy.ma in a frame
+    burnt = np.sort(seen, axis=1)[:, middle] >= _BURNT
+    gain = np.where(burnt, ratios[:, most], ratios[:, middle])
     return np.asarray(np.clip(gain, 1 / _LIMIT, _LIMIT), np.float32)
 
 

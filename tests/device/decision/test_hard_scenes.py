@@ -259,6 +259,38 @@ def test_a_step_of_exposure_that_all_of_the_view_shows_hides_no_item(at, side, g
     assert FaultKind.LIGHT not in at.faults
 
 
+PALE = 215.0  # a board so bright that a little more light burns it out
+
+
+def framed(board: Pixels, margin: int = 30) -> Pixels:
+    """A board on a sheet that is white already."""
+    picture = board.copy()
+    picture[:margin] = picture[-margin:] = 255
+    picture[:, :margin] = picture[:, -margin:] = 255
+    return picture
+
+
+@pytest.mark.parametrize("gain", [1.08, 1.25])
+def test_a_pale_ground_that_burns_out_as_a_dark_item_comes_hides_no_item(at, gain):
+    """The camera exposes for the item: what is lost of the ground is neither blur nor the camera's fault."""
+    ground = framed(wood(level=PALE))
+    at.show(ground, 4)
+    brighter = (with_item(ground, colour=(35, 40, 45)) * gain).clip(0, 255).astype(np.uint8)
+    assert len(at.show(brighter)) == 1
+    assert overlap(at.events[0].item_box, ITEM) > 0.7
+    assert at.faults == set()
+    assert at.show(ground) == []
+    assert at.states[-1] is State.EMPTY
+
+
+def test_a_burnt_out_view_without_anything_in_it_is_still_told(at):
+    ground = framed(wood(level=PALE))
+    at.show(ground, 4)
+    at.show((ground * 1.5).clip(0, 255).astype(np.uint8), 4)
+    assert FaultKind.OVEREXPOSED in at.faults
+    assert at.events == []
+
+
 @pytest.mark.parametrize("factor", [0.35, 1.9])
 def test_a_lamp_that_lights_the_scene_unevenly_is_news_of_the_camera_and_no_item(at, factor):
     ground = wood(level=100)

@@ -13,13 +13,24 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.device.vision.scene import GRID_HEIGHT, GRID_WIDTH, Grid, Mask, area, brightened, difference, gain_of
+from waste_edge.device.vision.scene import (
+    BURNT,
+    GRID_HEIGHT,
+    GRID_WIDTH,
+    Grid,
+    Mask,
+    area,
+    brightened,
+    difference,
+    gain_of,
+)
 from waste_edge.imaging.frames import Pixels
 
 Floats = NDArray[np.float32]
 Grey = NDArray[np.uint8]
 
 _LEVEL = 14.0  # of 255: a smaller difference between two looks tells nothing
+_THING = 0.012  # share of the picture that the least item covers
 _REACH = 14  # cells: the farthest shift that is looked for
 
 
@@ -29,13 +40,20 @@ def is_dark(look: Grid) -> bool:
 
 
 def is_overexposed(look: Grid, empty_look: Grid | None) -> bool:
-    """Return whether most of the picture is white without drawing; a tray that is white itself needs nearly all."""
+    """Return whether most of the picture is white without drawing; a tray that is white itself needs nearly all.
+
+    Not if something darker than the empty scene lies in it: the camera has exposed for that, which is well seen.
+    """
     # Two colours are enough: of something yellow or blue the third is never burnt.
-    if np.count_nonzero(look >= 250) < 0.4 * look.size:
+    if np.count_nonzero(look >= BURNT) < 0.4 * look.size:
         return False  # the quick answer, nearly always
-    burnt = float(np.mean(_ranked(look)[:, 1] >= 250))
-    usual = 0.0 if empty_look is None else float(np.mean(_ranked(empty_look)[:, 1] >= 250))
-    return burnt > 0.9 or (empty_look is not None and burnt > 0.6 and usual < burnt / 2)
+    burnt = float(np.mean(_ranked(look)[:, 1] >= BURNT))
+    if burnt > 0.9 or empty_look is None:
+        return burnt > 0.9
+    usual = float(np.mean(_ranked(empty_look)[:, 1] >= BURNT))
+    if burnt <= 0.6 or usual >= burnt / 2:
+        return False
+    return area(np.asarray((empty_look - look).min(axis=2) > _LEVEL)) < _THING
 
 
 def is_blocked(look: Grid, empty_look: Grid | None) -> bool:
@@ -147,7 +165,9 @@ def is_blurred(detail: Detail, usual: Usual, look: Grid, empty_look: Grid) -> bo
     """
     if detail.acuity >= min(0.25, 0.7 * usual.acuity):
         return False
-    shows = difference(_blocks(look), _blocks(_relit(empty_look, look))) < _LEVEL
+    now = _blocks(look)
+    shows = difference(now, _blocks(_relit(empty_look, look))) < _LEVEL
+    shows &= now.max(axis=2) < BURNT - 5  # the grain of what is nearly burnt goes with the light, not with the lens
     telling = shows & (usual.fine > 0.01)
     if np.count_nonzero(telling) < 6:
         return False

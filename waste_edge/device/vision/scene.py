@@ -27,6 +27,8 @@ GRID_WIDTH, GRID_HEIGHT = 64, 48
 Grid = NDArray[np.float32]  # (48, 64, 3): a frame, small
 Mask = NDArray[np.bool_]  # (48, 64)
 
+BURNT = 250.0  # levels: brighter, and how bright is not told
+_TELLING = 0.25  # share of the cells that must not be burnt, to know the light from these alone
 _UNCOVERED = 0.15  # of what is strange: a nudged item uncovers more of what it lay on
 _ONE_SPOT = 0.7  # of what is strange lies in one place, if it is one thing
 _COMPACT = 0.4  # of a thing's box is the thing, and much less of a rim's
@@ -87,17 +89,29 @@ def difference(first: Grid, second: Grid) -> NDArray[np.float32]:
 
 
 def gain_of(look: Grid, reference: Grid, limit: float) -> NDArray[np.float32]:
-    """Compute a look's gain over a reference, by colour: (3,). What covers less than half of the frame is ignored."""
+    """Compute a look's gain over a reference, by colour: (3,). What covers less than half of the frame is ignored.
+
+    So is what is burnt in one of the two, if enough is not: it stays white however much brighter the rest becomes.
+    """
     # Every other cell is enough for a median; the 4 keeps black cells from having a say.
-    ratios = (look[::2, ::2] + 4) / (reference[::2, ::2] + 4)
-    middle = np.sort(ratios.reshape(-1, 3), axis=0)[ratios.size // 6]
-    return np.asarray(middle.clip(1 / limit, limit), np.float32)
+    seen, before = look[::2, ::2].reshape(-1, 3), reference[::2, ::2].reshape(-1, 3)
+    ratios = (seen + 4) / (before + 4)
+    burnt = np.maximum(seen, before) >= BURNT
+    telling = len(ratios) - np.count_nonzero(burnt, axis=0)
+    if not burnt.any() or telling.min() < _TELLING * len(ratios):
+        middle = np.sort(ratios, axis=0)[len(ratios) // 2]
+        return np.asarray(middle.clip(1 / limit, limit), np.float32)
+    ratios[burnt] = np.inf
+    middle = np.sort(ratios, axis=0)[telling // 2, np.arange(3)]
+    # What is burnt as before says that it is not darker: a dark item on the rest is not taken for less light.
+    white = np.count_nonzero(np.minimum(seen, before) >= BURNT, axis=0) > _TELLING * len(ratios)
+    return np.asarray(np.where(white, np.maximum(middle, 1), middle).clip(1 / limit, limit), np.float32)
 
 
 def brightened(look: Grid, gain: NDArray[np.float32]) -> Grid:
-    """A look times a gain by colour. Rows of 192 are multiplied five times as fast as triples."""
+    """A look times a gain by colour, at most 255. Rows of 192 are multiplied five times as fast as triples."""
     rows = look.reshape(GRID_HEIGHT, -1) * np.tile(gain, GRID_WIDTH)
-    return rows.reshape(look.shape)
+    return np.minimum(rows, np.float32(255), out=rows).reshape(look.shape)
 
 
 def area(mask: Mask) -> float:
@@ -192,7 +206,10 @@ class SceneModel:
         """Mask the cells where a look differs from a layer by more than light and noise."""
         if not self._differs(look, layer.look):  # in the same light, as nearly always: the light need not be found
             return _NOWHERE
-        return np.asarray(difference(look, brightened(layer.look, self._gain(look, layer))) > self._threshold)
+        expected = brightened(layer.look, self._gain(look, layer))
+        if layer.look.max() >= BURNT:  # in less light it may be as white as before
+            expected = np.where(layer.look >= BURNT, np.maximum(expected, look), expected)
+        return np.asarray(difference(look, expected) > self._threshold)
 
     def find(self, look: Grid) -> int | None:
         """Find the layer that a look shows, 0 the empty scene; None if it shows something else."""
