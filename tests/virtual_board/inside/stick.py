@@ -22,7 +22,10 @@ STATION = (
     '[json_lines]\npath = "events.jsonl"\n'
 )
 INSTALLED = Path("/opt/waste-edge/current/lib").glob("python3*/site-packages/waste_edge/_shipped")
-ENDED = re.compile(r"^(Finished|Failed to start|.*skipped because)", re.MULTILINE)
+ENDED = re.compile(
+    r"^(Finished|Failed to start|Dependency failed for) .*: a model on|: a model on .*skipped because|Skipped due to",
+    re.MULTILINE,
+)
 INSTALL_S = 240.0  # by the clock of an emulated board
 
 
@@ -79,8 +82,8 @@ class Stick:
         return self
 
     def read(self) -> str:
-        unit = f"waste-edge-stick@{self.node}.service"
-        self.journal = said(f"journalctl -b -o cat -u {unit} --after-cursor='{self.cursor}'")
+        units = " ".join(f"-u waste-edge-stick{part}@{self.node}.service" for part in ("", "-mount"))
+        self.journal = said(f"journalctl -b -o cat {units} --after-cursor='{self.cursor}'")
         return self.journal
 
     def line(self, words: str) -> str:
@@ -99,7 +102,10 @@ class Stick:
         return found[0] if found else ""
 
     def unused(self) -> bool:
-        """Whether it is mounted nowhere, in no namespace: then it can be had for oneself."""
+        """Whether it is soon mounted nowhere, in no namespace: then it can be had for oneself."""
+        return until(self._is_free, 20)
+
+    def _is_free(self) -> bool:
         try:
             os.close(os.open(f"/dev/{self.node}", os.O_RDONLY | os.O_EXCL))
         except OSError:
