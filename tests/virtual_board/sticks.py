@@ -145,6 +145,7 @@ class Ports:
     def _pull(self, name: str) -> None:
         """Pull it out, and tell the inside whether one bit of it was changed."""
         self._say("device_del", {"id": f"stick-{name}"})
+        self._say("blockdev-del", {"node-name": name})
         same = digest(self._sticks / f"{name}.img") == self._before[name]
         (self._orders / f"{name}.{'same' if same else 'changed'}").touch()
 
