@@ -18,7 +18,7 @@ ORDERS, KEYS = Path("/share/usb"), Path("/share/keys")
 CONFIG, KEY, STATE = Path("/etc/waste-edge/station.toml"), Path("/etc/waste-edge/station.pub"), "/var/lib/waste-edge"
 EVENTS = Path(STATE) / "events.jsonl"
 STATION = (
-    'name = "bin 1"\ncamera = "synthetic"\nbundle = "small"\n[models]\nshadow = false\n'
+    'name = "bin 1"\ncamera = "synthetic:2"\nbundle = "small"\n[models]\nshadow = false\n'
     '[json_lines]\npath = "events.jsonl"\n'
 )
 INSTALLED = Path("/opt/waste-edge/current/lib").glob("python3*/site-packages/waste_edge/_shipped")
