@@ -19,7 +19,7 @@ EMULATED = (
     "-accel", "tcg,thread=single,tb-size=512", "-cpu", "max,avx2=off,avx=off,f16c=off,fma=off,erms=off",
     "-icount", "shift=1,sleep=on", "-rtc", "clock=vm",
 )  # fmt: skip
-# Twice as fast by its own clock, and half as fast by ours: two looks at an item take less than the 300 ms that a station
+# Twice as fast by its own clock, and half as fast by ours: two looks at an item then fit into the 300 ms that a station
 # has for them, as on a Pi 3.
 EMULATED_QUICK = tuple(word.replace("shift=1", "shift=0") for word in EMULATED)
 BOOT_S = {KVM: 180.0, EMULATED: 2400.0, EMULATED_QUICK: 2400.0}
