@@ -1,4 +1,4 @@
-"""The udev rule and the units for a USB stick, as far as they can be tried without one (with one: tests/virtual_board)."""
+"""The udev rule and the units for a USB stick, as far as they go without one; tests/virtual_board has one."""
 
 from __future__ import annotations
 
