@@ -68,6 +68,15 @@ def test_a_command_is_right_if_it_ends_well_and_says_what_it_must(monkeypatch, t
     assert (found.ok, found.found) == (False, "exit code -11: Segmentation fault")
 
 
+def test_a_film_is_tried_again_and_it_is_said(monkeypatch, tmp_path):
+    ends = [ended(2, "", "gave nothing"), ended(0, "words"), ended(0, "words")]
+    monkeypatch.setattr(checks, "inside", lambda root, command: ends.pop(0)(root, command))
+    assert checks.patiently(tmp_path, ["a"], str.strip).found == "words (at attempt 2)"
+    assert checks.patiently(tmp_path, ["a"], str.strip).found == "words"
+    monkeypatch.setattr(checks, "inside", ended(2, "", "gave nothing"))
+    assert checks.patiently(tmp_path, ["a"], str.strip).found == "exit code 2: gave nothing (at attempt 3)"
+
+
 def test_every_shipped_network_is_tried():
     for name, networks in NETWORKS.items():
         with open_bundle(find_bundle(name)) as bundle:

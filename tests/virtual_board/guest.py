@@ -19,7 +19,10 @@ EMULATED = (
     "-accel", "tcg,thread=single,tb-size=512", "-cpu", "max,avx2=off,avx=off,f16c=off,fma=off,erms=off",
     "-icount", "shift=1,sleep=on", "-rtc", "clock=vm",
 )  # fmt: skip
-BOOT_S = {KVM: 180.0, EMULATED: 2400.0}
+# Twice as fast by its own clock, and half as fast by ours: two looks at an item then fit into the 300 ms that a station
+# has for them, as on a Pi 3.
+EMULATED_QUICK = tuple(word.replace("shift=1", "shift=0") for word in EMULATED)
+BOOT_S = {KVM: 180.0, EMULATED: 2400.0, EMULATED_QUICK: 2400.0}
 KERNEL = (
     "root=/dev/vda rw console=ttyS0 quiet mitigations=off no_timer_check audit=0 apparmor=0 systemd.show_status=0 "
     "module_blacklist=vmw_vmci,vmw_vsock_vmci_transport,vsock,psmouse,pcspkr,i2c_piix4,ata_piix,parport_pc"
@@ -51,7 +54,7 @@ class Guest:
         root: where kernel and initrd are taken from.
         image: its disk, which stays as it is: what the guest writes is thrown away at its end.
         share: the folder that it sees as /share.
-        machine: `KVM` or `EMULATED`.
+        machine: `KVM`, `EMULATED` or `EMULATED_QUICK`.
 
     Attributes:
         monitor: socket that takes QEMU's commands (QMP).

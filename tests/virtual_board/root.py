@@ -26,6 +26,7 @@ PICAMERA2 = ("picamera2==0.3.38", "simplejpeg", "videodev2", "PiDNG", "OpenEXR")
 STATUS = "next(iter(req.request.buffers.values())).metadata.status == libcamera.FrameMetadata.Status.Success"
 CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
 IMAGE_GB = 6
+EXTRAS = "gpio,mqtt,sign,web"  # as the installer has them
 SITE = "usr/local/lib/python3.13/dist-packages"
 # picamera2 asks for the display's library of Raspberry Pi OS, which Debian has not; nothing of it is used here.
 PYKMS = "class PixelFormat:\n    def __getattr__(self, name):\n        return name\n\n\nPixelFormat = PixelFormat()\n"
@@ -136,8 +137,10 @@ def install_ours(root: Path) -> None:
     shutil.copytree(kept, root / "wheels")
     (wheel,) = (root / "wheels").glob("waste_edge-*.whl")
     install = ["install", "--quiet", "--no-index", "--find-links", "/wheels"]
-    install += ["--no-deps", "--force-reinstall"] if again else []
-    inside(root, "/opt/waste-edge/venv-1/bin/pip", *install, f"/wheels/{wheel.name}")
+    install.insert(0, "/opt/waste-edge/venv-1/bin/pip")
+    if again:
+        inside(root, *install, "--no-deps", "--force-reinstall", f"/wheels/{wheel.name}")
+    inside(root, *install, f"/wheels/{wheel.name}[{EXTRAS}]")
     shutil.rmtree(root / "wheels")
 
 

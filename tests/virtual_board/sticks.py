@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
 import socket
 import struct
 import subprocess
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -145,6 +147,11 @@ class Ports:
     def _pull(self, name: str) -> None:
         """Pull it out, and tell the inside whether one bit of it was changed."""
         self._say("device_del", {"id": f"stick-{name}"})
+        for _ in range(50):  # until QEMU has let go of it
+            with contextlib.suppress(RuntimeError):
+                self._say("blockdev-del", {"node-name": name})
+                break
+            time.sleep(0.2)
         same = digest(self._sticks / f"{name}.img") == self._before[name]
         (self._orders / f"{name}.{'same' if same else 'changed'}").touch()
 

@@ -54,8 +54,8 @@ def install(
         bool,
         typer.Option(
             "--unattended",
-            help="Nobody reads what is said here: the running station's health tells a refusal, too, and a folder "
-            "without a bundle is none.",
+            help="Install where nobody reads what is said: the running station's health tells a refusal, too, and a "
+            "folder without a bundle is none.",
         ),
     ] = False,
     json: JsonOption = False,

@@ -1,4 +1,4 @@
-"""The udev rule and the unit for a USB stick, as far as they can be tried without one."""
+"""The udev rule and the units for a USB stick, as far as they go without one; tests/virtual_board has one."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from waste_edge.device.models.store import ModelStore
 from waste_edge.files.resources import shipped
 
 UNIT, RULES = shipped("device/usb/waste-edge-stick@.service"), shipped("device/usb/99-waste-edge-stick.rules")
+MOUNT = shipped("device/usb/waste-edge-stick-mount@.service")
 
 
 def test_the_rule_starts_the_unit_for_a_usb_stick_s_file_system_only() -> None:
@@ -33,7 +34,9 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
     program.chmod(0o755)
     unit = tmp_path / "waste-edge-stick@sda1.service"
     unit.write_text(UNIT.read_text().replace("/opt/waste-edge/current/bin/waste-edge", str(program)))
-    done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
+    mount = tmp_path / "waste-edge-stick-mount@sda1.service"
+    mount.write_text(MOUNT.read_text())
+    done = subprocess.run(["systemd-analyze", "verify", unit, mount], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -18,11 +18,14 @@ ORDERS, KEYS = Path("/share/usb"), Path("/share/keys")
 CONFIG, KEY, STATE = Path("/etc/waste-edge/station.toml"), Path("/etc/waste-edge/station.pub"), "/var/lib/waste-edge"
 EVENTS = Path(STATE) / "events.jsonl"
 STATION = (
-    'name = "bin 1"\ncamera = "synthetic"\nbundle = "small"\n[models]\nshadow = false\n'
+    'name = "bin 1"\ncamera = "synthetic:2"\nbundle = "small"\n[models]\nshadow = false\n'
     '[json_lines]\npath = "events.jsonl"\n'
 )
 INSTALLED = Path("/opt/waste-edge/current/lib").glob("python3*/site-packages/waste_edge/_shipped")
-ENDED = re.compile(r"^(Finished|Failed to start|.*skipped because)", re.MULTILINE)
+ENDED = re.compile(
+    r"^(Finished|Failed to start|Dependency failed for) .*: a model on|: a model on .*skipped because|Skipped due to",
+    re.MULTILINE,
+)
 INSTALL_S = 240.0  # by the clock of an emulated board
 
 
@@ -79,27 +82,43 @@ class Stick:
         return self
 
     def read(self) -> str:
-        unit = f"waste-edge-stick@{self.node}.service"
-        self.journal = said(f"journalctl -b -o cat -u {unit} --after-cursor='{self.cursor}'")
+        units = " ".join(f"-u waste-edge-stick{part}@{self.node}.service" for part in ("", "-mount"))
+        self.journal = said(f"journalctl -b -o cat {units} --after-cursor='{self.cursor}'")
         return self.journal
 
     def line(self, words: str) -> str:
         """The line of its unit's journal with these words."""
         return next((line for line in self.journal.splitlines() if words in line), f"not said: {self.journal[-300:]}")
 
-    def told(self, words: str, seconds: float = 60) -> str:
-        """What the station's sink was told since, with these words; empty if it was not."""
+    def told(self, kind: str, words: str, seconds: float = 100) -> str:
+        """The station's line of that kind since, with these words; empty if there is none.
+
+        Health in other words of the same level is told once a minute; the sinks are told so every ten.
+        """
+        return self._first(
+            lambda: said(f"journalctl -b -o cat -u {UNIT} --after-cursor='{self.cursor}'"), kind, words, seconds
+        )
+
+    def told_sink(self, words: str) -> str:
+        """The station's health with these words, as its sink was given it."""
+        return self._first(lambda: "\n".join(events()[self.lines :]), "health", words, 60)
+
+    @staticmethod
+    def _first(read: Callable[[], str], kind: str, words: str, seconds: float) -> str:
         found: list[str] = []
 
         def look() -> bool:
-            found[:] = [line for line in events()[self.lines :] if words in line]
+            found[:] = [line for line in read().splitlines() if f'"kind":"{kind}"' in line and words in line]
             return bool(found)
 
         until(look, seconds)
         return found[0] if found else ""
 
     def unused(self) -> bool:
-        """Whether it is mounted nowhere, in no namespace: then it can be had for oneself."""
+        """Whether it is soon mounted nowhere, in no namespace: then it can be had for oneself."""
+        return until(self._is_free, 20)
+
+    def _is_free(self) -> bool:
         try:
             os.close(os.open(f"/dev/{self.node}", os.O_RDONLY | os.O_EXCL))
         except OSError:
@@ -169,8 +188,8 @@ def take(name: str, title: str, about: str) -> None:
             f"{stick.node}, done after {stick.seconds:.0f} s",
         )
         check("it is checked and taken", in_charge() == title, stick.line("is in charge"))
-        told = stick.told(f"{title} is in charge")
-        check("the station's sink is told", told, told[:300] or "nothing")
+        told = stick.told("model", f'"model":"{title}"')
+        check("the station tells it as an event", '"activated"' in told, told or "nothing")
         check("the stick is unmounted", stick.unused(), f"/dev/{stick.node} can be had for oneself")
         check("and not a bit of it is changed", stick.pull(), name)
 
@@ -189,15 +208,18 @@ def refuse(name: str, words: str, about: str, stays: str) -> None:
         stick.wait()
         check(f"{about} is refused", "Failed with result" in stick.journal, stick.line(words))
         check(f"{stays} stays", in_charge() == stays and stick.unused(), "the stick is unmounted")
-        told = warning(stick.told(words))
-        check("the station's sink is told why", told, told or "nothing")
+        told = warning(stick.told("health", words))
+        check("the station's health tells why", told, told or "nothing")
+        if name == "unsigned":  # the level has changed
+            told = warning(stick.told_sink(words))
+            check("and its sink is told", told, told or "nothing")
         check("and not a bit of the stick is changed", stick.pull(), name)
 
 
 def photographs() -> None:
     with Stick("photographs") as stick:
         stick.wait()
-        said_so, told = stick.line("nothing to install"), stick.told("holds no bundle", 10)
+        said_so, told = stick.line("nothing to install"), stick.told("health", "holds no bundle", 10)
         ok = "Finished" in stick.journal and "holds no bundle" in said_so and not told and stick.unused()
         check("a stick without a model is no trouble", ok, said_so)
 
