@@ -240,7 +240,7 @@ def _shoot(session: Session, shots: Path | None, talk: Talk) -> None:
     with session.messages(source) as messages:
         with talk.held() as conversation:
             shutter = session.shutter(source.live)
-            dialogue = Dialogue(session.bundle, session.site, shutter, session.records, conversation)
+            dialogue = Dialogue(session.bundle, session.view, shutter, session.records, conversation)
             why = dialogue.hold(messages)
         talk.say(Note("state", why))
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from waste_edge.device.commission.dialogue import Conversation, Note
     from waste_edge.device.commission.outcome import Outcome
     from waste_edge.device.commission.page import CommissionPage
+    from waste_edge.imaging.frames import Pixels
+
+_MOST_COLUMNS = 64  # of a picture in the terminal
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,8 @@ class Text:
         if note.outcome is not None:
             for line in _table(note.outcome):
                 say(line)
+        if note.picture is not None and sys.stdout.isatty():
+            _show(note.picture)
         say(f"{marks.get(note.kind, ' ')} {note.text}{ends.get(note.kind, '')}".strip())
 
     def end(self, text: str, fields: dict[str, Any]) -> None:
@@ -128,6 +133,7 @@ class Json:
         if note.verdict is not None:
             verdict = note.verdict
             line |= {"label": verdict.label, "item": verdict.item, "reason": verdict.reason, "source": verdict.source}
+            line |= {"light": verdict.light} if verdict.light else {}
         if note.outcome is not None:
             line |= {"better": note.outcome.assessment.better, "assessment": note.outcome.assessment}
         if note.place is not None:
@@ -139,6 +145,16 @@ class Json:
         from waste_edge.files.strict import encode_json
 
         say_json(encode_json({"event": "ended", "text": text, **fields}).decode())
+
+
+def _show(pixels: Pixels) -> None:
+    """A picture in a terminal, at most half as wide as that."""
+    from rich.console import Console
+
+    from waste_edge.device.setup.pictures import in_letters
+
+    console = Console(highlight=False)
+    console.print(in_letters(pixels, max(16, min(_MOST_COLUMNS, console.width // 2))))
 
 
 def _table(outcome: Outcome) -> list[str]:

@@ -242,6 +242,7 @@ def _watch_once(attempt: ReloadAttempt, clock: Clock, health: Health, stop: Stop
         watchdog = Watchdog(_notifier(), clock, watchdog_ns())
         eye = Eye(model.policy, classifier, looks, question_mark(config.answers))
         items = _items(eye, looked_at, outbox)
+        _know_lights(items, looked_at, state, site, health)
         pins = stack.enter_context(pins_in_use(config.gpio, choices, reviews, health, clock))
         place, services = (state, config.disk), (health, clock)
         crops = stack.enter_context(crops_collected(config.collect, place, opened.manifest, reviews, services))
@@ -444,6 +445,26 @@ def _items(eye: Eye, looked_at: Source, outbox: Outbox | None) -> ItemTracker:
     if outbox is not None and scene and not items.presence.recall(scene):
         outbox.say_scene_is_unreadable()
     return items
+
+
+def _know_lights(items: ItemTracker, looked_at: Source, state: Path | None, site: Site, health: Health) -> None:
+    """Hand the lights on that a commissioning saw the empty scene in, if there was one with this view."""
+    from waste_edge.device.commission import FOLDER, VIEW_NAME
+    from waste_edge.device.decision.item_tracker import CameraItemTracker
+
+    if state is None or not looked_at.live or not isinstance(items, CameraItemTracker):
+        return
+    if not (state / FOLDER / VIEW_NAME).exists():
+        return
+    from waste_edge.device.commission.view import lights_for
+    from waste_edge.device.system.condition import Condition, Level
+    from waste_edge.errors import ConfigError
+
+    try:
+        items.presence.know_lights(lights_for(state, site))
+    except ConfigError as error:
+        text = f"{error}; a light that is switched may be taken for an item once: waste-edge commission --restart"
+        health.announce(Condition("scene", Level.WARN, text))
 
 
 def _about_the_camera(

@@ -66,7 +66,7 @@ def held(session: Session, film: Film, **talk: object) -> tuple[list[Note], str]
     notes: list[Note] = []
     conversation = Conversation(notes.append, **talk)  # type: ignore[arg-type]
     shutter = session.shutter(live=False)
-    ended = Dialogue(session.bundle, session.site, shutter, session.records, conversation).hold(film)
+    ended = Dialogue(session.bundle, session.view, shutter, session.records, conversation).hold(film)
     return notes, ended
 
 
@@ -113,7 +113,7 @@ def test_a_shown_twice_item_is_refused_and_asked_for_again(session: Session) -> 
     [
         (["blue", "q"], [], "stopped; go on another time"),
         (["d"], [], "done"),
-        (["nonsense", "f", "r", None], ["red"], "the source ended"),
+        (["nonsense", "f", "re", None], ["red"], "the source ended"),
         (["s", None], ["green"], "the source ended"),
     ],
 )

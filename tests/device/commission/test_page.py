@@ -87,7 +87,7 @@ def hold(session: Session, page: CommissionPage, film: Film, does: Callable[[int
     talk = Conversation(tell, ask, wanted=2, listener=page.listener)
     page.takes_words = True
     shutter = session.shutter(live=False)
-    return notes, Dialogue(session.bundle, session.site, shutter, session.records, talk).hold(film)
+    return notes, Dialogue(session.bundle, session.view, shutter, session.records, talk).hold(film)
 
 
 def counts(state: dict[str, Any]) -> dict[str, int]:

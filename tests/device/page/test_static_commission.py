@@ -57,7 +57,7 @@ def tell(page: FedPage, **changes: Any) -> None:
         "prompt": "show an item of METAL (3 of 10)", "wanted": "metal", "labels": LABELS,
         "notes": [{"number": 1, "kind": "shot", "text": "item 5: glass", "well": True}],
         "camera": {"state": "ok", "title": "USB camera", "reason": ""}, "outcome": None, "missing": [],
-        "region": None, "ended": "",
+        "region": None, "proposed": [], "ended": "",
     } | changes  # fmt: skip
     assert send(page.process.socket, Told(kind="state"), msgspec.json.encode(state))
 
@@ -67,7 +67,9 @@ def full(page: FedPage, **changes: Any) -> None:
     refused = {"number": 2, "kind": "shot", "text": "not taken, blurred: hold it still", "well": False}
     notes = [{"number": 1, "kind": "prompt", "text": "show an item of METAL (3 of 10)", "well": None}, refused]
     missing = ["no hands, sleeves or other things were shown"]
-    tell(page, **{"outcome": OUTCOME, "region": region, "notes": notes, "missing": missing} | changes)
+    lines = ["rotate = 90", "region = { left = 0.2, top = 0.1, right = 0.8, bottom = 0.9 }"]
+    found = {"outcome": OUTCOME, "region": region, "proposed": lines, "notes": notes, "missing": missing}
+    tell(page, **found | changes)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +100,9 @@ def test_what_is_told_is_shown(browser: Browser, page: FedPage) -> None:
     assert browser.run(cells) == [["glass", "taken for metal"], ["3"], ["75 %", "65 % to 100 %"], ["50 %"]]
     assert "not shown" in text(browser, "#rows tr:nth-child(2)")
     assert "Most to gain from: metal, glass" in text(browser, "#worth")
-    assert text(browser, "#region-line") == "region = { left = 0.2, top = 0.1, right = 0.8, bottom = 0.9 }"
+    assert (
+        text(browser, "#proposed-lines") == "rotate = 90\nregion = { left = 0.2, top = 0.1, right = 0.8, bottom = 0.9 }"
+    )
     look(page)
     browser.wait("!document.getElementById('picture').hidden && !document.getElementById('region').hidden")
     assert browser.run("document.getElementById('region').style.left") == "20%"
@@ -110,7 +114,7 @@ def test_each_button_sends_what_would_be_typed(browser: Browser, page: FedPage) 
     for place in range(count):
         browser.run(f"document.querySelectorAll('#answers [data-typed], #labels [data-typed]')[{place}].click()")
         typed.append(reply(page)["typed"])
-    assert typed == ["+", "s", "u", "l", "f", "d", "q", "glass", "metal", "unknown"]
+    assert typed == ["+", "s", "u", "l", "r", "f", "d", "q", "glass", "metal", "unknown"]
     browser.run("document.querySelector('[data-typed=s]').click()")
     reply(page, wrong="too much at once")
     browser.wait("document.getElementById('said').innerText === 'Not taken: too much at once'")

@@ -10,6 +10,7 @@ import pytest
 
 from waste_edge.device.vision.camera_health import CameraHealth, CameraHealthConfig, Fault, FaultKind
 from waste_edge.device.vision.presence import Presence, State, small
+from waste_edge.device.vision.scene import LitScene
 from waste_edge.files.resources import DEMO_CLIP
 from waste_edge.imaging.frames import Pixels
 from waste_edge.rendering.items.sprites import ITEM_LABELS, render_item
@@ -42,7 +43,7 @@ class Bin:
         self.time_ns += round(seconds * 1e9)
         look, presence = small(pixels), self.presence
         resting = presence.state is State.EMPTY
-        fault = self.health.see(pixels, look, self.time_ns, presence.empty_look, resting)
+        fault = self.health.see(pixels, look, self.time_ns, presence.empty_in_light(look), resting)
         self.suspected += self.health.suspects
         if fault is None and not self.health.suspects:
             self.settled = self.settled + 1 if presence.see(look, self.time_ns) is State.SETTLED else 0
@@ -251,5 +252,5 @@ def test_a_covered_lens_is_not_learned_as_the_empty_scene():
 def test_pictures_of_any_size_are_taken():
     pixels = np.zeros((1, 1, 3), np.uint8)
     health = CameraHealth()
-    assert health.see(pixels, small(pixels), 0, small(pixels), True) is None
+    assert health.see(pixels, small(pixels), 0, LitScene(1, small(pixels)), True) is None
     assert health.suspects

@@ -50,6 +50,11 @@ def take_frame(reader: FrameReader) -> Frame | None:
         raise ValueError(str(error)) from error
 
 
+def turned_frame(frame: Frame, degrees: Degrees) -> Frame:
+    """A frame turned clockwise; the same one if there is nothing to turn."""
+    return replace(frame, pixels=np.asarray(cv2.rotate(frame.pixels, _CODES[degrees]), np.uint8)) if degrees else frame
+
+
 def turned(messages: Messages, degrees: Degrees) -> Messages:
     """Messages whose frames are turned clockwise; the same ones if there is nothing to turn."""
     return _Turned(messages, degrees) if degrees else messages
@@ -60,7 +65,7 @@ class _Turned:
 
     def __init__(self, messages: Messages, degrees: Degrees) -> None:
         self._messages = messages
-        self._code = _CODES[degrees]
+        self._degrees: Degrees = degrees
 
     @property
     def dropped_frames(self) -> int:
@@ -75,9 +80,7 @@ class _Turned:
     def take(self, timeout_s: float) -> Message | None:
         """See `Messages.take`."""
         message = self._messages.take(timeout_s)
-        if not isinstance(message, Frame):
-            return message
-        return replace(message, pixels=np.asarray(cv2.rotate(message.pixels, self._code), np.uint8))
+        return turned_frame(message, self._degrees) if isinstance(message, Frame) else message
 
     def close(self) -> None:
         """See `Messages.close`."""

@@ -14,24 +14,29 @@ import msgspec
 
 from waste_edge.bundle.bundle import Bundle
 from waste_edge.device.capture import Absent, BadPicture, Ended, Failed, Message, Messages, Opened
+from waste_edge.device.capture.convert import turned_frame
 from waste_edge.device.commission.outcome import Outcome, can_fit, evaluate
-from waste_edge.device.commission.place import PlaceCheck, PlaceReport, propose_region
+from waste_edge.device.commission.place import PlaceCheck, PlaceReport
 from waste_edge.device.commission.records import Records
 from waste_edge.device.commission.shooting import Shutter, Verdict, keep
+from waste_edge.device.commission.view import View, region_in_words
 from waste_edge.device.loop import Listener, Seen
 from waste_edge.device.statistics import Statistics
 from waste_edge.device.vision.presence import State
-from waste_edge.imaging.frames import Frame
-from waste_edge.imaging.preprocess import Region, cut
-from waste_edge.site import Site
+from waste_edge.imaging.frames import Frame, Pixels
+from waste_edge.imaging.preprocess import cut
 from waste_edge.taxonomy import UNKNOWN
 
 LEAST_STRANGERS = 4  # things that are none of the labels: two hands, a sleeve, an empty lid
 _PATIENCE_S = 0.1
+_ASK_FOR_LIGHTS = (
+    "the empty view is learned in this light; if lights are switched here, switch them now, one after the other, with "
+    "the view empty, and type l for each"
+)
 HELP = (
     "type a label (or its beginning) to show that next; + : the same item in another position; u : take the last item "
-    "back; s : skip this label; l : the lights were switched, learn the empty view again; f : what is it worth; "
-    "d : done; q : stop, and go on another time"
+    "back; s : skip this label; l : the lights were switched, learn the empty view in this light, too; r : turn the "
+    "view by a quarter; f : what is it worth; d : done; q : stop, and go on another time"
 )
 
 
@@ -44,6 +49,7 @@ class Note:
         text: one line for people.
         wanted: the label that a prompt asks for.
         verdict, outcome, place: what it is about.
+        picture: the view, uint8 (H, W, 3), turned; None: not shown with this note.
     """
 
     kind: str
@@ -52,6 +58,7 @@ class Note:
     verdict: Verdict | None = None
     outcome: Outcome | None = None
     place: PlaceReport | None = None
+    picture: Pixels | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -93,26 +100,29 @@ class Dialogue:
 
     Args:
         bundle: that the commissioning starts from.
-        site: of the station.
+        view: of the station; a person may turn it.
         shutter: the station's eye.
         records: where shots are kept.
         conversation: with whom.
     """
 
     def __init__(
-        self, bundle: Bundle, site: Site, shutter: Shutter, records: Records, conversation: Conversation
+        self, bundle: Bundle, view: View, shutter: Shutter, records: Records, conversation: Conversation
     ) -> None:
         self._bundle = bundle
-        self._site = site
+        self._view = view
         self._shutter = shutter
         self._records = records
         self._talk = conversation
         self._turn = _Turn()
         self._script = deque(conversation.script)
         self._place: PlaceCheck | None = PlaceCheck()
-        self._state = State.LEARNING
         self._fault = ""
         self._statistics = Statistics(0)
+        self._light = 0  # the last one that was told of; 0: it is to be told of
+        self._empties: dict[int, Pixels] = {}  # whole frames of the empty view, by light; in no file
+        self._frame: Frame | None = None
+        shutter.items.presence.know_lights(view.lights())
 
     def hold(self, messages: Messages) -> str:
         """Hold it until a person ends it, all is shown, or the source ends; returns why it ended.
@@ -126,6 +136,9 @@ class Dialogue:
             self._listen()
             if not self._turn.ended:
                 self._take(message)
+        self._keep_lights()
+        if lines := self._view.proposed_lines(self._records):
+            self._tell("place", f"for site.toml: {'; '.join(lines)}")
         return self._turn.ended
 
     def _take(self, message: Message | None) -> None:
@@ -133,7 +146,7 @@ class Dialogue:
             self._talk.listener.news(message)
         match message:
             case Frame():
-                self._see(message)
+                self._see(turned_frame(message, self._view.rotate))
             case Opened(title):
                 self._tell("camera", f"looks at {title}")
             case Absent(reason):
@@ -148,12 +161,14 @@ class Dialogue:
                 pass
 
     def _see(self, frame: Frame) -> None:
+        self._frame = frame
         if self._place is not None and not self._talk.script and not self._place_is_fit(frame):
             self._pass_on(frame)
             return
         taken = self._shutter.see(frame)
         self._pass_on(frame)
         self._say_state()
+        self._say_light(frame)
         if taken is None:
             return
         if not self._turn.label:
@@ -185,15 +200,16 @@ class Dialogue:
         assert self._place is not None
         if not self._place.frames:
             self._tell("prompt", "leave the view empty for a moment")
-        self._place.see(cut(frame.pixels, self._site.region))
+        self._place.see(cut(frame.pixels, self._view.watched.region))
         if not self._place.is_enough:
             return False
-        report = self._place.report()
+        lights = self._shutter.items.presence.known_lights
+        report = msgspec.structs.replace(self._place.report(), lights=lights, rotate=self._view.rotate)
         words = (
             "; ".join(report.problems)
             or f"in order (brightness {report.brightness:.0f}, sharpness {report.sharpness:.2f})"
         )
-        self._talk.tell(Note("place", f"view: {words}", place=report))
+        self._talk.tell(Note("place", f"view: {words}", place=report, picture=frame.pixels))
         if report.problems:
             self._place = PlaceCheck()
             return False
@@ -258,9 +274,10 @@ class Dialogue:
             turn.again, turn.label, turn.last_item = True, self._records.shots[-1].label, self._records.shots[-1].item
             self._prompt()
         elif word == "l":
-            self._shutter.items.learn_anew()
-            self._shutter.observation = None
-            self._place = PlaceCheck()
+            self._shutter.items.learn_light()
+            self._look_again()
+        elif word == "r":
+            self._turn_view()
         elif found := self._label(word):
             turn.label, turn.again = found, False
             self._prompt()
@@ -279,15 +296,53 @@ class Dialogue:
         if not can_fit(self._records):
             self._tell("help", "too little was shown to fit a head: 2 items of each of 2 labels at least")
             return None
-        outcome = evaluate(self._records, self._bundle, self._site)
+        outcome = evaluate(self._records, self._bundle, self._view.site)
         self._talk.tell(Note("outcome", outcome.assessment.verdict, outcome=outcome))
-        if region := self.region():
+        if region := self._view.proposed_region(self._records):
             self._tell("place", f"all items came up in a part of the view; for site.toml: {region_in_words(region)}")
+        lights = self._shutter.items.presence.lights
+        if len(lights) > 1:
+            shown = self._records.items_by_light()
+            counts = ", ".join(f"light {number}: {shown.get(number, 0)} items" for number in sorted(lights))
+            self._tell("place", f"shown in {counts}; show some in each light that there is at this bin")
         return outcome
 
-    def region(self) -> Region | None:
-        """The proposed region; None where the site states one, or nothing would be gained."""
-        return propose_region(self._records.shots) if self._site.region == Region() else None
+    def _look_again(self) -> None:
+        """Look at the empty view once more before anything is shown."""
+        self._shutter.observation = None
+        self._place = PlaceCheck()
+        self._light = 0
+
+    def _turn_view(self) -> None:
+        """Turn the view by a quarter, clockwise, and learn it so."""
+        self._view.turn()
+        self._shutter.watch_as(self._view.watched)
+        self._shutter.items.presence.know_lights(self._view.lights())
+        self._empties.clear()
+        self._look_again()
+        lines = "; ".join(self._view.proposed_lines(self._records)) or "as site.toml says already"
+        shown = sum(1 for shot in self._records.shots if shot.box)
+        of = "; what was shown before was seen turned another way: show it again if it lies one way only" * bool(shown)
+        picture = None if self._frame is None else turned_frame(self._frame, 90).pixels
+        self._talk.tell(Note("state", f"the view is turned; for site.toml: {lines}{of}", picture=picture))
+
+    def _say_light(self, frame: Frame) -> None:
+        """Tell once in which light the empty view is seen, and keep it in each for the station."""
+        presence = self._shutter.items.presence
+        if presence.state is not State.EMPTY:
+            return
+        known, light = presence.lights, presence.light
+        if light not in self._empties:
+            self._empties = {one: seen for one, seen in self._empties.items() if one in known} | {light: frame.pixels}
+        if light == self._light or self._talk.script:
+            return
+        self._light = light
+        text = f"this is light {light} of {len(known)}" if len(known) > 1 else _ASK_FOR_LIGHTS
+        self._tell("state", text)
+        self._keep_lights()
+
+    def _keep_lights(self) -> None:
+        self._view.keep_lights(self._shutter.items.presence.lights, self._empties, self._records)
 
     def _say_state(self) -> None:
         """Tell once that the camera cannot be trusted, and that an item is to be taken out."""
@@ -296,13 +351,11 @@ class Dialogue:
         if text and text != self._fault:
             self._tell("camera", text)
         self._fault = text
-        state = self._shutter.items.presence.state
-        if state is not self._state and state is State.EMPTY and self._state is State.LEARNING:
-            self._tell("state", "the empty view is learned")
-        self._state = state
 
     def _tell_shot(self, verdict: Verdict) -> None:
         text = f"item {verdict.item}: {verdict.label}" if verdict.item else f"not taken, {verdict.reason}"
+        if verdict.item and len(self._shutter.items.presence.lights) > 1:
+            text += f" (light {verdict.light})"
         self._talk.tell(Note("shot", text, verdict=verdict))
 
     def _tell(self, kind: str, text: str) -> None:
@@ -321,13 +374,6 @@ def confirmed(conversation: Conversation, question: str) -> bool:
         if word:
             conversation.tell(Note("help", "y: yes; n: no"))
         time.sleep(_PATIENCE_S)
-
-
-def region_in_words(region: Region) -> str:
-    """A region as a line of a site.toml."""
-    return (
-        "region = { " + ", ".join(f"{key} = {value:g}" for key, value in msgspec.structs.asdict(region).items()) + " }"
-    )
 
 
 def shots_of(verdicts: Iterator[Verdict], tell: Callable[[Note], None]) -> int:

@@ -18,7 +18,6 @@ import msgspec
 from waste_edge import __version__
 from waste_edge.device.clock import NS_PER_S, Clock, SystemClock, SystemWallClock
 from waste_edge.device.commission.dialogue import LEAST_STRANGERS, Note
-from waste_edge.device.commission.place import propose_region
 from waste_edge.device.commission.session import Session
 from waste_edge.device.config import sink_tables
 from waste_edge.device.page.config import PageConfig, read_token
@@ -69,6 +68,7 @@ class CommissionState(Strict, frozen=True):
         outcome: the newest assessment with `verdict` and `better`; None before the first.
         missing: what to know before the head is installed, from the last fit.
         region: proposed, in shares of the frame; None if there is none.
+        proposed: lines for site.toml: `rotate`, where a person turned the view, and `region`.
         ended: how it ended; empty while it goes on.
     """
 
@@ -85,6 +85,7 @@ class CommissionState(Strict, frozen=True):
     outcome: dict[str, Any] | None = None
     missing: list[str] = msgspec.field(default_factory=list)
     region: Region | None = None
+    proposed: list[str] = msgspec.field(default_factory=list)
     ended: str = ""
 
 
@@ -195,13 +196,13 @@ class CommissionPage:
     def _composed(self, **fields: Any) -> CommissionState:
         records, session = self._session.records, self._session
         labels = [ShownLabel(label, records.items(label), self._wanted) for label in records.setup.all_labels]
-        own_region = session.site.region != Region()
         return CommissionState(
             station=session.config.name,
             version=__version__,
             bundle=records.setup.bundle,
             labels=[*labels, ShownLabel(UNKNOWN, records.items(UNKNOWN), LEAST_STRANGERS)],
-            region=None if own_region else propose_region(records.shots),
+            region=session.view.proposed_region(records),
+            proposed=session.view.proposed_lines(records),
             camera=self.listener.camera,
             scene="",
             **fields,

@@ -31,7 +31,8 @@ class PlaceReport(Strict, frozen=True):
         sharpness: of the empty view, 0 to 1; see `shot_checks.sharpness`.
         moving: share of the frames in which something moved.
         problems: what to mend, each with its remedy; none if the view is fit.
-        lights: how many lights the empty scene was learned under.
+        lights: how many lights are known in which the empty scene was seen before.
+        rotate: degrees, clockwise, by which the view is turned.
     """
 
     frames: int
@@ -39,7 +40,8 @@ class PlaceReport(Strict, frozen=True):
     sharpness: float
     moving: float
     problems: list[str]
-    lights: int = 1
+    lights: int = 0
+    rotate: int = 0
 
 
 @dataclass
@@ -92,13 +94,22 @@ class PlaceCheck:
         )
 
 
-def propose_region(shots: Sequence[Shot]) -> Region | None:
+def turned_region(region: Region, degrees: int) -> Region:
+    """The same part of a frame after the frame was turned clockwise by a multiple of 90 degrees."""
+    left, top, right, bottom = region.left, region.top, region.right, region.bottom
+    for _ in range(degrees // 90 % 4):
+        left, top, right, bottom = 1 - bottom, left, 1 - top, right
+    return Region(left=round(left, 6), top=round(top, 6), right=round(right, 6), bottom=round(bottom, 6))
+
+
+def propose_region(shots: Sequence[Shot], rotate: int = 0) -> Region | None:
     """The part of the frame in which all items came up, with a margin; None if nothing would be gained by it.
 
     Args:
         shots: with boxes in shares of the whole frame; those of pictures have none.
+        rotate: degrees by which the frame is turned that the region is of.
     """
-    boxes = np.array([shot.box for shot in shots if len(shot.box) == 4])
+    boxes = np.array([_box(shot, rotate) for shot in shots if len(shot.box) == 4])
     if len({shot.item for shot in shots if shot.box}) < _LEAST_ITEMS:
         return None
     left, top = np.maximum(0.0, boxes[:, :2].min(axis=0) - _MARGIN)
@@ -111,3 +122,9 @@ def propose_region(shots: Sequence[Shot]) -> Region | None:
         right=round(float(right), 3),
         bottom=round(float(bottom), 3),
     )
+
+
+def _box(shot: Shot, rotate: int) -> tuple[float, float, float, float]:
+    left, top, right, bottom = shot.box
+    box = turned_region(Region(left=left, top=top, right=right, bottom=bottom), rotate - shot.rotate)
+    return box.left, box.top, box.right, box.bottom

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waste_edge.bundle.bundle import Bundle
+from waste_edge.device.commission import FOLDER, VIEW_NAME
 from waste_edge.errors import ConfigError, UserError
 from waste_edge.files.atomic import telling_a_full_disk, write_atomically
 from waste_edge.files.bounded import open_file
@@ -28,7 +29,6 @@ from waste_edge.files.strict import Strict, encode_json, read_json, to_json
 from waste_edge.heads import Shots, Strangers, labels_over
 from waste_edge.taxonomy import UNKNOWN, label_faults
 
-FOLDER = "commission"
 SETUP_NAME, SHOTS_NAME, BUILDING = "setup.json", "shots.jsonl", ".bundle-"
 
 
@@ -65,7 +65,7 @@ class Setup(Strict, frozen=True):
         return labels_over(self.labels, list(self.own))
 
 
-class Shot(Strict, frozen=True):
+class Shot(Strict, frozen=True, omit_defaults=True):
     """The network's answer to one look at an item.
 
     Attributes:
@@ -75,6 +75,8 @@ class Shot(Strict, frozen=True):
         logits, features: float32, little-endian, in base64.
         hash: of the picture, 128 bits in hexadecimal; empty for its second look, and a very plain one.
         box: left, top, right, bottom of the item in shares of the frame; empty for a picture that it fills.
+        rotate: degrees by which that frame was turned.
+        light: number of the light that it was shown in; 0: nobody knows.
     """
 
     item: int
@@ -84,13 +86,15 @@ class Shot(Strict, frozen=True):
     features: str
     hash: str = ""
     box: tuple[float, ...] = ()
+    rotate: int = 0
+    light: int = 0
 
 
 class Picture(Strict, frozen=True):
     """Origin of answers: the picture that they are about.
 
     Attributes:
-        source, hash, box: see `Shot`.
+        source, hash, box, rotate, light: see `Shot`.
         again: number of the item that is shown once more, in another position; 0: a new one.
     """
 
@@ -98,6 +102,8 @@ class Picture(Strict, frozen=True):
     hash: str = ""
     box: tuple[float, ...] = ()
     again: int = 0
+    rotate: int = 0
+    light: int = 0
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -147,12 +153,19 @@ class Records:
                 features=_text(answer.features),
                 hash="" if look else picture.hash,
                 box=picture.box,
+                rotate=picture.rotate,
+                light=picture.light,
             )
             for look, answer in enumerate(answers)
         ]
         self._append(b"".join(encode_json(shot) + b"\n" for shot in found))
         self.shots += found
         return number
+
+    def items_by_light(self) -> dict[int, int]:
+        """Count the items that were shown in each light, by its number; those of an unknown light are left out."""
+        shown = {(shot.light, shot.item) for shot in self.shots if shot.light}
+        return {light: sum(one == light for one, _ in shown) for light in sorted({light for light, _ in shown})}
 
     def undo(self) -> Shot | None:
         """Take back the item that was shown last, with all of its shots; None if there is none."""
@@ -234,7 +247,7 @@ def opened_records(state: Path, bundle: Bundle, own: dict[str, str], restart: bo
         for left in folder.glob(f"{BUILDING}*"):  # by a power cut
             shutil.rmtree(left, ignore_errors=True)
         if restart:
-            for name in (SHOTS_NAME, SETUP_NAME):
+            for name in (SHOTS_NAME, SETUP_NAME, VIEW_NAME):
                 (folder / name).unlink(missing_ok=True)
         yield _read(folder, bundle, own)
     finally:

@@ -15,10 +15,10 @@ from waste_edge.bundle.opening import open_required
 from waste_edge.device.bundle_choice import EngineWish, choose_bundle
 from waste_edge.device.cameras import Source, camera_source, media_source
 from waste_edge.device.capture import Messages, start_capture
-from waste_edge.device.capture.convert import turned
 from waste_edge.device.clock import SystemClock
 from waste_edge.device.commission.records import Records, opened_records
 from waste_edge.device.commission.shooting import Shutter
+from waste_edge.device.commission.view import View
 from waste_edge.device.config import StationConfig, state_folder
 from waste_edge.engines.classifier import Classifier, load_classifier
 from waste_edge.errors import ConfigError
@@ -37,6 +37,7 @@ class Session:
         classifier: its network, loaded.
         site: the station's, which has a stream for every label.
         records: of what was shown.
+        view: how the picture is turned, which part of it is watched.
     """
 
     config: StationConfig
@@ -45,6 +46,7 @@ class Session:
     classifier: Classifier
     site: Site
     records: Records
+    view: View
 
     def shutter(self, live: bool) -> Shutter:
         """The station's eye."""
@@ -65,17 +67,17 @@ class Session:
 
     @contextlib.contextmanager
     def messages(self, source: Source) -> Iterator[Messages]:
-        """Frames of a source, turned as the site says, for as long as the block lasts."""
+        """Frames of a source as the camera gives them, for as long as the block lasts."""
         messages = start_capture(source, SystemClock(), None)
         try:
-            yield turned(messages, self.site.rotate)
+            yield messages
         finally:
             messages.close()
 
     def _neutral(self) -> Site:
-        """The site's view with a stream a label: where an item goes does not matter while it is shown."""
-        site = site_of_labels(self.bundle.manifest.labels)
-        return msgspec.structs.replace(site, region=self.site.region, rotate=self.site.rotate)
+        """The view with a stream a label: where an item goes does not matter while it is shown."""
+        site, watched = site_of_labels(self.bundle.manifest.labels), self.view.watched
+        return msgspec.structs.replace(site, region=watched.region, rotate=watched.rotate)
 
 
 @contextlib.contextmanager
@@ -111,7 +113,8 @@ def opened_session(config: StationConfig, own: Mapping[str, str], restart: bool 
         records = stack.enter_context(opened_records(state, bundle, dict(own), restart))
         site = _site(config, bundle, records)
         classifier = load_classifier(bundle, config.engine, config.precision, config.threads)
-        yield Session(config, state, bundle, classifier, site, records)
+        view = View(records.folder, site)
+        yield Session(config, state, bundle, classifier, site, records, view)
 
 
 def _site(config: StationConfig, bundle: Bundle, records: Records) -> Site:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 
 from waste_edge.device.commission.records import Answer, Picture, Records
@@ -41,12 +42,16 @@ class Taken:
         answers: of the network, to a plain look and to a mirrored one; none if it was not asked.
         item: as the station's eye saw it; None for a picture that it fills.
         source: where it is from, for people.
+        rotate: degrees by which the frame was turned.
+        light: number of the learned light that it lay in; 0: nobody knows.
     """
 
     shown: Pixels
     answers: list[Answer]
     item: ItemView | None
     source: str
+    rotate: int = 0
+    light: int = 0
 
 
 class Shutter:
@@ -64,13 +69,23 @@ class Shutter:
 
     def __init__(self, classifier: Classifier, site: Site, live: bool) -> None:
         self._classifier = classifier
+        self._live = live
+        self._answers: list[Answer] = []  # about the item that lies there
+        self.watch(site)
+
+    def watch(self, site: Site) -> None:
+        """Look at the scene as a site says, and learn it; nothing is known of the one from before."""
         self._site = site
         self.observation: Observation | None = None
-        self._answers: list[Answer] = []  # about the item that lies there
-        told = replace(inspector_of(classifier, LOOKS), classify=self._classify)
-        policy = DecisionPolicy(classifier.manifest, site)
-        health = CameraHealth(CameraHealthConfig(watch_frozen=live))
+        self._answers = []
+        told = replace(inspector_of(self._classifier, LOOKS), classify=self._classify)
+        policy = DecisionPolicy(self._classifier.manifest, site)
+        health = CameraHealth(CameraHealthConfig(watch_frozen=self._live))
         self.items = CameraItemTracker(policy, told, health=health)
+
+    def watch_as(self, site: Site) -> None:
+        """Look at the part of the scene that a site names, turned as it says, and learn it anew."""
+        self.watch(msgspec.structs.replace(self._site, region=site.region, rotate=site.rotate))
 
     def see(self, frame: Frame) -> Taken | None:
         """Take in one frame; gives an item once it has been seen well enough to be decided."""
@@ -81,7 +96,8 @@ class Shutter:
             return None
         answers, self._answers = self._answers, []
         shown = cut_box(frame.pixels, observation.item.box)
-        return Taken(shown, answers, observation.item, f"frame {observation.event.frame}")
+        source, light = f"frame {observation.event.frame}", self.items.presence.light
+        return Taken(shown, answers, observation.item, source, self._site.rotate, light)
 
     def picture(self, pixels: Pixels, source: str) -> Taken:
         """Take a picture that an item fills."""
@@ -106,12 +122,14 @@ class Verdict:
         item: its number; 0: it was refused.
         reason: why; empty if it was kept.
         source: where it is from.
+        light: number of the learned light that it was shown in; 0: nobody knows.
     """
 
     label: str
     item: int
     reason: str
     source: str
+    light: int = 0
 
 
 def keep(records: Records, taken: Taken, label: str, again: int = 0) -> Verdict:
@@ -135,11 +153,11 @@ def keep(records: Records, taken: Taken, label: str, again: int = 0) -> Verdict:
         of = f"item {shot.item} ({shot.label}, {visible(shot.source)})"
         reason = f"a near-copy of {of}: show another item, or turn this one"
     if reason:
-        return Verdict(label, 0, reason, taken.source)
+        return Verdict(label, 0, reason, taken.source, taken.light)
     box = () if taken.item is None else taken.item.box
     where = () if isinstance(box, tuple) else (box.left, box.top, box.right, box.bottom)
-    number = records.add(label, taken.answers, Picture(source=taken.source, hash=hashed, box=where, again=again))
-    return Verdict(label, number, "", taken.source)
+    picture = Picture(source=taken.source, hash=hashed, box=where, again=again, rotate=taken.rotate, light=taken.light)
+    return Verdict(label, records.add(label, taken.answers, picture), "", taken.source, taken.light)
 
 
 @dataclass(frozen=True)

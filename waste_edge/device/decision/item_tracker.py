@@ -217,6 +217,12 @@ class CameraItemTracker:
         self.presence.learn_anew()
         self._visit = None
 
+    def learn_light(self) -> None:
+        """Learn the empty scene once more, in another light, beside those that are known."""
+        self._health.learn_light()
+        self.presence.learn_light()
+        self._visit = None
+
     def see(self, frame: Frame, spare: bool = False) -> Observation:
         """See `ItemTracker.see`. A decision needs MIN_FRAMES settled frames in a row that span MIN_SECONDS.
 
@@ -231,7 +237,7 @@ class CameraItemTracker:
             return Observation(self.presence.state)
         state = self.presence.see(look, frame.captured_ns)
         if self.presence.relit_ns == frame.captured_ns:
-            self._health.note_light(frame.captured_ns)
+            self._health.note_light(frame.captured_ns, self.presence.light)
         if state is State.SETTLED:
             return self._look_closely(watched, frame.captured_ns, spare)
         self._visit = None
@@ -242,7 +248,7 @@ class CameraItemTracker:
         """Return whether this frame's picture cannot be trusted; learn a camera anew that was moved for good."""
         health, presence = self._health, self.presence
         resting = presence.state is State.EMPTY
-        health.see(watched, look, captured_ns, presence.empty_look, resting)
+        health.see(watched, look, captured_ns, presence.empty_in_light(look), resting)
         if health.wants_new_scene:
             health.learn_anew()
             presence.learn_anew()

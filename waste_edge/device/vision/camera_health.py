@@ -9,6 +9,7 @@ afterwards it goes on from its pile.
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,7 +19,7 @@ import numpy as np
 
 from waste_edge.device.clock import NS_PER_S
 from waste_edge.device.vision import camera_faults as faults
-from waste_edge.device.vision.scene import Grid
+from waste_edge.device.vision.scene import MAX_LIGHTS, Grid, LitScene
 from waste_edge.imaging.frames import Pixels
 
 _CALM_LEVELS = 8.0  # of 255: a cell that differs by less from the last check shows nothing new
@@ -111,9 +112,22 @@ class CameraHealth:
         self._shifted_since_ns = 0
         self._stillness = _Stillness()
         self._sharpness = _Sharpness()
+        self._sharpness_in = {1: self._sharpness}  # by light: in one there may be edges that there are not in another
 
-    def note_light(self, now_ns: int) -> None:
-        """Presence found the whole scene in another light, and learns it anew."""
+    def learn_light(self) -> None:
+        """The empty scene is learned in another light: what is known of the others stays."""
+        known = self._sharpness_in
+        self.learn_anew()
+        self._sharpness_in = known
+
+    def note_light(self, now_ns: int, light: int = 1) -> None:
+        """Presence found the whole scene in another light, and learns it anew, if it does not know it.
+
+        Args:
+            now_ns: capture time of that frame.
+            light: its number. Of one that was never seen the sharpness is expected that the last one had.
+        """
+        self._sharpness_in.setdefault(light, copy.deepcopy(self._sharpness))
         self._since_ns[FaultKind.LIGHT] = now_ns
         self._seen_ns[FaultKind.LIGHT] = now_ns + round((self._patience.light_s - self._patience.clear_s) * NS_PER_S)
         self._calm_look = None
@@ -126,14 +140,14 @@ class CameraHealth:
             return False
         return self._checked_ns - self._shifted_since_ns >= self._patience.new_scene_s * NS_PER_S
 
-    def see(self, pixels: Pixels, look: Grid, captured_ns: int, empty_look: Grid | None, resting: bool) -> Fault | None:
+    def see(self, pixels: Pixels, look: Grid, captured_ns: int, empty: LitScene | None, resting: bool) -> Fault | None:
         """Take in one frame before presence does.
 
         Args:
             pixels: uint8 (H, W, 3), the part of the frame that `look` was made from.
             look: what `scene.small` made of it.
             captured_ns: monotonic clock at capture.
-            empty_look: `Presence.empty_look`.
+            empty: `Presence.empty_in_light`, of this look.
             resting: presence last saw nothing but the empty scene, undisturbed (`State.EMPTY`); only then is its
                 sharpness learned.
 
@@ -144,6 +158,9 @@ class CameraHealth:
         if not self._is_due(look, captured_ns, resting):
             return self.fault
         self._checked_ns = captured_ns
+        empty_look = None if empty is None else empty.look
+        if empty is not None:
+            self._take_light(empty.number)
         as_learned = empty_look is not None and faults.shows_only(look, empty_look)
         found = self._find(pixels, look, captured_ns, empty_look, as_learned)
         if found is None and resting and as_learned:
@@ -152,6 +169,13 @@ class CameraHealth:
         in_order = resting and as_learned and not self._since_ns and self._sharpness.is_known
         self._calm_look = look if in_order else None
         return self.fault
+
+    def _take_light(self, number: int) -> None:
+        """Expect the sharpness that the scene has in this light; of long unseen ones it is forgotten."""
+        self._sharpness = self._sharpness_in.pop(number, None) or _Sharpness()
+        self._sharpness_in[number] = self._sharpness
+        while len(self._sharpness_in) > MAX_LIGHTS + 1:
+            del self._sharpness_in[next(iter(self._sharpness_in))]
 
     def _is_due(self, look: Grid, now_ns: int, resting: bool) -> bool:
         """Return whether this frame is to be checked."""

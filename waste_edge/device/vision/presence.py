@@ -8,7 +8,8 @@
 The scene is a pile (`scene.py`). Movement that ends in the look of a lower layer means that things were taken
 away; in the look of the top layer, that nothing happened; in neither, that a new item lies there, unless the
 top item was only nudged, a hand drawn back from it, the light over the whole scene switched, or a thing taken away
-that was learned with the scene. Only the top layer follows slow changes of light, and
+that was learned with the scene. A light that the empty scene was seen in before is known again, whatever part of the
+view it changes and whatever is put in meanwhile (`lights.py`). Only the top layer follows slow changes of light, and
 only while nothing moves, so the empty scene never learns an item that was left lying.
 
 After a restart (`recall`) and after half a minute without a frame nothing is taken for granted: the first still
@@ -19,16 +20,19 @@ Time is the frames' own `captured_ns`; nothing here sleeps or asks a clock.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 import numpy as np
 
 from waste_edge.device.clock import NS_PER_S
+from waste_edge.device.vision.lights import add, adopt, empty_in_light, known_light
 from waste_edge.device.vision.not_items import gain_map, is_left_behind, is_other_light
 from waste_edge.device.vision.scene import (
     GRID_HEIGHT,
     GRID_WIDTH,
     Grid,
+    LitScene,
     PresenceConfig,
     SceneModel,
     area,
@@ -86,6 +90,7 @@ class Presence:
         self._ground_ns = 0
         self._first_ns = 0
         self._lesson: list[tuple[int, Grid]] = []  # capture times and looks
+        self._lights: list[LitScene] = []  # known while the scene itself is being learned
         no_noise = np.zeros((GRID_HEIGHT, GRID_WIDTH), np.float32)
         self._unlearned = SceneModel(self._sense, np.zeros((GRID_HEIGHT, GRID_WIDTH, 3), np.float32), no_noise)
 
@@ -94,10 +99,26 @@ class Presence:
         """The id of the item on top of the pile; empty if the scene is empty or not yet learned."""
         return self._scene_model.layers[-1].item_id if self._scene_model else ""
 
+    def empty_in_light(self, look: Grid) -> LitScene | None:
+        """The empty scene in the light of a frame, not to be changed; None while it is being learned."""
+        return empty_in_light(self._scene_model, self._sense, look) if self._scene_model else None
+
     @property
-    def empty_look(self) -> Grid | None:
-        """The empty scene as it would look now, which is not to be changed; None while it is being learned."""
-        return self._scene_model.layers[0].look if self._scene_model else None
+    def light(self) -> int:
+        """Number of the light that the scene is seen in, from 1; 0 while it is being learned."""
+        return self._scene_model.light if self._scene_model else 0
+
+    @property
+    def known_lights(self) -> int:
+        """Count the lights that are known, also while the scene is being learned in a further one."""
+        return len(self._lights) if self._scene_model is None else len(self._scene_model.lights) + 1
+
+    @property
+    def lights(self) -> dict[int, Grid]:
+        """The empty scene in each light that is known, which are not to be changed; none while it is being learned."""
+        if self._scene_model is None:
+            return {}
+        return {one.number: one.look for one in (*self._scene_model.lights, self._scene_model.lit)}
 
     def see(self, look: Grid, captured_ns: int) -> State:
         """Take in one frame as `small` made it and return the new state."""
@@ -173,8 +194,26 @@ class Presence:
         self.pile_changes += 1
         self.state = State.DECIDED
 
+    def learn_light(self) -> None:
+        """Take what is seen from now on for the same empty scene in another light, or in one that is known."""
+        known = [*self._scene_model.lights, self._scene_model.lit] if self._scene_model else self._lights
+        self.learn_anew()
+        self._lights = known
+
+    def know_lights(self, looks: Mapping[int, Grid]) -> None:
+        """Take up lights that the empty scene was seen in by another run; those that are known stay as they are.
+
+        Args:
+            looks: by number, as `lights` gives them, of the same camera and the same part of its view.
+        """
+        if self._scene_model is not None:
+            add(self._scene_model, self._sense, looks)
+        else:
+            self._lights = [LitScene(number, look) for number, look in sorted(looks.items())]
+
     def learn_anew(self) -> None:
         """Forget the scene and take what is seen from now on for the empty one: the camera was moved."""
+        self._lights = []
         self._scene_model = None
         self._last = None
         self._doubtful = False
@@ -218,6 +257,7 @@ class Presence:
         mean = np.asarray(np.mean(seen, axis=0), np.float32)
         noise = np.asarray(np.mean([difference(look, mean) for look in seen], axis=0), np.float32)
         self._scene_model = SceneModel(self._sense, mean, noise)
+        adopt(self._scene_model, self._sense, self._lights)
         self.pile_changes += 1
         self._lesson.clear()
         return State.EMPTY
@@ -244,6 +284,12 @@ class Presence:
             return State.ARRIVING
         doubtful, self._doubtful = self._doubtful, False
         depth = scene_model.find(look)
+        known = known_light(scene_model, self._sense, look) if depth is None else None
+        if known is not None:
+            scene_model = self._scene_model = known
+            self.pile_changes += 1
+            self.relit_ns = now_ns
+            depth, doubtful = known.find(look), False
         if depth is not None:
             taken_away = depth + 1 < len(scene_model.layers)
             if taken_away:

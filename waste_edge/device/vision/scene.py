@@ -12,7 +12,7 @@ import hashlib
 import io
 import itertools
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -132,8 +132,31 @@ class Layer:
     ground: Ground | None = None
 
 
+MAX_LIGHTS = 4  # that are known beside the present one
+
+
+@dataclass
+class LitScene:
+    """The empty scene in another light than the present one.
+
+    Attributes:
+        number: of the light, from 1, in the order in which they were first seen.
+        look: the empty scene in it.
+        ground: the same, fine; None if it is not kept.
+    """
+
+    number: int
+    look: Grid
+    ground: Ground | None = None
+
+
 class SceneModel:
     """The layers of one scene; the last one is what lies there now.
+
+    Attributes:
+        layers: from the empty scene up.
+        light: number of the present light.
+        lights: the others that the empty scene was seen in, the one that was left last at the end; see `lights.py`.
 
     Args:
         sense: how finely to look.
@@ -143,9 +166,21 @@ class SceneModel:
 
     def __init__(self, sense: PresenceConfig, empty_look: Grid, noise: NDArray[np.float32]) -> None:
         self.layers = [Layer(empty_look)]
+        self.light = 1
+        self.lights: list[LitScene] = []
         self._sense = sense
         self._known_gain: tuple[Grid, Layer, NDArray[np.float32]] | None = None
         self._set_noise(noise)
+
+    @property
+    def noise(self) -> NDArray[np.float32]:
+        """Each cell's usual deviation from its look, (48, 64); not to be changed."""
+        return self._noise
+
+    @property
+    def lit(self) -> LitScene:
+        """The empty scene in the present light."""
+        return LitScene(self.light, self.layers[0].look, self.layers[0].ground)
 
     def moved(self, first: Grid, second: Grid) -> bool:
         """Return whether something moved between two frames."""
@@ -215,21 +250,23 @@ class SceneModel:
         self.layers.append(Layer(look.copy(), item_id))
         if len(self.layers) > self._sense.max_layers:
             del self.layers[1]  # never the empty scene
-        self._restack()
+        self.restack()
 
     def renew_top(self, look: Grid) -> None:
         """The top item looks different now."""
         self.layers[-1].look, self.layers[-1].ground = look.copy(), None
         self._known_gain = None
-        self._restack()
+        self.restack()
 
     def relight(self, look: Grid, gain: NDArray[np.float32]) -> None:
-        """The whole scene is seen in another light.
+        """The whole scene is seen in another light than any that is known; the one from before is kept as such.
 
         Args:
             look: the scene as it is seen now: the top layer's.
             gain: (48, 64, 3), by how much each part is brighter; the lower layers are carried along by it.
         """
+        self.lights = [*self.lights, replace(self.lit, look=self.layers[0].look.copy())][-MAX_LIGHTS:]
+        self.light = max(self.light, *(one.number for one in self.lights)) + 1
         for layer in self.layers[:-1]:
             layer.look = np.asarray(((layer.look + 4) * gain - 4).clip(0, 255), np.float32)
             layer.ground = None if layer.ground is None else relit(layer.ground, gain)
@@ -244,18 +281,22 @@ class SceneModel:
             seen: the same at working resolution, uint8 (h, w, 3).
             mask: (h, w), which part.
         """
+        before = self.layers[0].look
+        for one in self.lights:  # how much of the light falls there is known from the thing that has gone
+            there = ((look + 4) * (one.look + 4) / (before + 4) - 4).clip(0, 255)
+            one.look, one.ground = np.where(cells[..., None], there, one.look), None
         for layer in self.layers:
             layer.look = np.where(cells[..., None], look, layer.look)
             if layer.ground is not None and layer.ground.look.shape == seen.shape:
                 layer.ground = Ground(np.where(mask[..., None], seen, layer.ground.look).astype(np.uint8))
         self._known_gain = None
-        self._restack()
+        self.restack()
 
     def take_down_to(self, depth: int) -> None:
         """Take away all layers above one."""
         del self.layers[depth + 1 :]
         self.layers[-1].ground = None  # the light may have changed since; it is seen again now
-        self._restack()
+        self.restack()
 
     def follow(self, look: Grid, elapsed_s: float) -> None:
         """Adapt the top layer and the noise to the present view, and carry the lower layers along."""
@@ -284,9 +325,11 @@ class SceneModel:
             buffer,
             grounds=np.frombuffer(b"".join(packed), np.uint8),
             ground_bytes=np.array([len(one) for one in packed], np.int64),
-            looks=np.stack([layer.look for layer in self.layers]).round().clip(0, 255).astype(np.uint8),
+            looks=_whole([layer.look for layer in self.layers]),
             item_ids=np.array([layer.item_id for layer in self.layers], np.str_),
             noise=self._noise.astype(np.float16),
+            lights=_whole([one.look for one in self.lights]),
+            light_numbers=np.array([self.light, *(one.number for one in self.lights)], np.int64),
         )
         payload = buffer.getvalue()
         return _FORMAT + hashlib.sha256(payload).digest() + payload
@@ -310,7 +353,7 @@ class SceneModel:
         beyond = cv2.compare(cv2.absdiff(first, second), self._thresholds, cv2.CMP_GT)
         return cv2.countNonZero(beyond.reshape(GRID_HEIGHT, -1)) > 0
 
-    def _restack(self) -> None:
+    def restack(self) -> None:
         """Find anew what each layer covers, from the top down."""
         buried = _no_cells()
         for below, layer in zip(reversed(self.layers[:-1]), reversed(self.layers[1:]), strict=True):
@@ -323,6 +366,12 @@ class SceneModel:
         self._threshold = np.maximum(noise * np.float32(self._sense.noise_factor), np.float32(self._sense.level))
         self._thresholds = cv2.merge([self._threshold] * 3)  # of each colour
         self._least_threshold = float(self._threshold.min())
+
+
+def _whole(looks: list[Grid]) -> NDArray[np.uint8]:
+    """Looks in whole levels, (N, 48, 64, 3)."""
+    stacked = np.array(looks, np.float32).reshape(-1, GRID_HEIGHT, GRID_WIDTH, 3)
+    return stacked.round().clip(0, 255).astype(np.uint8)
 
 
 def unpack(kept: bytes, sense: PresenceConfig) -> SceneModel | None:
@@ -338,15 +387,21 @@ def unpack(kept: bytes, sense: PresenceConfig) -> SceneModel | None:
             # Versions before there were grounds kept none.
             kept_grounds = arrays["grounds"].tobytes() if "grounds" in arrays else b""
             lengths = arrays["ground_bytes"].tolist() if "ground_bytes" in arrays else [0] * len(item_ids)
+            # And versions before there were lights none of those.
+            lights = arrays["lights"].astype(np.float32) if "lights" in arrays else looks[:0]
+            numbers = [int(number) for number in arrays["light_numbers"]] if "light_numbers" in arrays else [1]
     except (ValueError, KeyError, OSError, zipfile.BadZipFile):
         return None
     shape = (len(item_ids), GRID_HEIGHT, GRID_WIDTH, 3)
     if not item_ids or looks.shape != shape or noise.shape != shape[1:3] or not np.isfinite(noise).all():
         return None
     scene_model = SceneModel(sense, looks[0], noise)
+    if lights.shape == (len(numbers) - 1, *shape[1:]) and len(lights) <= MAX_LIGHTS:
+        scene_model.light = numbers[0]
+        scene_model.lights = [LitScene(number, look) for number, look in zip(numbers[1:], lights, strict=True)]
     scene_model.layers += [Layer(look, item_id) for look, item_id in zip(looks[1:], item_ids[1:], strict=True)]
     if len(lengths) == len(item_ids) and sum(lengths) == len(kept_grounds) and min(lengths) >= 0:
         for layer, length, end in zip(scene_model.layers, lengths, itertools.accumulate(lengths), strict=True):
             layer.ground = ground_of(kept_grounds[end - length : end])
-    scene_model._restack()
+    scene_model.restack()
     return scene_model

@@ -118,14 +118,16 @@ function worthRow(one, isMean) {
 }
 
 function showRegion() {
-  const where = state.region, box = $("region");
-  $("proposed").hidden = !where;
+  const where = state.region, box = $("region"), lines = state.proposed;
+  $("proposed").hidden = !lines.length;
+  const turned = lines.some((line) => line.startsWith("rotate"));
+  put("proposed-why", [turned && "You turned the view.", where && "All items came up in the dashed part of it."].filter(Boolean).join(" "));
+  put("proposed-lines", lines.join("\n"));
   box.hidden = !where || $("picture").hidden;
   if (!where) return;
   for (const side of ["left", "top"]) box.style[side] = `${where[side] * 100}%`;
   box.style.width = `${(where.right - where.left) * 100}%`;
   box.style.height = `${(where.bottom - where.top) * 100}%`;
-  put("region-line", `region = { left = ${where.left}, top = ${where.top}, right = ${where.right}, bottom = ${where.bottom} }`);
 }
 
 async function press(event) {
