@@ -252,9 +252,8 @@ def main() -> None:
             given.bundle, given.sites or RENDERED_SITES, RENDERED_ITEMS, given.cache, _progress
         )
         rendered = measure_rendered(sites, temperature)
-        print(
-            f"{table_of_rendered(rendered)}\n\n`{given.bundle}`, {len(sites)} rendered sites: {_held(rendered.values())}"
-        )
+        held = _held(rendered.values())
+        print(f"{table_of_rendered(rendered)}\n\n`{given.bundle}`, {len(sites)} rendered sites: {held}")
     else:
         count = given.sites or 25
         tallies = measure(SETTINGS, count, given.seed)

@@ -114,7 +114,7 @@ def command(
 ) -> None:
     """Teach a station its own items: an hour at the bin, without torch or a network.
 
-    Looks at the view, asks for items of each label one after the other, refuses
+    Looks at the view (which can be turned) in each light, asks for items of each label, refuses
     blurred, empty, half-visible and repeated shots, fits a new last layer beside the
     same network, says on items left out whether it is better and by how much, and
     installs it as a new version of the bundle. Stopped, it goes on where it was. No

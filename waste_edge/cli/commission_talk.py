@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from waste_edge.device.commission.page import CommissionPage
     from waste_edge.imaging.frames import Pixels
 
-_MOST_COLUMNS = 64  # of a picture in the terminal
+_MOST_LINES = 20  # of a picture in the terminal
 
 
 @dataclass(frozen=True)
@@ -150,13 +150,14 @@ class Json:
 
 
 def _show(pixels: Pixels) -> None:
-    """A picture in a terminal, at most half as wide as that."""
+    """A picture in a terminal, at most half as wide as that, and of 20 lines."""
     from rich.console import Console
 
     from waste_edge.device.setup.pictures import in_letters
 
     console = Console(highlight=False)
-    console.print(in_letters(pixels, max(16, min(_MOST_COLUMNS, console.width // 2))))
+    highest = 2 * _MOST_LINES * pixels.shape[1] // pixels.shape[0]
+    console.print(in_letters(pixels, max(8, min(highest, console.width // 2))))
 
 
 def _table(outcome: Outcome) -> list[str]:

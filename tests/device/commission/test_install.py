@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.device.commission.pictures import COLOURS, picture, write_site
+from tests.device.replay.conftest import live_pictures
 from waste_edge.bundle.bundle import open_bundle
 from waste_edge.bundle.signing import read_required_key, read_signer
 from waste_edge.device.commission.install import Installation, check_signer, name_of, undo, version_after
@@ -18,6 +19,8 @@ from waste_edge.device.commission.session import Session, opened_session
 from waste_edge.device.commission.shooting import items_of_folder, shoot_folder
 from waste_edge.device.config import StationConfig
 from waste_edge.device.models.store import ModelStore
+from waste_edge.device.outbox.read_only import KeptItems
+from waste_edge.device.replay.decide import Replay
 from waste_edge.engines.classifier import load_classifier
 from waste_edge.engines.verify import verify_bundle
 from waste_edge.errors import ConfigError, UserError
@@ -207,3 +210,21 @@ def test_probabilities_of_a_headed_bundle_are_of_all_labels(shown: tuple[Session
         prediction = load_classifier(bundle, "onnx").classify(picture("red", 5))
     assert prediction.probabilities.shape == (3,)
     np.testing.assert_allclose(prediction.probabilities.sum(), 1.0)
+
+
+def test_a_station_with_the_fitted_head_is_replayed_to_the_bit(shown: tuple[Session, Outcome], tmp_path: Path) -> None:
+    """What was decided live by the installed head is decided again from what was kept: every number is the same."""
+    session, outcome = shown
+    entry = installation(session).install(session.bundle, session.records, outcome)
+    others = [picture(label, number) for label in COLOURS for number in range(40, 48)]
+    with ModelStore(session.state).open(entry) as bundle:
+        site = site_of_labels(bundle.manifest.labels)
+        events = live_pictures(tmp_path / "live", load_classifier(bundle, "onnx"), site, others)
+        replay = Replay(bundle, site)
+        redone = [replay.redo(item) for item in KeptItems(tmp_path / "live")]
+    assert [one.after for one in redone] == [event.decision for event in events]
+    assert all(one.after == one.before for one in redone)
+    assert {decision.label for decision in (event.decision for event in events)} >= set(COLOURS)
+    shipped = Replay(session.bundle, site)
+    moved = [shipped.redo(item).after.label for item in KeptItems(tmp_path / "live")]
+    assert moved != [event.decision.label for event in events], "and the shipped head would have named them otherwise"

@@ -128,6 +128,7 @@ class Dialogue:
         self._place: PlaceCheck | None = PlaceCheck()
         self._fault = ""
         self._statistics = Statistics(0)
+        self._unshown = True  # the view
         self._light = 0  # the last one that was told of; 0: it is to be told of
         self._empties: dict[int, Pixels] = {}  # whole frames of the empty view, by light; in no file
         self._frame: Frame | None = None
@@ -218,7 +219,9 @@ class Dialogue:
             "; ".join(report.problems)
             or f"in order (brightness {report.brightness:.0f}, sharpness {report.sharpness:.2f})"
         )
-        self._talk.tell(Note("place", f"view: {words}", place=report, picture=frame.pixels))
+        picture = frame.pixels if self._unshown or not report.problems else None  # once, however often it is refused
+        self._unshown = False
+        self._talk.tell(Note("place", f"view: {words}", place=report, picture=picture))
         if report.problems:
             self._place = PlaceCheck()
             return False

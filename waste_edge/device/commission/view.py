@@ -190,8 +190,9 @@ def _lights_in(kept: KeptView, site: Site) -> dict[int, Grid]:
 
 def _view(site: Site, looks: Mapping[int, Grid]) -> ViewLights:
     newest = sorted(looks)[-(MAX_LIGHTS + 1) :]
-    lights = [
-        SeenLight(number=number, look=base64.b64encode(looks[number].round().clip(0, 255).astype(np.uint8)).decode())
-        for number in newest
-    ]
+    lights = [SeenLight(number=number, look=base64.b64encode(_bytes(looks[number])).decode()) for number in newest]
     return ViewLights(rotate=site.rotate, region=site.region, lights=lights)
+
+
+def _bytes(look: Grid) -> bytes:
+    return look.round().clip(0, 255).astype(np.uint8).tobytes()

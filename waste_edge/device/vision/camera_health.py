@@ -172,7 +172,7 @@ class CameraHealth:
 
     def _take_light(self, number: int) -> None:
         """Expect the sharpness that the scene has in this light; of long unseen ones it is forgotten."""
-        self._sharpness = self._sharpness_in.pop(number, None) or _Sharpness()
+        self._sharpness = self._sharpness_in.pop(number) if number in self._sharpness_in else _Sharpness()
         self._sharpness_in[number] = self._sharpness
         while len(self._sharpness_in) > MAX_LIGHTS + 1:
             del self._sharpness_in[next(iter(self._sharpness_in))]
