@@ -133,8 +133,8 @@ def _head_items(shots: Shots, head: Head) -> dict[str, NDArray[Any]]:
     rows = first[np.argsort(place_in_label, kind="stable")][:_MOST_HEAD_ITEMS]
     logits, features = shots.logits[rows].astype(np.float32), as_kept(shots.features[rows].astype(np.float32))
     outputs = [headed(Output(*row), head).logits for row in zip(logits, features, strict=True)]
-    items = {"logits": logits, "features": features.astype(np.float16), "outputs": np.stack(outputs)}
-    items["fitted"] = fingerprints(shots.features)
+    items: dict[str, NDArray[Any]] = {"logits": logits, "features": features.astype(np.float16)}
+    items |= {"outputs": np.stack(outputs), "fitted": fingerprints(shots.features)}
     return {HEAD_ITEMS + name: value for name, value in items.items()}
 
 
@@ -213,9 +213,7 @@ def _card(parent: Bundle, records: Records, outcome: Outcome, origin: Origin) ->
     ]
     table = "\n".join(["| label | items shown | accuracy | shipped head |", "|---|---:|---:|---:|", *rows])
     added = ", ".join(f"{in_markdown(label)} (with {in_markdown(other)})" for label, other in records.setup.own.items())
-    despite = (
-        "" if outcome.better else f"\n**{NOT_BETTER[0].upper()}{NOT_BETTER[1:]}**: {in_markdown(outcome.verdict)}.\n"
-    )
+    despite = "" if outcome.better else f"\n**It was made {NOT_BETTER}**: {in_markdown(outcome.verdict)}.\n"
     return f"""# {in_markdown(origin.name)} {in_markdown(origin.version)}: commissioned
 
 The networks of {in_markdown(own.name)} {in_markdown(own.version)} (manifest SHA-256 `{parent.digest}`), unchanged, with

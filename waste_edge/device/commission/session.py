@@ -151,10 +151,8 @@ def _start(config: StationConfig, state: Path, bundle_named: bool) -> _Start:
         if head and bundle.digest == head.parent_digest:
             return _Start(bundle, "", _incumbent(current))
         if bundle_named:
-            same = bundle.digest == current.digest
-            return _Start(
-                bundle, "" if same else f"{entry.title} is in charge, and is not compared: --bundle was given"
-            )
+            text = f"{entry.title} is in charge, and is not compared: --bundle was given"
+            return _Start(bundle, "" if bundle.digest == current.digest else text)
         bundle.close()
         assert head
         if (path := _parent(store, head.parent_digest)) is None:
