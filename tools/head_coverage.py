@@ -22,7 +22,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -30,13 +30,16 @@ from numpy.typing import NDArray
 
 from tools.rendered_sites import answers
 from waste_edge.heads import Assessment, Shots, assess, fit_head
+from waste_edge.metrics.significance import Interval
 
 FEATURES, LABELS, TEST_ITEMS = 48, 5, 2000
 PEEKS = (3, 5, 7, 10)  # items a label, after each of which a person looks whether it is enough
 RENDERED_SITES, RENDERED_ITEMS = 200, 40  # and items of each label at each
 SHOWN = (5, 10)  # items of each label of a rendered site; the others judge
 _OFFSET = 3.0  # pooled features are positive, and far from 0 as a whole
+_Z = 1.959964
 Values = NDArray[np.float64]
+Hits = Sequence[Values]  # of each label's items the share of pictures that were named rightly
 
 
 @dataclass(frozen=True)
@@ -58,40 +61,75 @@ SETTINGS = tuple(Setting(moved, items, views) for moved in (0.0, 2.0, 3.0) for i
 
 
 @dataclass
+class Held:
+    """Counts of intervals: all, those that held the truth, and those that did if the truth's own chance is allowed for.
+
+    The truth is a share of the items that judge. Where these are few it is off by chance itself; allowed for, limits
+    lie as much farther out as the two distances give together (as of a difference of two shares).
+    """
+
+    all: int = 0
+    held: int = 0
+    allowed: int = 0
+
+    def count(self, interval: Interval, truth: float, error: float) -> None:
+        """Count one interval; `error` is the standard error of its truth."""
+        below, above = (
+            float(np.hypot(one, _Z * error)) for one in (interval.value - interval.low, interval.high - interval.value)
+        )
+        self.all += 1
+        self.held += interval.low <= truth <= interval.high
+        self.allowed += interval.value - below <= truth <= interval.value + above
+
+    def __add__(self, other: Held) -> Held:
+        return Held(self.all + other.all, self.held + other.held, self.allowed + other.allowed)
+
+
+@dataclass
 class Tally:
     """Counts of sites and of intervals.
 
     Attributes:
         sites, better: how many, and how many heads were called better.
         worse: how many of these were not better in truth.
-        means, means_held: intervals of the mean of labels, and those that held the truth.
-        labels, labels_held: the same of one label.
-        gains_held: intervals of the gain that held the truth.
+        means, labels, gains: intervals of the mean of labels, of one label, and of the gain.
         gain: sum of true gains.
     """
 
     sites: int = 0
     better: int = 0
     worse: int = 0
-    means_held: int = 0
-    labels: int = 0
-    labels_held: int = 0
-    gains_held: int = 0
     gain: float = 0.0
+    means: Held = field(default_factory=Held)
+    labels: Held = field(default_factory=Held)
+    gains: Held = field(default_factory=Held)
 
-    def count(self, found: Assessment, truth: Values, shipped: Values) -> None:
-        """Count one site, whose head names these shares of each label rightly, and the shipped one those."""
-        mean, gain = float(truth.mean()), float(truth.mean() - shipped.mean())
+    def count(self, found: Assessment, new: Hits, shipped: Hits) -> None:
+        """Count one site, by what its head and the shipped one named rightly of the items of each label that judge."""
+        shares = [float(one.mean()) for one in new]
+        errors = [_error(one) for one in new]
+        changes = [one - other for one, other in zip(new, shipped, strict=True)]
+        gain = float(np.mean([one.mean() for one in changes]))
         self.sites += 1
         self.better += found.better
         self.worse += found.better and gain <= 0
-        self.means_held += found.accuracy.low <= mean <= found.accuracy.high
-        self.gains_held += found.gain.low <= gain <= found.gain.high
         self.gain += gain
-        for one, share in zip(found.labels, truth, strict=True):
+        self.means.count(found.accuracy, float(np.mean(shares)), _together(errors))
+        self.gains.count(found.gain, gain, _together([_error(one) for one in changes]))
+        for one, share, error in zip(found.labels, shares, errors, strict=True):
             if one.accuracy is not None:
-                self.labels += 1
-                self.labels_held += one.accuracy.low <= share <= one.accuracy.high
+                self.labels.count(one.accuracy, share, error)
+
+
+def _error(values: Values) -> float:
+    """Standard error of a mean; of all alike ones that of one item that is not."""
+    spread = max(float(values.var()), 1 / len(values) - 1 / len(values) ** 2)
+    return float(np.sqrt(spread / len(values)))
+
+
+def _together(errors: Sequence[float]) -> float:
+    """Standard error of the mean of labels."""
+    return float(np.sqrt(np.sum(np.square(errors)))) / len(errors)
 
 
 @dataclass(frozen=True)
@@ -119,10 +157,16 @@ def site_of(setting: Setting, generator: np.random.Generator) -> Site:
     return Site(home + 2 * together + each, home)
 
 
-def recalls(logits: Values, truth: NDArray[np.int64]) -> Values:
-    """(C,): the share of each label that is named rightly; every label is there."""
-    right = logits.argmax(axis=1) == truth
-    return np.array([right[truth == index].mean() for index in range(truth.max() + 1)])
+def hits(logits: Values, shots: Shots) -> Hits:
+    """Share of each item's pictures that is named rightly, by label; every label is there."""
+    right, numbers = (logits.argmax(axis=1) == shots.truth).astype(np.float64), shots.items()
+    of_items, truth = np.bincount(numbers, right) / np.bincount(numbers), shots.truth_of_items()
+    return [of_items[truth == index] for index in range(int(truth.max()) + 1)]
+
+
+def mean_of(found: Hits) -> float:
+    """Mean of the labels' shares."""
+    return float(np.mean([one.mean() for one in found]))
 
 
 def measure(settings: Iterable[Setting], sites: int, seed: int = 0) -> dict[Setting, Tally]:
@@ -135,9 +179,8 @@ def measure(settings: Iterable[Setting], sites: int, seed: int = 0) -> dict[Sett
             shots = site.shots(setting.items, setting.views, generator)
             fit = fit_head(shots, LABELS, 1.0)
             others = site.shots(TEST_ITEMS // LABELS, 1, generator)
-            truth = recalls(fit.head(others.logits, others.features), others.truth)
             found = assess(shots, fit, [f"label {index}" for index in range(LABELS)])
-            tally.count(found, truth, recalls(others.logits, others.truth))
+            tally.count(found, hits(fit.head(others.logits, others.features), others), hits(others.logits, others))
         tallies[setting] = tally
     return tallies
 
@@ -158,9 +201,8 @@ def measure_rendered(sites: Sequence[Shots], temperature: float, shown: Iterable
             few = np.isin(shots.item, _first(shots, items))
             seen, others = shots.of(few), shots.of(~few)
             fit = fit_head(seen, labels, temperature)
-            truth = recalls(fit.head(others.logits, others.features), others.truth)
             found = assess(seen, fit, [f"label {index}" for index in range(labels)])
-            tally.count(found, truth, recalls(others.logits, others.truth))
+            tally.count(found, hits(fit.head(others.logits, others.features), others), hits(others.logits, others))
     return tallies
 
 
@@ -179,49 +221,60 @@ def wrong_once(moved: float, sites: int, seed: int = 11) -> int:
         site = site_of(Setting(moved, PEEKS[-1], 1), generator)
         shots = site.shots(PEEKS[-1], 1, generator)
         others = site.shots(TEST_ITEMS // LABELS, 1, generator)
-        shipped = recalls(others.logits, others.truth).mean()
+        shipped = mean_of(hits(others.logits, others))
         for items in PEEKS:
             seen = shots.of(np.concatenate([np.flatnonzero(shots.truth == one)[:items] for one in range(LABELS)]))
             fit = fit_head(seen, LABELS, 1.0)
             if assess(seen, fit, labels).better:
-                wrong += bool(recalls(fit.head(others.logits, others.features), others.truth).mean() <= shipped)
+                wrong += mean_of(hits(fit.head(others.logits, others.features), others)) <= shipped
                 break
     return wrong
 
 
 def table(tallies: dict[Setting, Tally]) -> str:
     """Coverage by setting, and the verdicts."""
-    names = {one: [f"{one.moved:g}", str(one.items), str(one.views)] for one in tallies}
-    return _table(["site moved", "items a label", "views"], [(names[one], tally) for one, tally in tallies.items()])
+    heads = ["site moved", "items a label", "views", "true gain", "mean held", "labels held", "gain held"]
+    rows = [
+        [f"{one.moved:g}", str(one.items), str(one.views), _gain(tally)]
+        + [f"{held.held / held.all:.0%}" for held in (tally.means, tally.labels, tally.gains)]
+        for one, tally in tallies.items()
+    ]
+    return _table(heads, rows, tallies.values())
 
 
 def table_of_rendered(tallies: dict[int, Tally]) -> str:
-    """The same of rendered sites, by items shown of each label."""
-    return _table(["items a label"], [([str(items)], tally) for items, tally in tallies.items()])
-
-
-def _table(names: list[str], rows: list[tuple[list[str], Tally]]) -> str:
-    heads = [*names, "true gain", "mean held", "labels held", "gain held", "called better", "and was not"]
-    lines = [f"| {' | '.join(heads)} |", "|" + "---:|" * len(heads)]
-    for name, tally in rows:
-        shares = [
-            f"{tally.gain / tally.sites * 100:+.0f} points",
-            f"{tally.means_held / tally.sites:.0%}",
-            f"{tally.labels_held / max(1, tally.labels):.0%}",
-            f"{tally.gains_held / tally.sites:.0%}",
-            f"{tally.better / tally.sites:.0%}",
-            f"{tally.worse / tally.sites:.1%}",
+    """The same of rendered sites, by items shown of each label; in brackets the truth's own chance is allowed for."""
+    heads = ["items a label", "true gain", "mean held", "labels held", "gain held"]
+    rows = [
+        [str(items), _gain(tally)]
+        + [
+            f"{held.held / held.all:.0%} ({held.allowed / held.all:.0%})"
+            for held in (tally.means, tally.labels, tally.gains)
         ]
-        lines.append(f"| {' | '.join([*name, *shares])} |")
+        for items, tally in tallies.items()
+    ]
+    return _table(heads, rows, tallies.values())
+
+
+def _gain(tally: Tally) -> str:
+    return f"{tally.gain / tally.sites * 100:+.0f} points"
+
+
+def _table(heads: list[str], rows: list[list[str]], tallies: Iterable[Tally]) -> str:
+    lines = [f"| {' | '.join([*heads, 'called better', 'and was not'])} |", "|" + "---:|" * (len(heads) + 2)]
+    for row, tally in zip(rows, tallies, strict=True):
+        verdicts = [f"{tally.better / tally.sites:.0%}", f"{tally.worse / tally.sites:.1%}"]
+        lines.append(f"| {' | '.join([*row, *verdicts])} |")
     return "\n".join(lines)
 
 
-def _held(tallies: Iterable[Tally]) -> str:
+def _in_words(tallies: Iterable[Tally], allowed: bool = False) -> str:
     """The shares of all rows together."""
     every = list(tallies)
-    means = sum(tally.means_held for tally in every) / sum(tally.sites for tally in every)
-    labels = sum(tally.labels_held for tally in every) / sum(tally.labels for tally in every)
-    return f"{means:.1%} of the means' intervals and {labels:.1%} of the labels' hold the truth."
+    means, labels = sum((one.means for one in every), Held()), sum((one.labels for one in every), Held())
+    shares = [f"{held / one.all:.1%}" for one in (means, labels) for held in (one.held, one.allowed)]
+    text = f"{shares[0]} of the means' intervals and {shares[2]} of the labels' hold the truth"
+    return f"{text}; with its own chance allowed for {shares[1]} and {shares[3]}." if allowed else f"{text}."
 
 
 def _progress(done: int, total: int) -> None:
@@ -252,12 +305,12 @@ def main() -> None:
             given.bundle, given.sites or RENDERED_SITES, RENDERED_ITEMS, given.cache, _progress
         )
         rendered = measure_rendered(sites, temperature)
-        held = _held(rendered.values())
+        held = _in_words(rendered.values(), allowed=True)
         print(f"{table_of_rendered(rendered)}\n\n`{given.bundle}`, {len(sites)} rendered sites: {held}")
     else:
         count = given.sites or 25
         tallies = measure(SETTINGS, count, given.seed)
-        print(f"{table(tallies)}\n\n{count} sites a row, seed {given.seed}: {_held(tallies.values())}")
+        print(f"{table(tallies)}\n\n{count} sites a row, seed {given.seed}: {_in_words(tallies.values())}")
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ class RenderedSite:
 
 
 def draw_site(rng: Rng) -> RenderedSite:
-    """A site at random: of half of them training never saw such a ground."""
+    """Draw a site: of half of them training never saw such a ground."""
     size = (RANGES.width_px, RANGES.height_px)
     if rng.random() < 0.5:
         surface = JUDGING.paint(rng, *size)
@@ -94,7 +94,7 @@ def draw_site(rng: Rng) -> RenderedSite:
 
 
 def draw_pool(labels: Sequence[str], sprites: int = _POOL) -> Pool:
-    """So many sprites of each painter of each label, without their transparent rims."""
+    """Draw so many sprites of each painter of each label, without their transparent rims."""
     return {
         label: [
             [trim(render_item(label, np.random.default_rng([17, place, number]), _SPRITE_PX, painter))
@@ -115,7 +115,7 @@ def items_of(pool: Pool, label: str, rng: Rng) -> Iterator[Sprite]:
 
 
 def shots_of_site(classifier: Classifier, pool: Pool, items: int, rng: Rng) -> Shots:
-    """So many items of each label at a new site, with two looks at each, items of a label in random order.
+    """Show the network so many items of each label at a new site, twice each, items of a label in random order.
 
     An item that the station's eye does not find is passed over, as a station would not decide it.
 

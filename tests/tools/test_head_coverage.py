@@ -10,6 +10,7 @@ import pytest
 from tools import rendered_sites
 from tools.head_coverage import (
     LABELS,
+    Held,
     Setting,
     measure,
     measure_rendered,
@@ -21,13 +22,14 @@ from tools.head_coverage import (
 from tools.rendered_sites import answers, draw_pool, shots_of_site
 from waste_edge.bundle.bundle import find_bundle, open_bundle
 from waste_edge.engines.classifier import load_classifier
+from waste_edge.metrics.significance import Interval
 
 
 def test_intervals_hold_on_foreign_sites_and_a_good_head_is_not_replaced() -> None:
     foreign, home = Setting(3.0, 5, 1), Setting(0.0, 5, 1)
     tallies = measure([foreign, home], 12)
-    held = sum(tally.means_held for tally in tallies.values()) / 24
-    labels = sum(tally.labels_held for tally in tallies.values()) / sum(tally.labels for tally in tallies.values())
+    held = sum(tally.means.held for tally in tallies.values()) / 24
+    labels = sum(tally.labels.held for tally in tallies.values()) / sum(tally.labels.all for tally in tallies.values())
     assert held >= 0.8, "of a few sites; the whole table has more than nine in ten"
     assert labels >= 0.88
     assert tallies[foreign].gain / 12 > 0.08
@@ -44,9 +46,9 @@ def test_rendered_sites_are_shown_in_part_and_judged_by_the_rest() -> None:
     generator = np.random.default_rng(3)
     sites = [site_of(Setting(3.0, 5, 1), generator).shots(40, 1, generator) for _ in range(6)]
     tallies = measure_rendered(sites, 1.0, (5,))
-    assert (tallies[5].sites, tallies[5].labels) == (6, 6 * LABELS)
+    assert (tallies[5].sites, tallies[5].labels.all) == (6, 6 * LABELS)
     assert tallies[5].gain / 6 > 0.05
-    assert tallies[5].means_held >= 4
+    assert 4 <= tallies[5].means.held <= tallies[5].means.allowed
     assert table_of_rendered(tallies).splitlines()[2].startswith("| 5 | +")
 
 
@@ -71,3 +73,15 @@ def test_answers_are_asked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (again,), _ = answers("small", 1, 2, tmp_path)
     np.testing.assert_array_equal(first.features, again.features)
     assert temperature > 0
+
+
+def test_the_chance_of_the_truth_is_allowed_for_as_of_a_difference() -> None:
+    """An estimate and a truth of 20 items each, of one share: as many are allowed as are meant to be."""
+    generator, held = np.random.default_rng(2), Held()
+    for _ in range(2000):
+        one, other = generator.random((2, 20)) < 0.6
+        half = 1.96 * float(np.sqrt(one.mean() * (1 - one.mean()) / 20))
+        interval = Interval(value=float(one.mean()), low=float(one.mean()) - half, high=float(one.mean()) + half)
+        held.count(interval, float(other.mean()), float(np.sqrt(other.mean() * (1 - other.mean()) / 20)))
+    assert held.held / held.all < 0.87
+    assert 0.9 < held.allowed / held.all < 0.96, "not more than that interval holds by itself"

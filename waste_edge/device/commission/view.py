@@ -73,7 +73,7 @@ class KeptView(Strict, frozen=True):
 
 
 class View:
-    """How a station looks at its scene while it is commissioned: as its site says, until a person turns the view.
+    """View of a station while it is commissioned: as its site says, until a person turns it.
 
     Args:
         folder: of the records.
