@@ -114,11 +114,12 @@ def command(
 ) -> None:
     """Teach a station its own items: an hour at the bin, without torch or a network.
 
-    Looks at the view (which can be turned) in each light, asks for items of each label, refuses
-    blurred, empty, half-visible and repeated shots, fits a new last layer beside the
-    same network, says on items left out whether it is better and by how much, and
-    installs it as a new version of the bundle. Stopped, it goes on where it was. No
-    picture is kept. The story with figures: docs/commission.md.
+    Looks at the view (which can be turned) in each light, asks for items of each
+    label, refuses blurred, empty, half-visible and repeated shots, fits a new
+    last layer beside the same network, says on items left out whether it is
+    better and by how much, and installs it as a new version of the bundle.
+    Stopped, it goes on where it was. No picture is kept. The story with figures:
+    docs/commission.md.
 
     \b
     Examples:
@@ -132,9 +133,9 @@ def command(
     It starts from the model in charge: the configured bundle, or one that was
     installed since. A head that this station learnt before has to be beaten, too.
 
-    Exit code 0: done, or stopped to go on another time; also if the new head is not
-    better and nobody asked to install it. 2: it cannot be done; or --install or --out
-    was given, and the new head is not better, or too little was shown to fit one.
+    Exit code 0: done, or stopped to go on another time; also if the new head is
+    not better and nobody asked to install it. 2: it cannot be done; or --install
+    or --out was given, and the head is not better, or too little was shown.
     """
     import os
 
