@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 import msgspec
+import numpy as np
 
 from waste_edge.bundle.arrays import Arrays
 from waste_edge.bundle.files import BundleFiles, FolderFiles, NetworkFile, ZipFiles
@@ -20,7 +21,7 @@ from waste_edge.files.atomic import write_atomically
 from waste_edge.files.limits import MAX_MANIFEST_BYTES
 from waste_edge.files.resources import BUNDLES, is_shipped_bundle
 from waste_edge.files.strict import readable
-from waste_edge.heads import Head
+from waste_edge.heads import Head, HeadItems
 from waste_edge.rejection import (
     Direction,
     FeatureSpace,
@@ -32,6 +33,7 @@ from waste_edge.rejection import (
     Scorer,
 )
 
+HEAD_ITEMS = "items."  # before the names of the arrays of `HeadItems` in the head's file
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # zip's own zero: the same bundle gives the same bytes
 
 
@@ -93,6 +95,24 @@ class Bundle:
             carry=arrays.numbers("carry", len(entry.network_labels), labels),
             weights=arrays.numbers("weights", self.manifest.features, labels),
             bias=arrays.numbers("bias", labels),
+        )
+
+    def head_items(self) -> HeadItems | None:
+        """What the head answered to its station's own items; None without a head, and of one that keeps none.
+
+        Raises:
+            BundleError: its file is damaged, or belongs to another network.
+        """
+        entry = self.manifest.head
+        if not entry or not entry.kept_items:
+            return None
+        arrays, count = self._arrays(entry), entry.kept_items
+        features = arrays.take(f"{HEAD_ITEMS}features", (count, self.manifest.features), np.float16)
+        return HeadItems(
+            logits=arrays.numbers(f"{HEAD_ITEMS}logits", count, len(entry.network_labels)).astype(np.float32),
+            features=features.astype(np.float32),
+            outputs=arrays.numbers(f"{HEAD_ITEMS}outputs", count, len(self.manifest.labels)).astype(np.float32),
+            fitted=np.asarray(arrays.take(f"{HEAD_ITEMS}fitted", (None,), np.uint64), np.uint64),
         )
 
     def golden(self) -> Arrays:
@@ -189,11 +209,13 @@ def find_bundle(given: str) -> Path:
 
 def shipped_digests() -> set[str]:
     """The digests of the bundles that came with the program."""
-    return {
-        hashlib.sha256((folder / MANIFEST_NAME).read_bytes()).hexdigest()
-        for folder in BUNDLES.iterdir()
-        if (folder / MANIFEST_NAME).is_file()
-    }
+    return {digest for folder in BUNDLES.iterdir() if (digest := digest_of(folder))}
+
+
+def digest_of(folder: Path) -> str:
+    """The digest of a bundle's folder; empty if there is no manifest in it."""
+    path = folder / MANIFEST_NAME
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def open_bundle(path: Path, required: RequiredKey | None = None) -> Bundle:

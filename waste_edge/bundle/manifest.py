@@ -179,7 +179,10 @@ class StationHead(FileEntry, frozen=True):
     """Head that a station learnt from its own items, in the place of the network's own; see `heads`.
 
     The file is a NumPy `.npz` without pickle, float32: `carry` (L, C), `weights` (F, C), `bias` (C,). With it the
-    manifest's `labels`, C of them, are the head's, and a network gives L logits.
+    manifest's `labels`, C of them, are the head's, and a network gives L logits. With `kept_items`, M of them, it also
+    holds what the head answered there: `items.logits` float32 (M, L) and `items.features` float16 (M, F) of the
+    network, `items.outputs` float32 (M, C) of the head; and `items.fitted` uint64 (N,), `heads.fingerprints` of the
+    looks that it was fitted to.
 
     Attributes:
         network_labels: the network's own labels, which the head's begin with.
@@ -191,6 +194,7 @@ class StationHead(FileEntry, frozen=True):
         shots: pictures of them.
         strangers: pictures of what is none of the labels.
         assessment: what it was worth on items left out.
+        kept_items: how many of them the file keeps the answers to, to be replayed; left out by earlier versions.
     """
 
     network_labels: list[str]
@@ -202,11 +206,14 @@ class StationHead(FileEntry, frozen=True):
     shots: int
     strangers: int
     assessment: Assessment
+    kept_items: int | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_size(MAX_ARRAYS_BYTES)
         check_labels(self.network_labels)
+        if self.kept_items is not msgspec.UNSET and self.kept_items < 1:
+            raise ValueError(f"head.kept_items must be at least 1, got {self.kept_items}")
 
 
 class Metrics(Strict, frozen=True):

@@ -67,6 +67,17 @@ PageOption = Annotated[
 ]
 
 
+# Options of which the second ones would be ignored beside the first.
+_EXCLUSIVE = {
+    "undo": (
+        *("camera", "source", "shots", "show", "own", "from_answers", "items", "sign"),
+        *("install", "despite", "out", "restart", "page"),
+    ),
+    "from_answers": ("camera", "source", "shots", "show"),
+    "shots": ("camera", "source", "show"),
+}
+
+
 def command(
     context: typer.Context,
     config: ConfigOption = None,
@@ -90,7 +101,8 @@ def command(
         bool | None, typer.Option("--install/--no-install", help="Install it if it is better; default: ask.")
     ] = None,
     despite: Annotated[
-        bool, typer.Option("--despite", help="Install it although it is not shown to be better, and say so.")
+        bool,
+        typer.Option("--despite", help="Make it although it is not shown to be better; history and card say so."),
     ] = False,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Write the new bundle there, and install nothing.")
@@ -102,11 +114,12 @@ def command(
 ) -> None:
     """Teach a station its own items: an hour at the bin, without torch or a network.
 
-    Looks at the view (which can be turned) in each light, asks for items of each label, refuses
-    blurred, empty, half-visible and repeated shots, fits a new last layer beside the
-    same network, says on items left out whether it is better and by how much, and
-    installs it as a new version of the bundle. Stopped, it goes on where it was. No
-    picture is kept. The story with figures: docs/commission.md.
+    Looks at the view (which can be turned) in each light, asks for items of each
+    label, refuses blurred, empty, half-visible and repeated shots, fits a new
+    last layer beside the same network, says on items left out whether it is
+    better and by how much, and installs it as a new version of the bundle.
+    Stopped, it goes on where it was. No picture is kept. The story with figures:
+    docs/commission.md.
 
     \b
     Examples:
@@ -117,39 +130,45 @@ def command(
       waste-edge commission --config station.toml --from-answers
       waste-edge commission --state station/ --undo
 
-    Exit code 0: done, or stopped to go on another time. 2: it cannot be done, or the
-    new head is not better and was not installed.
+    It starts from the model in charge: the configured bundle, or one that was
+    installed since. A head that this station learnt before has to be beaten, too.
+
+    Exit code 0: done, or stopped to go on another time; also if the new head is
+    not better and nobody asked to install it. 2: it cannot be done; or --install
+    or --out was given, and the head is not better, or too little was shown.
     """
     import os
 
     from waste_edge.bundle.signing import read_signer
+    from waste_edge.device.commission.dialogue import Note
     from waste_edge.device.commission.install import Installation, check_signer
     from waste_edge.device.commission.session import opened_session
     from waste_edge.errors import UserError
     from waste_edge.libraries import ONE_THREAD
 
     os.environ.update(ONE_THREAD | os.environ)  # before OpenCV is imported
+    _refuse_together(context)
     station = _config(context, config)
     if undo:
-        if page is not None:
-            raise UserError("--undo and --page exclude each other: there is nothing to show")
         _undo(station, json)
         return
-    if source is not None and shots is not None:
-        raise UserError("--source and --shots exclude each other; keep one")
     signer = None if sign is None else read_signer(sign)
     check_signer(signer, None if station.require_key is None else Path(station.require_key))
     shown_at = _page_config(station, page)
     script = tuple(word.strip() for word in show.split(",") if word.strip())
-    with opened_session(station, _own(own or []), restart) as session:
+    with opened_session(station, _own(own or []), restart, _was_given(context, "bundle")) as session:
         talk = Talk(Json() if json else Text(), script, items)
         with _page(session, shown_at, talk, () if config is None else (config,)) as talk:
+            if session.start:
+                talk.say(Note("state", session.start))
             if from_answers:
                 _answered(session, talk)
             else:
                 _shoot(session, shots, talk)
             outcome = _outcome(session, talk)
             if outcome is None:
+                if install or out is not None:
+                    raise UserError("nothing was fitted, and so nothing was made; what was shown is kept")
                 return
             watched = station.models.probation_items > 0
             installation = Installation(session.state, station.name, session.site, signer, despite, watched)
@@ -196,6 +215,25 @@ def _config(context: typer.Context, path: Path | None) -> StationConfig:
     return with_paths(msgspec.structs.replace(config, **keys))
 
 
+def _refuse_together(context: typer.Context) -> None:
+    """Refuse options of which one would be ignored beside the other."""
+    from waste_edge.errors import UserError
+
+    given = {param: _was_given(context, param) for param in context.params}
+    spelled = {param: f"--{param.replace('_', '-')}" for param in given}
+    if context.params["install"] is False:
+        spelled["install"] = "--no-install"
+    excluded = {param: others for param, others in _EXCLUSIVE.items() if given[param]}
+    if context.params["install"]:
+        excluded["out"] = ("install",) if given["out"] else ()
+    elif given["install"] and not given["out"]:
+        excluded["install"] = ("despite",)
+    for param, others in excluded.items():
+        for other in others:
+            if given[other]:
+                raise UserError(f"{spelled[param]} and {spelled[other]} exclude each other; keep one")
+
+
 def _was_given(context: typer.Context, name: str) -> bool:
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
@@ -230,7 +268,8 @@ def _shoot(session: Session, shots: Path | None, talk: Talk) -> None:
         taken = sum(session.records.items(label) for label in (*labels, UNKNOWN))
         talk.say(Note("state", f"{taken} items taken, {refused} shots refused"))
         return
-    if session.config.camera is None and session.config.source is None and session.records.shots:
+    is_nothing_to_see = session.config.camera is None and session.config.source is None
+    if is_nothing_to_see and session.records.shots and not talk.script:
         return  # what was shown before is looked at once more
     source = session.source()
     if not source.live and not talk.script:
@@ -240,7 +279,8 @@ def _shoot(session: Session, shots: Path | None, talk: Talk) -> None:
     with session.messages(source) as messages:
         with talk.held() as conversation:
             shutter = session.shutter(source.live)
-            dialogue = Dialogue(session.bundle, session.view, shutter, session.records, conversation)
+            parts = (session.bundle, session.view, shutter, session.records)
+            dialogue = Dialogue(*parts, conversation, session.incumbent)
             why = dialogue.hold(messages)
         talk.say(Note("state", why))
 
@@ -267,8 +307,8 @@ def _outcome(session: Session, talk: Talk) -> Outcome | None:
         if talk.page is not None:
             talk.page.end(f"nothing was fitted; {text}; what was shown is kept")
         return None
-    outcome = evaluate(session.records, session.bundle, session.site)
-    talk.say(Note("outcome", outcome.assessment.verdict, outcome=outcome))
+    outcome = evaluate(session.records, session.bundle, session.site, session.incumbent)
+    talk.say(Note("outcome", outcome.verdict, outcome=outcome))
     for line in [*concerns(outcome, session.records.setup.labels), *(f"still to be shown {one}" for one in lacking)]:
         talk.say(Note("missing", line))
     return outcome
@@ -283,23 +323,27 @@ def _finish(
 ) -> tuple[str, dict[str, Any]]:
     """Write or install the bundle as wished; returns what became of it, for people and as JSON."""
     from waste_edge.device.commission.dialogue import Note
+    from waste_edge.device.commission.new_bundle import NOT_BETTER
 
     out, wanted, json = wishes
     if out is not None:
         installation.write(session.bundle, session.records, outcome, out)
-        return f"{out}: written", {"written": str(out)}
+        text, fields = f"{out}: written", {"written": str(out)}
+        return (text, fields) if outcome.better else (f"{text}, {NOT_BETTER}", fields | {"despite": True})
     if wanted is None:
         if talk.page is None and (json or not sys.stdin.isatty()):
             return "nothing was installed; give --install", {"installed": None}
-        if not outcome.assessment.better and not installation.despite:
+        if not outcome.better and not installation.despite:
             return "nothing was installed, since the new head is not shown to be better", {"installed": None}
         wanted = talk.confirmed("Install it?")
     if not wanted:
         return "nothing was installed; what was shown is kept", {"installed": None}
     talk.say(Note("state", "replays the new bundle on this machine, and installs it"))
     entry = installation.install(session.bundle, session.records, outcome)
-    text = f"installed {entry.title}; a running station takes it over; --undo puts the old one back"
-    return text, {"installed": {"name": entry.name, "version": entry.version, "digest": entry.digest}}
+    said = "" if outcome.better else f" {NOT_BETTER}"
+    text = f"installed {entry.title}{said}; a running station takes it over; --undo puts the old one back"
+    told = {"name": entry.name, "version": entry.version, "digest": entry.digest, "despite": not outcome.better}
+    return text, {"installed": told}
 
 
 def _undo(station: StationConfig, json: bool) -> None:

@@ -135,7 +135,9 @@ class Json:
             line |= {"label": verdict.label, "item": verdict.item, "reason": verdict.reason, "source": verdict.source}
             line |= {"light": verdict.light} if verdict.light else {}
         if note.outcome is not None:
-            line |= {"better": note.outcome.assessment.better, "assessment": note.outcome.assessment}
+            outcome = note.outcome
+            line |= {"better": outcome.better, "assessment": outcome.assessment}
+            line |= {"comparison": outcome.comparison} if outcome.comparison is not None else {}
         if note.place is not None:
             line |= {"view": note.place}
         say_json(encode_json(line).decode())

@@ -127,6 +127,7 @@ def _head_in_words(head: StationHead) -> dict[str, str]:
         "networks of": f"{head.parent} (SHA-256 of its manifest {head.parent_digest[:12]}…)",
         "items shown": ", ".join(f"{count} {label}" for label, count in head.items.items()) or "none",
         "none of the labels": f"{head.strangers} shots",
+        **({"verify replays": f"its answers to {head.kept_items} of these items"} if head.kept_items else {}),
         "accuracy there": f"{found.value:.0%} ({found.low:.0%} to {found.high:.0%}) on items left out, "
         f"the shipped head {shipped.value:.0%}",
     }

@@ -69,6 +69,9 @@ def _print(result: Verification) -> None:
     for row in result.artifacts:
         if row.reason:
             screen.print(f"{row.artifact}: {row.reason}", markup=False, soft_wrap=True)
+    if result.head_items:
+        items = f"{result.head_items} item{'s' * (result.head_items > 1)}"
+        screen.print(f"The station's head answers {items} of its own as it did there.", soft_wrap=True)
     screen.print(_verdict(result), soft_wrap=True)
 
 

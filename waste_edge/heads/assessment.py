@@ -10,6 +10,7 @@ held the truth in 88 % of cases, widened in 97 % (`python -m tools.head_coverage
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from waste_edge.files.strict import Strict
 from waste_edge.heads.fitting import Fit
-from waste_edge.heads.head import Shots, shipped_logits
+from waste_edge.heads.head import Head, Shots, fingerprints, shipped_logits
 from waste_edge.metrics.significance import Interval
 
 # p up to which a new head is better. Asked four times on the way, it was wrong on one of 120 simulated sites at which
@@ -104,6 +105,85 @@ class Assessment(Strict, frozen=True):
             f"perhaps better ({self.gain.value * 100:+.0f} points, p {_p(self.p_value)}), not yet told from chance; "
             f"show more items"
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Incumbent:
+    """Head of the same networks that the station learnt before, and that decides now.
+
+    Attributes:
+        title: name and version of its bundle.
+        head: itself.
+        labels: its labels; the network's come first.
+        fitted: uint64 (N,), `fingerprints` of what it was fitted to; None: nobody knows.
+    """
+
+    title: str
+    head: Head
+    labels: list[str]
+    fitted: NDArray[np.uint64] | None
+
+
+class IncumbentComparison(Strict, frozen=True):
+    """A new head against the one in charge, on the items that neither was fitted to.
+
+    Attributes:
+        incumbent: name and version of the bundle in charge.
+        items: how many such items there are.
+        fitted: items left out of the comparison, since the one in charge was, or may have been, fitted to them.
+        gain: mean of the labels, new less incumbent, with its interval; None without items.
+        p_value: chance of such a gain if the two were equally good; None without items.
+    """
+
+    incumbent: str
+    items: int
+    fitted: int
+    gain: Interval | None = None
+    p_value: float | None = None
+
+    @property
+    def speaks_against(self) -> bool:
+        """The new head names no more of them than the one in charge; never without items."""
+        return self.gain is not None and self.gain.value <= 0
+
+    @property
+    def verdict(self) -> str:
+        """One sentence for people."""
+        if self.gain is None or self.p_value is None:
+            return (
+                f"not compared with {self.incumbent}, which is in charge: it was, or may have been, fitted to all of "
+                "these items"
+            )
+        of = f"{self.incumbent}, which is in charge, on the {self.items} items that it was not fitted to"
+        if self.speaks_against:
+            return f"no better than {of} ({self.gain.value * 100:+.0f} points); show more items, or leave it in charge"
+        chance = "" if self.p_value <= SURE else ", which may be chance"
+        return f"better than {of}: {self.gain.value * 100:+.0f} points (p {_p(self.p_value)}{chance})"
+
+
+def compare_with_incumbent(shots: Shots, fit: Fit, labels: list[str], incumbent: Incumbent) -> IncumbentComparison:
+    """Compare a head with the one in charge, on the items that neither was fitted to.
+
+    On items that the one in charge was fitted to it would look better than it is. Arguments as of `assess`.
+    """
+    numbers, seen = shots.items(), np.ones(len(shots), bool)
+    if incumbent.fitted is not None:
+        seen = np.isin(fingerprints(shots.features), incumbent.fitted)
+    unseen = np.bincount(numbers, seen) == 0
+    if not unseen.any():
+        return IncumbentComparison(incumbent=incumbent.title, items=0, fitted=len(unseen))
+    places = [incumbent.labels.index(label) if label in incumbent.labels else -1 for label in labels]
+    truth = np.array(places)[shots.truth]
+    right = incumbent.head(shots.logits, shots.features).argmax(axis=1) == truth
+    old = np.bincount(numbers, right) / np.bincount(numbers)
+    differences, truth_of = (_of_items(shots, fit.held_out) - old)[unseen], shots.truth_of_items()[unseen]
+    return IncumbentComparison(
+        incumbent=incumbent.title,
+        items=int(unseen.sum()),
+        fitted=int((~unseen).sum()),
+        gain=_gain(differences, truth_of),
+        p_value=flip_test(differences, truth_of),
+    )
 
 
 def assess(shots: Shots, fit: Fit, labels: list[str]) -> Assessment:

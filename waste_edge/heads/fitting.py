@@ -4,7 +4,7 @@ Logistic regression starts from what the shipped head says and is held to it by 
 (biased regularization: Kienzle and Chellapilla, ICML 2006). Nearest means are the prototypes of Snell, Swersky and
 Zemel (NIPS 2017). Candidates are chosen among by the log loss of items that they were not fitted with, a tenth of them
 at a time: it is steadier than accuracy where items are few, and so flatters the winner less. What the winner is worth
-is then told by leaving out one item at a time.
+is then told by leaving out one item at a time; of more than 60, some together, in 60 parts.
 
 All folds are fitted at once: few items span few directions of feature space, and in these the curvature of the loss
 has a bound that no fold exceeds (Boehning, Annals of the Institute of Statistical Mathematics 44, 1992), so that one

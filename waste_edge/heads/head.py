@@ -7,6 +7,7 @@ Numpy only, since the device both fits and applies it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,6 +44,29 @@ class Head:
         """Compute the logits of N pictures, (N, C), from the network's (N, L) and its features (N, F)."""
         own = np.asarray(logits, np.float64) @ self.carry
         return np.asarray(own + unit(features) @ self.weights + self.bias)
+
+
+@dataclass(frozen=True, eq=False)
+class HeadItems:
+    """A head's answers to items of the station where it was fitted, kept so that it can be replayed; no pictures.
+
+    Attributes:
+        logits: float32 (M, L), of the network, one row an item.
+        features: float32 (M, F), pooled, rounded to float16 as a station keeps them.
+        outputs: float32 (M, C), the head's logits.
+        fitted: uint64 (N,), `fingerprints` of every look that it was fitted to.
+    """
+
+    logits: NDArray[np.float32]
+    features: NDArray[np.float32]
+    outputs: NDArray[np.float32]
+    fitted: NDArray[np.uint64]
+
+
+def fingerprints(features: Floats) -> NDArray[np.uint64]:
+    """Number each look, (N,), by what the network gave for it: the first 64 bits of SHA-256 of its features (N, F)."""
+    rows = np.ascontiguousarray(features, "<f4")
+    return np.array([int.from_bytes(hashlib.sha256(row.tobytes()).digest()[:8], "little") for row in rows], np.uint64)
 
 
 @dataclass(frozen=True, eq=False)

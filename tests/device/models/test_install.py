@@ -16,11 +16,13 @@ import pytest
 
 from tests.device.models.conftest import MakeVersion
 from tests.device.models.keys import make_keys, sign
+from tests.test_plugins import install as install_plugin
 from waste_edge.bundle.bundle import pack
 from waste_edge.device.models import checks
 from waste_edge.device.models.config import ModelsConfig
 from waste_edge.device.models.install import FolderWatch, Installer
 from waste_edge.device.models.store import ModelStore
+from waste_edge.engines import names
 from waste_edge.errors import BundleError, ConfigError, UserError
 from waste_edge.site import Site, site_of_labels
 
@@ -166,7 +168,61 @@ def test_one_that_crashes_the_engine_is_refused_and_we_live(
         installer.install(str(folder))
 
 
-def test_one_that_is_too_slow_too_large_or_needs_too_much_memory_is_refused(
+_CRASHING = """
+import os, signal
+from waste_edge.engines.names import EngineSpec
+
+spec = EngineSpec("crashing", "onnx", ("waste_edge_crashing",), "waste-edge-crashing", "waste_edge_crashing:Engine")
+
+class Engine:
+    name = "crashing"
+
+    def __init__(self, file, threads):
+        pass
+
+    def infer(self, pixels):
+        os.kill(os.getpid(), signal.SIGSEGV)
+"""
+
+
+def test_one_that_ends_the_engines_process_by_a_signal_is_refused_and_we_live(
+    installer: Installer, version: MakeVersion, store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network loads, and its engine dies of SIGSEGV at the first picture; the engine is a real plug-in."""
+    site = tmp_path / "site"
+    install_plugin(site, {"waste_edge.engines": {"crashing": "waste_edge_crashing:spec"}}, "waste-edge-crashing")
+    (site / "waste_edge_crashing.py").write_text(_CRASHING, encoding="utf-8")
+    monkeypatch.syspath_prepend(site)
+    before = store.add(version("1.0"))
+    store.activate(before, "in charge")
+    crashing = replace(
+        installer, wish=replace(installer.wish, engine=replace(installer.wish.engine, engine="crashing"))
+    )
+    try:
+        with pytest.raises(BundleError, match=r"died of SIGSEGV while being loaded.*process of its own"):
+            crashing.install(str(version("2.0")), now=True)
+    finally:
+        names._plugin_spec.cache_clear()
+    assert store.current() == before
+    assert store.installed() == [before]
+
+
+def test_one_that_takes_more_memory_than_is_free_is_refused(
+    installer: Installer, version: MakeVersion, store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = checks.Board().read()
+    monkeypatch.setattr(checks.Board, "read", lambda self: replace(now, available_mb=3.0))
+    with pytest.raises(
+        BundleError, match=r"takes \d+ MB in a process of its own, and 3 MB are free; end other programs"
+    ):
+        installer.install(str(version("2.0")))
+    assert (store.installed(), store.roles().candidate) == ([], None)
+    monkeypatch.setattr(checks.Board, "read", lambda self: replace(now, available_mb=4000.0))
+    found = installer.install(str(version("3.0"))).findings
+    assert "4000 MB are free" in next(one.text for one in found if one.check == "memory")
+
+
+def test_one_that_is_too_slow_too_large_or_leaves_too_little_disk_is_refused(
     installer: Installer, version: MakeVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = version("2.0")

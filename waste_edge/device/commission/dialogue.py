@@ -23,6 +23,7 @@ from waste_edge.device.commission.view import View, region_in_words
 from waste_edge.device.loop import Listener, Seen
 from waste_edge.device.statistics import Statistics
 from waste_edge.device.vision.presence import State
+from waste_edge.heads import Incumbent
 from waste_edge.imaging.frames import Frame, Pixels
 from waste_edge.imaging.preprocess import cut
 from waste_edge.taxonomy import UNKNOWN
@@ -104,12 +105,20 @@ class Dialogue:
         shutter: the station's eye.
         records: where shots are kept.
         conversation: with whom.
+        incumbent: the head of the same networks that is in charge, if there is one.
     """
 
     def __init__(
-        self, bundle: Bundle, view: View, shutter: Shutter, records: Records, conversation: Conversation
+        self,
+        bundle: Bundle,
+        view: View,
+        shutter: Shutter,
+        records: Records,
+        conversation: Conversation,
+        incumbent: Incumbent | None = None,
     ) -> None:
         self._bundle = bundle
+        self._incumbent = incumbent
         self._view = view
         self._shutter = shutter
         self._records = records
@@ -299,8 +308,8 @@ class Dialogue:
         if not can_fit(self._records):
             self._tell("help", "too little was shown to fit a head: 2 items of each of 2 labels at least")
             return None
-        outcome = evaluate(self._records, self._bundle, self._view.site)
-        self._talk.tell(Note("outcome", outcome.assessment.verdict, outcome=outcome))
+        outcome = evaluate(self._records, self._bundle, self._view.site, self._incumbent)
+        self._talk.tell(Note("outcome", outcome.verdict, outcome=outcome))
         if region := self._view.proposed_region(self._records):
             self._tell("place", f"all items came up in a part of the view; for site.toml: {region_in_words(region)}")
         lights = self._shutter.items.presence.lights

@@ -7,11 +7,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from waste_edge.bundle.bundle import Bundle
+from waste_edge.bundle.bundle import Bundle, open_bundle
 from waste_edge.bundle.manifest import Manifest
 from waste_edge.bundle.opening import required_key, sort_key
 from waste_edge.bundle.signing import Signer
-from waste_edge.device.commission.new_bundle import Origin, write_bundle
+from waste_edge.device.commission.new_bundle import NOT_BETTER, Origin, write_bundle
 from waste_edge.device.commission.outcome import Outcome
 from waste_edge.device.commission.records import BUILDING, Records
 from waste_edge.device.decision.policy import DecisionPolicy
@@ -65,6 +65,7 @@ class Installation:
             entry = store.add(bundle)
         gain = outcome.assessment.gain.value * 100
         reason = f"commissioned at {self.station}: {gain:+.0f} points on items left out"
+        reason += "" if outcome.better else f", {NOT_BETTER}"
         store.activate(entry, reason, on_probation=self.on_probation)
         return entry
 
@@ -89,11 +90,8 @@ class Installation:
         return Origin(name_of(manifest, self.station), version, self.station, signer=self.signer)
 
     def _refuse_no_better(self, outcome: Outcome) -> None:
-        assessment = outcome.assessment
-        if not assessment.better and not self.despite:
-            raise UserError(
-                f"not installed: the new head is {assessment.verdict}; or install it all the same: --despite"
-            )
+        if not outcome.better and not self.despite:
+            raise UserError(f"not installed: the new head is {outcome.verdict}; or install it all the same: --despite")
 
     def _prove(self, bundle: Bundle) -> None:
         DecisionPolicy(bundle.manifest, self.site)
@@ -109,9 +107,19 @@ def undo(state: Path) -> Entry | None:
     """Put back what was in charge before; returns it, None for the configured bundle.
 
     Raises:
-        UserError: no installed model is in charge.
+        UserError: no installed model is in charge, or one that was not commissioned; nothing was changed.
+        BundleError: the one in charge is damaged.
     """
-    return ModelStore(state).rollback("commissioning undone")
+    store = ModelStore(state)
+    current = store.current()
+    if current is not None:
+        with open_bundle(store.path(current)) as bundle:
+            if not bundle.manifest.head:
+                raise UserError(
+                    f"{current.title} is in charge, and was not commissioned, so there is no commissioning to undo; "
+                    "waste-edge model rollback takes back any model"
+                )
+    return store.rollback("commissioning undone")
 
 
 def check_signer(signer: Signer | None, require_key: Path | None) -> None:

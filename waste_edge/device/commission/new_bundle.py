@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.bundle.bundle import Bundle, open_bundle
+from waste_edge.bundle.bundle import HEAD_ITEMS, Bundle, open_bundle
 from waste_edge.bundle.manifest import (
     MANIFEST_NAME,
     ArtifactName,
@@ -27,18 +27,20 @@ from waste_edge.bundle.manifest import (
 from waste_edge.bundle.signing import SIGNATURE_NAME, Signer
 from waste_edge.device.commission.outcome import Outcome
 from waste_edge.device.commission.records import Records
-from waste_edge.engines.interface import Output, headed
+from waste_edge.engines.interface import Output, as_kept, headed
 from waste_edge.engines.verify import read_golden
 from waste_edge.files.atomic import sha256_of, telling_a_full_disk, write_atomically
 from waste_edge.files.strict import to_json
 from waste_edge.files.text import in_markdown
-from waste_edge.heads import Head
+from waste_edge.heads import Head, Shots, fingerprints
 from waste_edge.metrics.significance import Interval
 from waste_edge.rejection import IN_WORDS
 
+NOT_BETTER = "although it is not shown to be better (--despite)"
 HEAD_NAME, CARD_NAME, KNOWN_NAME = "head.npz", "MODEL_CARD.md", "known_score.npz"
 _GOLDEN_SHARE = 0.05  # of the head's range on golden pictures: as far as INT8 logits may be off on another machine
 _FP32_SHARE = 2e-3
+_MOST_HEAD_ITEMS = 32  # of the station's own, whose answers are kept beside the head: 90 kB of 1,280 features
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ def write_bundle(parent: Bundle, records: Records, outcome: Outcome, origin: Ori
         for entry in own.artifacts.values():
             write_atomically(folder / entry.file, parent.read(entry))
         head = _rounded(outcome.fit.head)
-        _write_arrays(folder / HEAD_NAME, {"carry": head.carry, "weights": head.weights, "bias": head.bias})
+        layer = {"carry": head.carry, "weights": head.weights, "bias": head.bias}
+        _write_arrays(folder / HEAD_NAME, layer | _head_items(records.known(), head))
         manifest = msgspec.structs.replace(
             own,
             name=origin.name,
@@ -116,7 +119,23 @@ def _station_head(parent: Bundle, records: Records, outcome: Outcome, origin: Or
         shots=outcome.assessment.shots,
         strangers=outcome.strangers,
         assessment=outcome.assessment,
+        kept_items=min(outcome.assessment.items, _MOST_HEAD_ITEMS),
     )
+
+
+def _head_items(shots: Shots, head: Head) -> dict[str, NDArray[Any]]:
+    """What the head says of a look at each of some items, labels in turn, as `Bundle.head_items` reads it."""
+    _, first = np.unique(shots.item, return_index=True)
+    place_in_label = np.zeros(len(first), np.int64)
+    for label in np.unique(shots.truth[first]):
+        of_label = shots.truth[first] == label
+        place_in_label[of_label] = np.arange(of_label.sum())
+    rows = first[np.argsort(place_in_label, kind="stable")][:_MOST_HEAD_ITEMS]
+    logits, features = shots.logits[rows].astype(np.float32), as_kept(shots.features[rows].astype(np.float32))
+    outputs = [headed(Output(*row), head).logits for row in zip(logits, features, strict=True)]
+    items: dict[str, NDArray[Any]] = {"logits": logits, "features": features.astype(np.float16)}
+    items |= {"outputs": np.stack(outputs), "fitted": fingerprints(shots.features)}
+    return {HEAD_ITEMS + name: value for name, value in items.items()}
 
 
 def _metrics(parent: Bundle) -> Metrics:
@@ -194,6 +213,7 @@ def _card(parent: Bundle, records: Records, outcome: Outcome, origin: Origin) ->
     ]
     table = "\n".join(["| label | items shown | accuracy | shipped head |", "|---|---:|---:|---:|", *rows])
     added = ", ".join(f"{in_markdown(label)} (with {in_markdown(other)})" for label, other in records.setup.own.items())
+    despite = "" if outcome.better else f"\n**It was made {NOT_BETTER}**: {in_markdown(outcome.verdict)}.\n"
     return f"""# {in_markdown(origin.name)} {in_markdown(origin.version)}: commissioned
 
 The networks of {in_markdown(own.name)} {in_markdown(own.version)} (manifest SHA-256 `{parent.digest}`), unchanged, with
@@ -203,7 +223,7 @@ a head that the station {in_markdown(origin.site)} learnt from its own items on 
 Shown were {assessment.items} items ({assessment.shots} shots) and {outcome.strangers} shots of none of the labels.
 Accuracy on items left out, mean of the labels: {_share(assessment.accuracy)}; the shipped head on the same items:
 {_share(assessment.shipped)}. It holds for this station alone: on others use {in_markdown(own.name)}.
-
+{despite}
 {table}
 
 Everything below is the card of {in_markdown(own.name)} {in_markdown(own.version)}, with its own head.

@@ -14,9 +14,12 @@ from waste_edge.heads import (
     Assessment,
     Confidence,
     Fit,
+    Incumbent,
+    IncumbentComparison,
     LabelAssessment,
     Wanted,
     assess,
+    compare_with_incumbent,
     fit_confidence,
     fit_head,
 )
@@ -35,12 +38,27 @@ class Outcome:
         confidence: temperature, known score, thresholds.
         assessment: what it is worth against the shipped head.
         strangers: how many shots of none of the labels there were.
+        comparison: with the head of the same networks that is in charge; None where there is none.
     """
 
     fit: Fit
     confidence: Confidence
     assessment: Assessment
     strangers: int
+    comparison: IncumbentComparison | None = None
+
+    @property
+    def better(self) -> bool:
+        """Better than the shipped head by more than chance, and than the one in charge where the two can be told."""
+        return self.assessment.better and not (self.comparison is not None and self.comparison.speaks_against)
+
+    @property
+    def verdict(self) -> str:
+        """One or two sentences for people."""
+        if self.comparison is None or not self.assessment.better:
+            return self.assessment.verdict
+        link = "but" if self.comparison.speaks_against else "and"
+        return f"{self.assessment.verdict}; {link} {self.comparison.verdict}"
 
 
 def missing(records: Records, wanted: int) -> list[str]:
@@ -74,13 +92,14 @@ def can_fit(records: Records) -> bool:
     return sum(count >= LEAST_OF_A_LABEL for count in counts) >= 2 and all(n >= LEAST_OF_A_LABEL for n in own)
 
 
-def evaluate(records: Records, bundle: Bundle, site: Site) -> Outcome:
+def evaluate(records: Records, bundle: Bundle, site: Site, incumbent: Incumbent | None = None) -> Outcome:
     """Fit a head to what was shown, and judge it by items left out.
 
     Args:
         records: of what was shown.
         bundle: that the commissioning starts from.
         site: of the station; its costs choose the threshold.
+        incumbent: the head of the same networks that is in charge, if there is one.
 
     Raises:
         UserError: too little was shown; the message says what is missing.
@@ -93,7 +112,8 @@ def evaluate(records: Records, bundle: Bundle, site: Site) -> Outcome:
     wanted = Wanted(calibration.min_confidence, reject_cost(site, calibration.min_confidence))
     confidence = fit_confidence(shots, fit, strangers, bundle.known_scorer(), wanted)
     shown = 0 if strangers is None else len(strangers.features)
-    return Outcome(fit, confidence, assess(shots, fit, labels), shown)
+    compared = None if incumbent is None else compare_with_incumbent(shots, fit, labels, incumbent)
+    return Outcome(fit, confidence, assess(shots, fit, labels), shown, compared)
 
 
 def reject_cost(site: Site, min_confidence: float) -> float | None:

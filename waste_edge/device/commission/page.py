@@ -138,9 +138,9 @@ class CommissionPage:
         elif note.kind == "missing":
             self._missing = [*self._missing, note.text[:_MOST_LETTERS]]
         if note.outcome is not None:
-            assessment, self._missing = note.outcome.assessment, []
-            told: dict[str, Any] = msgspec.to_builtins(assessment)
-            changes["outcome"] = told | {"verdict": assessment.verdict, "better": assessment.better}
+            outcome, self._missing = note.outcome, []
+            told: dict[str, Any] = msgspec.to_builtins(outcome.assessment)
+            changes["outcome"] = told | {"verdict": outcome.verdict, "better": outcome.better}
         self._renew(**changes)
 
     def end(self, text: str) -> None:

@@ -19,6 +19,7 @@ from waste_edge.device.vision.inspection import BUDGET_MS, warning_of
 from waste_edge.engines.engine import artifact_of, installed_engines
 from waste_edge.engines.names import AUTO, ENGINES, EngineName
 from waste_edge.engines.trial.trial import try_bundle
+from waste_edge.engines.verify import replay_head
 from waste_edge.errors import BundleError, UserError, WasteEdgeError
 from waste_edge.files.strict import Strict
 from waste_edge.site import Site
@@ -97,6 +98,7 @@ def check_model(bundle: Bundle, demands: Demands, tell: Callable[[Finding], None
 
     bundle.verify_checksums()
     bundle.known_scorer()
+    head_items = replay_head(bundle)
     passed("checksums", f"all {len(bundle.manifest.files())} files are as the manifest says")
     passed("signature", f"signed by {demands.signed_by}" if demands.signed_by else "no key is required here")
     passed("version", _version(bundle, demands))
@@ -107,7 +109,8 @@ def check_model(bundle: Bundle, demands: Demands, tell: Callable[[Finding], None
     replay = trial.replays[0]
     if replay.status != "ok":
         raise BundleError(f"{bundle.source}: {artifact}: {replay.reason} (tried in a process of its own)")
-    passed("golden", f"all {replay.pictures} golden outputs are right on {replay.engine}")
+    own = f", and the head's of {head_items} of its station's items" if head_items else ""
+    passed("golden", f"all {replay.pictures} golden outputs are right on {replay.engine}{own}")
     infer_ms = trial.latency_ms[artifact]
     passed("time", _time(bundle, infer_ms))
     passed("memory", _memory(bundle, trial.peak_mb))

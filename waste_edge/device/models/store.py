@@ -2,7 +2,8 @@
 
 A model is copied beside the others first, checked and flushed; then one small file (`roles.py`) is replaced that says
 which one is in charge. A power cut at any moment leaves the model from before or the new one, whole. The store keeps
-the model in charge, the one before it, and a candidate.
+the model in charge, the one before it, and a candidate; and of those with a station's head the bundle that it was
+learnt beside, if that was installed: the next head starts from it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import msgspec
 
-from waste_edge.bundle.bundle import Bundle, find_bundle, open_bundle
+from waste_edge.bundle.bundle import Bundle, digest_of, find_bundle, open_bundle
 from waste_edge.bundle.opening import sort_key
 from waste_edge.device.models.roles import (
     Action,
@@ -40,6 +41,7 @@ STORE_NAME = "models"
 _LOCK_NAME = ".lock"
 _COPYING = ".copying-"
 _PATIENCE_S = 5.0  # for another process that is changing the roles, which takes milliseconds
+_DIGEST_LETTERS = 12  # at the end of a folder's name
 _MOST_NAMES = 100
 _MOST_TAKEN_BACK = 100
 
@@ -84,6 +86,11 @@ class ModelStore:
     def path(self, entry: Entry) -> Path:
         """The folder of an installed model."""
         return self.folder / entry.folder
+
+    def of_digest(self, digest: str) -> Path | None:
+        """The folder of the bundle with that digest, with a role or without; None if it is not there."""
+        folders = self.folder.glob(f"*-{digest[:_DIGEST_LETTERS]}")
+        return next((folder for folder in folders if digest_of(folder) == digest), None)
 
     def open(self, entry: Entry) -> Bundle:
         """Open an installed model, after every file's SHA-256 was checked.
@@ -252,9 +259,18 @@ class ModelStore:
 
     def _remove_all_but(self, entries: list[Entry]) -> None:
         kept = {entry.folder for entry in entries}
+        kept |= {found.name for entry in entries if (found := self._parent_of(entry)) is not None}
         for path in self.folder.iterdir():
             if path.is_dir() and path.name not in kept and not _is_in_use(path):
                 shutil.rmtree(path, ignore_errors=True)
+
+    def _parent_of(self, entry: Entry) -> Path | None:
+        """The folder of the bundle that an installed head was learnt beside, if it is here."""
+        try:
+            with open_bundle(self.path(entry)) as bundle:
+                return self.of_digest(bundle.manifest.head.parent_digest) if bundle.manifest.head else None
+        except (BundleError, OSError):
+            return None
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -325,7 +341,7 @@ def in_charge(store: ModelStore, passed_over: Collection[Entry] = ()) -> tuple[E
 def _entry_of(bundle: Bundle) -> Entry:
     name, version = bundle.manifest.name, bundle.manifest.version
     plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", f"{name}-{version}").strip(".")[:60]
-    folder = f"{plain or 'model'}-{bundle.digest[:12]}"
+    folder = f"{plain or 'model'}-{bundle.digest[:_DIGEST_LETTERS]}"
     return Entry(folder=folder, name=name, version=version, digest=bundle.digest)
 
 

@@ -23,7 +23,7 @@ from waste_edge.bundle.manifest import ArtifactName, Manifest
 from waste_edge.engines.engine import Engine, engine_of, installed_engines, load_engine, require_engine
 from waste_edge.engines.names import EngineName
 from waste_edge.engines.trial import known_good
-from waste_edge.engines.verify import Replay, Verification, not_replayed, verify_bundle
+from waste_edge.engines.verify import Replay, Verification, not_replayed, replay_head, verify_bundle
 from waste_edge.errors import BundleError
 from waste_edge.files.limits import (
     TRIAL_BASE_BYTES,
@@ -121,8 +121,9 @@ def verify(bundle: Bundle) -> Verification:
     else:
         bundle.verify_checksums()
         bundle.known_scorer()
-        bundle.head()
-        verification = Verification.of(bundle, try_bundle(bundle, list(bundle.manifest.artifacts)).replays)
+        head_items = replay_head(bundle)
+        trial = try_bundle(bundle, list(bundle.manifest.artifacts))
+        verification = Verification.of(bundle, trial.replays, head_items)
         if verification.ok:
             known_good.remember(bundle, names)
     if verification.ok:
