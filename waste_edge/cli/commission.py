@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from waste_edge.cli.commission_talk import Json, Talk, Text
-from waste_edge.cli.common import AUTO_BUNDLE, JsonOption, StationBundleOption, say, say_json
+from waste_edge.cli.common import AUTO_BUNDLE, JsonOption, StationBundleOption, say, say_json, was_given
 
 if TYPE_CHECKING:
     from waste_edge.device.commission.install import Installation
@@ -103,10 +103,10 @@ def command(
     """Teach a station its own items: an hour at the bin, without torch or a network.
 
     Looks at the view, asks for items of each label one after the other, refuses
-    blurred, empty, half-visible and repeated shots, fits a new last layer beside the
-    same network, says on items left out whether it is better and by how much, and
-    installs it as a new version of the bundle. Stopped, it goes on where it was. No
-    picture is kept. The story with figures: docs/commission.md.
+    blurred, empty, half-visible and repeated shots, fits a new last layer beside
+    the same network, says on items left out whether it is better and by how much,
+    and installs it as a new version of the bundle. Stopped, it goes on where it
+    was. No picture is kept. The story with figures: docs/commission.md.
 
     \b
     Examples:
@@ -117,8 +117,8 @@ def command(
       waste-edge commission --config station.toml --from-answers
       waste-edge commission --state station/ --undo
 
-    Exit code 0: done, or stopped to go on another time. 2: it cannot be done, or the
-    new head is not better and was not installed.
+    Exit code 0: done, or stopped to go on another time. 2: it cannot be done, or
+    the new head is not better and was not installed.
     """
     import os
 
@@ -188,17 +188,12 @@ def _config(context: typer.Context, path: Path | None) -> StationConfig:
 
     from waste_edge.device.config import StationConfig, read_config, with_paths
 
-    given = {name: value for name, value in context.params.items() if _was_given(context, name)}
+    given = {name: value for name, value in context.params.items() if was_given(context, name)}
     config = StationConfig() if path is None else read_config(path)
     if {"camera", "source", "shots"} & set(given):
         config = msgspec.structs.replace(config, camera=None, source=None)
     keys = {name: given[name] for name in ("camera", "source", "bundle", "site", "state") if name in given}
     return with_paths(msgspec.structs.replace(config, **keys))
-
-
-def _was_given(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
 
 
 def _own(given: list[str]) -> dict[str, str]:
