@@ -109,7 +109,7 @@ def table(rows: Sequence[Taken]) -> str:
     room = OutboxConfig().max_mb * 1e6
     lines = [
         "| bundle | features a look | items | compressed, bytes an item | in the file, bytes an item | items in "
-        f"{room / 1e6:g} MB | CPU time, ms an item |",
+        f"{room / 1e6:g} MB | CPU time of keeping, ms an item |",
         "|---|---|---|---|---|---|---|",
     ]
     lines += [

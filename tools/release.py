@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -24,6 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 MOST_FILE_BYTES = 8_000_000
 LICENCES = ("LICENSE", "NOTICE")
+PROJECT = "waste-edge"
 SUMS, SBOM = "SHA256SUMS", "sbom.cdx.json"
 _VERSION = re.compile(r'^__version__ = "([^"]+)"$', re.MULTILINE)
 
@@ -187,7 +189,31 @@ def _bill_of_materials(wheel: Path, folder: Path) -> bytes:
     listed = folder / SBOM
     how = ["environment", str(python), "--output-reproducible", "--of", "JSON", "-o", str(listed)]
     _output(sys.executable, "-m", "cyclonedx_py", *how)
-    return listed.read_bytes()
+    return with_subject(listed.read_bytes(), PROJECT, wheel.name.split("-")[1])
+
+
+def with_subject(listed: bytes, name: str, version: str) -> bytes:
+    """Make the project what a CycloneDX document is about, in place of one component among others.
+
+    Args:
+        listed: the document of an environment, as JSON.
+        name: of the project.
+        version: of the wheel in that environment.
+
+    Returns:
+        The document with `metadata.component`; its reference stays, so that the dependencies still start there.
+
+    Raises:
+        ReleaseError: the environment holds no such component, or several.
+    """
+    document = json.loads(listed)
+    components = document.get("components", [])
+    ours = [one for one in components if (one["name"], one.get("version")) == (name, version)]
+    if len(ours) != 1:
+        raise ReleaseError(f"{SBOM}: expected {name} {version} once among what the wheel brings, got {len(ours)}")
+    document["components"] = [one for one in components if one is not ours[0]]
+    document.setdefault("metadata", {})["component"] = ours[0] | {"type": "application"}
+    return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode()
 
 
 def _moved(built: Path, target: Path) -> Path:

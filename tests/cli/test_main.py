@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import typer
+from typer.main import get_command
+from typer.testing import CliRunner
 
 from waste_edge import __version__
 from waste_edge.cli import main as main_module
@@ -75,6 +78,54 @@ def test_every_verb_teaches(waste_edge: WasteEdge, verb: str) -> None:
     assert outcome.exit_code == 0
     assert outcome.stdout.count(f"waste-edge {verb} ") >= 2, "one is the usage, another an example"
     assert "[bold]" not in outcome.stdout
+
+
+def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command, with the words that lead to it."""
+    yield path, command
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from commands(inner, (*path, name))
+
+
+def as_shown(text: str) -> list[str]:
+    """The lines of a docstring or of an option's help as they are to be read: without the marks for bold and dim."""
+    plain = re.sub(r"(?<!\\)\[(bold|dim|/)\]", "", text.replace("\b", "")).replace("\\[", "[")
+    return [" ".join(line.split()) for line in plain.splitlines() if line.split()]
+
+
+def test_no_word_of_a_help_is_lost_and_no_line_breaks_in_the_middle() -> None:
+    """Rich takes an unescaped [push] for a mark and swallows it, and breaks a line that is wider than the terminal."""
+    app = command_line(["--help"])
+    lost = []
+    for path, command in commands(get_command(app)):
+        narrow, wide = (
+            CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": columns}).stdout for columns in ("80", "2000")
+        )
+        in_lines, in_all = {" ".join(line.split()) for line in narrow.splitlines()}, " ".join(wide.split())
+        lost += [(path, line) for line in as_shown(command.help or "") if line not in in_all]
+        if path:  # the program's own help is one paragraph
+            written = [line for line in (command.help or "").splitlines() if "[/]" not in line]  # no example in bold
+            lost += [(path, "broken", line) for line in as_shown("\n".join(written)) if line not in in_lines]
+        helps = [option.help for option in command.params if getattr(option, "help", "") and not option.hidden]
+        lost += [(path, line) for text in helps for line in as_shown(text) if line not in in_all]
+    assert lost == [], "write \\\\[push] for [push], and lines of at most 78 letters"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("support", "the topic of [push]"),
+        ("support", "the phones of [push]"),
+        ("doctor", "the phones of [push]"),
+        ("collect list", "With [collect] in station.toml"),
+        ("collect purge", "take [collect] out"),
+        ("rehearse", "a station on this machine would take"),
+        ("run", "plays with `small`, not with what auto would choose"),
+    ],
+)
+def test_help_says(waste_edge: WasteEdge, monkeypatch: pytest.MonkeyPatch, words: str, said: str) -> None:
+    monkeypatch.setenv("COLUMNS", "2000")
+    assert said in " ".join(waste_edge(*words.split(), "--help").stdout.split())
 
 
 def test_all_verbs_are_listed(waste_edge: WasteEdge) -> None:

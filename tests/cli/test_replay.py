@@ -79,7 +79,7 @@ def test_what_cannot_be_replayed_is_said_in_one_line(
         (["--state", state], "tiny 1.0, which decided last at this station, is not on this machine"),
         (["--state", state, "--bundle", "small"], "has other network files than the one that answered here"),
         (["--config", config, "--site", tmp_path / "no.toml"], "no such file"),
-        (["--state", tmp_path / "nowhere"], "no outbox there"),
+        (["--state", tmp_path / "nowhere"], "no outbox there; give the station's --state DIR\n"),
     ):
         outcome = waste_edge("replay", *arguments)
         assert outcome.exit_code == 2, arguments

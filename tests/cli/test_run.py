@@ -424,7 +424,7 @@ def test_the_demo_takes_the_default_bundle_unless_told_otherwise(waste_edge, run
 def test_the_demo_decides_ten_items_and_names_at_least_nine_rightly():
     """The clip was chosen for that; rehearsals tell what bundles reach on items that nobody chose.
 
-    Its items are drawn. The default bundle was trained on such ones too, `accurate` on photographs alone: it names 3.
+    Its items are drawn. The default bundle was trained on such ones too, `accurate` on photographs alone.
     """
     from waste_edge.bundle.bundle import find_bundle, open_bundle
     from waste_edge.engines.classifier import load_classifier

@@ -44,6 +44,7 @@ def test_options_alone_write_a_station_that_runs(waste_edge: WasteEdge, tmp_path
     [
         (["--site", "nowhere"], "--site nowhere: no such file"),
         (["--camera", "foo"], "--camera foo: expected auto"),
+        (["--camera", "/dev/video77"], "write it unseen with --no-camera-check"),
         (["--broker", "127.0.0.1:1"], "--broker 127.0.0.1:1: connection refused; nothing is written"),
         (["--broker-user", "x"], "go with --broker HOST"),
         (["--page", "network", "--page-token-file", "/none"], "token_file /none: cannot be read"),
@@ -61,6 +62,15 @@ def test_an_answer_that_cannot_be_used_is_one_line_and_nothing_is_written(
     assert len(outcome.stderr.splitlines()) == 1
     assert reason in outcome.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_camera_that_comes_later_is_written_unseen(waste_edge: WasteEdge, tmp_path: Path) -> None:
+    path = tmp_path / "station.toml"
+    outcome = waste_edge("setup", "--config", path, *QUIET, "--camera", "/dev/video77", "--no-camera-check")
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+    assert tomllib.loads(path.read_text())["camera"] == "/dev/video77"
+    again = waste_edge("setup", "--config", path, *QUIET, "--camera", "/dev/video77")
+    assert (again.exit_code, again.stdout) == (0, f"{path}: nothing to change\n"), "it stands there already"
 
 
 def test_without_a_terminal_it_asks_nothing(waste_edge: WasteEdge, tmp_path: Path) -> None:

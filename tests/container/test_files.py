@@ -83,6 +83,9 @@ def test_the_add_on_s_metadata_agree_with_its_options() -> None:
     assert described["version"] == __version__
     assert described["options"].keys() == described["schema"].keys()
     assert described["arch"] == ["aarch64", "amd64"]
+    assert "home-assistant.io" not in described.get("url", ""), (
+        "Home Assistant's manual is not ours; see `make address`"
+    )
     build = yaml.safe_load((CONTAINER / "home-assistant/build.yaml").read_text(encoding="utf-8"))
     assert build["build_from"].keys() == set(described["arch"])
 

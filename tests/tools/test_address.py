@@ -7,7 +7,7 @@ import tomllib
 
 import pytest
 
-from tools.address import PAGES, ROOT, main, with_address
+from tools.address import ADD_ON, PAGES, ROOT, main, with_address, with_url
 from waste_edge.errors import ConfigError
 
 PLACEHOLDER = "ADDRESS_OF" + "_THIS_REPOSITORY"
@@ -22,6 +22,18 @@ def test_an_address_comes_and_goes() -> None:
     named = with_address(text, "https://example.org/waste-edge.git", "README.md")
     assert "git clone https://example.org/waste-edge.git waste-edge && cd waste-edge\n" in named
     assert with_address(named, "", "README.md") == with_address(text, "", "README.md")
+
+
+def test_the_add_on_points_to_us_or_nowhere() -> None:
+    text = (ROOT / ADD_ON).read_text(encoding="utf-8")
+    named = with_url(text, "https://example.org/waste-edge.git")
+    assert "\nurl: https://example.org/waste-edge\n" in named
+    assert with_url(named, "") == with_url(text, "") == with_url(text, "git@example.org:waste-edge.git")
+    assert "\nurl:" not in with_url(named, "")
+    with pytest.raises(ConfigError, match=r"config\.yaml: expected one line with the url, found 0"):
+        with_url("name: x\n", "")
+    with pytest.raises(ConfigError, match=r"tool\.waste-edge\.address"):
+        with_url(text, "file:///etc")
 
 
 @pytest.mark.parametrize("address", ["waste-edge", "https://a b", "file:///etc", "https://x; rm -rf /"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import tarfile
@@ -20,6 +21,7 @@ from tools.release import (
     check_same,
     checksums,
     version_of,
+    with_subject,
 )
 from waste_edge import __version__
 
@@ -96,6 +98,25 @@ def test_checksums_are_what_sha256sum_reads(tmp_path: Path) -> None:
     subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=tmp_path, check=True)
 
 
+def test_the_list_of_parts_says_what_it_is_about() -> None:
+    numpy = {"bom-ref": "numpy==2", "name": "numpy", "type": "library", "version": "2"}
+    ours = {"bom-ref": "waste-edge==1.0", "name": "waste-edge", "type": "library", "version": "1.0"}
+    listed = {
+        "bomFormat": "CycloneDX",
+        "components": [numpy, ours],
+        "dependencies": [{"ref": "waste-edge==1.0", "dependsOn": ["numpy==2"]}],
+        "metadata": {"tools": {}},
+    }
+    made = json.loads(with_subject(json.dumps(listed).encode(), "waste-edge", "1.0"))
+    assert made["metadata"]["component"] == ours | {"type": "application"}
+    assert made["metadata"]["tools"] == {}
+    assert made["components"] == [numpy]
+    assert made["dependencies"] == listed["dependencies"]
+    for version, components in (("1.1", [numpy, ours]), ("1.0", [ours, ours]), ("1.0", [numpy])):
+        with pytest.raises(ReleaseError, match=r"expected waste-edge .* once"):
+            with_subject(json.dumps(listed | {"components": components}).encode(), "waste-edge", version)
+
+
 @pytest.mark.long
 def test_the_last_commit_builds_to_the_same_bytes_twice(tmp_path: Path) -> None:
     """The command itself, in an environment of its own: two builds, all checks, no half of a folder."""
@@ -106,4 +127,10 @@ def test_the_last_commit_builds_to_the_same_bytes_twice(tmp_path: Path) -> None:
     made = tmp_path / __version__
     assert {path.suffix for path in made.iterdir()} == {".whl", ".gz", ".json", ""}
     subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=made, check=True)
-    assert '"CycloneDX"' in (made / "sbom.cdx.json").read_text(encoding="utf-8")
+    listed = json.loads((made / "sbom.cdx.json").read_text(encoding="utf-8"))
+    assert listed["bomFormat"] == "CycloneDX"
+    assert (listed["metadata"]["component"]["name"], listed["metadata"]["component"]["version"]) == (
+        "waste-edge",
+        __version__,
+    )
+    assert "numpy" in {one["name"] for one in listed["components"]}

@@ -41,8 +41,9 @@ def list_crops(
 ) -> None:
     """List the collected crops, newest last.
 
-    With [collect] in station.toml a station keeps crops of unsure, asked, corrected
-    and audited items below its folder; docs/privacy.md says what and how long.
+    With \\[collect] in station.toml a station keeps crops of unsure, asked,
+    corrected and audited items below its folder; docs/privacy.md says what and how
+    long.
 
     \b
     Examples:
@@ -93,15 +94,16 @@ def export(
 ) -> None:
     """Write the collected crops as a data set to train on.
 
-    One folder a label, as people answered, and groups.csv: near-duplicates share a
-    group, so that no split has one thing on both sides. Of an answer that named a
-    stream of several labels the label is not known: such crops are left out, unless
-    --by stream. The station may be running.
+    One folder a label, as people answered, and groups.csv: near-duplicates share
+    a group, so that no split has one thing on both sides. Of an answer that named
+    a stream of several labels the label is not known: such crops are left out,
+    unless --by stream. The station may be running.
 
     \b
     Examples:
       waste-edge collect export mine
-      waste-edge data check mine && waste-edge train RECIPE.toml --data mine --out run
+      waste-edge data check mine
+      waste-edge train RECIPE.toml --data mine --out run
       waste-edge collect export streams --by stream --state station/
 
     Exit code 0: written. 2: nothing to export, or OUT exists.
@@ -137,8 +139,9 @@ def purge(
 ) -> None:
     """Delete all collected crops and their index rows.
 
-    Events stay. A running station goes on collecting; take [collect] out of its
-    station.toml first to end that. A memory card may hold deleted data for a while.
+    Events stay. A running station goes on collecting; take \\[collect] out of its
+    station.toml first to end that. A memory card may hold deleted data for a
+    while.
 
     \b
     Examples:

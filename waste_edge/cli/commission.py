@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from waste_edge.cli.commission_talk import Json, Talk, Text
-from waste_edge.cli.common import AUTO_BUNDLE, JsonOption, StationBundleOption, say, say_json
+from waste_edge.cli.common import AUTO_BUNDLE, JsonOption, StationBundleOption, say, say_json, was_given
 
 if TYPE_CHECKING:
     from waste_edge.device.commission.install import Installation
@@ -156,7 +156,7 @@ def command(
     check_signer(signer, None if station.require_key is None else Path(station.require_key))
     shown_at = _page_config(station, page)
     script = tuple(word.strip() for word in show.split(",") if word.strip())
-    with opened_session(station, _own(own or []), restart, _was_given(context, "bundle")) as session:
+    with opened_session(station, _own(own or []), restart, was_given(context, "bundle")) as session:
         talk = Talk(Json() if json else Text(), script, items)
         with _page(session, shown_at, talk, () if config is None else (config,)) as talk:
             if session.start:
@@ -207,7 +207,7 @@ def _config(context: typer.Context, path: Path | None) -> StationConfig:
 
     from waste_edge.device.config import StationConfig, read_config, with_paths
 
-    given = {name: value for name, value in context.params.items() if _was_given(context, name)}
+    given = {name: value for name, value in context.params.items() if was_given(context, name)}
     config = StationConfig() if path is None else read_config(path)
     if {"camera", "source", "shots"} & set(given):
         config = msgspec.structs.replace(config, camera=None, source=None)
@@ -219,7 +219,7 @@ def _refuse_together(context: typer.Context) -> None:
     """Refuse options of which one would be ignored beside the other."""
     from waste_edge.errors import UserError
 
-    given = {param: _was_given(context, param) for param in context.params}
+    given = {param: was_given(context, param) for param in context.params}
     spelled = {param: f"--{param.replace('_', '-')}" for param in given}
     if context.params["install"] is False:
         spelled["install"] = "--no-install"
@@ -232,11 +232,6 @@ def _refuse_together(context: typer.Context) -> None:
         for other in others:
             if given[other]:
                 raise UserError(f"{spelled[param]} and {spelled[other]} exclude each other; keep one")
-
-
-def _was_given(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
 
 
 def _own(given: list[str]) -> dict[str, str]:

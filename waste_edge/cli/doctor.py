@@ -72,7 +72,7 @@ def command(
       warn  works, but look at it: the line says what to do
       bad   the station cannot work, or will not keep what it sees
 
-    Nothing is changed and nothing is written; a webhook and the phones of [push]
+    Nothing is changed and nothing is written; a webhook and the phones of \\[push]
     are sent one test message. It takes a few seconds; a camera that hangs costs
     eight.
 

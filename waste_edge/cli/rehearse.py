@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from waste_edge.cli.common import DEFAULT_BUNDLE, EngineOption, JsonOption, console, opened_bundle, progress_bar
+from waste_edge.cli.common import (
+    DEFAULT_BUNDLE,
+    EngineOption,
+    JsonOption,
+    console,
+    opened_bundle,
+    progress_bar,
+    say,
+    was_given,
+)
 from waste_edge.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,11 +33,28 @@ if TYPE_CHECKING:
 
 SplitChoice = Literal["auto", "train", "val", "test", "all"]
 _MOST_ITEMS = 100_000
+# What composes videos, by the names of the parameters.
+_COMPOSES = {
+    "data": "--data",
+    "split": "--split",
+    "unknown": "--unknown",
+    "grounds": "--grounds",
+    "items": "--items",
+    "unknown_items": "--unknown-items",
+    "items_per_video": "--items-a-film",
+    "seed": "--seed",
+}
 
 
 def command(
+    context: typer.Context,
     bundle: Annotated[
-        str, typer.Argument(metavar="[BUNDLE]", help="A bundle: folder, .zip, or the name of a shipped one.")
+        str,
+        typer.Argument(
+            metavar="[BUNDLE]",
+            help="A bundle: folder, .zip, or the name of a shipped one. auto: the one that a station on this machine "
+            "would take.",
+        ),
     ] = DEFAULT_BUNDLE,
     data: Annotated[
         Path | None,
@@ -92,18 +118,16 @@ def command(
     \b
     Examples:
       waste-edge rehearse
+      waste-edge rehearse auto             with the bundle a station takes here
       waste-edge rehearse accurate --data photos --grounds tables --page r.html
       waste-edge rehearse --films films/table.csv --site four_bins --json
     """
     from waste_edge.files.strict import to_json
 
-    if films is not None and (given := [name for name, one in _sources(data, unknown, grounds) if one is not None]):
-        raise UserError(f"--films {films}: films are played as they are; leave out {', '.join(given)}")
-    if films is None and items + unknown_items == 0:
-        raise UserError("--items 0 --unknown-items 0: nothing to play; give at least one item")
+    _check_given(context)
     if page is not None and not page.parent.is_dir():
         raise UserError(f"--page {page}: there is no folder {page.parent}; make it, or give another place")
-    with opened_bundle(bundle) as opened, progress_bar("rehearsing") as progress:
+    with opened_bundle(_chosen(bundle, engine)) as opened, progress_bar("rehearsing") as progress:
         from waste_edge.engines.classifier import load_classifier
         from waste_edge.evaluation.station_view import grounds_of
         from waste_edge.rehearsal.rehearse import FilmPlan, RehearsedStation, rehearse_composed
@@ -136,8 +160,34 @@ def command(
         _print(result.report)
 
 
-def _sources(data: Path | None, unknown: Path | None, grounds: Path | None) -> list[tuple[str, Path | None]]:
-    return [("--data", data), ("--unknown", unknown), ("--grounds", grounds)]
+def _check_given(context: typer.Context) -> None:
+    """Raise UserError for options that would have no effect beside the others."""
+    options = context.params
+    given = {option for name, option in _COMPOSES.items() if was_given(context, name)}
+    if options["films"] is not None:
+        idle, why = given, f"--films {options['films']}: films are played as they are"
+    elif options["items"] + options["unknown_items"] == 0:
+        raise UserError("--items 0 --unknown-items 0: nothing to play; give at least one item")
+    elif options["items"] == 0 and (idle := given & {"--data", "--split"}):
+        why = "--items 0: no known items are shown"
+    elif options["data"] is None and (idle := given & {"--split"}):
+        why = f"--split {options['split']} is a part of --data, which is not given: the items are rendered"
+    elif options["unknown_items"] == 0:
+        idle, why = given & {"--unknown"}, "--unknown-items 0: no unknown things are shown"
+    else:
+        return
+    if idle:
+        raise UserError(f"{why}; leave out {', '.join(one for one in _COMPOSES.values() if one in idle)}")
+
+
+def _chosen(given: str, engine: str) -> str:
+    """The bundle that is meant: `auto` is what a station here would take, and stderr says why."""
+    from waste_edge.device.bundle_choice import EngineWish, choose_bundle
+
+    choice = choose_bundle(given, opened_bundle, EngineWish(engine), folder=None)
+    if choice.reason:
+        say(f"waste-edge: {choice.reason}", err=True)
+    return choice.bundle
 
 
 def _known(

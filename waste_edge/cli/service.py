@@ -76,7 +76,8 @@ def install(
 def status(instance: InstanceOption = None, as_json: JsonOption = False) -> None:
     """Show the state of the service and the next step.
 
-    All stations of this board, unless one is named; --json prints one object a line.
+    All stations of this board, unless one is named; --json prints one object a
+    line.
 
     Exit code 1 if one does not run.
 

@@ -108,6 +108,15 @@ CheckOption = Annotated[
         rich_help_panel=_STEPS,
     ),
 ]
+CameraCheckOption = Annotated[
+    bool,
+    typer.Option(
+        " /--no-camera-check",
+        help="Take no picture of the camera that --camera names: it comes later.",
+        show_default=False,
+        rich_help_panel=_STEPS,
+    ),
+]
 DoctorOption = Annotated[
     bool,
     typer.Option(" /--no-doctor", help="Leave the doctor out.", show_default=False, rich_help_panel=_STEPS),
@@ -149,6 +158,7 @@ def command(
     dry_run: DryRunOption = False,
     pictures: PicturesOption = None,
     broker_check: CheckOption = True,
+    camera_check: CameraCheckOption = True,
     doctor: DoctorOption = True,
     commission: CommissionOption = None,
     service: ServiceOption = None,
@@ -162,8 +172,8 @@ def command(
     doctor examines the board; the station may be shown its own items, and the
     service installed.
 
-    With --yes nothing is asked, and an answer that cannot be used ends the
-    command with nothing written. A password that is typed and a token that is
+    With --yes nothing is asked, and an answer that cannot be used, such as a
+    camera that gives no picture, ends the command with nothing written. A password that is typed and a token that is
     made go into files beside station.toml, for root and the service alone.
 
     \b
@@ -209,7 +219,7 @@ def command(
     before = read_before(target)
     with steps.opened_terminal(pictures) as terminal:
         interview = Interview(terminal, _machine(before, terminal.folder), before)
-        interview.check(given, broker_check)
+        interview.check(given, broker_check, camera_check)
         answers = given if yes else interview.complete(given)
     planned = plan(before, answers)
     if planned.is_empty:

@@ -51,10 +51,10 @@ def command(
 
     Removed are the contents of files and variables that station.toml names as
     secrets, passwords in addresses, values whose names speak of a secret, tokens
-    and keys by their form, the path of a webhook and the topic of [push]. Look
+    and keys by their form, the path of a webhook and the topic of \\[push]. Look
     through the zip before you send it all the same.
 
-    As in doctor, a webhook and the phones of [push] are sent one test message.
+    As in doctor, a webhook and the phones of \\[push] are sent one test message.
     With sudo it can read the service's configuration and log.
 
     \b

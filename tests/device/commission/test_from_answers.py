@@ -86,7 +86,7 @@ def test_without_kept_features_there_is_nothing_to_learn_from(station: StationCo
     from waste_edge.rehearsal.play import VideoClock
 
     with opened_session(station, {}) as session:
-        with pytest.raises(DataError, match="no outbox there"):
+        with pytest.raises(DataError, match=r"no outbox there; give the station's --state DIR$"):
             added(session)
         outbox = Outbox(session.state / "outbox.sqlite", "bin 1", VideoClock())
         outbox.tend()

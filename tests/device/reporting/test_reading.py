@@ -90,7 +90,7 @@ def test_the_outbox_of_a_killed_station_is_read_and_its_log_kept(tmp_path: Path)
 
 
 def test_what_is_no_outbox_is_refused_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no outbox there; give the station's --state DIR"):
+    with pytest.raises(DataError, match="no outbox there; give the station's --state DIR, or files of its JSON lines"):
         read_outbox(tmp_path / "nothing", Ledger())
     (tmp_path / "text").write_text("hello", encoding="utf-8")
     with pytest.raises(DataError, match="is no outbox"):

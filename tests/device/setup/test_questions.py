@@ -160,3 +160,22 @@ def test_what_was_given_is_not_asked_but_checked() -> None:
         interview(asker).check(Answers(site="biodegradable", lights=("blue=4",)), broker_check=True)
     with pytest.raises(UserError, match="token_file /none: cannot be read"):
         interview(asker).check(Answers(page="network", page_token_file="/none"), broker_check=True)
+
+
+def test_a_given_camera_is_looked_through_unless_it_is_told_not_to() -> None:
+    looked: list[str] = []
+
+    def look(camera: str) -> Look:
+        looked.append(camera)
+        return Look(camera, "" if camera == "/dev/video2" else f"{camera.replace('u:pw@', '')}: no such device")
+
+    here = interview(Scripted(), 'camera = "/dev/video0"\n', look=look)
+    for camera in ("/dev/video0", "auto", "/dev/video2"):  # what stands there may be held by the running station
+        here.check(Answers(camera=camera), broker_check=True)
+    assert looked == ["/dev/video2"]
+    for camera in ("/dev/video7", "rtsp://u:pw@cam/1"):
+        with pytest.raises(UserError, match=r"^--camera \S+: no such device; .*--no-camera-check$") as refused:
+            here.check(Answers(camera=camera), broker_check=True)
+        assert "pw" not in str(refused.value)
+        here.check(Answers(camera=camera), broker_check=True, camera_check=False)
+    assert looked == ["/dev/video2", "/dev/video7", "rtsp://u:pw@cam/1"]

@@ -35,7 +35,9 @@ def command(
     \b
     Example:
       waste-edge data pack --data photos --domains domains.csv --out packed
-      waste-edge train teacher --data packed/data --domains packed/domains.csv --out runs/teacher
+      waste-edge train teacher --data packed/data --out runs/teacher
+
+    Then --domains packed/domains.csv gives training the other sources, too.
     """
     with host_only("data pack"):
         from waste_edge.training.data.pack import pack

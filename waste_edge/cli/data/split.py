@@ -41,7 +41,9 @@ def command(
     \b
     Examples:
       waste-edge data split photos --out split.csv
-      waste-edge data split photos --out folds.csv --folds 5   (folds-0.csv to folds-4.csv)
+      waste-edge data split photos --out folds.csv --folds 5
+
+    The last one writes folds-0.csv to folds-4.csv.
     """
     from waste_edge.dataset import group_near_duplicates, missing_labels, open_dataset, split, write_table
     from waste_edge.errors import UserError

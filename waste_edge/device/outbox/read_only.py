@@ -23,6 +23,7 @@ from waste_edge.engines.classifier import ModelId
 from waste_edge.errors import ConfigError, DataError
 from waste_edge.files.limits import MAX_LOOKS_BYTES, MAX_REPORT_RECORDS, MAX_SETTING_BYTES
 
+REMEDY = "give the station's --state DIR"
 _MOST_SETTINGS = 10_000  # bundles, networks and regions that items were seen with
 
 _LOOKS = (
@@ -161,15 +162,23 @@ class KeptItems:
             return None
 
 
-def stored_records(path: Path, most: int) -> list[tuple[int, object]]:
-    """The records of an outbox, so many at most: (sequence, as it is stored), in order.
+def stored_records(path: Path, most: int, remedy: str = REMEDY) -> list[tuple[int, object]]:
+    """The records of an outbox, in order.
+
+    Args:
+        path: of the outbox.
+        most: so many at most.
+        remedy: what a user is told to give where there is none.
+
+    Returns:
+        (sequence, as it is stored) of each.
 
     Raises:
         ConfigError: another version of the program made it.
         DataError: it is no outbox, damaged, or may not be read.
     """
     with _explained(path):
-        _check_is_database(path)
+        _check_is_database(path, remedy)
         had_log = _has_log(path)
         try:
             return _rows(path, most)
@@ -213,9 +222,9 @@ def _has_log(path: Path) -> bool:
     return any(Path(f"{path}{suffix}").exists() for suffix in ("-wal", "-shm"))
 
 
-def _check_is_database(path: Path) -> None:
+def _check_is_database(path: Path, remedy: str) -> None:
     if not path.is_file():
-        raise DataError(f"{path}: no outbox there; give the station's --state DIR, or files of its JSON lines")
+        raise DataError(f"{path}: no outbox there; {remedy}")
     with path.open("rb") as stream:  # raises what SQLite would only hint at
         if stream.read(16) != b"SQLite format 3\0":
             raise DataError(f"{path}: is no outbox of a station")

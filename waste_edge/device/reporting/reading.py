@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from waste_edge.device.outbox.read_only import stored_records
+from waste_edge.device.outbox.read_only import REMEDY, stored_records
 from waste_edge.device.reporting.records import HealthLine, Told, decode_line, decode_stored
 from waste_edge.errors import DataError
 from waste_edge.files.bounded import open_file
@@ -62,7 +62,7 @@ def read_outbox(path: Path, ledger: Ledger) -> None:
         ConfigError: another version of the program made it.
         DataError: it is no outbox, damaged, or may not be read.
     """
-    for sequence, stored in stored_records(path, MAX_REPORT_RECORDS + 1):
+    for sequence, stored in stored_records(path, MAX_REPORT_RECORDS + 1, f"{REMEDY}, or files of its JSON lines"):
         ledger.add(decode_stored(sequence, stored) if isinstance(stored, bytes) else None)
     ledger.sources.append(str(path))
 

@@ -91,8 +91,14 @@ class Interview:
         """Values of the configuration that is there."""
         return self.start.values
 
-    def check(self, given: Answers, broker_check: bool) -> None:
-        """Check the answers that were given as options, the broker by connecting to it.
+    def check(self, given: Answers, broker_check: bool, camera_check: bool = True) -> None:
+        """Check the answers that were given as options, the broker by connecting to it, the camera by a picture.
+
+        Args:
+            given: the answers.
+            broker_check: connect to the broker.
+            camera_check: take a picture; not of `auto`, which waits for a camera, nor of the camera that stands there
+                already, which the running station may hold.
 
         Raises:
             UserError: one cannot be used; the message names the option.
@@ -113,6 +119,18 @@ class Interview:
                 read_token(msgspec.structs.replace(page, token_file=given.page_token_file, token_environment=""))
         site = self._checked_site(given.site or str(self.before.get("site", NONE)))
         check_pins(gpio_config(given), site, self.machine.labels)
+        if given.camera is not None and camera_check:  # last: it takes seconds
+            self._look_through(given.camera)
+
+    def _look_through(self, camera: str) -> None:
+        if camera in ("auto", self.before.get("source"), self.before.get("camera")):
+            return
+        look = self.machine.look(camera)
+        if look.fault:
+            name = without_password(camera)
+            said = look.fault if look.fault.startswith(name) else f"{name}: {look.fault}"
+            remedy = "nothing is written; mend it, or write it unseen with --no-camera-check"
+            raise UserError(f"--camera {said}; {remedy}")
 
     def complete(self, given: Answers) -> Answers:
         """Ask for every answer that was not given; one that cannot be used is asked again."""
