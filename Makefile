@@ -90,9 +90,12 @@ test-virtual-board: $(WORKSHOP)
 test-home-assistant: $(WORKSHOP)
 	.venv-dev/bin/python tests/home_assistant/try_out.py
 
-# Needs root, podman and mmdebstrap, and some 10 GB; what it makes is kept in /var/tmp.
+# Needs root, podman, mmdebstrap and qemu-user-static, and some 20 GB; what it makes is kept in /var/tmp.
+# The image of this machine's kind, the Compose file with it, then the image of the other kind, emulated (an hour).
 test-container: $(WORKSHOP)
-	.venv-dev/bin/python tests/container/try_out.py
+	.venv-dev/bin/python -m tests.container.try_out
+	.venv-dev/bin/python -m tests.container.stack
+	.venv-dev/bin/python -m tests.container.try_out --architecture $(if $(filter x86_64,$(shell uname -m)),arm64,amd64)
 
 # Needs mosquitto and prometheus. MINUTES=10 by default.
 MINUTES ?= 10
@@ -156,7 +159,7 @@ help:
 	@echo "make test-boot  the service under a systemd that is booted for it (the same)"
 	@echo "make test-virtual-board  the station before real camera drivers, virtual cameras (needs root, mmdebstrap, QEMU)"
 	@echo "make test-home-assistant  a station and a real Home Assistant, mosquitto between them (needs root and mmdebstrap)"
-	@echo "make test-container  the container image, built without a registry and run (needs root, podman and mmdebstrap)"
+	@echo "make test-container  the container images and the Compose file, without a registry (needs root, podman and mmdebstrap)"
 	@echo "make test-fleet  forty stations at one mosquitto and one Prometheus, ten minutes (needs both)"
 	@echo "make evidence   make the list of recorded figures in docs/results.md; names what is stale"
 	@echo "make api-docs   make docs/api.md from the docstrings"

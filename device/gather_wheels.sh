@@ -20,9 +20,9 @@ python=${2:-3.13}
 architecture=${3:-aarch64}
 case $python in
 3.11) glibc=36 numpy='numpy<2' ;; # Bookworm: its picamera2 is built against numpy 1
-3.1[23]) glibc=41 numpy=numpy ;;  # Trixie
+3.1[234]) glibc=41 numpy=numpy ;; # Trixie
 *)
-    echo "gather_wheels: PYTHON $python: expected 3.11, 3.12 or 3.13, the board's own (python3 --version there)" >&2
+    echo "gather_wheels: PYTHON $python: expected 3.11, 3.12, 3.13 or 3.14, the board's own (python3 --version there)" >&2
     exit 2
     ;;
 esac
