@@ -23,8 +23,8 @@ def test_the_extra_that_brings_it_is_named() -> None:
 def test_what_arm64_has_no_wheel_for_is_not_said_to_be_installable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine="aarch64"))
     assert missing("litert_torch") == (
-        "litert-torch has no wheel for Linux on arm64; take the run folder to an x86-64 machine or a Mac, and export it "
-        "there"
+        "litert-torch has no wheel for Linux on arm64; take the run folder to an x86-64 machine or a Mac, "
+        "and export it there"
     )
     assert "pip install" in missing("onnx")
     monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine="x86_64"))

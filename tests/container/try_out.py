@@ -181,6 +181,12 @@ def main() -> int:
     parser.add_argument("--built", action="store_true", help="the image is there already")
     options = parser.parse_args()
     emulated = options.architecture != native
+    if emulated and options.architecture != "arm64":
+        print(
+            f"{options.architecture}: only arm64 is emulated; try it on a machine of its own",
+            file=sys.stderr,
+        )
+        return 2
     if missing := what_is_missing("podman", "mmdebstrap", *(["qemu-aarch64-static"] if emulated else [])):
         print(f"make test-container: {missing}", file=sys.stderr)
         return 2
