@@ -180,9 +180,10 @@ class Environments:
             (folder / MARK).write_text(mark, encoding="utf-8")
             _flush(self.home)
         except BaseException as error:
-            is_full = _says_full(error) or _is_full(self.home)
+            gave_no_reason = isinstance(error, Exception) and not isinstance(error, UserError)
+            is_full = _says_full(error) or (gave_no_reason and _is_full(self.home))
             shutil.rmtree(folder, ignore_errors=True)
-            if is_full and isinstance(error, Exception):
+            if is_full:
                 raise UserError(f"{folder}: no space left on this disk; nothing of it stays; {_ROOM_REMEDY}") from error
             if isinstance(error, OSError):
                 raise UserError(f"{folder}: cannot be made ({error.strerror}); say it with sudo") from error
