@@ -90,9 +90,12 @@ test-virtual-board: $(WORKSHOP)
 test-home-assistant: $(WORKSHOP)
 	.venv-dev/bin/python tests/home_assistant/try_out.py
 
-# Needs root, podman and mmdebstrap, and some 10 GB; what it makes is kept in /var/tmp.
+# Needs root, podman, mmdebstrap and qemu-user-static, and some 20 GB; what it makes is kept in /var/tmp.
+# The image, the Compose file with it, then on x86-64 the image for arm64, emulated (an hour).
 test-container: $(WORKSHOP)
-	.venv-dev/bin/python tests/container/try_out.py
+	.venv-dev/bin/python -m tests.container.try_out
+	.venv-dev/bin/python -m tests.container.stack
+	$(if $(filter x86_64,$(shell uname -m)),.venv-dev/bin/python -m tests.container.try_out --architecture arm64)
 
 # Needs mosquitto and prometheus. MINUTES=10 by default.
 MINUTES ?= 10
@@ -157,7 +160,7 @@ help:
 	@echo "make test-boot  the service under a systemd that is booted for it (the same)"
 	@echo "make test-virtual-board  the station before real camera drivers, virtual cameras (needs root, mmdebstrap, QEMU)"
 	@echo "make test-home-assistant  a station and a real Home Assistant, mosquitto between them (needs root and mmdebstrap)"
-	@echo "make test-container  the container image, built without a registry and run (needs root, podman and mmdebstrap)"
+	@echo "make test-container  the container images and the Compose file, without a registry (needs root, podman and mmdebstrap)"
 	@echo "make test-fleet  forty stations at one mosquitto and one Prometheus, ten minutes (needs both)"
 	@echo "make evidence   make the list of recorded figures in docs/results.md; names what is stale"
 	@echo "make api-docs   make docs/api.md from the docstrings"

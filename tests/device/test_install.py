@@ -116,6 +116,26 @@ def test_a_python_that_is_too_old_is_one_line(wheels, tmp_path):
     assert done.stderr == "install.sh: Python 3.9.2: too old; Raspberry Pi OS Bookworm or later has what is needed\n"
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize("target", ["run", "test"])
+def test_make_tells_a_python_that_is_too_old(tmp_path, target):
+    """A copy of what make reads: nothing has been installed there."""
+    for name in ("Makefile", "pyproject.toml", "training/model.mk", "training/domains.mk"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(INSTALL.parents[1] / name, tmp_path / name)
+    old = tmp_path / "python3"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.2" && exit 0\nexit 1\n')
+    old.chmod(0o755)
+    command = ["make", "--silent", f"PYTHON={old}", target]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == "Python 3.9.2: too old, Python 3.11 or later is needed; try make PYTHON=python3.11 " + (
+        f"{target}\n"
+    )
+    assert not (tmp_path / ".venv").exists()
+    assert not (tmp_path / ".venv-dev").exists()
+
+
 @needs_systemctl
 def test_a_board_without_room_is_told_before_any_step(tmp_path):
     """The package's own check, run out of the checkout; a full card is played by a Python that finds no room."""

@@ -3,9 +3,10 @@
     sudo apt-get install -y systemd-container debootstrap
     sudo .venv-dev/bin/python tests/systemd/boot.py [--root DIR] [--log FILE]        or: make test-boot
 
-Makes a Debian 12 under DIR (once), gathers the wheels of this checkout beside it, and boots it with systemd-nspawn,
-twice: `trial.py` runs inside as root, first from `device/install.sh` on, then after the reboot. Prints what was found,
-one line a check, and ends with 1 if one failed. Two of its minutes are an update that hangs.
+Makes a Debian 12 under DIR (once), gathers the wheels of this checkout beside it, and boots it with systemd-nspawn:
+twice for `trial.py`, which runs inside as root, first from `device/install.sh` on, then after the reboot; then, with
+all that removed, for `setup_trial.py`, in which `waste-edge setup` makes a station of what is only unpacked. Prints
+what was found, one line a check, and ends with 1 if one failed. Two of its minutes are an update that hangs.
 """
 
 from __future__ import annotations
@@ -51,16 +52,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", type=Path, default=Path("/var/tmp/waste-edge-boot"))
     parser.add_argument("--log", type=Path, help="write the lines to this file, too")
+    parser.add_argument("--part", choices=["all", "install", "setup"], default="all", help="only the one part")
     given = parser.parse_args()
     if missing := what_is_missing():
         print(missing, file=sys.stderr)
         return 2
-    make_root(given.root, "bookworm", LEFT)
-    lay_out_trial(given.root)
-    reports = [boot(given.root)]
-    if (given.root / "trial/before-the-reboot.json").exists():
+    reports: list[Report | None] = []
+    if given.part != "setup":
+        make_root(given.root, "bookworm", LEFT)
+        lay_out_trial(given.root)
         reports.append(boot(given.root))
-    return judge(given.root, reports, 2, given.log)
+        if (given.root / "trial/before-the-reboot.json").exists():
+            reports.append(boot(given.root))
+    if given.part != "install":
+        make_root(given.root, "bookworm", LEFT)
+        lay_out_setup(given.root)
+        reports.append(boot(given.root, "--private-network"))
+    return judge(given.root, reports, {"all": 3, "install": 2, "setup": 1}[given.part], given.log)
 
 
 def what_is_missing() -> str:
@@ -111,12 +119,23 @@ def lay_out_trial(root: Path) -> None:
     (trial / "station.toml").write_text(station.replace('camera = "auto"', 'camera = "synthetic"'))
 
 
+def lay_out_setup(root: Path) -> None:
+    """The wheels, and a camera in the network that plays the demo's film; no user and no settings of before."""
+    user = ["chroot", root, "userdel", "waste-edge"]
+    subprocess.run(user, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    enable_trial(root, HERE / "setup_trial.py", after="multi-user.target")
+    trial = root / "trial"
+    shutil.copy(HERE / "film.py", trial)
+    gather(root, trial / "wheels")
+
+
 def enable_trial(root: Path, script: Path, after: str) -> None:
     """Run `script` inside at each boot, in a folder /trial of its own, and power off when it ends."""
     trial = root / "trial"
     shutil.rmtree(trial, ignore_errors=True)
     trial.mkdir()
     shutil.copy(script, trial / "trial.py")
+    shutil.copy(HERE / "inside.py", trial)
     (root / "etc/systemd/system/trial.service").write_text(TRIAL_UNIT.replace("@AFTER@", after))
     subprocess.run(["chroot", root, "systemctl", "enable", "--quiet", "trial.service"], check=True)
 

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import pwd
 import socket
 import subprocess
 from pathlib import Path
 
-PROGRAM = "/opt/waste-edge/current/bin/waste-edge"
-checks: list[dict[str, object]] = []
+from inside import PROGRAM, check, report, run
 
 
 def said(*command: str) -> str:
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    print("$", *command, "\n" + done.stdout, f"→ {done.returncode}", flush=True)
-    return done.stdout.strip()
-
-
-def check(name: str, ok: bool, found: object) -> None:
-    checks.append({"name": name, "ok": bool(ok), "found": str(found)})
-    print(checks[-1], flush=True)
+    return run(*command).stdout.strip()
 
 
 def main() -> None:
@@ -49,4 +40,4 @@ def main() -> None:
 try:
     main()
 finally:
-    Path("/trial/report.json").write_text(json.dumps(checks))
+    report()

@@ -8,13 +8,11 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-UNIT = "waste-edge.service"
-PROGRAM = "/opt/waste-edge/current/bin/waste-edge"
+from inside import PROGRAM, UNIT, check, events, report, run, show, wait
+
 LINK = Path("/opt/waste-edge/current")
-EVENTS = Path("/var/lib/waste-edge/events.jsonl")
 REBOOTED = Path("/trial/before-the-reboot.json")
 DROP_IN = Path(f"/run/systemd/system/{UNIT}.d/trial.conf")
 # Shared memory in both kinds, another interpreter, udev's netlink, the network, C that calls Python back; nothing else.
@@ -38,34 +36,6 @@ for forbidden in (writable_code, lambda: os.sched_setaffinity(0, {0})):
     sys.exit("not denied: " + str(forbidden.__code__.co_names))
 print("denied")
 """
-checks: list[dict[str, object]] = []
-
-
-def run(*command: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    print("$", *command, "\n" + done.stdout, f"→ {done.returncode}", flush=True)
-    return done
-
-
-def check(name: str, ok: bool, found: object) -> None:
-    checks.append({"name": name, "ok": bool(ok), "found": str(found)})
-    print(checks[-1], flush=True)
-
-
-def show(name: str) -> str:
-    return subprocess.run(
-        ["systemctl", "show", UNIT, f"--property={name}", "--value"], stdout=subprocess.PIPE, text=True, check=True
-    ).stdout.strip()
-
-
-def wait(until: Callable[[], bool], seconds: float) -> float:
-    """Seconds until it was so; infinite if it never was."""
-    started = time.monotonic()
-    while time.monotonic() - started < seconds:
-        if until():
-            return time.monotonic() - started
-        time.sleep(0.1)
-    return float("inf")
 
 
 def active_again_after(restarts: int) -> bool:
@@ -99,7 +69,7 @@ def of_installing_again() -> None:
 
 
 def of_updates() -> None:
-    config, events = Path("/etc/waste-edge/station.toml").read_text(), wait_for_events(1)
+    config, known = Path("/etc/waste-edge/station.toml").read_text(), wait_for_events(1)
     updated = run(PROGRAM, "service", "update", "--wheels", "/trial/newer")
     there = f"{version()}, {LINK.resolve().name}"
     check("an update", updated.returncode == 0 and there == "9.9.1, venv-2" and runs_from("venv-2"), there)
@@ -114,8 +84,8 @@ def of_updates() -> None:
     check(
         "one that is never ready is left again", back, f"back on {version()} after {time.monotonic() - started:.0f} s"
     )
-    kept = Path("/etc/waste-edge/station.toml").read_text() == config and event_ids()[: len(events)] == events
-    check("settings and events are as they were", kept, f"{len(events)} events")
+    kept = Path("/etc/waste-edge/station.toml").read_text() == config and event_ids()[: len(known)] == known
+    check("settings and events are as they were", kept, f"{len(known)} events")
 
 
 def version() -> str:
@@ -127,8 +97,7 @@ def runs_from(environment: str) -> bool:
 
 
 def event_ids() -> list[str]:
-    told = [json.loads(line) for line in EVENTS.read_text().splitlines()] if EVENTS.exists() else []
-    return [one["id"] for one in told if one["kind"] == "event"]
+    return [str(one["id"]) for one in events()]
 
 
 def wait_for_events(count: int) -> list[str]:
@@ -137,10 +106,10 @@ def wait_for_events(count: int) -> list[str]:
 
 
 def of_what_the_reboot_must_keep() -> None:
-    events = wait_for_events(1)
+    known = wait_for_events(1)
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text()
-    REBOOTED.write_text(json.dumps({"events": events, "started": show("ExecMainStartTimestamp"), "boot": boot_id}))
-    check("events before the reboot", bool(events), len(events))
+    REBOOTED.write_text(json.dumps({"events": known, "started": show("ExecMainStartTimestamp"), "boot": boot_id}))
+    check("events before the reboot", bool(known), len(known))
 
 
 def of_the_reboot() -> None:
@@ -149,9 +118,9 @@ def of_the_reboot() -> None:
     check("nobody started it, and it is there after the reboot", seconds < 120, show("ExecMainStartTimestamp"))
     check("it is another start", show("ExecMainStartTimestamp") != before["started"], f"was {before['started']}")
     known = len(before["events"])
-    events = wait_for_events(known + 1)
-    right = events[:known] == before["events"] and len(events) > known and len(set(events)) == len(events)
-    check("the events of before are there, once, and it goes on", right, f"{known}, then {len(events)}")
+    now = wait_for_events(known + 1)
+    right = now[:known] == before["events"] and len(now) > known and len(set(now)) == len(now)
+    check("the events of before are there, once, and it goes on", right, f"{known}, then {len(now)}")
     check("on the version of before", version() == "9.9.1" and runs_from("venv-2"), LINK.resolve().name)
 
 
@@ -262,4 +231,4 @@ try:
     main()
 finally:
     DROP_IN.unlink(missing_ok=True)
-    Path("/trial/report.json").write_text(json.dumps(checks))
+    report()

@@ -210,6 +210,23 @@ def test_a_card_that_fills_up_leaves_nothing_and_says_so(tmp_path, wheels, error
     assert list(environments.home.iterdir()) == []
 
 
+def test_a_program_that_does_not_say_why_is_told_by_the_disk_itself(tmp_path, wheels, monkeypatch):
+    """`python3 -m venv` on a full disk: its pip "returned non-zero exit status 1"."""
+    said = WasteEdgeError("python3 -m venv … failed: ensurepip returned non-zero exit status 1.")
+
+    def failing(command):
+        raise said
+
+    monkeypatch.setattr(room, "check_room", lambda folder: None)
+    environments = Environments(tmp_path / "home", call=failing)
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda folder: SimpleNamespace(free=10_000))
+    with pytest.raises(UserError, match="venv-1: no space left on this disk"):
+        environments.make(Source(wheels))
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda folder: SimpleNamespace(free=10**9))
+    with pytest.raises(WasteEdgeError, match="status 1"):
+        environments.make(Source(wheels))
+
+
 def test_an_update_needs_room_too(environments, wheels, monkeypatch):
     monkeypatch.setattr(room.shutil, "disk_usage", lambda folder: SimpleNamespace(free=0))
     with pytest.raises(UserError, match="0 MB free"):

@@ -104,6 +104,16 @@ def test_a_camera_that_is_named_is_looked_through_before_it_is_taken() -> None:
     assert again.defaults["Camera"] == "rtsp://cam/1"
 
 
+def test_a_board_without_a_camera_is_told_so_and_one_in_use_who_has_it() -> None:
+    asker = Scripted()
+    assert interview(asker, cameras=list).complete(Answers()).camera == "auto"
+    assert asker.told[0] == "No camera is there now. auto waits for one; a network camera has an address, rtsp://…"
+    used = "/dev/video2: is busy: another program uses it: cheese (pid 12); end it, or choose another camera"
+    asker = Scripted(Camera=["2"])
+    assert interview(asker, look=lambda camera: Look(camera, used)).complete(Answers()).camera == "/dev/video2"
+    assert {look.fault for look in asker.shown} == {used}
+
+
 def test_a_camera_s_other_nodes_are_passed_over() -> None:
     def look(camera: str) -> Look:
         fault = "/dev/x: is no camera: it takes pictures or metadata, and gives none"

@@ -35,6 +35,7 @@ ROOM_MB = 700  # that an environment takes at most while it is made: 550 on x86-
 LEAST_MEMORY_MB = 300  # that the system must see: a station takes 150, and a board of 512 MB shows 400 and more
 
 _ROOM_REMEDY = "free some, or use a larger card"
+_LAST_BYTES = 1_000_000  # with less, what could not be written is the reason why something failed
 
 Call = Callable[[Sequence[str | Path]], str]
 
@@ -179,8 +180,10 @@ class Environments:
             (folder / MARK).write_text(mark, encoding="utf-8")
             _flush(self.home)
         except BaseException as error:
+            gave_no_reason = isinstance(error, Exception) and not isinstance(error, UserError)
+            is_full = _says_full(error) or (gave_no_reason and _is_full(self.home))
             shutil.rmtree(folder, ignore_errors=True)
-            if _says_full(error):
+            if is_full:
                 raise UserError(f"{folder}: no space left on this disk; nothing of it stays; {_ROOM_REMEDY}") from error
             if isinstance(error, OSError):
                 raise UserError(f"{folder}: cannot be made ({error.strerror}); say it with sudo") from error
@@ -246,6 +249,14 @@ def check_room(folder: Path) -> None:
 def _says_full(error: BaseException) -> bool:
     """Return whether an error, or the last line of a program, says that a disk is full."""
     return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error)
+
+
+def _is_full(folder: Path) -> bool:
+    """Return whether nothing more can be written there: `python3 -m venv` does not say why its pip has failed."""
+    try:
+        return shutil.disk_usage(folder).free < _LAST_BYTES
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager
