@@ -23,6 +23,7 @@ import argparse
 import io
 import shutil
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -83,6 +84,17 @@ def make_pictures(folder: Path, count: int, side_px: int = 48, seed: int = 0) ->
     planted = Planted(**dict(zip(Planted.__struct_fields__, totals, strict=True)))
     write_atomically(folder.with_name("planted.json"), to_json(planted))
     return planted
+
+
+def sound_pictures(count: int) -> Iterator[tuple[str, str]]:
+    """Yield path below the folder and label of each file but the broken, the passed over and copies across labels."""
+    for index in range(count):
+        path = _path(Path(), index)
+        place = index % _EVERY
+        if place in (501, 502):
+            path = path.with_name(_path(Path(), index - 6).name.swapcase())
+        if place not in (101, 102, 203, 402):
+            yield path.as_posix(), path.parts[0]
 
 
 def _make(folder: Path, side_px: int, seed: int, count: int, start: int) -> tuple[int, ...]:

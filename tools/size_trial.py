@@ -6,9 +6,9 @@
 For each count a folder is made (`tools.many_pictures`), and these run on it, one after the other, each a process:
 
     check       waste-edge data check, nothing remembered
-    killed      with --kill: the same with nothing remembered, killed (SIGKILL) when half of the pictures are done
-    resumed     with --kill: the same command again, which goes on; its report must be that of `check`
-    split       waste-edge data split, which finds what the check has kept
+    killed      the same with nothing remembered, killed (SIGKILL) when half of the pictures are done
+    resumed     the same command again, which goes on; its report must be that of `check`
+    split       waste-edge data split, which finds what the check has kept, if there was one
     first batch from the start of a training to the end of its first step: index, near-duplicates, split, views
     embeddings  of every picture with a small random CLIP (512 numbers each), nothing cached
     again       the same with everything cached
@@ -25,17 +25,18 @@ import contextlib
 import json
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tools.many_pictures import Planted, make_pictures
+from tools.many_pictures import Planted, make_pictures, sound_pictures
 from waste_edge.files.atomic import write_atomically
 from waste_edge.files.strict import Strict, read_json, to_json
 
@@ -43,6 +44,7 @@ MOST_MB = 2000.0
 _EVERY_S = 0.1
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
+STAGES = ("check", "killed", "resumed", "split", "first batch", "embeddings", "again")
 _RECIPE = "student_mobilenet_v1_025"
 
 
@@ -177,56 +179,43 @@ def found_what_was_planted(report: str, planted: Planted) -> list[str]:
     return [f"{name}: found {got}, planted {made}" for name, (got, made) in wanted.items() if got != made]
 
 
-def stages(folder: Path, home: Path, kill: bool) -> Iterator[tuple[str, list[str], Path, float]]:
-    """Name, command, cache and kill of each stage."""
+def stages(folder: Path, home: Path, wanted: Sequence[str]) -> Iterator[tuple[str, list[str], Path, float]]:
+    """Name, command, cache and kill of each of these stages."""
     edge, own = [sys.executable, "-m", "waste_edge"], [sys.executable, "-m", "tools.size_stages"]
     check = [*edge, "data", "check", str(folder), "--json"]
-    yield "check", check, home / "cache", 0.0
-    if kill:
-        yield "killed", check, home / "killed", 0.5
-        yield "resumed", check, home / "killed", 0.0
     # What a check reports as an error, a split of the readable pictures does not need.
-    sound = home / "sound.csv"
-    yield "split", [*edge, "data", "split", str(sound), "--out", str(home / "split.csv"), "--json"], home / "cache", 0.0
-    yield "first batch", [*own, "train", str(sound), str(home / "run"), _RECIPE], home / "cache", 0.0
-    for stage in ("embeddings", "again"):
-        yield stage, [*own, "embed", str(sound), str(home / "clip")], home / "cache", 0.0
-
-
-def write_sound(folder: Path, report: str, path: Path) -> None:
-    """Write a data set's CSV of a folder without what its report calls unreadable or a copy under another label."""
-    bad = {
-        suspect["file"]
-        for one in json.loads(report)["findings"]
-        if one["kind"] in ("unreadable", "copies_across_labels", "stray")
-        for suspect in one["suspects"]
+    sound, cache, killed = home / "sound.csv", home / "cache", home / "killed"
+    found = {
+        "check": (check, cache, 0.0),
+        "killed": (check, killed, 0.5),
+        "resumed": (check, killed, 0.0),
+        "split": ([*edge, "data", "split", str(sound), "--out", str(home / "split.csv"), "--json"], cache, 0.0),
+        "first batch": ([*own, "train", str(sound), str(home / "run"), _RECIPE], cache, 0.0),
+        "embeddings": ([*own, "embed", str(sound), str(home / "clip")], cache, 0.0),
+        "again": ([*own, "embed", str(sound), str(home / "clip")], cache, 0.0),
     }
-    lines = ["path,label"]
-    for one in sorted(folder.iterdir()):
-        names = sorted(f"{one.name}/{entry.name}" for entry in os.scandir(one))
-        lines += [f"{folder.name}/{name},{one.name}" for name in names if name not in bad]
-    write_atomically(path, "\n".join(lines) + "\n")
+    for name in wanted:
+        yield name, *found[name]
 
 
-def trial(count: int, home: Path, kill: bool) -> tuple[list[Row], bool | None]:
-    """Measure every stage on so many pictures; the second is whether a resumed check told the same.
+def trial(count: int, home: Path, wanted: Sequence[str], told: Callable[[Row], None]) -> bool | None:
+    """Measure stages on so many pictures; returns whether a resumed check told the same, None if not compared.
 
     Raises:
-        RuntimeError: a command failed, or the check found other things than were planted.
+        RuntimeError: a command failed, or a check found other things than were planted.
     """
     folder = home / "pictures"
     planted = make_pictures(folder, count)
-    rows: list[Row] = []
+    lines = ["path,label", *(f"{folder.name}/{path},{label}" for path, label in sound_pictures(count))]
+    write_atomically(home / "sound.csv", "\n".join(lines) + "\n")
     reports: dict[str, str] = {}
-    for stage, command, cache, kill_at in stages(folder, home, kill):
+    for stage, command, cache, kill_at in stages(folder, home, wanted):
         row, reports[stage] = measured(count, stage, command, cache, kill_at)
         print(f"{count:,} {stage}: {row.wall_s:.0f} s, {row.cpu_s:.0f} s of CPU, {row.peak_mb:.0f} MB", flush=True)
-        rows.append(row)
-        if stage == "check":
-            if wrong := found_what_was_planted(reports[stage], planted):
-                raise RuntimeError("; ".join(wrong))
-            write_sound(folder, reports[stage], home / "sound.csv")
-    return rows, reports["resumed"] == reports["check"] if kill else None
+        told(row)
+        if stage in ("check", "resumed") and (wrong := found_what_was_planted(reports[stage], planted)):
+            raise RuntimeError("; ".join(wrong))
+    return reports["resumed"] == reports["check"] if {"check", "resumed"} <= reports.keys() else None
 
 
 def table(record: Record) -> str:
@@ -252,7 +241,7 @@ def main() -> int:
     """Run the trial, or show a record; 1 if a limit is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--counts", default="25000,50000,100000,250000", help="numbers of pictures, with commas")
-    parser.add_argument("--kill", action="store_true", help="kill a check of the least and of the largest, and go on")
+    parser.add_argument("--stages", default=",".join(STAGES), help="some of the stages, with commas")
     parser.add_argument("--out", type=Path, help="record to write (JSON)")
     parser.add_argument("--work", type=Path, default=Path("/var/tmp"), help="where pictures are made; 2 GB for 250,000")
     parser.add_argument("--table", type=Path, help="record to show instead")
@@ -260,25 +249,34 @@ def main() -> int:
     if given.table:
         print(table(read_json(given.table, Record)))
         return 0
-    counts = sorted(int(one) for one in given.counts.split(","))
+    counts, wanted = sorted(int(one) for one in given.counts.split(",")), given.stages.split(",")
+    if strange := [name for name in wanted if name not in STAGES]:
+        print(f"--stages: {strange[0]!r} is none of {', '.join(STAGES)}", file=sys.stderr)
+        return 2
     rows: list[Row] = []
     load: list[float] = []
     alike: bool | None = None
+    command = f"python -m tools.size_trial --counts {given.counts}"
+    command += f" --stages {shlex.quote(given.stages)}" if wanted != list(STAGES) else ""
+
+    def write() -> None:
+        if given.out:
+            created = datetime.now(UTC).isoformat(timespec="seconds")
+            write_atomically(given.out, to_json(Record(created, command, machine(), load, alike, rows)))
+
+    def told(row: Row) -> None:
+        rows.append(row)
+        write()
+
     for count in counts:
         load.append(round(os.getloadavg()[0], 1))
         home = Path(tempfile.mkdtemp(prefix="size-", dir=given.work))
         try:
-            kill = given.kill and count in (counts[0], counts[-1])
-            more, same = trial(count, home, kill)
+            same = trial(count, home, wanted, told)
         finally:
             shutil.rmtree(home, ignore_errors=True)
-        rows += more
         alike = alike if same is None else same and alike is not False
-        if given.out:
-            command = f"python -m tools.size_trial --counts {given.counts}{' --kill' if given.kill else ''}"
-            created = datetime.now(UTC).isoformat(timespec="seconds")
-            record = Record(created, command, machine(), load, alike, rows)
-            write_atomically(given.out, to_json(record))
+        write()
     missed = [row for row in rows if row.peak_mb > MOST_MB]
     for row in missed:
         print(f"{row.pictures:,} {row.stage}: {row.peak_mb:.0f} MB, more than {MOST_MB:.0f}", file=sys.stderr)

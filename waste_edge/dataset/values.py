@@ -16,7 +16,7 @@ PARTS: tuple[Part, ...] = ("train", "val", "test")
 TextSource = Literal["file_name", "column"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Photo:
     """One labelled picture, text, or both.
 

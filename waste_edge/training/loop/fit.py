@@ -105,7 +105,7 @@ def fit(
         seed_epoch(recipe.trained.seed, 0)
         begun = starting_network(recipe, dataset.labels, weights, start)
         material = Material(dataset, parts, teaching, extra, out)
-        job = _gather(recipe, begun, teachers, material, together)
+        job = gather_job(recipe, begun, teachers, material, together)
         if recipe.trained.linear_probe_views and not (out / CHECKPOINT_NAME).is_file():
             _probe(job)
         leaks = _warned_of_leaks(recipe, dataset, watcher) if together.is_main_process else []
@@ -167,8 +167,10 @@ class Material:
     out: Path
 
 
-def _gather(recipe: Recipe, begun: Start, teachers: Sequence[Run], material: Material, together: ProcessGroup) -> Job:
-    """Views, networks and loss, these where they will be computed."""
+def gather_job(
+    recipe: Recipe, begun: Start, teachers: Sequence[Run], material: Material, together: ProcessGroup
+) -> Job:
+    """Put together what the training loop takes: views, networks and loss, these where they will be computed."""
     device = material.extra.torch_device()
     torch.backends.cudnn.deterministic = True  # a resumed training is the uninterrupted one on a GPU too
     reader = reader_of(recipe, begun.tokenize)
