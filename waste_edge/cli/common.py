@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from waste_edge.bundle.bundle import Bundle
 
+LINE_EVERY_S = 10.0  # of progress, where stderr is no terminal
 PrecisionChoice = Literal["int8", "fp32"]
 
 BundleOption = Annotated[
@@ -124,14 +126,58 @@ def opened_bundle(given: str, require_key: Path | None = None, allow_older: bool
 
 
 @contextlib.contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr for as long as the block lasts, if stderr is a terminal; call it with done and total."""
+def progress_bars() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
+    """Progress of what takes long, with an estimate of the time left, on stderr for as long as the block lasts.
+
+    On a terminal a bar; elsewhere a line every ten seconds, so that what is done sooner says nothing. Give it a title,
+    and call what comes back with done and total.
+    """
     from rich.progress import Progress
 
     screen = console(stderr=True)
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    if not screen.is_terminal:
+        yield _lines
+        return
+    with Progress(console=screen, transient=True) as bar:
+
+        def watch(title: str) -> Callable[[int, int], None]:
+            task = bar.add_task(title, total=None)
+            return lambda done, total: bar.update(task, completed=done, total=total)
+
+        yield watch
+
+
+@contextlib.contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Progress of one thing; see `progress_bars`. Call it with done and total."""
+    with progress_bars() as watch:
+        yield watch(title)
+
+
+def _lines(title: str) -> Callable[[int, int], None]:
+    """Tell of progress in lines, each with an estimate by what was done since the last one."""
+    told_s, told = time.monotonic(), 0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told_s, told
+        now_s = time.monotonic()
+        if now_s - told_s < LINE_EVERY_S or done >= total:
+            return
+        left_s = (total - done) * (now_s - told_s) / max(1, done - told)
+        say(f"{title}: {done:,} of {total:,}, about {_duration(left_s)} left", err=True)
+        told_s, told = now_s, done
+
+    return tell
+
+
+def _duration(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 100
+        else f"{seconds / 60:.0f} min"
+        if seconds < 6000
+        else f"{seconds / 3600:.1f} h"
+    )
 
 
 def pictures_of(given: Path) -> Iterator[Path]:

@@ -4,7 +4,8 @@ In the core, because `evaluate` on a board must find the same validation picture
 """
 
 from waste_edge.dataset.domains import MEASURING, DomainPhoto, Domains, is_for_measuring, open_domains, refuse_measuring
-from waste_edge.dataset.near_duplicates import group_near_duplicates, near_pairs, picture_hash
+from waste_edge.dataset.near_duplicates import group_near_duplicates, near_pairs
+from waste_edge.dataset.near_hashes import picture_hash
 from waste_edge.dataset.sources import EVERY_LABEL, LabelMap, open_dataset
 from waste_edge.dataset.splitting import SplitSpec, missing_labels, split, split_to_train, stratified
 from waste_edge.dataset.table import write_table

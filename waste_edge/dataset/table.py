@@ -8,6 +8,7 @@ import os
 import posixpath
 import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from waste_edge.dataset.folders import PART_NAMES, group_name, open_table
@@ -68,12 +69,13 @@ def write_table(path: Path, dataset: Dataset, parts: Mapping[Part, Sequence[Phot
     writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     folder = path.parent.resolve()
+    resolved = cache(Path.resolve)  # of as many folders as there are labels, not of each picture anew
     for photo in dataset.photos:
         group = photo.group.removeprefix(group_name(""))
         row = {"label": photo.label, "text": photo.text, "group": group, "part": part_of[photo.key]}
         if photo.path is not None:
             # The folder resolved, not the picture, which may be a link: its name may be its text.
-            row["path"] = os.path.relpath(photo.path.parent.resolve() / photo.path.name, folder)
+            row["path"] = os.path.relpath(resolved(photo.path.parent) / photo.path.name, folder)
         writer.writerow(row)
     write_atomically(path, text.getvalue())
 

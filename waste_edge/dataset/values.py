@@ -9,7 +9,6 @@ from pathlib import Path, PurePath
 from typing import Literal
 
 from waste_edge.errors import DataError
-from waste_edge.files.atomic import sha256_of
 from waste_edge.imaging.frames import Pixels
 
 Part = Literal["train", "val", "test"]
@@ -17,7 +16,7 @@ PARTS: tuple[Part, ...] = ("train", "val", "test")
 TextSource = Literal["file_name", "column"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Photo:
     """One labelled picture, text, or both.
 
@@ -53,8 +52,10 @@ class Photo:
         return read_picture(self.path)
 
     def sha256(self) -> str:
-        """SHA-256 of the picture's file; empty for a row of text only."""
-        return sha256_of(self.path) if self.path else ""
+        """SHA-256 of the picture's file, read once while it does not change; empty for a row of text only."""
+        from waste_edge.dataset.remembered import sum_of  # here: a manifest needs a SplitSpec and none of SQLite
+
+        return sum_of(self.path) if self.path else ""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from waste_edge.errors import WasteEdgeError
 
 _FAILED = "waste_edge/failed"  # in torchrun's store: how many processes failed of themselves
 _PATIENCE = timedelta(seconds=10)
+_WAIT = timedelta(days=1)  # while one of them looks at pictures or makes views; that it died is seen at once
 
 
 class OtherProcessError(WasteEdgeError, RuntimeError):
@@ -79,7 +80,7 @@ def process_group() -> Iterator[ProcessGroup]:
         return
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=_WAIT)
     try:
         yield ProcessGroup(distributed.get_rank(), distributed.get_world_size())
     except Exception as error:

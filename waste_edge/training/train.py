@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import cast
 
 from waste_edge.errors import ConfigError
@@ -46,5 +47,5 @@ def _fit_network(request: TrainRequest) -> RunInfo:
             request.teachers,
             request.start,
             request.resume,
-            request.extra,
+            replace(request.extra, bar=request.bar),
         )

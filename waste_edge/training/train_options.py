@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,9 +14,16 @@ import torch
 from waste_edge.dataset import Dataset, Domains, Photo, open_domains, refuse_measuring
 from waste_edge.dataset.near_duplicates import find_copies, refuse_copies
 from waste_edge.errors import ConfigError, UserError
+from waste_edge.evaluation.evaluate import Progress, without_progress
 from waste_edge.training.recipe import Recipe
 
 DeviceChoice = Literal["auto", "cpu", "cuda"]
+ProgressBarFactory = Callable[[str], AbstractContextManager[Progress]]  # a progress bar of this title
+
+
+def no_bar(_title: str) -> AbstractContextManager[Progress]:
+    """Show no progress."""
+    return nullcontext(without_progress)
 
 
 @dataclass(frozen=True)
@@ -28,12 +36,14 @@ class TrainOptions:
         device: where to train; `auto` takes a GPU if torch sees one.
         stock: folder of the views that a recipe with a [stock] part keeps, shared by trainings on the same pictures;
             None: `stock` in the run's own folder.
+        bar: gives the progress bar of what comes before the first epoch.
     """
 
     domains: Path | None = None
     leave_out: tuple[str, ...] = ()
     device: DeviceChoice = "auto"
     stock: Path | None = None
+    bar: ProgressBarFactory = no_bar
 
     def torch_device(self) -> torch.device:
         """Choose the device to train on.

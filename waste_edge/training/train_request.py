@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from waste_edge.dataset import Dataset, group_near_duplicates, open_dataset
+from waste_edge.dataset.looking import cores
 from waste_edge.errors import ConfigError
-from waste_edge.evaluation.evaluate import Progress, without_progress
 from waste_edge.training.loop.training_loop import TrainingListener
 from waste_edge.training.recipe import Recipe, read_recipe
 from waste_edge.training.runs import Run
-from waste_edge.training.train_options import TrainOptions
+from waste_edge.training.train_options import ProgressBarFactory, TrainOptions, no_bar
 
-ProgressBarFactory = Callable[[str], AbstractContextManager[Progress]]  # a progress bar of this title
 ListenerFactory = Callable[
     [Recipe], AbstractContextManager[TrainingListener]
 ]  # who is told, of each network, how its training goes
@@ -36,7 +36,7 @@ class TrainRequest:
     data: Path
     out: Path
     watch: ListenerFactory
-    bar: ProgressBarFactory = lambda title: nullcontext(without_progress)
+    bar: ProgressBarFactory = no_bar
     beside: Path = Path()
     weights: Path | None = None
     teachers: Sequence[Run] = ()
@@ -44,6 +44,12 @@ class TrainRequest:
     members: dict[str, Path] = field(default_factory=dict)
     resume: bool = False
     extra: TrainOptions = field(default_factory=TrainOptions)
+
+    def grouped(self) -> Dataset:
+        """The data with the recipe's labels, near-duplicates in groups; see `group_near_duplicates`."""
+        dataset = open_dataset(self.data, label_map=self.recipe.labels)
+        with self.bar("looking for near-duplicates") as progress:
+            return group_near_duplicates(dataset, progress, cores())
 
     def named_recipe(self, given: str) -> Recipe:
         """A recipe that this one names: a file beside it, by name or path, else a path or a shipped one.

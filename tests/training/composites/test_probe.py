@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import sqlite3
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +22,14 @@ from tests.conftest import Outcome
 from waste_edge.dataset import SplitSpec, open_dataset
 from waste_edge.errors import ConfigError, RunError, UserError
 from waste_edge.imaging.preprocess import InputSpec
-from waste_edge.training.composites.probe import EmbeddingCache, cache_folder, embed_photos, fit_probe, linear_layer_of
+from waste_edge.training.composites.probe import (
+    STORE_NAME,
+    EmbeddingCache,
+    cache_folder,
+    embed_photos,
+    fit_probe,
+    linear_layer_of,
+)
 from waste_edge.training.evaluation.evaluate import evaluate_run, predict
 from waste_edge.training.input_pipeline.inputs import InputReader
 from waste_edge.training.networks.clip import ClipProbe, identity, load_encoder
@@ -125,13 +134,19 @@ def test_random_weights_need_a_configuration_only_and_follow_the_seed(encoder: P
     assert first == again != other
 
 
+def entries(cache: Path) -> dict[bytes, bytes]:
+    """Names and contents of what is kept."""
+    with contextlib.closing(sqlite3.connect(cache / STORE_NAME)) as store:
+        return dict(store.execute("SELECT name, content FROM embeddings"))
+
+
 def test_embeddings_are_computed_once(colour_photos: Path, encoder: Path, cache: Path) -> None:
     network = ClipProbe(load_encoder(ProbeSpec(encoder=str(encoder))), 3)
     photos = open_dataset(colour_photos).photos[:5]
     told: list[tuple[int, int]] = []
     first = embed_photos(network, InputReader(SEES), photos, 2, lambda done, total: told.append((done, total)))
     assert told == [(2, 5), (4, 5), (5, 5)]
-    assert len(list(cache.rglob("*.safetensors"))) == 5
+    assert len(entries(cache)) == 5
     told.clear()
     second = embed_photos(network, InputReader(SEES), photos, 2, lambda done, total: told.append((done, total)))
     assert told == []
@@ -145,30 +160,41 @@ def test_a_bad_entry_is_computed_again(colour_photos: Path, encoder: Path, cache
     network = ClipProbe(load_encoder(ProbeSpec(encoder=str(encoder))), 3)
     photos = [*open_dataset(colour_photos).photos[:1], *open_dataset(colour_photos).photos[-1:]]
     before = embed_photos(network, InputReader(SEES), photos, 2, lambda done, total: None)
-    paths = sorted(cache.rglob("*.safetensors"))
-    content = paths[0].read_bytes()
+    (name, content), (_, another) = sorted(entries(cache).items())
     bad = {
         "cut": content[:-7],
-        "another's": paths[1].read_bytes(),
+        "another's": another,
         "flipped": content[:-1] + bytes([content[-1] ^ 1]),
         "empty": b"",
         "no number": b"\xff" * len(content),
         "longer": content + b"more",
     }[damage]
-    paths[0].write_bytes(bad)
+    with contextlib.closing(sqlite3.connect(cache / STORE_NAME)) as store, store:
+        store.execute("UPDATE embeddings SET content = ? WHERE name = ?", (bad, name))
     computed: list[int] = []
     after = embed_photos(network, InputReader(SEES), photos, 2, lambda done, total: computed.append(total))
     assert computed == [1]
     np.testing.assert_allclose(after, before, atol=1e-6)
-    assert paths[0].read_bytes() != bad
+    assert entries(cache)[name] != bad
+
+
+def test_a_damaged_store_is_begun_anew(colour_photos: Path, encoder: Path, cache: Path) -> None:
+    network = ClipProbe(load_encoder(ProbeSpec(encoder=str(encoder))), 3)
+    photos = open_dataset(colour_photos).photos[:2]
+    cache.mkdir(parents=True)
+    (cache / STORE_NAME).write_bytes(b"no database" * 1000)
+    embed_photos(network, InputReader(SEES), photos, 2, lambda done, total: None)
+    assert len(entries(cache)) == 2
 
 
 def test_another_encoder_has_entries_of_its_own(tmp_path: Path) -> None:
     ours, theirs = (EmbeddingCache(tmp_path, name, SEES, 2) for name in ("ours", "theirs"))
-    ours.put("aa", np.array([1, 2], np.float32))
+    ours.put([("aa", np.array([1, 2], np.float32))])
     assert theirs.get("aa") is None
     assert ours.get("bb") is None
     np.testing.assert_array_equal(ours.get("aa"), [1, 2])  # type: ignore[arg-type]
+    ours.close()
+    theirs.close()
 
 
 def test_a_cache_folder_that_is_not_absolute_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:

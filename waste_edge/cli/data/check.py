@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waste_edge.cli.common import JsonOption, console, host_only, say_json
+from waste_edge.cli.common import JsonOption, console, host_only, progress_bars, say_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -52,6 +50,10 @@ def command(
                file names that give the label away
       note     how many pictures a label has, groups of look-alikes, extremes
 
+    All cores look at the pictures, and what they learn is kept in
+    ~/.cache/waste-edge/pictures: a check that was stopped goes on where it was, and
+    data split and train do not read unchanged pictures again.
+
     Nothing is changed. With --out each finding has a contact sheet: look at it
     before you act on a warning.
 
@@ -64,7 +66,7 @@ def command(
     """
     from waste_edge.files.strict import to_json
 
-    with host_only("train"), _bars() as watch:
+    with host_only("train"), progress_bars() as watch:
         from waste_edge.training.data.check.check import check_folder, refuse_out, write_report
 
         if out:
@@ -76,21 +78,6 @@ def command(
     else:
         _print(report, out)
     raise typer.Exit(0 if report.fit else 2)
-
-
-@contextlib.contextmanager
-def _bars() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
-    """A bar for each thing that is done, on stderr if that is a terminal."""
-    from rich.progress import Progress
-
-    screen = console(stderr=True)
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
-
-        def watch(title: str) -> Callable[[int, int], None]:
-            task = bar.add_task(title, total=None)
-            return lambda done, total: bar.update(task, completed=done, total=total)
-
-        yield watch
 
 
 def _print(report: DataReport, out: Path | None) -> None:

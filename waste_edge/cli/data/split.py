@@ -46,6 +46,7 @@ def command(
     The last one writes folds-0.csv to folds-4.csv.
     """
     from waste_edge.dataset import group_near_duplicates, missing_labels, open_dataset, split, write_table
+    from waste_edge.dataset.looking import cores
     from waste_edge.errors import UserError
     from waste_edge.files.remarks import remark
     from waste_edge.files.strict import to_json
@@ -57,7 +58,7 @@ def command(
         if path.exists():
             raise UserError(f"{path}: exists already, and a split is a thing to keep; choose another --out")
     with progress_bar("looking for near-duplicates") as progress:
-        dataset = group_near_duplicates(open_dataset(source), progress)
+        dataset = group_near_duplicates(open_dataset(source), progress, cores())
     splits = {path: split(dataset, spec) for path, spec in specs.items()}
     for path, parts in splits.items():
         write_table(path, dataset, parts)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from waste_edge.dataset.near_duplicates import SAME_BITS_OFF, picture_hash
+from waste_edge.dataset.near_hashes import SAME_BITS_OFF, picture_hash
 from waste_edge.device.vision.camera_faults import is_dark
 from waste_edge.device.vision.inspection import ItemView, Visibility
 from waste_edge.device.vision.scene import small

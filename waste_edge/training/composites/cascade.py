@@ -16,7 +16,6 @@ from waste_edge.dataset import (
     Part,
     Photo,
     SplitSpec,
-    group_near_duplicates,
     open_dataset,
     split_to_train,
     write_table,
@@ -74,7 +73,7 @@ def fit_cascade(request: TrainRequest) -> RunInfo:
     alone(recipe)
     _check_request(request)
     stages = _stages(request)
-    dataset = group_near_duplicates(open_dataset(request.data, label_map=recipe.labels))
+    dataset = request.grouped()
     check_pictures(recipe, request.data, dataset)
     check_tree(_tree(recipe), dataset.labels)
     parts = split_to_train(request.data, dataset, recipe.split)

@@ -5,26 +5,27 @@ Each embedding is computed once, then kept on disk by what it depends on.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import sqlite3
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open_dataset, split_to_train
+from waste_edge.dataset import Dataset, Part, Photo, split_to_train
+from waste_edge.dataset.remembered import open_store
 from waste_edge.errors import ConfigError, DataError, RunError, UserError
 from waste_edge.evaluation.evaluate import Progress, truth_of
-from waste_edge.files.atomic import folder_in_one_piece, write_atomically
+from waste_edge.files.atomic import folder_in_one_piece
 from waste_edge.files.strict import to_json
 from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.metrics.classification import Scores, score, softmax
@@ -36,7 +37,8 @@ from waste_edge.training.runs import Run, RunInfo, TrainedOn, run_info, save_inf
 from waste_edge.training.train_request import TrainRequest
 
 _FORMAT = 1  # raise it when pictures are prepared in another way, or entries are written in another way
-_NAME, _SUM = "waste_edge", "sha256"  # in an entry's header
+STORE_NAME = "embeddings.sqlite"
+_TABLE = "embeddings (name BLOB PRIMARY KEY, sum BLOB NOT NULL, content BLOB NOT NULL)"
 _UNUSED = ("fit", "tree", *OF_VIEWS, "distill", "quantize_aware")
 _PARTS: tuple[Part, ...] = ("train", "val", "test")
 
@@ -49,10 +51,10 @@ def cache_folder() -> Path:
 
 
 class EmbeddingCache:
-    """One small safetensors file an embedding, called by the sum of picture, encoder and preprocessing.
+    """One SQLite file of embeddings, called by the sum of picture, encoder and preprocessing.
 
-    Nothing in it is believed that does not say itself whose it is and carry its own checksum: a damaged or misplaced
-    entry is computed again.
+    No entry is believed that does not carry the checksum of its name and content: a damaged or misplaced one is
+    computed again, and a damaged file begun anew.
     """
 
     def __init__(self, folder: Path, encoder: str, spec: InputSpec, size: int) -> None:
@@ -71,37 +73,48 @@ class EmbeddingCache:
         self._whose = f"{_FORMAT}\0{encoder}\0{to_json(spec)}\0"
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            self._connection = open_store(folder / STORE_NAME, _TABLE)
         except OSError as error:
             raise UserError(
                 f"{folder}: cannot be made ({error.strerror}); set XDG_CACHE_HOME to a place that can"
             ) from error
-        if not os.access(folder, os.W_OK):
-            raise UserError(f"{folder}: cannot be written; set XDG_CACHE_HOME to a place that can")
+        except sqlite3.Error as error:
+            raise self._not_written(error) from error
 
     def get(self, picture: str) -> NDArray[np.float32] | None:
         """The embedding of a picture by its SHA-256, if there is one that can be trusted."""
         name = self._name(picture)
         try:
-            with safe_open(self._path(name), "np") as stream:
-                header, embedding = stream.metadata() or {}, stream.get_tensor("embedding")
-        except (OSError, SafetensorError):
+            row = self._connection.execute("SELECT sum, content FROM embeddings WHERE name = ?", (name,)).fetchone()
+        except sqlite3.Error as error:
+            raise self._not_written(error) from error
+        if row is None or len(row[1]) != 4 * self._size or row[0] != _sum(name, row[1]):
             return None
-        whole = embedding.shape == (self._size,) and embedding.dtype == np.float32
-        if not whole or header.get(_NAME) != name or header.get(_SUM) != _sum(embedding):
-            return None
-        return np.asarray(embedding, np.float32)
+        return np.frombuffer(row[1], np.float32)
 
-    def put(self, picture: str, embedding: NDArray[np.float32]) -> None:
-        """Keep the embedding of a picture."""
-        name = self._name(picture)
-        content = save({"embedding": embedding}, {_NAME: name, _SUM: _sum(embedding)})
-        write_atomically(self._path(name), content)
+    def put(self, embeddings: Iterable[tuple[str, NDArray[np.float32]]]) -> None:
+        """Keep embeddings of pictures, each by the picture's SHA-256, all in one write.
 
-    def _name(self, picture: str) -> str:
-        return hashlib.sha256(f"{self._whose}{picture}".encode()).hexdigest()
+        Raises:
+            UserError: they cannot be written.
+        """
+        named = ((self._name(picture), one.tobytes()) for picture, one in embeddings)
+        rows = [(name, _sum(name, content), content) for name, content in named]
+        try:
+            with self._connection:
+                self._connection.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?)", rows)
+        except sqlite3.Error as error:
+            raise self._not_written(error) from error
 
-    def _path(self, name: str) -> Path:
-        return self._folder / name[:2] / f"{name}.safetensors"
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def _name(self, picture: str) -> bytes:
+        return hashlib.sha256(f"{self._whose}{picture}".encode()).digest()
+
+    def _not_written(self, error: sqlite3.Error) -> UserError:
+        return UserError(f"{self._folder}: cannot be written ({error}); set XDG_CACHE_HOME to a place that can")
 
 
 def embed_photos(
@@ -114,25 +127,34 @@ def embed_photos(
         UserError: the cache cannot be written.
     """
     assert reader.sees is not None
-    cache = EmbeddingCache(cache_folder(), identity(network.encoder), reader.sees, network.classifier.in_features)
-    sums = [photo.sha256() for photo in photos]
-    known = {total: found for total in set(sums) if (found := cache.get(total)) is not None}
-    missing = list({total: photo for total, photo in zip(sums, photos, strict=True) if total not in known}.items())
+    size = network.classifier.in_features
+    embeddings = np.empty((len(photos), size), np.float32)
+    first: dict[str, int] = {}
+    rows = np.array([first.setdefault(photo.sha256(), row) for row, photo in enumerate(photos)], dtype=np.int64)
+    missing: list[tuple[str, int]] = []
     device = network.mean.device
-    for start in range(0, len(missing), batch):
-        some = missing[start : start + batch]
-        with torch.inference_mode():
-            pixels = reader.read([photo for _, photo in some]).to(device).pixels
-            embedded = network.embed(pixels).cpu().numpy()
-        for (total, _), embedding in zip(some, embedded, strict=True):
-            cache.put(total, embedding)
-            known[total] = embedding
-        progress(start + len(some), len(missing))
-    return np.stack([known[total] for total in sums])
+    cache = EmbeddingCache(cache_folder(), identity(network.encoder), reader.sees, size)
+    with contextlib.closing(cache):
+        for total, row in first.items():
+            if (known := cache.get(total)) is not None:
+                embeddings[row] = known
+            else:
+                missing.append((total, row))
+        for start in range(0, len(missing), batch):
+            some = missing[start : start + batch]
+            with torch.inference_mode():
+                pixels = reader.read([photos[row] for _, row in some]).to(device).pixels
+                embedded = network.embed(pixels).cpu().numpy()
+            cache.put((total, one) for (total, _), one in zip(some, embedded, strict=True))
+            embeddings[[row for _, row in some]] = embedded
+            progress(start + len(some), len(missing))
+    copies = np.flatnonzero(rows != np.arange(len(photos)))
+    embeddings[copies] = embeddings[rows[copies]]
+    return embeddings
 
 
-def _sum(embedding: NDArray[np.float32]) -> str:
-    return hashlib.sha256(embedding.tobytes()).hexdigest()
+def _sum(name: bytes, content: bytes) -> bytes:
+    return hashlib.sha256(name + content).digest()
 
 
 def fit_probe(request: TrainRequest) -> RunInfo:
@@ -151,7 +173,7 @@ def fit_probe(request: TrainRequest) -> RunInfo:
     request.check_of_others(())
     refuse_parts(recipe, _UNUSED, "its encoder is frozen and sees each picture once: remove it")
     with folder_in_one_piece(request.out) as folder:
-        dataset = group_near_duplicates(open_dataset(request.data, label_map=recipe.labels))
+        dataset = request.grouped()
         parts = split_to_train(request.data, dataset, recipe.split)
         check_pictures(recipe, request.data, dataset)
         _check_labels(request.data, dataset, parts["train"])

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open_dataset, split_to_train
+from waste_edge.dataset import Dataset, Part, Photo, split_to_train
 from waste_edge.errors import ConfigError, RunError
 from waste_edge.evaluation.evaluate import truth_of
 from waste_edge.files.atomic import write_atomically
@@ -72,7 +72,7 @@ def fit_weighted_fusion(request: TrainRequest) -> RunInfo:
     began, spec = time.monotonic(), request.recipe.weighted_fusion
     assert spec is not None
     _check(request)
-    dataset = group_near_duplicates(open_dataset(request.data, label_map=request.recipe.labels))
+    dataset = request.grouped()
     check_pictures(request.recipe, request.data, dataset)
     parts = split_to_train(request.data, dataset, request.recipe.split)
     uses: tuple[tuple[Part, str], ...] = (("val", "chosen on"), ("test", "reported on"))

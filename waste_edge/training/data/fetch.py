@@ -13,6 +13,7 @@ from pathlib import Path
 from waste_edge.dataset import Domains, group_near_duplicates, open_dataset, open_domains
 from waste_edge.dataset.domains import COLUMNS
 from waste_edge.dataset.folders import class_folders
+from waste_edge.dataset.looking import cores
 from waste_edge.errors import ConfigError, DataError, UserError
 from waste_edge.files.atomic import folder_in_one_piece, sha256_of, write_atomically
 from waste_edge.files.strict import Strict, read_json, to_json
@@ -160,7 +161,7 @@ def write_domains(
         if source in seen:
             raise DataError(f"{folder}: its source {source} was given already; give each folder once")
         seen.add(source)
-        dataset = group_near_duplicates(open_dataset(folder, _labels_in(folder)), progress)
+        dataset = group_near_duplicates(open_dataset(folder, _labels_in(folder)), progress, cores())
         for photo in dataset.photos:
             if photo.path is None:
                 raise DataError(f"{folder}: holds texts without pictures; a domains file is of pictures")

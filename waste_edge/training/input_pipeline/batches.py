@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data.distributed import DistributedSampler
 from torchvision.transforms import v2
 
+from waste_edge.dataset.looking import cores
 from waste_edge.errors import DataError
 from waste_edge.training.distributed import ProcessGroup, local_world_size
 from waste_edge.training.input_pipeline.views import Batch, TrainingViews
@@ -86,11 +86,6 @@ def mixed(pixels: Tensor, truth: Tensor, classes: int, mixing: nn.Module | None)
         pixels = pixels.clone(memory_format=torch.channels_last)
         pixels[known] = seen
     return pixels, shares
-
-
-def cores() -> int:
-    """Count the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _alone(_worker: int) -> None:

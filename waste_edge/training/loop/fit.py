@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open_dataset, split_to_train
+from waste_edge.dataset.looking import cores
 from waste_edge.files.atomic import sha256_of
 from waste_edge.files.strict import to_json
 from waste_edge.training.data.leakage import find_leaks
@@ -94,17 +95,17 @@ def fit(
     with process_group() as together, failures_in_words(recipe):
         check_out(out, resume)
         together.wait()  # before one of them begins to write
-        dataset = group_near_duplicates(open_dataset(data, label_map=recipe.labels))
+        extra = extra or TrainOptions()
+        dataset = _grouped(open_dataset(data, label_map=recipe.labels), extra, together)
         check_teachers(recipe, teachers, dataset)
         check_start(recipe, start, weights, dataset)
         parts = split_to_train(data, dataset, recipe.split)
         check_parts(recipe, data, dataset, parts)
-        extra = extra or TrainOptions()
         teaching = read_other_sources(extra, recipe, dataset, parts["train"])
         seed_epoch(recipe.trained.seed, 0)
         begun = starting_network(recipe, dataset.labels, weights, start)
         material = Material(dataset, parts, teaching, extra, out)
-        job = _gather(recipe, begun, teachers, material, together)
+        job = gather_job(recipe, begun, teachers, material, together)
         if recipe.trained.linear_probe_views and not (out / CHECKPOINT_NAME).is_file():
             _probe(job)
         leaks = _warned_of_leaks(recipe, dataset, watcher) if together.is_main_process else []
@@ -115,6 +116,17 @@ def fit(
             _finish(job, begun, material, data, trained, leaks)
         together.wait()
         return open_run(out).info
+
+
+def _grouped(dataset: Dataset, extra: TrainOptions, together: ProcessGroup) -> Dataset:
+    """Put near-duplicates into groups. The main process looks at the pictures; the others find what it kept of them."""
+    if not together.is_main_process:
+        together.wait()
+        return group_near_duplicates(dataset)
+    with extra.bar("looking for near-duplicates") as progress:
+        grouped = group_near_duplicates(dataset, progress, cores())
+    together.wait()
+    return grouped
 
 
 def _warned_of_leaks(recipe: Recipe, dataset: Dataset, watcher: TrainingListener) -> list[str]:
@@ -155,8 +167,10 @@ class Material:
     out: Path
 
 
-def _gather(recipe: Recipe, begun: Start, teachers: Sequence[Run], material: Material, together: ProcessGroup) -> Job:
-    """Views, networks and loss, these where they will be computed."""
+def gather_job(
+    recipe: Recipe, begun: Start, teachers: Sequence[Run], material: Material, together: ProcessGroup
+) -> Job:
+    """Put together what the training loop takes: views, networks and loss, these where they will be computed."""
     device = material.extra.torch_device()
     torch.backends.cudnn.deterministic = True  # a resumed training is the uninterrupted one on a GPU too
     reader = reader_of(recipe, begun.tokenize)

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from waste_edge.dataset import Dataset, Photo
+from waste_edge.dataset.looking import cores
 from waste_edge.evaluation.evaluate import without_progress
 from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.training.distributed import ProcessGroup, local_world_size
-from waste_edge.training.input_pipeline.batches import cores
 from waste_edge.training.input_pipeline.inputs import nothing
 from waste_edge.training.input_pipeline.views import Batch
 from waste_edge.training.recipe import AugmentSpec, Recipe, StockSpec

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from waste_edge.dataset import Dataset, Photo
 from waste_edge.dataset.folders import group_name, read_groups, strange_groups
+from waste_edge.dataset.looking import cores
 from waste_edge.dataset.sources import HOW_TO_MEND_LABELS
 from waste_edge.errors import DataError, UserError
 from waste_edge.files.atomic import folder_in_one_piece
@@ -111,7 +112,7 @@ def check_folder(folder: Path, weights: Path | None, unknown_ok: bool, watch: Ch
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; give one with one folder of pictures a label")
     try:
-        seen = scan(folder, watch("looking"))
+        seen = scan(folder, watch("looking"), cores())
     except DataError as error:
         return Checked(_unusable(folder, str(error)), folder)
     labels = sorted({one.label for one in seen.folders})
@@ -124,7 +125,9 @@ def check_folder(folder: Path, weights: Path | None, unknown_ok: bool, watch: Ch
     by = "nothing, since it takes two labels with pictures"
     if len({one.label for one in known}) > 1:
         chosen = np.array([not (unknown_ok and is_unknown(one.label)) for one in seen.pictures])
-        doubts, by = _mislabels(folder, known, groups[chosen], weights, watch)
+        features = seen.features if chosen.all() else seen.features[chosen]
+        given = KnownPictures(folder, known, features, groups[chosen])
+        doubts, by = _mislabels(given, weights, watch)
         findings += [*doubts, *_leaks(seen, known, groups[chosen])]
     findings.sort(key=lambda finding: _ORDER.index(finding.severity))
     report = DataReport(
@@ -227,17 +230,25 @@ def _odd(seen: Scan) -> list[Finding]:
     ]
 
 
-def _mislabels(
-    folder: Path, known: Sequence[Seen], groups: NDArray[np.int64], weights: Path | None, watch: CheckProgress
-) -> tuple[list[Finding], str]:
+@dataclass(frozen=True, eq=False)
+class KnownPictures:
+    """Pictures of the labels to be learnt, with their features (N, F) and near-duplicates' groups (N,)."""
+
+    folder: Path
+    pictures: Sequence[Seen]
+    features: NDArray[np.float32]
+    groups: NDArray[np.int64]
+
+
+def _mislabels(given: KnownPictures, weights: Path | None, watch: CheckProgress) -> tuple[list[Finding], str]:
     """Likely wrong labels, and in words what they were judged by."""
-    features, by = np.stack([one.features for one in known]), SIMPLE
+    known, features, by = given.pictures, given.features, SIMPLE
     if weights is not None:
         features, by = network_features([one.path for one in known], weights, watch("asking the network"))
     names = sorted({one.label for one in known})
     labels = as_indices([one.label for one in known], names)
     progress = watch("comparing labels")
-    answer = find_doubts(features, labels, _joined(folder, known, groups))
+    answer = find_doubts(features, labels, _joined(given.folder, known, given.groups))
     progress(1, 1)
     if answer is None:
         return [], "nothing, since a label has too few different pictures"

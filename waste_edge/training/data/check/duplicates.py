@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from waste_edge.dataset import near_pairs
+from waste_edge.dataset import near_hashes
 from waste_edge.training.data.check.findings import Finding, Severity, Suspect
 from waste_edge.training.data.check.scan import Seen
 
@@ -48,13 +48,15 @@ def near_groups(pictures: Sequence[Seen]) -> NDArray[np.int64]:
     """A group's number for each picture: equal where pictures are copies or nearly so, one through another."""
     count = len(pictures)
     first: dict[str, int] = {}
-    pairs = [(first.setdefault(one.sha256, index), index) for index, one in enumerate(pictures)]
-    hashed = [index for index, one in enumerate(pictures) if one.hash is not None and first[one.sha256] == index]
-    if hashed:
-        hashes = np.stack([pictures[index].hash for index in hashed])  # type: ignore[misc]
-        pairs += [(hashed[a], hashed[b]) for a, b in near_pairs(hashes)]
-    rows, columns = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    links = coo_array((np.ones(len(rows), bool), (rows, columns)), shape=(count, count))
+    copies = np.array([first.setdefault(one.sha256, index) for index, one in enumerate(pictures)], dtype=np.int64)
+    hashed = np.array(
+        [index for index, one in enumerate(pictures) if one.hash and first[one.sha256] == index], dtype=np.int64
+    )
+    roots = copies.copy()
+    if len(hashed):
+        roots[hashed] = hashed[near_hashes.near_groups(near_hashes.unpacked([pictures[i].hash for i in hashed]))]
+    links = coo_array((np.ones(2 * count, bool), (np.tile(np.arange(count), 2), np.concatenate([copies, roots]))),
+                      shape=(count, count))  # fmt: skip
     return np.asarray(connected_components(links, directed=False)[1], dtype=np.int64)
 
 

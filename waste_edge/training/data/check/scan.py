@@ -5,10 +5,8 @@ What is measured are numbers that stand for a picture, to find those that look l
 
 from __future__ import annotations
 
-import hashlib
-import os
+import struct
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,14 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from waste_edge.dataset import Part, picture_hash
+from waste_edge.dataset import Part
 from waste_edge.dataset.folders import ClassFolder, class_folders
-from waste_edge.errors import ConfigError, PictureError
-from waste_edge.files.bounded import NotAFileError, open_file, read_bounded
+from waste_edge.dataset.looking import Look, Looker
+from waste_edge.errors import ConfigError
+from waste_edge.files.bounded import NotAFileError, open_file
 from waste_edge.files.limits import MAX_PICTURE_FILE_BYTES
 from waste_edge.files.text import fault_of_name, visible
 from waste_edge.imaging.frames import Pixels
-from waste_edge.imaging.image_files import PICTURE_SUFFIXES, find_pictures, read_picture
+from waste_edge.imaging.image_files import PICTURE_SUFFIXES, find_pictures
 from waste_edge.imaging.preprocess import InputSpec, prepare
 
 SIMPLE = "colours and edges"
@@ -34,6 +33,8 @@ _BATCH = 32
 _SIDE_PX = 160
 SEEN_AT_PX = 256  # the shorter side, for sharpness: a large picture is not judged by its grain
 _FEATURES_AT = InputSpec(width_px=64, height_px=64, resize="letterbox")
+FEATURES = 352  # numbers of `simple_features`
+_MEASURES = struct.Struct("<2I3d")
 _EXPECTED = {"groups.csv", "SOURCE.json"}  # files that belong beside the class folders
 _EXPECTED_STEMS = {"readme", "license", "licence"}
 
@@ -101,7 +102,7 @@ def network_features(
 
 @dataclass(frozen=True)
 class Seen:
-    """A readable picture, and what was measured of it."""
+    """A readable picture, and what was measured of it; `hash` is packed, and empty for a plain picture."""
 
     path: Path
     key: str
@@ -113,8 +114,7 @@ class Seen:
     brightness: float
     contrast: float
     sharpness: float
-    hash: NDArray[np.bool_] | None
-    features: NDArray[np.float32]
+    hash: bytes
 
     @property
     def aspect(self) -> float:
@@ -131,18 +131,24 @@ class Odd:
 
 @dataclass(frozen=True)
 class Scan:
-    """Scan of a whole folder."""
+    """Scan of a whole folder; `features` float32 (pictures, F) stand for the pictures, see `simple_features`."""
 
     root: Path
     folders: list[ClassFolder]
     pictures: list[Seen]
+    features: NDArray[np.float32]
     unreadable: list[Odd]
     stray: list[Odd]
     hidden: list[Odd]
 
 
-def scan(folder: Path, progress: Callable[[int, int], None]) -> Scan:
+def scan(folder: Path, progress: Callable[[int, int], None], processes: int = 1) -> Scan:
     """Look at every file below `folder`, or below its `images`.
+
+    Args:
+        folder: of the data.
+        progress: called with pictures done and in all.
+        processes: how many look at the pictures where these are many, at most.
 
     Raises:
         DataError: there are no class folders.
@@ -150,44 +156,41 @@ def scan(folder: Path, progress: Callable[[int, int], None]) -> Scan:
     root = folder / "images" if (folder / "images").is_dir() else folder
     folders = class_folders(root)
     wanted = [(one, path) for one in folders for path in find_pictures(one.path)]
-    looks: list[Seen | Odd] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # reading and OpenCV leave Python's lock alone
-        for look in pool.map(lambda pair: _look(root, *pair), wanted):
-            looks.append(look)
-            progress(len(looks), len(wanted))
-    pictures = [look for look in looks if isinstance(look, Seen)]
-    unreadable = [look for look in looks if isinstance(look, Odd)]
+    named = [(one, path, path.relative_to(root).as_posix()) for one, path in wanted]
+    sound = [path for _, path, key in named if not fault_of_name(key)]
+    looks = Looker(f"{__name__}:measures", processes).look(root, sound)
+    pictures: list[Seen] = []
+    unreadable: list[Odd] = []
+    features = np.empty(
+        (len(wanted), FEATURES), np.float32
+    )  # the memory of rows that nothing is written to is not taken
+    for done, (one, path, key) in enumerate(named, start=1):
+        if fault := fault_of_name(key):
+            unreadable.append(Odd(visible(key), fault))
+        elif error := (look := next(looks)).error():
+            unreadable.append(Odd(key, str(error).removeprefix(f"{path}: ").split(";")[0]))
+        else:
+            features[len(pictures)] = np.frombuffer(look.measures, np.float32, offset=_MEASURES.size)
+            pictures.append(_seen(one, path, key, look))
+        progress(done, len(wanted))
     stray, hidden = _others(folder, root, folders, {path for _, path in wanted})
-    return Scan(root, folders, pictures, unreadable, stray, hidden)
+    return Scan(root, folders, pictures, features[: len(pictures)], unreadable, stray, hidden)
 
 
-def _look(root: Path, folder: ClassFolder, path: Path) -> Seen | Odd:
-    key = path.relative_to(root).as_posix()
-    if fault := fault_of_name(key):
-        return Odd(visible(key), fault)
-    try:
-        pixels = read_picture(path)
-        content = read_bounded(path, MAX_PICTURE_FILE_BYTES)
-    except PictureError as error:
-        return Odd(key, str(error).removeprefix(f"{path}: ").split(";")[0])
-    except OSError as error:
-        return Odd(key, f"cannot be read ({error.strerror})")
+def measures(pixels: Pixels) -> bytes:
+    """Measure a picture: width and height, brightness, contrast, sharpness, and its features, packed."""
     height, width = pixels.shape[:2]
     grey = _at_most(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8), SEEN_AT_PX)
-    return Seen(
-        path,
-        key,
-        folder.label,
-        folder.part,
-        hashlib.sha256(content).hexdigest(),
-        width,
-        height,
-        float(grey.mean()),
-        float(grey.std()),
-        float(cv2.Laplacian(grey, cv2.CV_64F).var()),
-        picture_hash(pixels),
-        simple_features(prepare(pixels, _FEATURES_AT)),
-    )
+    sharpness = float(cv2.Laplacian(grey, cv2.CV_64F).var())
+    features = simple_features(prepare(pixels, _FEATURES_AT))
+    return _MEASURES.pack(width, height, float(grey.mean()), float(grey.std()), sharpness) + features.tobytes()
+
+
+def _seen(folder: ClassFolder, path: Path, key: str, look: Look) -> Seen:
+    width, height, brightness, contrast, sharpness = _MEASURES.unpack_from(look.measures)
+    sha256 = look.sha256.hex()
+    label, part = folder.label, folder.part
+    return Seen(path, key, label, part, sha256, width, height, brightness, contrast, sharpness, look.hash)
 
 
 def _at_most(grey: Pixels, side_px: int) -> Pixels:
