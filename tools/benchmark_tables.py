@@ -64,7 +64,12 @@ def render(kind: str, name: str, report: BenchReport) -> str:
         raise ConfigError(f"{RESULTS}/{name}: has nothing for a table of {kind}; record it with bench --roofline")
     rules = ["---" if index == 0 or heading == "engine" else "---:" for index, heading in enumerate(headings)]
     text = "\n".join(f"| {' | '.join(line)} |" for line in (headings, rules, *lines)) + "\n"
-    return text if kind == "floors" else f"{text}\n{_worth(name, report)}\n"
+    if kind == "floors":
+        return text
+    worth = _worth(name, report)
+    if kind in ("rows", "speed") and report.protocol:
+        worth += f" *Accuracy: {'; '.join(f'{subject}: {words}' for subject, words in report.protocol.items())}.*"
+    return f"{text}\n{worth}\n"
 
 
 def _worth(name: str, report: BenchReport) -> str:

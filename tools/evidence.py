@@ -1,5 +1,8 @@
 """Every recorded figure with its command, its date and its bundles: `python -m tools.evidence`, or `make evidence`.
 
+Records are files, or figures within a page that a comment there describes, `<!-- measured: FIGURES; DATE; BUNDLES;
+COMMAND -->` with BUNDLES as "small 3, accurate 4" or "none".
+
 The table stands in docs/results.md between two comments. With --check nothing is written: a table that has drifted, and
 every record that is not of the shipped bundles, end it with 1; the second is one list, with the command for each. The
 tables of the pages themselves are made by other tools (`make tables`, `headline`, `domains-table`, `rehearsal-table`).
@@ -33,6 +36,7 @@ PAGE = "docs/results.md"
 NAMES = ("small", "accurate")
 _BLOCK = re.compile(r"(<!-- evidence: made by make evidence -->\n).*?(<!-- end of evidence -->)", re.DOTALL)
 _DATE = re.compile(r"\b20\d\d-\d\d-\d\d\b")
+_IN_PAGE = re.compile(r"<!-- measured: ([^;]+); (20\d\d-\d\d-\d\d); ([^;]+); ([^;]+?) -->")
 _IN_LOG = re.compile(rf"`({'|'.join(NAMES)})` (\d+)")
 
 
@@ -261,6 +265,18 @@ def gathered(root: Path) -> Iterator[Evidence]:
             command, date, bundles, stale = source.read(path)
             record = path.relative_to(root).as_posix()
             yield Evidence(source.figures, source.pages, record, command, date, bundles, stale)
+    for page in sorted(root.glob("docs/*.md")):
+        yield from _within(page.relative_to(root).as_posix(), read_text(page))
+
+
+def _within(page: str, text: str) -> Iterator[Evidence]:
+    """The figures of a page that have no file of their own."""
+    shipped_ones = {f"{name} {shipped_version(name)[0]}" for name in NAMES}
+    for figures, date, bundles, command in _IN_PAGE.findall(text):
+        named = [] if bundles == "none" else bundles.split(", ")
+        old = [one for one in named if one not in shipped_ones]
+        stale = f"{', '.join(old)}, shipped is {in_words()}" if old else ""
+        yield Evidence(figures, (page,), page, command, date, ", ".join(named), stale)
 
 
 def evidence_table(found: Sequence[Evidence]) -> str:

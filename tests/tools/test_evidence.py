@@ -93,6 +93,20 @@ def test_a_speed_of_another_bundle_is_stale(copy: Path) -> None:
         assert ("benchmarks/results/2026-11-28-xeon.json" in stale_in(copy)) is expected
 
 
+def test_a_figure_within_a_page_is_listed_and_grows_stale(copy: Path) -> None:
+    page = copy / "docs" / "page.md"
+    small, accurate = (f"{name} {evidence.shipped_version(name)[0]}" for name in evidence.NAMES)
+    page.write_text(
+        f"<!-- measured: One; 2026-01-02; {small}, {accurate}; make one -->\n"
+        "<!-- measured: Two; 2026-01-03; small 0; make two -->\n<!-- measured: Three; 2026-01-04; none; make three -->\n",
+        encoding="utf-8",
+    )
+    one, two, three = (found for found in evidence.gathered(copy) if found.record == "docs/page.md")
+    assert (one.figures, one.date, one.command, one.stale) == ("One", "2026-01-02", "make one", "")
+    assert two.stale.startswith("small 0, shipped is ")
+    assert (three.bundles, three.stale) == ("", "")
+
+
 def test_a_rehearsal_of_another_version_is_stale(copy: Path) -> None:
     replaced(copy / "benchmarks/results/rehearsal/small.json", '"small 3"', '"small 1"')
     assert "benchmarks/results/rehearsal/small.json" in stale_in(copy)
