@@ -115,6 +115,7 @@ def test_facts_without_measures_do_not_answer_who_wants_them(photos: list[Path],
     read.clear()
     assert [one.hash for one in look(photos, "")] == [one.hash for one in bare]
     assert [path.name for path in read] == ["broken.jpg"], "those with measures answer who wants none"
+    assert look(photos[:1], "tests.dataset.measures:deadly")[0].measures == b"alive", "another measure is asked for"
 
 
 def test_a_file_that_was_just_written_is_read_again(

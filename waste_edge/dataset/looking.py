@@ -94,12 +94,12 @@ class Looker:
             waiting: deque[tuple[list[_Asked], Future[list[Look]]]] = deque()
             chunks = (paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK))
             for some in chunks:
-                asked = [_Asked(path, *remembered.recall(path, bool(self.measure))) for path in some]
+                asked = [_Asked(path, *remembered.recall(path, self.measure)) for path in some]
                 waiting.append((asked, crew.ask([one.path for one in asked if one.facts is None])))
                 if len(waiting) > _AHEAD * processes:
-                    yield from _answered(remembered, *waiting.popleft())
+                    yield from _answered(remembered, self.measure, *waiting.popleft())
             while waiting:
-                yield from _answered(remembered, *waiting.popleft())
+                yield from _answered(remembered, self.measure, *waiting.popleft())
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class _Asked:
     facts: Facts | None
 
 
-def _answered(remembered: Remembered, asked: list[_Asked], future: Future[list[Look]]) -> Iterator[Look]:
+def _answered(remembered: Remembered, measure: str, asked: list[_Asked], future: Future[list[Look]]) -> Iterator[Look]:
     fresh = iter(future.result())
     for one in asked:
         if one.facts is not None:
@@ -121,7 +121,7 @@ def _answered(remembered: Remembered, asked: list[_Asked], future: Future[list[L
         look = next(fresh)
         if not look.fault and stamp_of(one.path) == one.stamp:  # else it was written to meanwhile
             note_sum(one.path, one.stamp, look.sha256)
-            remembered.keep(one.path, Facts(one.stamp, look.sha256, look.hash, look.measures))
+            remembered.keep(one.path, Facts(one.stamp, look.sha256, look.hash, look.measures, measure))
         yield look
     remembered.flush()
 

@@ -33,12 +33,16 @@ _MOST_BYTES = 4 << 30  # of all files; the least recently used go
 
 
 class Facts(NamedTuple):
-    """What is remembered of a file: its stamp, SHA-256, packed hash (empty: plain) and measures (empty: none)."""
+    """What is remembered of a file: its stamp, SHA-256, packed hash (empty: plain), and what a measure gave.
+
+    `measure` is the measure's name, empty if none was asked for.
+    """
 
     stamp: bytes
     sha256: bytes
     hash: bytes
     measures: bytes
+    measure: str
 
 
 def pictures_folder() -> Path:
@@ -93,21 +97,21 @@ class Remembered:
         # Decoders differ by a level from one version to the next.
         libraries = f"\0{np.__version__}\0{cv2.__version__}\0{PIL.__version__}"
         name = hashlib.sha256(os.fsencode(root.resolve()) + f"\0{_FORMAT}{libraries}".encode()).hexdigest()
-        path = pictures_folder() / f"{name[:32]}.sqlite"
         try:
+            path = pictures_folder() / f"{name[:32]}.sqlite"
             path.parent.mkdir(parents=True, exist_ok=True)
             _make_room(path)
             self._connection = open_store(path, _TABLE)
             os.utime(path)
-        except (OSError, sqlite3.Error):
+        except (OSError, RuntimeError, sqlite3.Error):  # RuntimeError: this user has no home
             self._connection = None
 
-    def recall(self, path: Path, measured: bool) -> tuple[bytes, Facts | None]:
+    def recall(self, path: Path, measure: str) -> tuple[bytes, Facts | None]:
         """Get a file's stamp, and what is remembered of it as it is now.
 
         Args:
             path: the file.
-            measured: only facts with measures will do.
+            measure: only facts with this measure will do; empty: any will.
         """
         stamp = stamp_of(path)
         if self._connection is None or not stamp:
@@ -118,7 +122,7 @@ class Remembered:
             self._give_up()
             return stamp, None
         facts = _unpacked(row[0]) if row else None
-        if facts is None or facts.stamp != stamp or (measured and not facts.measures):
+        if facts is None or facts.stamp != stamp or (measure and facts.measure != measure):
             return stamp, None
         return stamp, facts
 
