@@ -1,4 +1,4 @@
-"""What installs on which Python: `python -m tools.extras [--check]` resolves every extra, and writes the table of it.
+"""Resolve every extra for every Python: `python -m tools.extras [--check]`, and write the table of it.
 
 It stands in docs/setup.md. For Linux on x86-64 and arm64 (C library of Debian 12 and later), for each Python and for
 numpy 1 and 2, each extra of pyproject.toml, those of a board together, and those of `make test` together are resolved
@@ -35,7 +35,7 @@ _BLOCK = re.compile(r"(<!-- extras: made by python -m tools.extras -->\n).*?(<!-
 
 @dataclass(frozen=True, order=True)
 class Case:
-    """What is resolved.
+    """A set of extras on one platform, beside one numpy.
 
     Attributes:
         extras: of pyproject.toml, together; none for the runtime alone.
@@ -51,7 +51,7 @@ class Case:
 
 
 def cases() -> list[Case]:
-    """Everything that is said to resolve: numpy 1 only where it has wheels."""
+    """List all that must resolve; numpy 1 only where it has wheels."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     sets = [(), *((extra,) for extra in project["optional-dependencies"]), BOARD, WORKSHOP]
     return [
@@ -69,7 +69,7 @@ def _minor(python: str) -> int:
 
 
 def unresolved(uv: Path, case: Case, requirements: Sequence[str] = ()) -> str:
-    """Why a case does not resolve, in uv's words; empty if it does.
+    """Resolve a case; returns uv's words if it does not resolve, else nothing.
 
     Args:
         uv: the program.

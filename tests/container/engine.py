@@ -41,7 +41,22 @@ class Trial:
         # crun knows no hybrid cgroups; runc does.
         runtime = shutil.which("runc", path=f"{os.environ['PATH']}:/usr/sbin")
         runtimes = () if runtime is None else ("--runtime", runtime)
-        self.command = ["podman", *places, *runtimes, "--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"]
+        self.command = [
+            shutil.which("podman") or "podman",
+            *places,
+            *runtimes,
+            "--storage-driver",
+            "vfs",
+            "--cgroup-manager",
+            "cgroupfs",
+        ]
+
+    def limit_files(self) -> None:
+        """Let every container have as many files as this machine allows: podman's own default may be more."""
+        limits = [f'"nofile={FILES}:{FILES}"', '"nproc=4096:4096"']
+        config = self.work / "containers.conf"
+        config.write_text(f"[containers]\ndefault_ulimits = [{', '.join(limits)}]\n", encoding="utf-8")
+        os.environ["CONTAINERS_CONF"] = str(config)
 
     def podman(self, *words: str | Path, seconds: float = 7200) -> subprocess.CompletedProcess[str]:
         """One command to its end; its output is returned."""
