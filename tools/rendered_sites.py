@@ -8,6 +8,7 @@ to many bins; no item lies twice at one site.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from waste_edge.bundle.bundle import find_bundle, open_bundle
 from waste_edge.bundle.manifest import Manifest
 from waste_edge.engines.classifier import Classifier, load_classifier
 from waste_edge.evaluation.evaluate import Progress, without_progress
+from waste_edge.files.atomic import write_atomically
 from waste_edge.heads import Shots
 from waste_edge.imaging.frames import Pixels
 from waste_edge.imaging.preprocess import prepare
@@ -170,13 +172,15 @@ def answers(
                 found.append(shots_of_site(classifier, pool, items, np.random.default_rng([number, 31])))
                 progress(number + 1, sites)
             path.parent.mkdir(parents=True, exist_ok=True)
-            np.savez_compressed(
-                path,
+            content = io.BytesIO()
+            np.savez(
+                content,
                 logits=np.array([one.logits for one in found], np.float32),
                 features=np.array([one.features for one in found], np.float32),
                 truth=found[0].truth,
                 item=found[0].item,
             )
+            write_atomically(path, content.getvalue())  # or a stop while it is written would leave half of a file
     with np.load(path, allow_pickle=False) as kept:
         truth, item = kept["truth"], kept["item"]
         parts: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = list(
