@@ -98,7 +98,7 @@ class Bundle:
         )
 
     def head_items(self) -> HeadItems | None:
-        """What the head answered to its station's own items; None without a head, and of one that keeps none.
+        """Read the head's answers to its station's own items; None without a head, and of one that keeps none.
 
         Raises:
             BundleError: its file is damaged, or belongs to another network.

@@ -124,7 +124,7 @@ def _station_head(parent: Bundle, records: Records, outcome: Outcome, origin: Or
 
 
 def _head_items(shots: Shots, head: Head) -> dict[str, NDArray[Any]]:
-    """What the head says of a look at each of some items, labels in turn, as `Bundle.head_items` reads it."""
+    """Answers of the head to a look at each of some items, labels in turn, as `Bundle.head_items` reads it."""
     _, first = np.unique(shots.item, return_index=True)
     place_in_label = np.zeros(len(first), np.int64)
     for label in np.unique(shots.truth[first]):
