@@ -155,7 +155,7 @@ def _candidates(hashes: NDArray[np.bool_]) -> float:
     total, values = 0.0, np.arange(_VALUES)
     for place in _bands(hashes):
         counts = np.bincount(place, minlength=_VALUES).astype(np.float64)
-        total += sum(float(counts @ counts[values ^ mask]) for mask in _MASKS) / 2
+        total += (sum(float(counts @ counts[values ^ mask]) for mask in _MASKS) - len(hashes)) / 2  # none with itself
     return total
 
 
