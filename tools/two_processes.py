@@ -72,7 +72,7 @@ class Record(Strict, frozen=True, kw_only=True):
 
 
 class _Line(msgspec.Struct):
-    """What is needed of a line of `metrics.jsonl`."""
+    """Line of `metrics.jsonl`, as far as it is needed."""
 
     seconds: float
     val_accuracy: float | None = None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from waste_edge.bundle.bundle import Bundle
 
-LINE_EVERY_S = 10.0  # of progress, where stderr is no terminal
+LINE_EVERY_S = 30.0  # of progress, where stderr is no terminal
 PrecisionChoice = Literal["int8", "fp32"]
 
 BundleOption = Annotated[
@@ -129,8 +129,8 @@ def opened_bundle(given: str, require_key: Path | None = None, allow_older: bool
 def progress_bars() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
     """Progress of what takes long, with an estimate of the time left, on stderr for as long as the block lasts.
 
-    On a terminal a bar; elsewhere a line every ten seconds, so that what is done sooner says nothing. Give it a title,
-    and call what comes back with done and total.
+    On a terminal a bar; elsewhere a line every thirty seconds, so that what is done sooner says nothing. Give it a
+    title, and call what comes back with done and total.
     """
     from rich.progress import Progress
 

@@ -48,7 +48,7 @@ _SIZE = struct.Struct("<I")
 
 
 class Look(msgspec.Struct, array_like=True):
-    """What was seen of one file.
+    """Look at one file.
 
     Attributes:
         sha256: of its bytes, 32 of them.
@@ -69,7 +69,7 @@ class Look(msgspec.Struct, array_like=True):
 
 @dataclass(frozen=True)
 class Looker:
-    """How pictures are looked at.
+    """Settings of how pictures are looked at.
 
     Attributes:
         measure: `module:function` of a `Measure`, which must be importable; empty: none.

@@ -135,7 +135,7 @@ def near_groups(hashes: NDArray[np.bool_], bits_off: int = SAME_BITS_OFF) -> Ind
 
 
 def _banded(hashes: NDArray[np.bool_], bits_off: int) -> bool:
-    """Whether the bands miss nothing, and are worth the trouble."""
+    """Return whether the bands miss nothing, and are worth the trouble."""
     return len(hashes) > _FEW and hashes.shape[1] == _BANDS * _BAND_BITS and bits_off < 2 * _BANDS
 
 
@@ -151,11 +151,11 @@ def _bands(hashes: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
 
 
 def _candidates(hashes: NDArray[np.bool_]) -> float:
-    """How many pairs all bands name."""
+    """Count the pairs that all bands name."""
     total, values = 0.0, np.arange(_VALUES)
     for place in _bands(hashes):
         counts = np.bincount(place, minlength=_VALUES).astype(np.float64)
-        total += sum(float(counts @ counts[values ^ mask]) for mask in _MASKS) / 2
+        total += (sum(float(counts @ counts[values ^ mask]) for mask in _MASKS) - len(hashes)) / 2  # none with itself
     return total
 
 

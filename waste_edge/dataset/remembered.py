@@ -33,7 +33,7 @@ _MOST_BYTES = 4 << 30  # of all files; the least recently used go
 
 
 class Facts(NamedTuple):
-    """What is remembered of a file: its stamp, SHA-256, packed hash (empty: plain), and what a measure gave.
+    """Facts of a file: its stamp, SHA-256, packed hash (empty: plain), and what a measure gave.
 
     `measure` is the measure's name, empty if none was asked for.
     """

@@ -35,5 +35,5 @@ def test_it_is_told_in_lines(found: Throughput) -> None:
 
 
 def test_a_recipe_with_a_stock_is_refused(colour_photos: Path) -> None:
-    with pytest.raises(UserError, match="no stock"):
+    with pytest.raises(UserError, match="without a stock"):
         compare_with_bare(read_recipe("student_small_item"), colour_photos, 1, 8, "")

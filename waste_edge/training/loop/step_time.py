@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -153,16 +154,16 @@ def compare_with_bare(recipe: Recipe, data: Path, rounds: int, most: int, comman
         bare = _Bare(job, views)
         spent: dict[str, list[_Spent]] = {"train": [], "bare": []}
         for epoch in range(1, rounds + 2):
-            ours, theirs = ("train", lambda: loop.one_epoch(epoch)), ("bare", lambda: bare.epoch(epoch))  # noqa: B023
-            for name, run in (ours, theirs) if epoch % 2 else (theirs, ours):
-                spent[name].append(_timed(run))
+            turns: dict[str, Callable[[int], object]] = {"train": loop.one_epoch, "bare": bare.epoch}
+            for name in turns if epoch % 2 else reversed(turns):
+                spent[name].append(_timed(partial(turns[name], epoch)))
         pairs = list(zip(spent["train"][1:], spent["bare"][1:], strict=True))  # the first one decodes
         steps = len(bare.loader)
         seen = min(steps * recipe.trained.batch_size, len(views))
-        some = list(range(min(len(views), 96)))
+        some = list(range(min(len(job.dataset.photos), len(views), 96)))
         alone = {
             "decode": [_timed(lambda: [job.dataset.photos[n].pixels() for n in some]) for _ in range(3)],
-            "views": [_timed(lambda at=at: [views[at, n] for n in some]) for at in range(900, 903)],  # type: ignore[misc]
+            "views": [_timed(partial(_make_views, views, at, some)) for at in range(900, 903)],
             "step": [_timed(bare.step_again) for _ in range(2 * rounds)],
         }
         size = {"decode": len(some), "views": len(some), "step": recipe.trained.batch_size}
@@ -183,6 +184,11 @@ def compare_with_bare(recipe: Recipe, data: Path, rounds: int, most: int, comman
             cpu_ratio=round(median(other.cpu_s / own.cpu_s for own, other in pairs), 3),
             **rates,
         )
+
+
+def _make_views(views: TrainingViews, epoch: int, numbers: Sequence[int]) -> None:
+    for number in numbers:
+        views[epoch, number]
 
 
 @dataclass(frozen=True)

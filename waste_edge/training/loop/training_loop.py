@@ -171,12 +171,12 @@ class TrainingLoop:
                 break
             began = time.monotonic()
             seed_epoch(self._job.fit.seed, epoch, self._process_group.rank)
-            self._shuffle.set_epoch(epoch)
             self._finish_epoch(epoch, self.one_epoch(epoch), began)
         return Trained(self._state.scores, self._state.ranges, self._state.seconds)
 
     def one_epoch(self, epoch: int) -> float:
         """One pass over the training views; returns the mean loss."""
+        self._shuffle.set_epoch(epoch)
         job, steps, total = self._job, len(self._loader), 0.0
         job.network.train()
         if job.fit.freeze_batch_norm:
