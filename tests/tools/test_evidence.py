@@ -19,7 +19,6 @@ AWAITED = {
     "benchmarks/results/2026-11-22-epyc-again.json",
     "benchmarks/results/2026-11-22-epyc.json",
     "docs/arm64-log.txt",
-    "docs/virtual-board-log.txt",
 }
 
 
