@@ -127,7 +127,7 @@ def bundles_in(folder: Path) -> tuple[list[tuple[str, str, Path]], list[str]]:
 
 
 def _may_be_bundle(path: Path) -> bool:
-    """Return whether it is a .zip or holds a manifest; a folder closed to this user, such as ext4's lost+found, is not."""
+    """Return whether it is a .zip or holds a manifest; one closed to this user, such as ext4's lost+found, is not."""
     try:
         return path.suffix == ".zip" or (path / MANIFEST_NAME).is_file()
     except OSError:
