@@ -89,6 +89,23 @@ def test_of_a_station_that_chooses_each_shipped_bundle_counts(installer: Install
     assert auto.install(str(version("2.0"))).outcome == "candidate"
 
 
+def test_a_folder_that_is_closed_to_this_user_is_passed_over(
+    installer: Installer, version: MakeVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ext4's lost+found is."""
+    stick, is_file = tmp_path / "stick", Path.is_file
+    (stick / "lost+found").mkdir(parents=True)
+    pack(version("2.0"), stick / "two.zip")
+
+    def closed(path: Path) -> bool:
+        if path.parent.name == "lost+found":
+            raise PermissionError(13, "Permission denied")
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", closed)
+    assert installer.install(str(stick)).entry.version == "2.0"
+
+
 def test_an_older_version_needs_leave(installer: Installer, version: MakeVersion) -> None:
     one, two = version("1.9"), version("1.10")
     installer.install(str(two), now=True)

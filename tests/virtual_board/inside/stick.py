@@ -206,7 +206,9 @@ def refused() -> None:
 def refuse(name: str, words: str, about: str, stays: str) -> None:
     with Stick(name) as stick:
         stick.wait()
-        check(f"{about} is refused", "Failed with result" in stick.journal, stick.line(words))
+        check(
+            f"{about} is refused", "Failed with result" in stick.journal and words in stick.journal, stick.line(words)
+        )
         check(f"{stays} stays", in_charge() == stays and stick.unused(), "the stick is unmounted")
         told = warning(stick.told("health", words))
         check("the station's health tells why", told, told or "nothing")

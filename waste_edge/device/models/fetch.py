@@ -116,7 +116,7 @@ def bundles_in(folder: Path) -> tuple[list[tuple[str, str, Path]], list[str]]:
         raise BundleError(f"{folder}: holds more than {MAX_BUNDLES_IN_FOLDER} files; put the bundle alone in a folder")
     found, refused = list[tuple[str, str, Path]](), list[str]()
     for path in paths:
-        if path.name.startswith(".") or not (path.suffix == ".zip" or (path / MANIFEST_NAME).is_file()):
+        if path.name.startswith(".") or not _may_be_bundle(path):
             continue
         try:
             with open_bundle(path) as bundle:
@@ -124,6 +124,14 @@ def bundles_in(folder: Path) -> tuple[list[tuple[str, str, Path]], list[str]]:
         except BundleError as error:
             refused.append(str(error))
     return found, refused
+
+
+def _may_be_bundle(path: Path) -> bool:
+    """Return whether it is a .zip or holds a manifest; one closed to this user, such as ext4's lost+found, is not."""
+    try:
+        return path.suffix == ".zip" or (path / MANIFEST_NAME).is_file()
+    except OSError:
+        return False
 
 
 class _NoDowngrade(urllib.request.HTTPRedirectHandler):
