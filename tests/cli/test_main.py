@@ -93,6 +93,7 @@ def as_shown(text: str) -> list[str]:
     return [" ".join(line.split()) for line in plain.splitlines() if line.split()]
 
 
+@pytest.mark.long
 def test_no_word_of_a_help_is_lost_and_no_line_breaks_in_the_middle() -> None:
     """Rich takes an unescaped [push] for a mark and swallows it, and breaks a line that is wider than the terminal."""
     app = command_line(["--help"])

@@ -42,8 +42,8 @@ def list_crops(
     """List the collected crops, newest last.
 
     With \\[collect] in station.toml a station keeps crops of unsure, asked,
-    corrected and audited items below its folder; docs/privacy.md says what and how
-    long.
+    corrected and audited items below its folder; docs/privacy.md says what and
+    how long.
 
     \b
     Examples:

@@ -173,8 +173,9 @@ def command(
     service installed.
 
     With --yes nothing is asked, and an answer that cannot be used, such as a
-    camera that gives no picture, ends the command with nothing written. A password that is typed and a token that is
-    made go into files beside station.toml, for root and the service alone.
+    camera that gives no picture, ends the command with nothing written. A
+    password that is typed and a token that is made go into files beside
+    station.toml, for root and the service alone.
 
     \b
     Examples:
