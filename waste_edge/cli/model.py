@@ -147,8 +147,7 @@ def status(config: ConfigOption = None, state: StateOption = None, json: JsonOpt
     refused = read_refusal(store)
     if json:
         shown = {"roles": roles, "shadow": figures.shadow, "watched": figures.watched, "refused": refused}
-        shown["history"] = history
-        _print_json({"folder": str(store.folder), **shown})
+        _print_json({"folder": str(store.folder), **shown, "history": history})
         return
     say(_title("in charge", roles.current))
     if roles.on_probation:
