@@ -93,7 +93,7 @@ __all__ = ["AUTO_BUNDLE", "DEFAULT_BUNDLE", "host_only"]
 
 
 def was_given(context: typer.Context, name: str) -> bool:
-    """Whether a parameter was given on the command line or by its variable, whatever its value."""
+    """Return whether a parameter was given on the command line or by its variable, whatever its value."""
     source = context.get_parameter_source(name)
     # By name: this is Click's own, or the copy that Typer brings.
     return source is not None and source.name in ("COMMANDLINE", "ENVIRONMENT")
