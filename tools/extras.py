@@ -78,7 +78,7 @@ def unresolved(uv: Path, case: Case, requirements: Sequence[str] = ()) -> str:
     """
     ours = () if requirements else ("pyproject.toml", *(f"--extra={extra}" for extra in case.extras))
     command: list[str | Path] = [
-        uv, "pip", "compile", "-", *ours, "--python-version", case.python, "--python-platform",
+        str(uv), "pip", "compile", "-", *ours, "--python-version", case.python, "--python-platform",
         f"{case.architecture}-{_GLIBC}", "--only-binary", ":all:", "--no-config", "--no-python-downloads", "--quiet",
         "--no-header",
     ]  # fmt: skip

@@ -1,9 +1,10 @@
 """Tables of the rehearsed station: `python -m tools.rehearsal_table`, or `make rehearsal-table`.
 
 README's is made from `benchmarks/results/rehearsal/BUNDLE.json`, which `make rehearsal-results` writes (`waste-edge
-rehearse --json` of the shipped bundles); that of other surfaces in docs/results.md from the folders `wood`, `textile`
-and `thousand` beside these (`make rehearsal-grounds-results`). Each stands between two comments. With --check nothing
-is written: a table that has drifted, and a record of another version of a bundle than the shipped one, end it with 1.
+rehearse --json` of the shipped bundles); that of other surfaces in docs/results.md from the folders `wood`, `textile`,
+`web` and `thousand` beside these (`make rehearsal-grounds-results`). Each stands between two comments. With --check
+nothing is written: a table that has drifted, and a record of another version of a bundle than the shipped one, end it
+with 1.
 """
 
 from __future__ import annotations
@@ -24,7 +25,19 @@ from waste_edge.rehearsal.report import Material, RehearsalReport, Tally
 
 RESULTS, PAGE, GROUNDS_PAGE = "benchmarks/results", "README.md", "docs/results.md"
 NAMES = ("small", "accurate")
-GROUNDS = ("wood", "textile")  # surfaces that no network was trained on
+# Records beside README's: what they are, and what of it was trained on.
+GROUNDS = {
+    "wood": (
+        "On wood",
+        "No network was trained on these items, things and surfaces; the unknown things chose\nthe known scores.",
+    ),
+    "textile": ("On textile", "What was trained on: as above."),
+    "web": (
+        "Items photographed by others",
+        "No network was trained on these items and things; both were on these surfaces. The unknown things\n"
+        "chose the known scores.",
+    ),
+}
 _BLOCK = re.compile(r"(<!-- rehearsal: made by make rehearsal-table -->\n).*?(<!-- end of rehearsal -->)", re.DOTALL)
 _GROUNDS_BLOCK = re.compile(
     r"(<!-- rehearsed grounds: made by make rehearsal-table -->\n).*?(<!-- end of rehearsed grounds -->)", re.DOTALL
@@ -47,12 +60,12 @@ Intervals of 95 %, by group.*
 """
 
 
-def grounds_table(by_ground: Mapping[str, Sequence[RehearsalReport]], thousand: RehearsalReport) -> str:
+def grounds_table(by_ground: Mapping[str, Sequence[RehearsalReport]], thousands: Sequence[RehearsalReport]) -> str:
     """Format the tables of other surfaces in Markdown, one a surface, and what became of a thousand things.
 
     Args:
         by_ground: by the surface's name, a report a bundle.
-        thousand: of many things, for what is missed, doubled or extra; most of them were trained on.
+        thousands: of many things, for what is missed, doubled or extra; most of them were trained on.
 
     Raises:
         ConfigError: as of `rehearsal_table`.
@@ -60,20 +73,20 @@ def grounds_table(by_ground: Mapping[str, Sequence[RehearsalReport]], thousand: 
     tables = []
     for ground, reports in by_ground.items():
         first, table = _tabulated(reports)
-        tables.append(f"""On {ground}:
+        title, note = GROUNDS[ground]
+        tables.append(f"""{title}:
 
 {table}
 
 {_material(reports)}
-composed with seed {first.seed}. No network was trained on these items, things and surfaces; the unknown things chose
-the known scores. Intervals of 95 %, by group.*
+composed with seed {first.seed}. {note} Intervals of 95 %, by group.*
 """)
-    tables.append(_counted(thousand))
+    tables += map(_counted, thousands)
     return "\n".join(tables)
 
 
 def _counted(thousand: RehearsalReport) -> str:
-    """What became of a thousand things, in a paragraph."""
+    """Say in a paragraph what became of a thousand things."""
     material, overlap = thousand.material, thousand.box_overlap
     if overlap is None:
         raise ConfigError(f"{RESULTS}: the rehearsal of a thousand things has no true boxes; make rehearsal-results")
@@ -86,7 +99,7 @@ median, {overlap.tenth:.3f} in the worst tenth.
 
 
 def _tabulated(reports: Sequence[RehearsalReport]) -> tuple[Material, str]:
-    """What was rehearsed, and the table."""
+    """Give the material, and the table in Markdown."""
     first = reports[0].material
     if any(report.material != first for report in reports):
         raise ConfigError(f"{RESULTS}: the rehearsals are of different material; make rehearsal-results")
@@ -112,10 +125,12 @@ def refreshed(text: str, reports: Sequence[RehearsalReport]) -> str:
     return replace_block(text, _BLOCK, rehearsal_table(reports), f"{PAGE}: expected the comments of the rehearsal")
 
 
-def refreshed_grounds(text: str, by_ground: Mapping[str, Sequence[RehearsalReport]], thousand: RehearsalReport) -> str:
+def refreshed_grounds(
+    text: str, by_ground: Mapping[str, Sequence[RehearsalReport]], thousands: Sequence[RehearsalReport]
+) -> str:
     """Make the tables of other surfaces anew; raises ConfigError where there is no place for them."""
     where = f"{GROUNDS_PAGE}: expected the comments of the rehearsed grounds"
-    return replace_block(text, _GROUNDS_BLOCK, grounds_table(by_ground, thousand), where)
+    return replace_block(text, _GROUNDS_BLOCK, grounds_table(by_ground, thousands), where)
 
 
 def other_versions(reports: Sequence[RehearsalReport]) -> list[str]:
@@ -144,11 +159,12 @@ def main(arguments: Sequence[str]) -> int:
     root = shipped("training").parent
     try:
         reports, by_ground = _reports(root), {ground: _reports(root, ground) for ground in GROUNDS}
-        thousand = read_json(root / RESULTS / "rehearsal" / "thousand" / "small.json", RehearsalReport)
+        many = sorted((root / RESULTS / "rehearsal" / "thousand").glob("*.json"))
+        thousands = [read_json(path, RehearsalReport) for path in many]
         texts = {page: read_text(root / page) for page in (PAGE, GROUNDS_PAGE)}
         made = {
             PAGE: refreshed(texts[PAGE], reports),
-            GROUNDS_PAGE: refreshed_grounds(texts[GROUNDS_PAGE], by_ground, thousand),
+            GROUNDS_PAGE: refreshed_grounds(texts[GROUNDS_PAGE], by_ground, thousands),
         }
         codes = [
             write_or_check(root / page, texts[page], text, arguments, "make rehearsal-table")

@@ -25,14 +25,23 @@ rehearsal-results: $(WORKSHOP)
 	mv $(REHEARSED)/.accurate.json $(REHEARSED)/accurate.json
 	$(MAKE) rehearsal-table
 
-# Surfaces that no network was trained on; and a thousand things, to count what is missed, doubled or extra.
+# Surfaces that no network was trained on; items photographed by others; and a thousand things, to count what is missed, doubled or extra.
 rehearsal-grounds-results: $(WORKSHOP)
 	for ground in wood textile; do for bundle in small accurate; do \
 		$(call REHEARSE,$$bundle,measuring/$$ground,measuring/electronics) > $(REHEARSED)/.one.json && \
 		mv $(REHEARSED)/.one.json $(REHEARSED)/$$ground/$$bundle.json || exit; done; done
+	for bundle in small accurate; do \
+		.venv-dev/bin/waste-edge rehearse $$bundle --data $(SHARED)/elsewhere/measuring/web_rockza \
+		--grounds $(SHARED)/unknown/licensed/ground --unknown $(SHARED)/unknown/measuring/electronics \
+		--items 96 --unknown-items 16 --seed 1 --json > $(REHEARSED)/.one.json && \
+		mv $(REHEARSED)/.one.json $(REHEARSED)/web/$$bundle.json || exit; done
 	.venv-dev/bin/waste-edge rehearse small --data $(DATA) --grounds $(SHARED)/unknown/licensed/ground --split all \
 		--items 850 --unknown-items 150 --looks 1 --seed 17 --json > $(REHEARSED)/.one.json
 	mv $(REHEARSED)/.one.json $(REHEARSED)/thousand/small.json
+	.venv-dev/bin/waste-edge rehearse small --data $(DATA) --grounds $(SHARED)/unknown/measuring/wood --split all \
+		--unknown $(SHARED)/unknown/measuring/electronics --items 850 --unknown-items 150 --looks 1 --seed 18 \
+		--json > $(REHEARSED)/.one.json
+	mv $(REHEARSED)/.one.json $(REHEARSED)/thousand/small-wood.json
 	$(MAKE) rehearsal-table
 
 rehearsal-table: $(WORKSHOP)

@@ -97,7 +97,8 @@ def test_a_figure_within_a_page_is_listed_and_grows_stale(copy: Path) -> None:
     small, accurate = (f"{name} {evidence.shipped_version(name)[0]}" for name in evidence.NAMES)
     page.write_text(
         f"<!-- measured: One; 2026-01-02; {small}, {accurate}; make one -->\n"
-        "<!-- measured: Two; 2026-01-03; small 0; make two -->\n<!-- measured: Three; 2026-01-04; none; make three -->\n",
+        "<!-- measured: Two; 2026-01-03; small 0; make two -->\n"
+        "<!-- measured: Three; 2026-01-04; none; make three -->\n",
         encoding="utf-8",
     )
     one, two, three = (found for found in evidence.gathered(copy) if found.record == "docs/page.md")
