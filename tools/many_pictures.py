@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import multiprocessing
 import shutil
 import sys
 from collections.abc import Iterator
@@ -78,7 +79,8 @@ def make_pictures(folder: Path, count: int, side_px: int = 48, seed: int = 0) ->
     for label in LABELS:
         (folder / label).mkdir(parents=True)
     starts = range(0, count, _IN_A_TASK)
-    with ProcessPoolExecutor(cores()) as pool:
+    # Not forked: OpenCV and torch have threads, of which a fork keeps the locks alone.
+    with ProcessPoolExecutor(cores(), multiprocessing.get_context("spawn")) as pool:
         made = pool.map(partial(_make, folder, side_px, seed, count), starts)
         totals = [sum(counts) for counts in zip(*made, strict=True)]
     planted = Planted(**dict(zip(Planted.__struct_fields__, totals, strict=True)))
