@@ -172,6 +172,14 @@ def test_what_was_given_is_not_asked_but_checked() -> None:
         interview(asker).check(Answers(page="network", page_token_file="/none"), broker_check=True)
 
 
+def test_the_picture_of_a_given_camera_is_not_left_behind(tmp_path: Path) -> None:
+    picture = tmp_path / "camera.png"
+    picture.touch()
+    here = interview(Scripted(), 'camera = "auto"\n', look=lambda camera: Look(camera, path=picture))
+    here.check(Answers(camera="/dev/video2"), broker_check=True)
+    assert not picture.exists()
+
+
 def test_a_given_camera_is_looked_through_unless_it_is_told_not_to() -> None:
     looked: list[str] = []
 

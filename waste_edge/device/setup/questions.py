@@ -126,6 +126,8 @@ class Interview:
         if camera in ("auto", self.before.get("source"), self.before.get("camera")):
             return
         look = self.machine.look(camera)
+        if look.path is not None:
+            look.path.unlink(missing_ok=True)  # nobody is shown it, and a picture of a room is not left behind
         if look.fault:
             name = without_password(camera)
             said = look.fault if look.fault.startswith(name) else f"{name}: {look.fault}"
