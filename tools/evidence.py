@@ -225,6 +225,7 @@ SOURCES = (
         "Speed, stages, starts, memory, roofline", (PAGE, "benchmarks/README.md"), "benchmarks/results/*.json", _bench
     ),
     Source("`train` against a bare PyTorch loop", ("docs/train.md",), "benchmarks/results/training/*.json", _measured),
+    Source("`data check` on many pictures", ("docs/train.md",), "benchmarks/results/size/*.json", _measured),
     Source("Cost of each further camera", ("docs/instances.md",), "benchmarks/results/instances/*.json", _measured),
     Source("Forty stations at one broker", ("docs/fleet.md",), "benchmarks/results/fleet/*.json", _measured),
     Source(
