@@ -263,8 +263,8 @@ def _shoot(session: Session, shots: Path | None, talk: Talk) -> None:
         taken = sum(session.records.items(label) for label in (*labels, UNKNOWN))
         talk.say(Note("state", f"{taken} items taken, {refused} shots refused"))
         return
-    is_nothing_to_see = session.config.camera is None and session.config.source is None
-    if is_nothing_to_see and session.records.shots and not talk.script:
+    nothing_to_see = session.config.camera is None and session.config.source is None
+    if nothing_to_see and session.records.shots and not talk.script:
         return  # what was shown before is looked at once more
     source = session.source()
     if not source.live and not talk.script:

@@ -12,10 +12,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from waste_edge.device.vision.scene import MAX_LIGHTS, Grid, Layer, LitScene, PresenceConfig, SceneModel, area
+from waste_edge.device.vision.scene import BURNT, MAX_LIGHTS, Grid, Layer, LitScene, PresenceConfig, SceneModel, area
 
 _MUCH_BETTER = 1 / 3  # of what the present light leaves unexplained is left by the light that is seen
-_BURNT = 250.0
 _MOST_GAIN = 12.0  # between two lights in one cell
 
 
@@ -34,7 +33,7 @@ def in_light(scene: SceneModel, sense: PresenceConfig, number: int, look: Grid) 
     found.layers[0].ground = lit.ground
     for layer in scene.layers[1:]:
         seen_so = ((layer.look + 4) * gain - 4).clip(0, 255)
-        burnt = (layer.look >= _BURNT) & (look > seen_so)
+        burnt = (layer.look >= BURNT) & (look > seen_so)
         found.layers.append(Layer(np.where(burnt, look, seen_so).astype(np.float32), layer.item_id))
     found.light = number
     found.lights = [*(one for one in scene.lights if one.number != number), scene.lit]
