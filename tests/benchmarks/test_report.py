@@ -155,6 +155,19 @@ def test_a_row_whose_second_half_was_slower_says_so() -> None:
     assert "onnx-fp32: the second half of the run took 1.20 times as long as the first" in sentences(made)
 
 
+def test_too_few_samples_for_a_p99_are_marked() -> None:
+    import msgspec
+
+    made = made_up_report()
+    assert not any(line.startswith("~ indicative") for line in sentences(made))
+    latency = msgspec.structs.replace(made.rows[0].latency, p99_indicative=True)  # type: ignore[type-var]
+    made = msgspec.structs.replace(made, rows=[msgspec.structs.replace(made.rows[0], latency=latency), *made.rows[1:]])
+    assert "~ indicative: too few samples for a p99" in sentences(made)
+    _, (first, *others) = rows_table(made)
+    assert [cell for cell in first if cell.endswith("~")]
+    assert not [cell for row in others for cell in row if str(cell).endswith("~")]
+
+
 def test_a_soak_of_seconds(opened_tiny: Bundle, calm: Board) -> None:
     calls: list[int] = []
     report = endure(opened_tiny, 0.05, lambda what, done, total: calls.append(done), calm)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import cv2
 import msgspec
@@ -18,7 +19,7 @@ from waste_edge.device.decision.item_tracker import CameraItemTracker, Event
 from waste_edge.device.decision.policy import DecisionPolicy
 from waste_edge.device.vision.camera_health import CameraHealth, CameraHealthConfig, FaultKind
 from waste_edge.device.vision.inspection import Inspector, Visibility
-from waste_edge.device.vision.presence import State
+from waste_edge.device.vision.presence import Presence, State, small
 from waste_edge.imaging.frames import Frame, Pixels
 from waste_edge.imaging.preprocess import Region, View
 from waste_edge.site import Site, site_of_labels
@@ -289,6 +290,36 @@ def test_a_burnt_out_view_without_anything_in_it_is_still_told(at):
     at.show((ground * 1.5).clip(0, 255).astype(np.uint8), 4)
     assert FaultKind.OVEREXPOSED in at.faults
     assert at.events == []
+
+
+@pytest.mark.parametrize("left", [0.06, 0.12])
+def test_an_item_beside_a_drawn_board_is_not_taken_for_other_light(at, left):
+    """The exposure steps as a pale item comes: the drawing stays in place, and tells nothing of what lies beside it."""
+    ground = np.full((HEIGHT, WIDTH, 3), 254, np.uint8)
+    ground[:, 112:240] = wood(level=170)[:, 112:240]
+    box = Region(left=left, top=0.43, right=left + 0.25, bottom=0.9)
+    at.show(ground, 1.5)
+    (event,) = at.show((with_item(ground, box, (225, 200, 165)) * 0.82).clip(0, 255).astype(np.uint8), 2.0)
+    assert overlap(event.item_box, box) > 0.7
+    assert FaultKind.LIGHT not in at.faults
+
+
+def test_a_region_that_was_found_in_part_only_is_no_hole(at):
+    """What lies where a line was drawn looks like a hole, if the rest of it was taken for a shadow."""
+    presence = Presence()
+    for frame in at.frames(with_item(wood()), 1.5):
+        presence.see(small(frame.pixels), frame.captured_ns)
+        presence.keep_ground(frame.pixels)
+    for frame in at.frames(wood(), 0.6):
+        presence.see(small(frame.pixels), frame.captured_ns)
+    region = presence.find_item(frame.pixels)
+    assert region is not None
+    part = region.mask.copy()
+    part[:, : round((ITEM.left + 0.7 * (ITEM.right - ITEM.left)) * part.shape[1])] = False
+    assert not presence.forget_ghost(frame.pixels, replace(region, mask=part))
+    assert presence.state is State.SETTLED
+    assert presence.forget_ghost(frame.pixels, region)
+    assert presence.state is State.CLEARED
 
 
 @pytest.mark.parametrize("factor", [0.35, 1.9])

@@ -53,9 +53,13 @@ def is_other_light(look: Grid, reference: Grid, changed: Mask) -> bool:
         return False
     unexplained = _blocks(changed.astype(np.float32)) >= _MOSTLY
     telling = unexplained & drawn
+    around = cv2.dilate(changed.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    plain = unexplained & ~drawn
     if np.count_nonzero(telling) >= _DRAWN_BLOCKS * np.count_nonzero(unexplained):
-        return _nearly_all(alike, telling) and not _hangs_together(telling & ~alike)
-    return _is_smooth(look, reference, cv2.dilate(changed.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
+        in_place = _nearly_all(alike, telling) and not _hangs_together(telling & ~alike)
+        # Where nothing was drawn, drawings tell nothing of what lies there now.
+        return in_place and (not _hangs_together(plain) or _is_smooth(look, reference, around & _cells(plain)))
+    return _is_smooth(look, reference, around)
 
 
 def gain_map(look: Grid, reference: Grid) -> _Floats:
@@ -130,6 +134,11 @@ def _luma(look: Grid) -> _Floats:
 def _blocks(values: _Floats) -> _Floats:
     """Means over blocks of 6x8 cells, (8, 8)."""
     return np.asarray(cv2.resize(values, (8, 8), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _cells(blocks: Mask) -> Mask:
+    """The cells, (48, 64), of blocks (8, 8)."""
+    return np.kron(blocks, np.ones((6, 8), np.bool_))
 
 
 def _contrast(picture: Pixels, inner: NDArray[np.uint8], outer: NDArray[np.uint8]) -> float:

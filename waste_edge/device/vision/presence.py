@@ -50,6 +50,7 @@ __all__ = ["Grid", "Presence", "PresenceConfig", "State", "small"]
 
 _GROUND_S = 1.0  # nor is its fine picture more often than this
 _FOLLOW_S = 0.5  # light changes slowly: not every frame is followed
+_MOST_OF_HOLE = 0.5  # of the changed cells' area, at least, is that of a hole's region
 
 
 class State(StrEnum):
@@ -177,11 +178,12 @@ class Presence:
         below = self._scene_model.lies_on(self._last)
         if below.ground is None or region.mask.shape != below.ground.look.shape[:2]:
             return False
-        seen = shrink(watched, below.ground.size)
+        seen, cells = shrink(watched, below.ground.size), self._scene_model.changed(self._last, below)
         mask = np.asarray(region.mask, np.bool_)
-        if not is_left_behind(seen, below.ground.look, mask):
+        # A region that was found in part only is no outline to judge: a grey thing on white is half taken for shadow.
+        if area(mask) < _MOST_OF_HOLE * area(cells) or not is_left_behind(seen, below.ground.look, mask):
             return False
-        self._scene_model.patch(self._last, self._scene_model.changed(self._last, below), seen, mask)
+        self._scene_model.patch(self._last, cells, seen, mask)
         self.pile_changes += 1
         self.state = State.CLEARED
         return True
