@@ -3,7 +3,7 @@
     python -m tools.head_coverage                 25 sites a row, 200 of them foreign: three minutes
     python -m tools.head_coverage --sites 5       quick
     python -m tools.head_coverage --peek          120 sites at which little can be gained, asked again and again
-    python -m tools.head_coverage --rendered      200 sites of rendered items, seen by a shipped bundle: a quarter hour
+    python -m tools.head_coverage --rendered      200 sites of rendered items, seen by a shipped bundle: half an hour
 
 A simulated network has features around a mean a label, and a head that is the best possible at home. A site moves all
 of its pictures, and each label by itself; an item has looks of its own, and each view of it a little of its own again.
