@@ -24,6 +24,9 @@ APART = (
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 # ONNX Runtime 1.31 ends with a segmentation fault on import under Bookworm's qemu 7.2; under Trixie's it does not.
 QEMU_SUITE = "trixie"
+# The Pi 5's. "max" has vectors of the newest servers (SVE, SME), which the engines choose and which are emulated ten
+# times as slowly.
+USUAL = "cortex-a76"
 
 
 def what_is_missing() -> str:
@@ -114,7 +117,7 @@ def run(*command: str | Path, cwd: Path | None = None) -> None:
 
 
 def inside(
-    root: Path, command: Sequence[str], cpu: str = "max", seconds: float = 1800
+    root: Path, command: Sequence[str], cpu: str = USUAL, seconds: float = 1800
 ) -> subprocess.CompletedProcess[str]:
     """One command in the root, on a processor of that kind, without this machine's settings; its output is returned."""
     environment = [
