@@ -138,8 +138,10 @@ def four_rows(out: str) -> str:
 
 def levels(out: str) -> str:
     found = json.loads(out)
-    bad = [f"{one['part']} ({one['text']})" for one in found["conditions"] if one["level"] == "bad"]
-    return f"{len(found['conditions'])} lines, bad: {'; '.join(bad) or 'none'}"
+    bad = {one["part"]: one["text"] for one in found["conditions"] if one["level"] == "bad"}
+    if others := {part: text for part, text in bad.items() if part != "camera"}:  # there is none
+        raise ValueError(str(others))
+    return f"{len(found['conditions'])} lines, bad: {'; '.join(f'{part} ({text})' for part, text in bad.items())}"
 
 
 def unit(out: str) -> str:

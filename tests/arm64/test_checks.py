@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from tests.arm64 import checks, emulated, try_out
-from tests.arm64.checks import NETWORKS, TOLERANCE, Check, all_replayed, compare, four_rows, tried
+from tests.arm64.checks import NETWORKS, TOLERANCE, Check, all_replayed, compare, four_rows, levels, tried
 from waste_edge.bundle.bundle import find_bundle, open_bundle
 from waste_edge.files.resources import BUNDLES
 
@@ -52,6 +52,16 @@ def test_a_network_that_does_not_run_there_is_wrong():
 def test_a_board_on_which_nothing_answers_is_wrong():
     (found,) = compare("a53", subprocess.CompletedProcess([], 139, "", "qemu\nSegmentation fault"), answers("x86_64"))
     assert (found.ok, found.found) == (False, "exit code 139: Segmentation fault")
+
+
+def test_a_board_without_a_camera_is_right_and_one_without_an_engine_is_not():
+    def doctor(*bad: str) -> str:
+        lines = [{"part": part, "level": "bad", "text": "is not there"} for part in bad]
+        return json.dumps({"conditions": [*lines, {"part": "disk", "level": "ok", "text": ""}]})
+
+    assert levels(doctor("camera")) == "2 lines, bad: camera (is not there)"
+    with pytest.raises(ValueError, match="engine-onnx"):
+        levels(doctor("camera", "engine-onnx"))
 
 
 def ended(code: int, stdout: str = "", stderr: str = ""):

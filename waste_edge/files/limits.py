@@ -54,6 +54,7 @@ TRIAL_BASE_BYTES = 144 * MIB  # Python, NumPy, OpenCV and both engines take 75 t
 TRIAL_NETWORK_FILES = 6  # times the largest network's file
 TRIAL_INPUTS = 24  # times the input as floats
 TRIAL_SHARED_BYTES = 48 * MIB  # more than all these in its memory: the libraries' own pages
+TRIAL_FILE_BYTES = MIB  # of a file it writes: it writes none, but an emulator (QEMU) gives it /proc/cpuinfo as one
 TRIAL_CPU_S = 8  # for each network: to load it and to answer its golden pictures, on the slowest board a second
 TRIAL_PATIENCE_S = 60.0  # for the child's next word; where cores are shared, processor time takes longer
 

@@ -24,6 +24,7 @@ from waste_edge.engines.names import EngineName
 from waste_edge.engines.trial.trial import ChildReport
 from waste_edge.engines.verify import GoldenSet, Replay, compare, not_replayed, read_golden
 from waste_edge.errors import BundleError, ConfigError, EngineError, MissingPackageError
+from waste_edge.files.limits import TRIAL_FILE_BYTES
 from waste_edge.files.strict import encode_json
 from waste_edge.files.text import first_line
 
@@ -102,10 +103,10 @@ def _try(attempt: _Attempt, golden: GoldenSet, say: _Mouth, engines: dict[Artifa
 
 
 def _limit(memory_bytes: int) -> None:
-    """Limit the process: no core file, no file written, bounded memory."""
+    """Limit the process: no core file, no large file, bounded memory."""
     for what, most in (
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_FSIZE, TRIAL_FILE_BYTES),
         (resource.RLIMIT_DATA, memory_bytes),
     ):
         _lower(what, most)

@@ -38,7 +38,8 @@ from waste_edge.libraries import NO_TELEMETRY, ONE_THREAD
 
 _TICK_S = 0.05
 _MAX_REPORT_BYTES, _MAX_COMPLAINT_BYTES = 1 << 20, 1 << 16
-_KEPT_VARIABLES = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ", "VIRTUAL_ENV")
+# QEMU_CPU: an emulated board's processor must be the parent's.
+_KEPT_VARIABLES = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "QEMU_CPU", "TMPDIR", "TZ", "VIRTUAL_ENV")
 
 
 class ChildReport(Strict, frozen=True):
