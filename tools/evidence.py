@@ -225,7 +225,15 @@ SOURCES = (
         "Speed, stages, starts, memory, roofline", (PAGE, "benchmarks/README.md"), "benchmarks/results/*.json", _bench
     ),
     Source("`train` against a bare PyTorch loop", ("docs/train.md",), "benchmarks/results/training/*.json", _measured),
-    Source("`data check` on many pictures", ("docs/train.md",), "benchmarks/results/size/*.json", _measured),
+    Source(
+        "Training by two processes against one",
+        ("docs/train.md",),
+        "benchmarks/results/two_processes/*.json",
+        _measured,
+    ),
+    Source(
+        "The host's commands on very many pictures", ("docs/train.md",), "benchmarks/results/size/*.json", _measured
+    ),
     Source("Cost of each further camera", ("docs/instances.md",), "benchmarks/results/instances/*.json", _measured),
     Source("Forty stations at one broker", ("docs/fleet.md",), "benchmarks/results/fleet/*.json", _measured),
     Source(

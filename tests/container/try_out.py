@@ -26,7 +26,7 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.arm64.emulated import emulation, newer_qemu
+from tests.arm64.emulated import USUAL, emulation, newer_qemu
 from tests.container.engine import FILES, IMAGE, MACHINES, WORK, Trial, build, header, until, what_is_missing
 
 MOST_MB = 350
@@ -65,6 +65,7 @@ class Station:
             "--read-only", "--cap-drop", "all", "--security-opt", "no-new-privileges", "--network", "host",
             "--tmpfs", "/tmp", "--no-healthcheck", "--ulimit", f"nofile={FILES}:{FILES}",
             "--ulimit", "nproc=4096:4096", "--env", f"WASTE_EDGE_HEALTH={self.address}",
+            *(("--env", f"QEMU_CPU={USUAL}") if self.is_emulated else ()),
         )  # fmt: skip
         data = f"{self.data}:/data"
         config = f"{self.trial.work / 'station.toml'}:/etc/waste-edge/station.toml:ro"
