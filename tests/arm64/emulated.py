@@ -12,6 +12,8 @@ from pathlib import Path
 
 CACHE = Path.home() / ".cache/waste-edge/arm64"
 TOOLS = {"debootstrap": "debootstrap", "qemu-aarch64-static": "qemu-user-static", "apt-get": "apt", "dpkg-deb": "dpkg"}
+MIRROR = "http://deb.debian.org/debian"
+SCRIPT = "/usr/share/debootstrap/scripts/sid"  # every suite's; an older debootstrap does not know a newer suite's name
 PACKAGES = "systemd,python3,python3-venv,ca-certificates"
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 BINFMT_CONF = Path("/usr/lib/binfmt.d/qemu-aarch64.conf")
@@ -48,7 +50,7 @@ def newer_qemu() -> Path:
         (apt / "lists/partial").mkdir(parents=True, exist_ok=True)
         (apt / "archives/partial").mkdir(parents=True, exist_ok=True)
         key = "/usr/share/keyrings/debian-archive-keyring.gpg"
-        (apt / "list").write_text(f"deb [signed-by={key}] http://deb.debian.org/debian {QEMU_SUITE} main\n")
+        (apt / "list").write_text(f"deb [signed-by={key}] {MIRROR} {QEMU_SUITE} main\n")
         places = {
             "Dir::Etc::sourcelist": apt / "list", "Dir::Etc::sourceparts": "-", "Dir::State::lists": apt / "lists",
             "Dir::Cache": apt, "APT::Sandbox::User": "root",
@@ -86,7 +88,17 @@ def make_root(suite: str) -> Path:
     if not (root / "made").exists():
         shutil.rmtree(root, ignore_errors=True)
         root.parent.mkdir(parents=True, exist_ok=True)
-        run("debootstrap", "--foreign", "--arch=arm64", "--variant=minbase", f"--include={PACKAGES}", suite, root)
+        run(
+            "debootstrap",
+            "--foreign",
+            "--arch=arm64",
+            "--variant=minbase",
+            f"--include={PACKAGES}",
+            suite,
+            root,
+            MIRROR,
+            SCRIPT,
+        )
         # What it mounts goes with it, also if it is ended half-way.
         run("unshare", "--mount", "chroot", root, "/debootstrap/debootstrap", "--second-stage")
         (root / "made").touch()

@@ -114,7 +114,8 @@ def inside(trial: Trial, station: Station) -> None:
     """What a process of it can do."""
     for bundle in ("small", "accurate"):
         found = trial.podman(*station.words(IMAGE, "verify", bundle))
-        said = (found.stdout + found.stderr).strip().splitlines() or [""]
+        # podman's own words on stderr are of the emulation.
+        said = (found.stdout.strip() or found.stderr.strip()).splitlines() or [""]
         trial.check(f"verify {bundle}", said[-1], found.returncode == 0)
     found = trial.podman(*station.words("--entrypoint", "python", IMAGE, "-c", "import os; print(os.uname().machine)"))
     machine = found.stdout.strip()
@@ -135,12 +136,17 @@ def inside(trial: Trial, station: Station) -> None:
 
 
 def demo(trial: Trial, station: Station) -> None:
-    """The demo's items, in the image."""
-    found = trial.podman(*station.words(IMAGE, "run", "--demo", "--json"))
-    told = [json.loads(line) for line in found.stdout.splitlines() if line.startswith("{")]
-    labels = [one["label"] for one in told if one["kind"] == "decision"]
-    right = found.returncode == 0 and len(labels) >= 3
-    trial.check("run --demo", f"{len(labels)} items: {', '.join(labels)}" if labels else found.stderr[-300:], right)
+    """The demo's items, in the image; under emulation again if it came to none: a slow film is given up."""
+    attempts = 3 if station.is_emulated else 1
+    for attempt in range(1, attempts + 1):  # noqa: B007  # it is told
+        found = trial.podman(*station.words(IMAGE, "run", "--demo", "--json"))
+        told = [json.loads(line) for line in found.stdout.splitlines() if line.startswith("{")]
+        labels = [one["label"] for one in told if one["kind"] == "decision"]
+        right = found.returncode == 0 and len(labels) >= 3
+        if right:
+            break
+    said = f"{len(labels)} items: {', '.join(labels)}" if labels else found.stderr[-300:]
+    trial.check("run --demo", said if attempt == 1 else f"{said} (at attempt {attempt})", right)
 
 
 def lives(trial: Trial, station: Station, each: int) -> None:
