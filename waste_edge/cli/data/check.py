@@ -51,8 +51,8 @@ def command(
       note     how many pictures a label has, groups of look-alikes, extremes
 
     All cores look at the pictures, and what they learn is kept in
-    ~/.cache/waste-edge/pictures: a check that was stopped goes on where it was, and
-    data split and train do not read unchanged pictures again.
+    ~/.cache/waste-edge/pictures: a check that was stopped goes on where it was,
+    and data split and train do not read unchanged pictures again.
 
     Nothing is changed. With --out each finding has a contact sheet: look at it
     before you act on a warning.
