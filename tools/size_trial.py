@@ -140,6 +140,7 @@ def measured(pictures: int, stage: str, command: Sequence[str], cache: Path, kil
             told = line
             if kill_at and share_done(line) >= kill_at:
                 process.kill()
+        process.stderr.close()
         code = process.wait()
         wall_s = time.monotonic() - began
         cpu_s = watch.cpu_s()
