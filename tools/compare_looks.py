@@ -2,7 +2,7 @@
 
     python -m tools.compare_looks BUNDLE --data PHOTOS [--grounds FOLDER] [--surround plain --margin 0.1]
 
-What measures better is the default: `USUAL_LOOKS` and the order of `LOOKS` in device/vision/inspection.py;
+What measures better is the default: the order of `LOOKS` in item/looks.py, and `USUAL_LOOKS` of a station;
 training/LOG.md has the tables. `--surround` shows a bundle that was made for whole pictures what one for items sees.
 """
 
@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from waste_edge.bundle.bundle import find_bundle, open_bundle
 from waste_edge.dataset import open_dataset
-from waste_edge.device.vision.inspection import LOOKS, Inspector, inspector_of
+from waste_edge.device.vision.inspection import Inspector, inspector_of
 from waste_edge.engines.classifier import load_classifier
 from waste_edge.evaluation.evaluate import choose_photos
 from waste_edge.evaluation.station_view import Grounds, grounds_of, scene_of
-from waste_edge.item import Ground, find_item
+from waste_edge.item import LOOKS, Ground, find_item
 from waste_edge.rendering.cutouts import credible_sprite
 
 Floats = NDArray[np.float64]
@@ -79,7 +79,7 @@ def main() -> None:
         alone = np.mean(probabilities[:, number].argmax(axis=1) == truth)
         loss = -np.log(np.maximum(mean[np.arange(len(truth)), truth], 1e-6)).mean()
         right = np.mean(mean.argmax(axis=1) == truth)
-        words = f"{'mirrored' if look.mirrored else 'straight'}, turned {look.turn_deg:g}°"
+        words = f"{'mirrored' if look.mirrored else 'straight'}, turned {look.turn_deg}°{', grey' if look.grey else ''}"
         median_ms = np.median(taken_ms[:, number])
         print(f"| {number + 1}: {words} | {alone:.1%} | {right:.1%} | {loss:.3f} | {median_ms:.1f} |")
 

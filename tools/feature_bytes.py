@@ -3,8 +3,8 @@
     python -m tools.feature_bytes                  96 known and 48 unknown rendered items: a minute or two a bundle
     python -m tools.feature_bytes --items 12       quick
 
-Items are rehearsed as `waste-edge rehearse` does it, with four looks at each. What was decided from is then kept by the
-station's own store in a temporary folder.
+Items are rehearsed as `waste-edge rehearse` does it, with eight looks at each. What was decided from is then kept by
+the station's own store in a temporary folder.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from waste_edge.rehearsal.items import choose, in_turn, rendered, rendered_unkno
 from waste_edge.rehearsal.play import Player
 from waste_edge.site import site_of_labels
 
-LOOKS, ITEMS_A_FILM = 4, 16
+LOOKS, ITEMS_A_FILM = 8, 16
 _PAGE_BYTES = 4096
 
 

@@ -29,9 +29,15 @@ NAMES = ("small", "accurate")
 GROUNDS = {
     "wood": (
         "On wood",
-        "No network was trained on these items, things and surfaces; the unknown things chose\nthe known scores.",
+        "No network was trained on these items, things and surfaces; looks and thresholds were\n"
+        "chosen by these items, known scores by the unknown things.",
     ),
     "textile": ("On textile", "What was trained on: as above."),
+    "test": (
+        "On wood again, items of the test part",
+        "Nothing was trained on these items and surfaces, and nothing was chosen by them; the unknown\n"
+        "things chose the known scores.",
+    ),
     "web": (
         "Items photographed by others",
         "No network was trained on these items and things; both were on these surfaces. The unknown things\n"
@@ -55,8 +61,8 @@ def rehearsal_table(reports: Sequence[RehearsalReport]) -> str:
 
 {_material(reports)}
 composed with seed {first.seed}, played through the station's loop. No network was trained on these items and things.
-The unknown things chose the known scores, and the pictures of ground trained both networks.
-Intervals of 95 %, by group.*
+Looks and thresholds were chosen by these items, known scores by the unknown things, and the pictures of ground
+trained both networks. Intervals of 95 %, by group.*
 """
 
 

@@ -31,6 +31,9 @@ rehearsal-grounds-results: $(WORKSHOP)
 		$(call REHEARSE,$$bundle,measuring/$$ground,measuring/electronics) > $(REHEARSED)/.one.json && \
 		mv $(REHEARSED)/.one.json $(REHEARSED)/$$ground/$$bundle.json || exit; done; done
 	for bundle in small accurate; do \
+		$(call REHEARSE,$$bundle,measuring/wood,measuring/electronics) --split test > $(REHEARSED)/.one.json && \
+		mv $(REHEARSED)/.one.json $(REHEARSED)/test/$$bundle.json || exit; done
+	for bundle in small accurate; do \
 		.venv-dev/bin/waste-edge rehearse $$bundle --data $(SHARED)/elsewhere/measuring/web_rockza \
 		--grounds $(SHARED)/unknown/licensed/ground --unknown $(SHARED)/unknown/measuring/electronics \
 		--items 96 --unknown-items 16 --seed 1 --json > $(REHEARSED)/.one.json && \

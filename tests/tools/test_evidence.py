@@ -154,3 +154,26 @@ def test_figures_without_a_record_are_named(copy: Path) -> None:
     shutil.rmtree(copy / "benchmarks/results/rehearsal")
     with pytest.raises(ConfigError, match=r"rehearsal/\*.json: no record"):
         list(evidence.gathered(copy))
+
+
+@pytest.mark.parametrize("title", sorted(evidence.EARLIER))
+def test_an_earlier_version_that_is_named_has_the_shipped_networks(title: str) -> None:
+    assert evidence.has_shipped_networks(title)
+    assert evidence.has_shipped_networks(title, evidence.EARLIER[title].digest)
+    assert not evidence.has_shipped_networks(title, "0" * 64)
+    assert not evidence.has_shipped_networks(title.replace(" ", " 10"))
+
+
+def test_figures_of_the_same_networks_hold_where_no_threshold_enters(copy: Path) -> None:
+    page = copy / "docs" / "page.md"
+    earlier = ", ".join(evidence.EARLIER)
+    page.write_text(
+        f"<!-- measured: One; 2026-01-02; networks of {earlier}; make one -->\n"
+        f"<!-- measured: Two; 2026-01-03; {earlier}; make two -->\n"
+        "<!-- measured: Three; 2026-01-04; networks of small 0; make three -->\n",
+        encoding="utf-8",
+    )
+    one, two, three = (found for found in evidence.gathered(copy) if found.record == "docs/page.md")
+    assert (one.bundles, one.stale) == (f"networks of {earlier}", "")
+    assert two.stale.startswith(f"{earlier}, shipped is ")
+    assert three.stale.startswith("small 0, shipped is ")

@@ -30,15 +30,15 @@ def make_sticks(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     keys = {name: make_key(folder / "keys", name) for name in ("first", "second")}
     on_fat = {
-        "newer": zipped(bundle(folder / "newer", "4", keys["first"])),
+        "newer": zipped(bundle(folder / "newer", "5", keys["first"])),
         "unsigned": zipped(bundle(folder / "unsigned", "5")),
-        "older": zipped(bundle(folder / "older", "3.9", keys["first"])),
+        "older": zipped(bundle(folder / "older", "4.9", keys["first"])),
         "damaged": zipped(damaged(bundle(folder / "damaged", "5", keys["first"]))),
         "photographs": photographs(folder / "photographs"),
     }
     for name, content in on_fat.items():
         fat_stick(folder / f"{name}.img", content)
-    for name, version, key in (("revoked", "5", "first"), ("next", "6", "second"), ("pulled", "7", "second")):
+    for name, version, key in (("revoked", "6", "first"), ("next", "7", "second"), ("pulled", "8", "second")):
         ext4_stick(folder / f"{name}.img", bundle(folder / name / f"small-{version}", version, keys[key]).parent)
 
 

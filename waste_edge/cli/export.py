@@ -29,7 +29,9 @@ SignOption = Annotated[
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="A finished run's folder.", show_default=False)],
+    run: Annotated[
+        Path, typer.Argument(help="A finished run's folder, or a bundle to calibrate anew.", show_default=False)
+    ],
     data: DataOption,
     out: Annotated[
         Path, typer.Option("--out", help="Bundle to write: a folder, or a .zip by its name.", show_default=False)
@@ -93,17 +95,27 @@ def command(
     are wrong. With --last-look the card has the bundle's results on the test part
     too, which no choice was based on: use it once, at the end.
 
+    A bundle in the place of the run keeps its networks: temperature, known score
+    and thresholds are fitted anew, by the recipe's keys for these.
+
     [dim]waste-edge export runs/student --data photos --out my-bundle[/]
     """
+    from waste_edge.bundle.bundle import find_bundle
+    from waste_edge.bundle.manifest import MANIFEST_NAME
     from waste_edge.errors import UserError
 
     if best and recipe is not None:
         raise UserError("--best tries the shipped recipes; leave out --recipe, or leave out --best")
+    source = find_bundle(str(run))
+    again = source.suffix == ".zip" or (source / MANIFEST_NAME).is_file()
+    if again and (best or debug is not None or int8_only):
+        raise UserError(f"{run}: is a bundle, its networks stay as they are; leave out --best, --debug and --int8-only")
     with host_only("export"):
         from waste_edge.export.formats.quiet import quiet
 
         with quiet("loading the exporters"):
             from waste_edge.export.build import Extras, Naming, export_bundle
+            from waste_edge.export.recalibrate import recalibrate_bundle
         from waste_edge.export.recipe import SHIPPED, read_export_recipe
         from waste_edge.export.report import write_report
         from waste_edge.training.runs import open_run
@@ -118,7 +130,10 @@ def command(
     )
     room = telling_a_full_disk("free some space, or choose another place by --out and the variable TMPDIR")
     with _told() as (step, progress), room:
-        exported = export_bundle(open_run(run), data, out, recipes, naming, step, progress, extras)
+        if again:
+            exported = recalibrate_bundle(source, data, out, recipes[0], naming, step, progress, extras)
+        else:
+            exported = export_bundle(open_run(run), data, out, recipes, naming, step, progress, extras)
         report = write_report(exported, out)
     if as_json:
         from waste_edge.files.strict import to_json

@@ -96,7 +96,7 @@ def command(
         str | None,
         typer.Option("--site", help="A site.toml, or the name of a shipped one; else a stream for each label."),
     ] = None,
-    looks: Annotated[int, typer.Option("--looks", min=1, max=64, help="Predictions averaged for a decision.")] = 4,
+    looks: Annotated[int, typer.Option("--looks", min=1, max=64, help="Predictions averaged for a decision.")] = 8,
     engine: EngineOption = "auto",
     page: Annotated[
         Path | None,

@@ -27,7 +27,7 @@ from waste_edge.evaluation.evaluate import (
     evaluate_photos,
     without_progress,
 )
-from waste_edge.evaluation.rendered_pictures import Drawn
+from waste_edge.evaluation.rendered_pictures import Draw, Drawn
 from waste_edge.imaging.frames import Pixels
 from waste_edge.imaging.image_files import find_pictures, read_picture
 from waste_edge.imaging.preprocess import View
@@ -46,12 +46,14 @@ class Grounds:
     """Source of surfaces to lay items on.
 
     Attributes:
-        folder: of pictures; None: they are rendered, of families that neither training nor fitting uses.
+        folder: of pictures; None: they are rendered.
         paths: the folder's pictures, sorted.
+        paint: renders one; by default of families that neither training nor fitting uses.
     """
 
     folder: Path | None = None
     paths: tuple[Path, ...] = ()
+    paint: Draw = JUDGING.paint
 
     @property
     def in_words(self) -> str:
@@ -67,7 +69,7 @@ class Grounds:
             DataError: it is too small.
         """
         if self.folder is None:
-            return "rendered", JUDGING.paint(rng, width_px, height_px)
+            return "rendered", self.paint(rng, width_px, height_px)
         path = self.paths[int(rng.integers(len(self.paths)))]
         pixels = read_picture(path)
         if min(pixels.shape[:2]) < _LEAST_SIDE_PX:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,19 +133,31 @@ def export_bundle(
         GateError: INT8 loses more accuracy than any recipe allows.
         UserError: `out` exists or cannot be written.
     """
-    if out.suffix == ".zip" and out.exists():
-        raise UserError(f"{out}: exists already; choose another --out or remove it first")
+    refuse_existing(out)
     extras = extras or Extras()
     work = open_work(run, data, step, progress, extras.domains)
     if extras.test_evaluation:
         check_test_part(work)
+    with bundle_in_one_piece(out) as folder:
+        return _fill(folder, work, recipes, naming, extras)
+
+
+def refuse_existing(out: Path) -> None:
+    """Raise UserError if `out` is a `.zip` that exists; a folder is refused by `bundle_in_one_piece`."""
+    if out.suffix == ".zip" and out.exists():
+        raise UserError(f"{out}: exists already; choose another --out or remove it first")
+
+
+@contextmanager
+def bundle_in_one_piece(out: Path) -> Iterator[Path]:
+    """Yield a folder to fill; it becomes the bundle `out`, a folder or a `.zip`, once all of it is there."""
     if out.suffix != ".zip":
         with folder_in_one_piece(out) as folder:
-            return _fill(folder, work, recipes, naming, extras)
+            yield folder
+        return
     with tempfile.TemporaryDirectory(prefix="waste-edge-bundle-") as name:
-        exported = _fill(Path(name), work, recipes, naming, extras)
+        yield Path(name)
         pack(Path(name), out)
-        return exported
 
 
 def _fill(
@@ -175,7 +188,7 @@ def _fill(
     write_atomically(folder / MANIFEST_NAME, to_json(manifest))
     if extras.signer is not None:
         write_atomically(folder / SIGNATURE_NAME, extras.signer.sign((folder / MANIFEST_NAME).read_bytes()))
-    _verify(folder)
+    verify(folder)
     work.step("timing")
     latency_ms = median_latencies_ms(engines, work.prepared(work.validation[:1])[0])
     sizes = {name: one.size_bytes for name, one in artifacts.items()}
@@ -229,7 +242,7 @@ def _debug(folder: Path, work: Work, attempt: Attempt) -> None:
     work.step(f"  {errors.advice}")
 
 
-def _verify(folder: Path) -> None:
+def verify(folder: Path) -> None:
     """Verify the finished bundle as `waste-edge verify` does, so that none leaves that it would refuse."""
     with open_bundle(folder) as bundle:
         failed = [replay for replay in verify_bundle(bundle).artifacts if replay.status != "ok"]

@@ -15,15 +15,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waste_edge.bundle.manifest import Calibration, DomainCalibration
-from waste_edge.dataset import Domains, Photo, open_domains
+from waste_edge.dataset import Domains, LabelMap, Photo, SplitSpec, open_domains
 from waste_edge.errors import DataError
 from waste_edge.evaluation.evaluate import Outputs, rejected_by, truth_of
 from waste_edge.metrics.classification import expected_calibration_error, fit_temperature, softmax
-from waste_edge.training.runs import RunInfo
 
 Use = Literal["temperature", "min_confidence"]
 Predict = Callable[[Sequence[Photo]], Outputs]
 HIGHEST_CONFIDENCE = 0.9999  # a threshold must stay below 1
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a network was made from, as far as its pictures are found again by it.
+
+    Attributes:
+        labels: in the network's order.
+        label_map: what the data's own labels are called.
+        split: how its photographs and sources were divided.
+        data_fingerprint: of its photographs.
+        left_out: sources that were kept away on purpose.
+    """
+
+    labels: list[str]
+    label_map: LabelMap
+    split: SplitSpec
+    data_fingerprint: str
+    left_out: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -72,29 +90,29 @@ class DomainAnswers:
     measuring_unknown: Rows | None
 
 
-def open_export_domains(path: Path, info: RunInfo) -> ExportDomains:
-    """The domains file divided for a run.
+def open_export_domains(path: Path, origin: Origin) -> ExportDomains:
+    """The domains file divided for a network.
 
     Raises:
-        DataError: see `open_domains`; or nothing of it is a label of the run.
+        DataError: see `open_domains`; or nothing of it is a label of the network.
     """
     domains = open_domains(path)
-    if not domains.named(info.labels, info.recipe.labels).rows:
-        raise DataError(f"{path}: none of its labels is one of the run's ({', '.join(info.labels)})")
-    left_out = [source for source in info.left_out if source in domains.sources]
+    if not domains.named(origin.labels, origin.label_map).rows:
+        raise DataError(f"{path}: none of its labels is one of the run's ({', '.join(origin.labels)})")
+    left_out = [source for source in origin.left_out if source in domains.sources]
     may_teach = domains.teaching(leave_out=left_out)
-    teaching, held_out = may_teach.divided(info.recipe.split)
+    teaching, held_out = may_teach.divided(origin.split)
     return ExportDomains(domains, teaching, held_out, domains.apart_from(may_teach))
 
 
-def predict_domains(domains: ExportDomains, info: RunInfo, predict: Predict) -> DomainAnswers:
+def predict_domains(domains: ExportDomains, origin: Origin, predict: Predict) -> DomainAnswers:
     """A network's answers to all of them."""
 
     def known(rows: Domains) -> Rows | None:
-        return _answered(rows.named(info.labels, info.recipe.labels), tuple(info.labels), predict)
+        return _answered(rows.named(origin.labels, origin.label_map), tuple(origin.labels), predict)
 
     def unknown(rows: Domains) -> Rows | None:
-        strange = rows.strange(info.labels, info.recipe.labels)
+        strange = rows.strange(origin.labels, origin.label_map)
         return _answered(strange, tuple(sorted({row.photo.label for row in strange.rows})), predict, kinds=True)
 
     return DomainAnswers(

@@ -23,7 +23,7 @@ from waste_edge.evaluation.report.tables import (
     share_in,
 )
 from waste_edge.evaluation.report.unknown_tables import elsewhere_table
-from waste_edge.export.held_out_evaluation import SHOWN, FinalEvaluation
+from waste_edge.export.held_out_evaluation import FinalEvaluation
 from waste_edge.export.quantization.gate import describe_drop
 from waste_edge.files.text import in_markdown
 from waste_edge.imaging.preprocess import InputSpec
@@ -200,7 +200,7 @@ def _test(seen: FinalEvaluation) -> str:
             f"{model.calibration.ece:.1%}",
             share(model.scores.rejected),
         )
-        for artifact, model in zip(SHOWN, report.models, strict=True)
+        for artifact, model in zip(seen.artifacts, report.models, strict=True)
     ]
     table = Table("", ("artifact", "accuracy", "macro F1", "ECE", "called unknown"), rows)
     by_label = labels_table(report.models[-1])
@@ -219,7 +219,7 @@ def _elsewhere(seen: FinalEvaluation) -> str:
     report = seen.report
     assert report.unknown is not None
     rows: list[tuple[str, ...]] = []
-    for artifact, model in zip(SHOWN, report.models, strict=True):
+    for artifact, model in zip(seen.artifacts, report.models, strict=True):
         shipped = model.rejection.results[0]
         against = (number(shipped.auroc), number(shipped.auroc_elsewhere))
         rows.append((artifact, *against, f"{shipped.kept:.1%}", share(model.rejection.called_unknown)))

@@ -10,17 +10,17 @@ import torch
 from torch import nn
 
 from waste_edge.bundle.manifest import ArtifactName
-from waste_edge.dataset import Dataset, Part, Photo, group_near_duplicates, open_dataset, split
+from waste_edge.dataset import Photo
 from waste_edge.engines.graph.report import check_file
 from waste_edge.engines.graph.rules import default_target, read_target
-from waste_edge.errors import DataError, GraphError, RunError
+from waste_edge.errors import GraphError, RunError
 from waste_edge.evaluation.evaluate import Progress
-from waste_edge.export.domains import ExportDomains, open_export_domains
+from waste_edge.export.domains import Origin
 from waste_edge.export.formats.graphs import fold_batch_norms
+from waste_edge.export.material import Material, open_pictures
 from waste_edge.export.quantization import calibrate
 from waste_edge.export.recipe import ExportRecipe
 from waste_edge.imaging.frames import Pixels
-from waste_edge.imaging.preprocess import InputSpec
 from waste_edge.training.runs import Run
 
 
@@ -55,35 +55,16 @@ def refuse_foreign_graph(path: Path, artifact: ArtifactName, float_layers: bool 
     raise GraphError(f"{artifact} for {target.name}: operator {first.operator} at {first.place}: {first.message}{more}")
 
 
-@dataclass(frozen=True, eq=False)
-class Work:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Work(Material):
     """A run opened for export.
 
     Attributes:
         network: the run's, in evaluation mode, batch norms folded.
-        parts: its photographs, divided as they were for training.
-        step: told what is being done, in words.
-        progress: told pictures done and in all.
-        domains: other sources' pictures, if there are such.
     """
 
     run: Run
     network: nn.Module
-    dataset: Dataset
-    parts: dict[Part, list[Photo]]
-    step: Callable[[str], None]
-    progress: Progress
-    domains: ExportDomains | None = None
-
-    @property
-    def spec(self) -> InputSpec:
-        """Input specification that pictures are prepared by."""
-        return self.run.info.recipe.sees
-
-    @property
-    def validation(self) -> list[Photo]:
-        """The pictures that accuracy is measured on."""
-        return self.parts["val"]
 
     def calibration(self, recipe: ExportRecipe) -> list[Photo]:
         """The training pictures that set a recipe's ranges; raises DataError as `choose_calibration` does."""
@@ -104,7 +85,8 @@ def open_work(
         RunError: not a run of one network that looks at pictures alone, or a weight is NaN or infinite.
         DataError: other data than the run's, or no validation part.
     """
-    reads_text, kind = "tokens" in getattr(run.network, "reads", ()), run.info.recipe.kind
+    info = run.info
+    reads_text, kind = "tokens" in getattr(run.network, "reads", ()), info.recipe.kind
     if reads_text or kind != "network":
         what = "reads text, which a bin has not" if reads_text else f"is a {kind}, not one network"
         raise RunError(
@@ -112,16 +94,17 @@ def open_work(
             "waste-edge distill RECIPE --teacher RUN"
         )
     refuse_bad_weights(run.network, run.folder)
-    dataset = open_dataset(data, run.info.labels, run.info.recipe.labels)
-    if dataset.fingerprint() != run.info.data_fingerprint:
-        raise DataError(
-            f"{data}: not the pictures {run.folder} was trained on (their fingerprint differs), so training and "
-            "validation pictures cannot be told apart; give the same --data as in training"
-        )
-    parts = split(group_near_duplicates(dataset), run.info.recipe.split)
-    if not parts["val"]:
-        raise DataError(
-            f"{data}: the run kept no validation part; set split.val_fraction in its recipe and train again"
-        )
-    others = open_export_domains(domains, run.info) if domains else None
-    return Work(run, fold_batch_norms(run.network), dataset, parts, step, progress, others)
+    origin = Origin(info.labels, info.recipe.labels, info.recipe.split, info.data_fingerprint, info.left_out)
+    dataset, parts, others = open_pictures(run.folder, origin, data, domains)
+    return Work(
+        source=run.folder,
+        origin=origin,
+        spec=info.recipe.sees,
+        dataset=dataset,
+        parts=parts,
+        step=step,
+        progress=progress,
+        domains=others,
+        run=run,
+        network=fold_batch_norms(run.network),
+    )

@@ -1,7 +1,8 @@
-"""The item's place in a camera's view: region, crop, and composed views to train and measure with."""
+"""The item's place in a camera's view: region, crop, looks, and composed views to train and measure with."""
 
 from waste_edge.item.crop import crop_item
 from waste_edge.item.ground import Ground, unpack
+from waste_edge.item.looks import LOOKS, look_of
 from waste_edge.item.region import ItemRegion, find_item, in_frame
 
-__all__ = ["Ground", "ItemRegion", "crop_item", "find_item", "in_frame", "unpack"]
+__all__ = ["LOOKS", "Ground", "ItemRegion", "crop_item", "find_item", "in_frame", "look_of", "unpack"]

@@ -16,6 +16,7 @@ from waste_edge.imaging.preprocess import View
 from waste_edge.item.region import ItemRegion
 
 PLAIN = (203, 197, 190)  # a plain board under a lamp: what a `plain` surround is painted with
+GREY = 128  # level of a darker board, which a pale item stands out from
 _LEAST_PX = 16  # side of a crop
 
 
@@ -51,6 +52,16 @@ def crop_item(frame: Pixels, region: ItemRegion, view: View) -> Pixels:
     )
 
 
+def on_grey(crop: Pixels) -> Pixels:
+    """The crop with its plain surround painted grey, uint8 (S, S, 3): the same item before a darker board.
+
+    Args:
+        crop: of `crop_item` with a plain surround; what has exactly that colour is the surround.
+    """
+    surround = cv2.inRange(crop, np.array(PLAIN), np.array(PLAIN))
+    return np.asarray(cv2.copyTo(np.full_like(crop, GREY), surround, crop.copy()), np.uint8)
+
+
 def square_around(frame: Pixels, region: ItemRegion, margin: float) -> tuple[int, int, int, int]:
     """Left, top, width and height in pixels of the part of the frame that a crop shows; square where it can be."""
     height, width = frame.shape[:2]
@@ -74,10 +85,16 @@ def _cover(shape: tuple[int, ...], frame_shape: tuple[int, ...], corner: tuple[i
     last_row, last_column = int((top + shape[0]) * down) + 3, int((left + shape[1]) * across) + 3
     part = region.mask[first_row:last_row, first_column:last_column].astype(np.uint8) * np.uint8(255)
     soft = cv2.blur(part, (3, 3))
-    x, y = (left + 0.5) * across - 0.5 - first_column, (top + 0.5) * down - 0.5 - first_row
-    matrix = np.array([[across, 0, x], [0, down, y]], np.float64)
-    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    fine = cv2.warpAffine(soft, matrix, (shape[1], shape[0]), flags=how, borderMode=cv2.BORDER_REPLICATE)
+    times = frame_shape[0] // rows
+    if frame_shape[:2] == (times * rows, times * columns):  # nearly always; a quarter of what warping takes
+        larger = (times * soft.shape[1], times * soft.shape[0])
+        y, x = top - times * first_row, left - times * first_column
+        fine = cv2.resize(soft, larger, interpolation=cv2.INTER_LINEAR)[y : y + shape[0], x : x + shape[1]]
+    else:
+        offset = (left + 0.5) * across - 0.5 - first_column, (top + 0.5) * down - 0.5 - first_row
+        matrix = np.array([[across, 0, offset[0]], [0, down, offset[1]]], np.float64)
+        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        fine = cv2.warpAffine(soft, matrix, (shape[1], shape[0]), flags=how, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(cv2.threshold(fine, 127, 1, cv2.THRESH_BINARY)[1], np.uint8)
 
 

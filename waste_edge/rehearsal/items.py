@@ -11,13 +11,12 @@ import numpy as np
 
 from waste_edge.dataset import Photo
 from waste_edge.errors import DataError
-from waste_edge.imaging.frames import Pixels
 from waste_edge.imaging.image_files import find_pictures, read_picture
 from waste_edge.item.compose import Sprite
 from waste_edge.rendering.cutouts import credible_sprite
 from waste_edge.rendering.held_out import JUDGING
 from waste_edge.rendering.items.sprites import ITEM_LABELS, render_item
-from waste_edge.rendering.outliers import outlier_sprite
+from waste_edge.rendering.outliers import outlier_sprite, outlined
 from waste_edge.taxonomy import UNKNOWN
 
 _SPRITE_PX = 320
@@ -80,7 +79,7 @@ def unknown_in(folder: Path) -> list[ItemCandidate]:
         def draw() -> Sprite:
             pixels = read_picture(path)
             whole = credible_sprite(pixels)
-            return whole if whole is not None else _outlined(pixels, np.random.default_rng([seed, 11]))
+            return whole if whole is not None else outlined(pixels, np.random.default_rng([seed, 11]), _SPRITE_PX)
 
         return draw
 
@@ -160,13 +159,6 @@ def _kept(candidate: ItemCandidate, sprite: Sprite) -> FilmItem:
         return np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED), np.uint8)
 
     return FilmItem(candidate.label, candidate.group, candidate.name, draw)
-
-
-def _outlined(pixels: Pixels, rng: np.random.Generator) -> Sprite:
-    def fill(_: np.random.Generator, width_px: int, height_px: int) -> Pixels:
-        return np.asarray(cv2.resize(pixels, (width_px, height_px), interpolation=cv2.INTER_AREA), np.uint8)
-
-    return outlier_sprite(rng, _SPRITE_PX, fill)
 
 
 def in_turn(known: Sequence[FilmItem], unknown: Sequence[FilmItem], rng: np.random.Generator) -> Iterator[FilmItem]:

@@ -150,6 +150,19 @@ def outlier_sprite(rng: Rng, size_px: int, fill: Fill | None = None) -> Bytes:
     return np.dstack([np.clip(body, 0, 255), cover * 255]).astype(np.uint8)
 
 
+def outlined(pixels: Bytes, rng: Rng, size_px: int) -> Bytes:
+    """A thing of the stuff that a picture shows: an outline filled with it, RGBA as of `outlier_sprite`.
+
+    Args:
+        pixels: the picture, uint8 (H, W, 3).
+    """
+
+    def fill(_: Rng, width_px: int, height_px: int) -> Bytes:
+        return np.asarray(cv2.resize(pixels, (width_px, height_px), interpolation=cv2.INTER_AREA), np.uint8)
+
+    return outlier_sprite(rng, size_px, fill)
+
+
 def _with_things(ground: Bytes, rng: Rng, fill: Fill) -> Bytes:
     """One thing on the ground, or a few."""
     short = min(ground.shape[:2])

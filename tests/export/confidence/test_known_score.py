@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -111,7 +112,7 @@ def test_the_best_is_chosen_by_strangers_that_none_was_fitted_on(
 
 def test_a_label_without_training_pictures_has_no_mean(work: Work, asked: tuple[Engine, Outputs]) -> None:
     training = [photo for photo in work.parts["train"] if photo.label != "red"]
-    without = Work(work.run, work.network, work.dataset, {**work.parts, "train": training}, work.step, work.progress)
+    without = replace(work, parts={**work.parts, "train": training})
     with pytest.raises(DataError, match="no training picture of red; add some, or take a known score of logits"):
         choose_known(without, *asked, 1.0, "cosine")
 

@@ -1,8 +1,8 @@
 """Asks the network about an item that lies still: which part of the frame it is shown, and how often.
 
-An item lies for at least half a second, so it is looked at several times: in different frames, mirrored, a little
-turned. The answers are averaged (test-time augmentation). `LOOKS` is the order in which that is done; how many of them
-a station takes is its key `looks`, else what fits into `BUDGET_MS`.
+An item lies for at least half a second, so it is looked at several times, in different frames and in different ways
+(`waste_edge.item.looks`), and the answers are averaged. How many looks a station takes is its key `looks`, else what
+fits into `BUDGET_MS`.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-import cv2
 import numpy as np
 
 from waste_edge.bundle.manifest import Manifest
 from waste_edge.engines.classifier import Classifier, Prediction
 from waste_edge.imaging.frames import Pixels
 from waste_edge.imaging.preprocess import WHOLE, Region, View
-from waste_edge.item import ItemRegion, crop_item, in_frame
+from waste_edge.item import ItemRegion, crop_item, in_frame, look_of
 
 Classify = Callable[[Pixels], Prediction]  # `Classifier.classify`
 
 WHOLE_PICTURE = View()
 BUDGET_MS = 300.0  # what all looks at one item may take
+USUAL_LOOKS = 8  # where the board affords them; more did not measure better, see training/LOG.md
 LEAST_SHARE = 5  # an item that is shorter than a fifth of what the network takes is too small to be told
 
 
@@ -39,30 +39,6 @@ class Visibility(StrEnum):
     PARTLY = "partly"
     SMALL = "small"
     SEVERAL = "several"
-
-
-@dataclass(frozen=True)
-class Look:
-    """One way to show an item to the network.
-
-    Attributes:
-        mirrored: left and right exchanged.
-        turn_deg: turned by so much, counter-clockwise.
-    """
-
-    mirrored: bool = False
-    turn_deg: float = 0.0
-
-
-LOOKS: tuple[Look, ...] = (
-    Look(),
-    Look(mirrored=True),
-    Look(turn_deg=8.0),
-    Look(mirrored=True, turn_deg=-8.0),
-    Look(turn_deg=-8.0),
-    Look(mirrored=True, turn_deg=8.0),
-)
-USUAL_LOOKS = 4  # where the board affords them; more, and wider crops, did not measure better, see training/LOG.md
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,32 +147,6 @@ def looks_that_fit(look_ms: float, wanted: int | Literal["auto"] = "auto") -> in
     if wanted != "auto":
         return wanted
     return max(1, min(USUAL_LOOKS, int(BUDGET_MS / max(look_ms, 1e-3))))
-
-
-def look_of(crop: Pixels, view: View, number: int) -> Pixels:
-    """The picture of one look at an item.
-
-    Args:
-        crop: of the item as the view has it, uint8 (H, W, 3).
-        view: of the bundle's manifest; a whole picture is not turned.
-        number: which look, from 0; after the last of `LOOKS` they begin anew.
-    """
-    look = LOOKS[number % len(LOOKS)]
-    picture = _turned(crop, look.turn_deg) if look.turn_deg and view.kind == "item" else crop
-    return _mirrored(picture) if look.mirrored else picture
-
-
-def _mirrored(picture: Pixels) -> Pixels:
-    return np.asarray(cv2.flip(picture, 1), np.uint8)
-
-
-def _turned(picture: Pixels, degrees: float) -> Pixels:
-    """Turned about its middle; the corners that come in repeat the border."""
-    side = picture.shape[0]
-    middle = ((picture.shape[1] - 1) / 2, (side - 1) / 2)
-    matrix = cv2.getRotationMatrix2D(middle, degrees, 1.0)
-    turned = cv2.warpAffine(picture, matrix, (picture.shape[1], side), borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(turned, np.uint8)
 
 
 def _rounded(box: Region) -> Region:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from waste_edge.evaluation.evaluate import Outputs
+from waste_edge.export.confidence.station_items import ItemFeatures
 from waste_edge.rejection import (
     Direction,
     KnownScore,
@@ -27,7 +27,8 @@ ROOM_BYTES = 19_000  # of numbers at a byte each; names and scales take the rest
 MOST_DIRECTIONS = 32
 _PLACES = 500  # known pictures to keep at least, before directions are added
 _INVERSE_PENALTY = 0.01  # of the logistic regression of `linear`, for standardized features
-_INVERSE_PENALTY_UNIT = 10.0  # of `linear_unit`, whose features are short
+_INVERSE_PENALTY_UNIT = 100.0  # of `linear_unit`, whose features are short
+_INVERSE_PENALTY_TILT = 10.0  # of the direction that only tilts `nearest_exposed`
 
 Features = NDArray[np.float32]
 
@@ -53,12 +54,22 @@ class Taught(Protocol):
     def place(self) -> NDArray[np.int64]: ...
 
 
-def fit_learnt(name: KnownScore, taught: Taught, strange: Callable[[], tuple[Features, str]]) -> tuple[Learnt, str]:
+class Others(Protocol):
+    """Features that only some scores learn from; nothing is predicted before it is asked for."""
+
+    def strange(self) -> tuple[Features, str]:
+        """Features of unknown pictures, and what they are in words."""
+
+    def items(self) -> ItemFeatures | None:
+        """Features of known and unknown items as a station shows them; None where it shows whole views."""
+
+
+def fit_learnt(name: KnownScore, taught: Taught, others: Others) -> tuple[Learnt, str]:
     """Fit a score of features; returns its parameters and, in words, the data.
 
     Args:
         taught: known pictures.
-        strange: asks for features of unknown ones; called only for a score that learns from such.
+        others: unknown pictures and items; asked for only by a score that learns from such.
     """
     features, real = taught.outputs.features, taught.real()
     size = features.shape[1]
@@ -74,13 +85,18 @@ def fit_learnt(name: KnownScore, taught: Taught, strange: Callable[[], tuple[Fea
         return fit_plane(taught.outputs.logits[real], features[real], room), photographs
     if name == "nearest":
         return fit_neighbours(features[real], *_shape(size)), photographs
-    unknown, words = strange()
+    unknown, words = others.strange()
     if name == "linear":
         return _direction(features, unknown), f"{taught.in_words}, and {words}"
-    away = _direction_of_units(features[real], unknown)
+    known, words = features[real], f"{photographs}, and {words}"
+    items = others.items()
+    if items is not None:
+        known, unknown = np.concatenate([known, items.known]), np.concatenate([unknown, items.unknown])
+        words = f"{words}, and {items.in_words}"
     if name == "linear_unit":
-        return away, f"{photographs}, and {words}"
-    return fit_neighbours(features[real], *_shape(size), away), f"{photographs}, and {words}"
+        return _direction_of_units(known, unknown, _INVERSE_PENALTY_UNIT), words
+    away = _direction_of_units(known, unknown, _INVERSE_PENALTY_TILT)
+    return fit_neighbours(features[real], *_shape(size), away), words
 
 
 def _groups(taught: Taught, size: int) -> NDArray[np.int64]:
@@ -111,8 +127,8 @@ def _direction(known: Features, unknown: Features) -> Direction:
     return Direction(weights, float(fit.intercept_[0] - weights @ scaler.mean_))
 
 
-def _direction_of_units(known: Features, unknown: Features) -> Direction:
-    fit = _regression(unit(np.concatenate([known, unknown])), len(known), _INVERSE_PENALTY_UNIT)
+def _direction_of_units(known: Features, unknown: Features, inverse_penalty: float) -> Direction:
+    fit = _regression(unit(np.concatenate([known, unknown])), len(known), inverse_penalty)
     return Direction(fit.coef_[0].astype(np.float64), float(fit.intercept_[0]))
 
 

@@ -23,9 +23,10 @@ from waste_edge.evaluation.evaluate import Outputs, truth_of
 from waste_edge.evaluation.rendered_pictures import on_shifted_backgrounds, outlier_pictures
 from waste_edge.evaluation.unknowns import area_between
 from waste_edge.export.confidence.known_fit import fit_learnt
+from waste_edge.export.confidence.station_items import ItemFeatures, is_shown_items, item_features
 from waste_edge.export.domains import DomainAnswers, Rows
+from waste_edge.export.material import Material
 from waste_edge.export.recipe import KnownChoice
-from waste_edge.export.work import Work
 from waste_edge.files.atomic import write_atomically
 from waste_edge.imaging.preprocess import prepare
 from waste_edge.rejection import IN_WORDS, SCORES_OF_FEATURES, KnownScore, Learnt, Scorer
@@ -40,6 +41,7 @@ CANDIDATES: tuple[KnownScore, ...] = (
 )  # fmt: skip
 EXPOSED: tuple[KnownScore, ...] = ("linear_unit", "nearest_exposed")  # candidates where photographs of unknowns teach
 _PHOTOGRAPHS = 600  # of the training part; more hardly move a mean or a direction
+_ITEMS = 1600  # as a station shows them
 _OUTLIERS_TO_FIT, _OUTLIERS_TO_CHOOSE = 600, 300
 
 
@@ -54,28 +56,29 @@ class Known:
 class _Predictor:
     """Asks one engine about pictures, and remembers what it said of the training photographs."""
 
-    def __init__(self, work: Work, engine: Engine, domains: DomainAnswers | None) -> None:
-        self._work = work
+    def __init__(self, material: Material, engine: Engine, domains: DomainAnswers | None) -> None:
+        self._material = material
         self._engine = engine
         self._taught: _Taught | None = None
+        self._items: ItemFeatures | None = None
         self.domains = domains
 
     def predict(self, photos: Sequence[Photo]) -> Outputs:
         """Predict pictures, read and prepared as a device would."""
-        return ask_engine(self._work, self._engine, photos)
+        return ask_engine(self._material, self._engine, photos)
 
     def taught(self) -> _Taught:
         """Compute features of training photographs, and of their items on other backgrounds."""
         if self._taught is None:
-            work, labels = self._work, self._work.run.info.labels
-            plain = stratified(work.dataset, work.parts["train"], _PHOTOGRAPHS, seed=0)
+            material, labels = self._material, self._material.labels
+            plain = stratified(material.dataset, material.parts["train"], _PHOTOGRAPHS, seed=0)
             if unseen := set(labels) - {photo.label for photo in plain}:
                 raise DataError(
-                    f"{work.dataset.root}: no training picture of {', '.join(sorted(unseen))}; add some, or take a "
+                    f"{material.dataset.root}: no training picture of {', '.join(sorted(unseen))}; add some, or take a "
                     "known score of logits (--known-score max_probability)"
                 )
-            work.step("asking about training photographs, and their items on other backgrounds")
-            moved = on_shifted_backgrounds(plain, paint_texture, work.progress)
+            material.step("asking about training photographs, and their items on other backgrounds")
+            moved = on_shifted_backgrounds(plain, paint_texture, material.progress)
             own, truth = self.predict([*plain, *moved]), truth_of([*plain, *moved], labels)
             other = self.domains.teaching if self.domains else None
             if other is not None:
@@ -89,16 +92,31 @@ class _Predictor:
         given = self.domains.teaching_unknown if self.domains else None
         if given is not None:
             return given.outputs.features, f"{len(given.truth)} photographs of {', '.join(given.kinds)}"
-        features = self.predict(outlier_pictures(render_outlier, _OUTLIERS_TO_FIT)).features
+        features = self.predict(self._drawn()).features
         return features, f"{len(features)} rendered strangers"
 
+    def items(self) -> ItemFeatures | None:
+        """Compute features of known and unknown items as a station shows them; None where it shows whole views."""
+        material, domains = self._material, self._material.domains
+        if self._items is None and is_shown_items(material):
+            material.step("asking about items as a station shows them")
+            known = stratified(material.dataset, material.parts["train"], _ITEMS, seed=0)
+            rows = domains.teaching.strange(material.labels, material.origin.label_map).rows if domains else ()
+            strange = [row.photo for row in rows] or self._drawn()
+            self._items = item_features(material, self._engine, known, strange)
+        return self._items
 
-def ask_engine(work: Work, engine: Engine, photos: Sequence[Photo]) -> Outputs:
+    @staticmethod
+    def _drawn() -> Sequence[Photo]:
+        return outlier_pictures(render_outlier, _OUTLIERS_TO_FIT)
+
+
+def ask_engine(material: Material, engine: Engine, photos: Sequence[Photo]) -> Outputs:
     """An engine's answers, the pictures read and prepared as a device would."""
     rows = []
     for index, photo in enumerate(photos):
-        rows.append(engine.infer(prepare(photo.pixels(), work.spec)))
-        work.progress(index + 1, len(photos))
+        rows.append(engine.infer(prepare(photo.pixels(), material.spec)))
+        material.progress(index + 1, len(photos))
     return Outputs.stacked(rows)
 
 
@@ -131,7 +149,7 @@ class _Taught:
 
 
 def choose_known(
-    work: Work,
+    material: Material,
     engine: Engine,
     validation: Outputs,
     temperature: float,
@@ -149,13 +167,13 @@ def choose_known(
     Raises:
         DataError: a label has no training picture, and the score needs some.
     """
-    predictor = _Predictor(work, engine, domains)
+    predictor = _Predictor(material, engine, domains)
     if wanted != "best":
         return _fitted(predictor, wanted, temperature)
     strange = None if domains is None else domains.measuring_unknown or domains.held_out_unknown
     if strange is None:
-        return _best_of_drawn(work, predictor, validation, temperature)
-    return _best_of_photographs(work, predictor, validation, temperature, strange)
+        return _best_of_drawn(material, predictor, validation, temperature)
+    return _best_of_photographs(material, predictor, validation, temperature, strange)
 
 
 def write_parameters(path: Path, learnt: Learnt) -> None:
@@ -167,11 +185,11 @@ def write_parameters(path: Path, learnt: Learnt) -> None:
     write_atomically(path, content.getvalue())
 
 
-def _best_of_drawn(work: Work, predictor: _Predictor, validation: Outputs, temperature: float) -> Known:
+def _best_of_drawn(material: Material, predictor: _Predictor, validation: Outputs, temperature: float) -> Known:
     """The candidate with the highest AUROC: known pictures, plain and elsewhere, each against strangers; their mean."""
     candidates = [_fitted(predictor, name, temperature) for name in CANDIDATES]
-    work.step("choosing the known score")
-    moved = on_shifted_backgrounds(work.validation, CHOOSING.paint, work.progress)
+    material.step("choosing the known score")
+    moved = on_shifted_backgrounds(material.validation, CHOOSING.paint, material.progress)
     known = [validation, predictor.predict(moved)] if moved else [validation]
     unknown = predictor.predict(
         outlier_pictures(partial(render_held_out_outlier, family=CHOOSING), _OUTLIERS_TO_CHOOSE)
@@ -181,13 +199,13 @@ def _best_of_drawn(work: Work, predictor: _Predictor, validation: Outputs, tempe
         for one in candidates
     ]
     for one, area in zip(candidates, areas, strict=True):
-        work.step(f"  {IN_WORDS[one.scorer.name]}: AUROC {area:.3f} against rendered strangers")
+        material.step(f"  {IN_WORDS[one.scorer.name]}: AUROC {area:.3f} against rendered strangers")
     chosen = candidates[int(np.argmax(areas))]
     return Known(chosen.scorer, f"{chosen.fitted_on}; chosen by {_OUTLIERS_TO_CHOOSE} rendered strangers")
 
 
 def _best_of_photographs(
-    work: Work, predictor: _Predictor, validation: Outputs, temperature: float, strange: Rows
+    material: Material, predictor: _Predictor, validation: Outputs, temperature: float, strange: Rows
 ) -> Known:
     """The candidate whose worst kind of unknown picture is told best from the known, at home and at each other source.
 
@@ -196,14 +214,15 @@ def _best_of_photographs(
     assert predictor.domains is not None
     exposed = EXPOSED if predictor.domains.teaching_unknown is not None else ()
     candidates = [_fitted(predictor, name, temperature) for name in (*CANDIDATES, *exposed)]
-    work.step(f"choosing the known score by its worst kind of {', '.join(strange.kinds)}")
+    material.step(f"choosing the known score by its worst kind of {', '.join(strange.kinds)}")
     known = [validation, *_sources(predictor.domains.measuring), *_sources(predictor.domains.held_out)]
     ranked = []
     for one in candidates:
         areas = _areas(one.scorer, known, strange)
         worst = min(areas, key=lambda kind: areas[kind])
         ranked.append((areas[worst], float(np.mean(list(areas.values())))))
-        work.step(f"  {IN_WORDS[one.scorer.name]}: AUROC {areas[worst]:.3f} of {worst}, {ranked[-1][1]:.3f} on average")
+        area, mean = ranked[-1]
+        material.step(f"  {IN_WORDS[one.scorer.name]}: AUROC {area:.3f} of {worst}, {mean:.3f} on average")
     chosen = candidates[max(range(len(ranked)), key=lambda index: ranked[index])]
     words = f"the worst kind of {len(strange.truth)} photographs of {', '.join(strange.kinds)}"
     return Known(chosen.scorer, f"{chosen.fitted_on}; chosen by {words}")
@@ -229,5 +248,5 @@ def _sources(rows: Rows | None) -> list[Outputs]:
 def _fitted(predictor: _Predictor, name: KnownScore, temperature: float) -> Known:
     if name not in SCORES_OF_FEATURES:
         return Known(Scorer(name, temperature))
-    learnt, words = fit_learnt(name, predictor.taught(), predictor.strange)
+    learnt, words = fit_learnt(name, predictor.taught(), predictor)
     return Known(Scorer(name, temperature, as_packed(learnt)), f"; {IN_WORDS[name]}: of {words}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from waste_edge.bundle.manifest import ARTIFACT_NAMES, ArtifactName, ArtifactSco
 from waste_edge.engines.engine import Engine
 from waste_edge.evaluation.evaluate import Outputs, score_logits, truth_of
 from waste_edge.export.confidence.known_score import PARAMETERS_NAME, ask_engine, choose_known, write_parameters
+from waste_edge.export.confidence.station_items import VALIDATED, ask_looks, is_shown_items, item_crops
 from waste_edge.export.domains import (
     DomainAnswers,
     Rows,
@@ -21,12 +23,14 @@ from waste_edge.export.domains import (
     mixed_threshold,
     predict_domains,
 )
+from waste_edge.export.material import Material
 from waste_edge.export.quantize import Attempt, Floating, file_entry
 from waste_edge.export.recipe import ExportRecipe
 from waste_edge.export.work import Work
+from waste_edge.item import LOOKS
 from waste_edge.rejection import Scorer
 
-_FITTED_ON: ArtifactName = "tflite-int8"  # what boards run
+FITTED_ON: ArtifactName = "tflite-int8"  # what boards run
 
 
 def score_artifacts(
@@ -38,14 +42,8 @@ def score_artifacts(
         folder: the bundle's, for what the known score learnt.
         engine: INT8 TFLite, loaded.
     """
-    info, labels = work.run.info, work.run.info.labels
-    truth = truth_of(work.validation, labels)
-    protocol = (
-        f"{len(work.validation)} validation pictures of {info.data}, "
-        f"{'grouped by object' if work.dataset.grouped else 'near-duplicates grouped'}, seed {info.recipe.split.seed}; "
-        "temperature and thresholds were fitted on these same pictures, weights were not"
-    )
-    calibration, scorer = _calibrate(folder, work, attempt, engine, protocol)
+    truth = truth_of(work.validation, work.labels)
+    calibration, scorer = calibrate(folder, work, attempt.answers[FITTED_ON], attempt.recipe, engine)
     answers = {**floating.answers, **attempt.answers}
     scores: dict[ArtifactName, ArtifactScores] = {}
     for name in ARTIFACT_NAMES:
@@ -54,49 +52,77 @@ def score_artifacts(
         difference = np.abs(logits - reference)
         same = logits.argmax(axis=1) == reference.argmax(axis=1)
         scores[name] = ArtifactScores(
-            scores=score_logits(logits, scorer(*answers[name]), truth, labels, calibration),
+            scores=score_logits(logits, scorer(*answers[name]), truth, work.labels, calibration),
             agreement=float(same.mean()),
             max_logit_difference=float(difference.max()),
             mean_logit_difference=float(difference.mean()),
             reference=kind,
         )
-    return calibration, Metrics(protocol=protocol, artifacts=scores, quantization=attempt.comparisons)
+    return calibration, Metrics(protocol=work.protocol, artifacts=scores, quantization=attempt.comparisons)
 
 
-def _calibrate(folder: Path, work: Work, attempt: Attempt, engine: Engine, protocol: str) -> tuple[Calibration, Scorer]:
-    answers, recipe, info = attempt.answers[_FITTED_ON], attempt.recipe, work.run.info
-    truth = truth_of(work.validation, info.labels)
+def calibrate(
+    folder: Path, material: Material, answers: Outputs, recipe: ExportRecipe, engine: Engine
+) -> tuple[Calibration, Scorer]:
+    """Fit temperature, known score and thresholds; writes what the score learnt into the bundle's folder.
+
+    Args:
+        answers: of the engine to the validation pictures.
+        recipe: how the known score and the thresholds are chosen.
+        engine: of `FITTED_ON`, loaded.
+    """
+    truth = truth_of(material.validation, material.labels)
     domains = None
-    if work.domains is not None:
-        work.step("asking about other sources' pictures")
-        domains = predict_domains(work.domains, info, partial(ask_engine, work, engine))
+    if material.domains is not None:
+        material.step("asking about other sources' pictures")
+        domains = predict_domains(material.domains, material.origin, partial(ask_engine, material, engine))
     held_out = domains.held_out if domains else None
     temperature = round(mixed_temperature(answers, truth, held_out, recipe.home_weight), 4)
-    known = choose_known(work, engine, answers, temperature, recipe.known_score, domains)
+    known = choose_known(material, engine, answers, temperature, recipe.known_score, domains)
     parameters = None
     if known.scorer.learnt is not None:
         write_parameters(folder / PARAMETERS_NAME, known.scorer.learnt)
         parameters = file_entry(folder / PARAMETERS_NAME)
+    threshold, by = _known_threshold(material, engine, known.scorer, recipe, (answers, held_out))
+    own = f"{FITTED_ON} on {material.protocol.partition(';')[0]}"
     calibration = Calibration(
         temperature=temperature,
         min_confidence=recipe.min_confidence,
-        min_known_score=_known_threshold(known.scorer, answers, held_out, recipe),
-        fitted_on=f"{_FITTED_ON} on {protocol.partition(';')[0]}{_others_in_words(held_out)}{known.fitted_on}",
+        min_known_score=threshold,
+        fitted_on=f"{own}{_others_in_words(held_out)}{known.fitted_on}{by}",
         known_score=known.scorer.name,
         known_parameters=parameters,
     )
     if domains is not None:
-        home = Rows(answers, truth, np.full(len(truth), info.data))
-        calibration = _confident_elsewhere(work, calibration, known.scorer, recipe.sorted_wrong, home, domains)
+        home = Rows(answers, truth, np.full(len(truth), material.dataset.name))
+        calibration = _confident_elsewhere(material.step, calibration, known.scorer, recipe, (home, domains))
     return calibration, known.scorer
 
 
-def _known_threshold(scorer: Scorer, home: Outputs, held_out: Rows | None, recipe: ExportRecipe) -> float:
+def _known_threshold(
+    material: Material, engine: Engine, scorer: Scorer, recipe: ExportRecipe, pictures: tuple[Outputs, Rows | None]
+) -> tuple[float, str]:
+    """The known score that the recipe's share of known things reaches, and what it was set by where not by pictures.
+
+    Where a station shows items, it is set by the mean score of an item's looks, as a station decides.
+    """
+    looks = _looks_at_items(material, engine) if is_shown_items(material) else None
+    if looks is not None:
+        means = scorer(*looks).reshape(-1, len(LOOKS)).mean(axis=1)
+        found = float(np.quantile(means, 1 - recipe.known_share, method="lower"))
+        words = f"; least known score by {len(means)} of these pictures' items as a station shows them"
+        return round(found - 5e-5, 4), words
+    home, held_out = pictures
     if held_out is None:
-        return round(float(np.quantile(scorer(*home), 1 - recipe.known_share)), 4)
+        return round(float(np.quantile(scorer(*home), 1 - recipe.known_share)), 4), ""
     scores = scorer(*home), scorer(*held_out.outputs)
     found = mixed_threshold(*scores, held_out, recipe.known_share, recipe.home_weight)
-    return round(found - 5e-5, 4)  # rounded down, so that none is lost by it
+    return round(found - 5e-5, 4), ""  # rounded down, so that none is lost by it
+
+
+def _looks_at_items(material: Material, engine: Engine) -> Outputs | None:
+    material.step("asking about validation items as a station shows them")
+    return ask_looks(material, engine, item_crops(material, material.validation, VALIDATED), range(len(LOOKS)))
 
 
 def _others_in_words(held_out: Rows | None) -> str:
@@ -108,14 +134,19 @@ def _others_in_words(held_out: Rows | None) -> str:
 
 
 def _confident_elsewhere(
-    work: Work, calibration: Calibration, scorer: Scorer, sorted_wrong: float, home: Rows, domains: DomainAnswers
+    step: Callable[[str], None],
+    calibration: Calibration,
+    scorer: Scorer,
+    recipe: ExportRecipe,
+    pictures: tuple[Rows, DomainAnswers],
 ) -> Calibration:
     """The calibration with a confidence that holds on the measuring domains, and what it comes to on every one."""
+    (home, domains), sorted_wrong = pictures, recipe.sorted_wrong
     measuring, held_out = domains.measuring, domains.held_out
     if measuring is not None and sorted_wrong < 1:
         found = choose_confidence(measuring, scorer(*measuring.outputs), calibration, sorted_wrong)
         if found is None:
-            work.step(
+            step(
                 f"  no confidence leaves at most {sorted_wrong:.0%} wrong of what is sorted elsewhere; the recipe's "
                 f"{calibration.min_confidence:g} stays"
             )

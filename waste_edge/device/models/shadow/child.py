@@ -23,13 +23,13 @@ import numpy as np
 from waste_edge.bundle.bundle import open_bundle
 from waste_edge.bundle.manifest import ArtifactName
 from waste_edge.device.capture.child import die_with_parent
-from waste_edge.device.vision.inspection import look_of
 from waste_edge.engines.classifier import Classifier
 from waste_edge.engines.engine import load_engine
 from waste_edge.engines.trial.trial import memory_limit
 from waste_edge.errors import WasteEdgeError
 from waste_edge.files.limits import MAX_FRAME_BYTES
 from waste_edge.files.strict import Strict
+from waste_edge.item import look_of
 
 _NICE = 10  # what decides comes first
 _LENGTH = struct.Struct("!I")
