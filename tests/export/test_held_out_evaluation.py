@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.export.conftest import MODEL, QUANTIZE, Chain, command_line
+from waste_edge.bundle.bundle import open_bundle
+from waste_edge.export.build import without_fp32
+from waste_edge.files.strict import to_json
 
 LEAST = MODEL.format(name="looked_at", architecture="mobilenet_v1", width=0.25) + "[split]\ntest_fraction = 0.1\n"
 
@@ -50,6 +54,22 @@ def test_the_card_tells_of_the_unknown_and_of_spoiled_pictures(bundle: Path) -> 
     ], "no item of these plain pictures can be put elsewhere, so there is no second table"
     for corruption in ("blur", "noise", "white balance", "JPEG", "rotation", "occlusion", "all corruptions"):
         assert f"\n| {corruption} | " in card[card.index("## Robustness") :]
+
+
+def test_a_bundle_of_int8_alone_is_looked_at_again(bundle: Path, chain: Chain, tmp_path: Path) -> None:
+    slim = tmp_path / "slim"
+    shutil.copytree(bundle, slim)
+    with open_bundle(bundle) as opened:
+        manifest = without_fp32(slim, opened.manifest)
+    (slim / "manifest.json").write_text(to_json(manifest), encoding="utf-8")
+    done = command_line("export", slim, "--data", chain.data, "--out", tmp_path / "again", "--last-look")
+    assert done.returncode == 0, done.stderr
+    before, after = ((folder / "MODEL_CARD.md").read_text(encoding="utf-8") for folder in (bundle, tmp_path / "again"))
+    rows = [line for line in after[after.index("## The last look") :].splitlines() if "tflite" in line]
+    assert rows
+    assert not any("fp32" in line for line in rows)
+    accuracy = next(line.split("|")[2] for line in rows)
+    assert f"| tflite-int8 |{accuracy}|" in before
 
 
 def test_without_a_test_part_there_is_no_last_look(chain: Chain, tmp_path: Path) -> None:

@@ -304,6 +304,22 @@ def test_an_item_beside_a_drawn_board_is_not_taken_for_other_light(at, left):
     assert FaultKind.LIGHT not in at.faults
 
 
+@pytest.mark.parametrize(
+    ("box", "colour", "exposure"),
+    [
+        (Region(left=0.35, top=0.14, right=0.44, bottom=0.39), (63, 151, 97), 0.79),
+        (Region(left=0.62, top=0.24, right=0.68, bottom=0.52), (180, 105, 83), 0.79),
+        (Region(left=0.47, top=0.33, right=0.53, bottom=0.59), (93, 113, 165), 0.8),
+    ],
+)
+def test_a_thin_item_on_a_drawing_is_not_taken_for_other_light(at, box, colour, exposure):
+    """The exposure steps as it comes, and most of the drawing in each block that it covers stays in place."""
+    at.show(wood(), 1.5)
+    (event,) = at.show((with_item(wood(), box, colour) * exposure).clip(0, 255).astype(np.uint8), 2.0)
+    assert overlap(event.item_box, box) > 0.7
+    assert FaultKind.LIGHT not in at.faults
+
+
 def test_a_region_that_was_found_in_part_only_is_no_hole(at):
     """What lies where a line was drawn looks like a hole, if the rest of it was taken for a shadow."""
     presence = Presence()

@@ -18,6 +18,8 @@ _DRAWN = 3.0  # levels that stand out from a smooth course of brightness
 _DRAWN_BLOCK = 0.1  # a block has a drawing if so much of it stands out
 _DRAWN_BLOCKS = 0.25  # a scene of which fewer blocks have one is not known by it
 _ALIKE = 0.6  # correlation of two drawings that are the same
+_IN_PLACE = 0.85  # the same where an even change of light leaves a small rest: a thin item leaves most of a drawing
+_SMALL_REST = 0.1  # share of the view
 _NEARLY_ALL = 0.8  # of the blocks must be alike: an item covers its own
 _SMOOTH = 0.06  # deviation of the log gain from a smooth course: light has no edges
 _SIDE_BY_SIDE = 2  # blocks that changed their drawing are an item's
@@ -48,7 +50,8 @@ def is_other_light(look: Grid, reference: Grid, changed: Mask) -> bool:
     if np.count_nonzero(drawn) < _DRAWN_BLOCKS * drawn.size:
         return _is_smooth(look, reference)
     scale = np.sqrt(_blocks(before * before) * _blocks(now * now))
-    alike = _blocks(before * now) >= _ALIKE * np.maximum(scale, 1e-6)
+    together = _blocks(before * now) / np.maximum(scale, 1e-6)
+    alike = together >= _ALIKE
     if not _nearly_all(alike, drawn):
         return False
     unexplained = _blocks(changed.astype(np.float32)) >= _MOSTLY
@@ -56,7 +59,8 @@ def is_other_light(look: Grid, reference: Grid, changed: Mask) -> bool:
     around = cv2.dilate(changed.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     plain = unexplained & ~drawn
     if np.count_nonzero(telling) >= _DRAWN_BLOCKS * np.count_nonzero(unexplained):
-        in_place = _nearly_all(alike, telling) and not _hangs_together(telling & ~alike)
+        in_place_from = _IN_PLACE if area(changed) < _SMALL_REST else _ALIKE
+        in_place = _nearly_all(alike, telling) and not _hangs_together(telling & (together < in_place_from))
         # Where nothing was drawn, drawings tell nothing of what lies there now.
         return in_place and (not _hangs_together(plain) or _is_smooth(look, reference, around & _cells(plain)))
     return _is_smooth(look, reference, around)
