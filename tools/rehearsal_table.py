@@ -35,13 +35,14 @@ GROUNDS = {
     "textile": ("On textile", "What was trained on: as above."),
     "test": (
         "On wood again, items of the test part",
-        "Nothing was trained on these items and surfaces, and nothing was chosen by them; the unknown\n"
-        "things chose the known scores.",
+        "Nothing was trained on these items and surfaces, and no look or threshold was chosen by the\n"
+        "items; the unknown things chose the known scores. An item that was missed here led to a change of\n"
+        "`is_other_light`.",
     ),
     "web": (
         "Items photographed by others",
-        "No network was trained on these items and things; both were on these surfaces. The unknown things\n"
-        "chose the known scores.",
+        "No network was trained on these items and things; both were on these surfaces. The unknown things and\n"
+        "such items were looked at as the known scores were chosen.",
     ),
 }
 _BLOCK = re.compile(r"(<!-- rehearsal: made by make rehearsal-table -->\n).*?(<!-- end of rehearsal -->)", re.DOTALL)

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.export.conftest import QUANTIZE, Chain, command_line
 from waste_edge.bundle.bundle import open_bundle
 from waste_edge.engines.verify import verify_bundle
 from waste_edge.errors import DataError, UserError
 from waste_edge.evaluation.evaluate import without_progress
-from waste_edge.export.build import Naming, without_fp32
-from waste_edge.export.recalibrate import recalibrate_bundle
+from waste_edge.export.build import Exported, Naming, without_fp32
+from waste_edge.export.recalibrate import Wanted, recalibrate_bundle
 from waste_edge.export.recipe import ExportRecipe
 from waste_edge.files.resources import BUNDLES
 from waste_edge.files.strict import to_json
+
+
+def recalibrated(source: Path, *arguments: Any) -> Exported:
+    with open_bundle(source) as bundle:
+        return recalibrate_bundle(bundle, *arguments)
+
 
 RECIPE = ExportRecipe("static_wi8_ai8", known_score="energy", min_confidence=0.55, known_share=0.9)
 
@@ -47,11 +58,11 @@ def test_networks_stay_and_the_confidence_is_the_recipes(chain: Chain, tmp_path:
 
 def test_a_zip_becomes_a_zip(chain: Chain, tmp_path: Path) -> None:
     out = tmp_path / "again.zip"
-    recalibrate_bundle(chain.bundle, chain.data, out, RECIPE, Naming("again", "3", "MIT"), print, without_progress)
+    recalibrated(chain.bundle, chain.data, out, Wanted(RECIPE, Naming("again", "3", "MIT")), print, without_progress)
     with open_bundle(out) as bundle:
         assert (bundle.manifest.name, bundle.manifest.licence) == ("again", "MIT")
     with pytest.raises(UserError, match="exists already"):
-        recalibrate_bundle(out, chain.data, out, RECIPE, Naming("again", "3", "MIT"), print, without_progress)
+        recalibrated(out, chain.data, out, Wanted(RECIPE, Naming("again", "3", "MIT")), print, without_progress)
 
 
 def test_networks_that_were_left_out_have_no_scores_any_more(chain: Chain, tmp_path: Path) -> None:
@@ -62,12 +73,11 @@ def test_networks_that_were_left_out_have_no_scores_any_more(chain: Chain, tmp_p
     with open_bundle(slim) as bundle:
         manifest = bundle.manifest
     (slim / "manifest.json").write_text(to_json(without_fp32(slim, manifest)), encoding="utf-8")
-    made = recalibrate_bundle(
+    made = recalibrated(
         slim,
         chain.data,
         tmp_path / "out",
-        RECIPE,
-        Naming("slim", "2", "MIT"),
+        Wanted(RECIPE, Naming("slim", "2", "MIT")),
         print,
         without_progress,
     ).manifest
@@ -78,8 +88,13 @@ def test_networks_that_were_left_out_have_no_scores_any_more(chain: Chain, tmp_p
 
 def test_other_pictures_than_its_own_are_refused(chain: Chain, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="their fingerprint differs"):
-        recalibrate_bundle(
-            BUNDLES / "small", chain.data, tmp_path / "out", RECIPE, Naming("a", "1", "MIT"), print, without_progress
+        recalibrated(
+            BUNDLES / "small",
+            chain.data,
+            tmp_path / "out",
+            Wanted(RECIPE, Naming("a", "1", "MIT")),
+            print,
+            without_progress,
         )
     assert not (tmp_path / "out").exists()
 
@@ -89,3 +104,51 @@ def test_what_makes_networks_is_refused_beside_a_bundle(option: list[str], chain
     done = command_line("export", chain.bundle, "--data", chain.data, "--out", tmp_path / "out", *option)
     assert done.returncode == 2
     assert "is a bundle, its networks stay as they are" in done.stderr.replace("\n", " ")
+
+
+def test_the_new_one_has_a_version_of_its_own_and_the_licence_of_the_old_one(chain: Chain, tmp_path: Path) -> None:
+    asked = (
+        "export",
+        chain.bundle,
+        "--data",
+        chain.data,
+        "--out",
+        tmp_path / "bundle",
+        "--recipe",
+        chain.export_recipe,
+    )
+    done = command_line(*asked)
+    assert done.returncode == 2
+    assert "is bundle 1 itself; name the new one by --version" in done.stderr.replace("\n", " ")
+    assert command_line(*asked, "--version", "2").returncode == 0
+    with open_bundle(tmp_path / "bundle") as after, open_bundle(chain.bundle) as before:
+        assert (after.manifest.version, after.manifest.licence) == ("2", before.manifest.licence)
+        assert after.manifest.provenance == before.manifest.provenance
+
+
+def test_a_bundle_without_the_network_that_boards_run_is_refused(chain: Chain, tmp_path: Path) -> None:
+    manifest = open_bundle(chain.bundle).manifest
+    without = msgspec.structs.replace(
+        manifest,
+        artifacts={"onnx-int8": manifest.artifacts["onnx-int8"]},
+        golden=msgspec.structs.replace(
+            manifest.golden, tolerance={"onnx-int8": manifest.golden.tolerance["onnx-int8"]}
+        ),
+    )
+    folder = tmp_path / "onnx"
+    shutil.copytree(chain.bundle, folder)
+    (folder / "manifest.json").write_text(to_json(without), encoding="utf-8")
+    with pytest.raises(UserError, match="has no tflite-int8, whose answers"):
+        recalibrated(
+            folder, chain.data, tmp_path / "o", Wanted(RECIPE, Naming("a", "2", "MIT")), print, without_progress
+        )
+
+
+def test_a_required_key_is_heeded(chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = tmp_path / "station.pub"
+    private = Ed25519PrivateKey.generate()
+    key.write_bytes(private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    monkeypatch.setenv("WASTE_EDGE_REQUIRE_KEY", str(key))
+    done = command_line("export", chain.bundle, "--data", chain.data, "--out", tmp_path / "o", "--version", "2")
+    assert done.returncode == 2
+    assert "not signed" in done.stderr.replace("\n", " ")

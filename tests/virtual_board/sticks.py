@@ -31,9 +31,9 @@ def make_sticks(folder: Path) -> None:
     keys = {name: make_key(folder / "keys", name) for name in ("first", "second")}
     on_fat = {
         "newer": zipped(bundle(folder / "newer", "5", keys["first"])),
-        "unsigned": zipped(bundle(folder / "unsigned", "5")),
+        "unsigned": zipped(bundle(folder / "unsigned", "6")),
         "older": zipped(bundle(folder / "older", "4.9", keys["first"])),
-        "damaged": zipped(damaged(bundle(folder / "damaged", "5", keys["first"]))),
+        "damaged": zipped(damaged(bundle(folder / "damaged", "6", keys["first"]))),
         "photographs": photographs(folder / "photographs"),
     }
     for name, content in on_fat.items():

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waste_edge.cli.common import DataOption, JsonOption, console, host_only, say_json
+from waste_edge.cli.common import DataOption, JsonOption, console, host_only, opened_bundle, say_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -80,7 +81,12 @@ def command(
     ] = False,
     name: Annotated[str, typer.Option("--name", help="Name of the bundle; default: that of --out.")] = "",
     version: Annotated[str, typer.Option("--version", help="Version of the bundle.")] = "1",
-    licence: Annotated[str, typer.Option("--licence", help="Licence of the bundle, written into it.")] = "unspecified",
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            "--licence", help="Licence of the bundle, written into it; default: unspecified, or the bundle's."
+        ),
+    ] = None,
     sign: SignOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -115,7 +121,7 @@ def command(
 
         with quiet("loading the exporters"):
             from waste_edge.export.build import Extras, Naming, export_bundle
-            from waste_edge.export.recalibrate import recalibrate_bundle
+            from waste_edge.export.recalibrate import Wanted, recalibrate_bundle
         from waste_edge.export.recipe import SHIPPED, read_export_recipe
         from waste_edge.export.report import write_report
         from waste_edge.training.runs import open_run
@@ -126,12 +132,14 @@ def command(
     recipes = [read_export_recipe(one, known_score) for one in (SHIPPED if best else [recipe or _DEFAULT])]
     extras, naming = (
         Extras(debug, signer, test_evaluation, calibration_domains, int8_only),
-        Naming(name or out.stem, version, licence),
+        Naming(name or out.stem, version, licence or "unspecified"),
     )
     room = telling_a_full_disk("free some space, or choose another place by --out and the variable TMPDIR")
     with _told() as (step, progress), room:
         if again:
-            exported = recalibrate_bundle(source, data, out, recipes[0], naming, step, progress, extras)
+            with opened_bundle(str(run)) as bundle:
+                naming = replace(naming, licence=licence or bundle.manifest.licence)
+                exported = recalibrate_bundle(bundle, data, out, Wanted(recipes[0], naming, extras), step, progress)
         else:
             exported = export_bundle(open_run(run), data, out, recipes, naming, step, progress, extras)
         report = write_report(exported, out)

@@ -27,13 +27,14 @@ HIGHEST_CONFIDENCE = 0.9999  # a threshold must stay below 1
 
 @dataclass(frozen=True)
 class Origin:
-    """What a network was made from, as far as its pictures are found again by it.
+    """Origin of a network, as far as its pictures are found again by it.
 
     Attributes:
         labels: in the network's order.
         label_map: what the data's own labels are called.
         split: how its photographs and sources were divided.
         data_fingerprint: of its photographs.
+        data: what they are called.
         left_out: sources that were kept away on purpose.
     """
 
@@ -41,6 +42,7 @@ class Origin:
     label_map: LabelMap
     split: SplitSpec
     data_fingerprint: str
+    data: str = ""
     left_out: Sequence[str] = ()
 
 

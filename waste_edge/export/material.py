@@ -48,9 +48,9 @@ class Material:
 
     @property
     def protocol(self) -> str:
-        """Which pictures the scores are of, in words."""
+        """Describe the pictures that the scores are of, in words."""
         return (
-            f"{len(self.validation)} validation pictures of {self.dataset.name}, "
+            f"{len(self.validation)} validation pictures of {self.origin.data}, "
             f"{'grouped by object' if self.dataset.grouped else 'near-duplicates grouped'}, "
             f"seed {self.origin.split.seed}; "
             "temperature and thresholds were fitted on these same pictures, weights were not"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
 
-from waste_edge.bundle.bundle import Bundle, open_bundle
+from waste_edge.bundle.bundle import Bundle
 from waste_edge.bundle.manifest import MANIFEST_NAME, ArtifactName, ArtifactScores, Calibration, Manifest, Metrics
 from waste_edge.bundle.signing import SIGNATURE_NAME
-from waste_edge.engines.engine import Engine, median_latencies_ms, open_engine
+from waste_edge.engines.engine import Engine, median_latencies_ms
 from waste_edge.engines.graph.report import read_graph
+from waste_edge.engines.trial.trial import load_artifact
 from waste_edge.errors import UserError
 from waste_edge.evaluation.evaluate import Progress, score_logits, truth_of
 from waste_edge.export.build import Exported, Extras, Naming, bundle_in_one_piece, refuse_existing, verify
@@ -28,16 +30,26 @@ from waste_edge.files.strict import to_json
 from waste_edge.imaging.preprocess import prepare
 from waste_edge.rejection import Scorer
 
+PACKED = "data"  # name of the pictures' folder that `data pack` makes
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The new bundle.
+
+    Attributes:
+        recipe: how the known score and the thresholds are chosen; nothing is quantized.
+        naming: its name, version, licence.
+        extras: what else is wanted; what is about networks has no effect.
+    """
+
+    recipe: ExportRecipe
+    naming: Naming
+    extras: Extras = field(default_factory=Extras)
+
 
 def recalibrate_bundle(
-    source: Path,
-    data: Path,
-    out: Path,
-    recipe: ExportRecipe,
-    naming: Naming,
-    step: Callable[[str], None],
-    progress: Progress,
-    extras: Extras | None = None,
+    bundle: Bundle, data: Path, out: Path, wanted: Wanted, step: Callable[[str], None], progress: Progress
 ) -> Exported:
     """Make a bundle of another one's networks, with temperature, known score and thresholds fitted anew.
 
@@ -45,39 +57,53 @@ def recalibrate_bundle(
     INT8 lost against them stays.
 
     Args:
-        source: the bundle.
+        bundle: opened.
         data: the photographs that its network was trained on.
         out: a folder, or a `.zip` if it ends so; it must not exist.
-        recipe: how the known score and the thresholds are chosen; nothing is quantized.
-        naming: of the new bundle.
-        step, progress, extras: as for `export_bundle`.
+        wanted: how it is made.
+        step, progress: as for `export_bundle`.
 
     Raises:
-        BundleError: the bundle cannot be opened, or is damaged.
+        BundleError: the bundle is damaged, or a network of it did not do well in a child.
         DataError: other data than the bundle's, or no part of them that is wanted.
-        UserError: a station's head is in it, or `out` exists or cannot be written.
+        UserError: the bundle cannot be calibrated anew, or `out` exists or cannot be written.
     """
     refuse_existing(out)
-    extras = extras or Extras()
-    with open_bundle(source) as bundle:
-        if bundle.manifest.head:
-            raise UserError(
-                f"{source}: has the head of a station, whose confidence is of its own items; give the bundle that it "
-                f"was made from ({bundle.manifest.head.parent})"
-            )
-        material = _material(bundle, data, step, progress, extras.domains)
-        if extras.test_evaluation:
-            check_test_part(material)
-        with bundle_in_one_piece(out) as folder:
-            return _fill(folder, bundle, material, (recipe, naming), extras)
+    _refuse(bundle, wanted.naming)
+    material = _material(bundle, data, step, progress, wanted.extras.domains)
+    if wanted.extras.test_evaluation:
+        check_test_part(material)
+    with bundle_in_one_piece(out) as folder:
+        return _fill(folder, bundle, material, wanted)
+
+
+def _refuse(bundle: Bundle, naming: Naming) -> None:
+    """Raise UserError for a bundle that cannot be calibrated anew, or not under this name."""
+    manifest, source = bundle.manifest, bundle.source
+    if manifest.head:
+        raise UserError(
+            f"{source}: has the head of a station, whose confidence is of its own items; give the bundle that it "
+            f"was made from ({manifest.head.parent})"
+        )
+    if FITTED_ON not in manifest.artifacts:
+        raise UserError(f"{source}: has no {FITTED_ON}, whose answers the confidence is fitted on; give one that has")
+    if unscored := sorted(set(manifest.artifacts) - set(manifest.metrics.artifacts)):
+        raise UserError(f"{source}: its metrics lack {', '.join(unscored)}; give a bundle that `export` made")
+    if (naming.name, naming.version) == (manifest.name, manifest.version):
+        raise UserError(
+            f"{source}: is {manifest.name} {manifest.version} itself; name the new one by --version (or --name), so "
+            "that stations can tell them apart"
+        )
 
 
 def _material(
     bundle: Bundle, data: Path, step: Callable[[str], None], progress: Progress, domains: Path | None
 ) -> Material:
     manifest, made = bundle.manifest, bundle.manifest.provenance
-    origin = Origin(manifest.labels, made.label_map, made.split, made.data_fingerprint, made.left_out)
+    origin = Origin(manifest.labels, made.label_map, made.split, made.data_fingerprint, made.data, made.left_out)
     dataset, parts, others = open_pictures(bundle.source, origin, data, domains)
+    if origin.data == PACKED:  # so `data pack` names every folder: that of the same pictures says more
+        origin = replace(origin, data=dataset.name)
     return Material(
         source=bundle.source,
         origin=origin,
@@ -90,14 +116,12 @@ def _material(
     )
 
 
-def _fill(
-    folder: Path, bundle: Bundle, material: Material, wanted: tuple[ExportRecipe, Naming], extras: Extras
-) -> Exported:
+def _fill(folder: Path, bundle: Bundle, material: Material, wanted: Wanted) -> Exported:
     """Write every file of the bundle into `folder`."""
-    old, (recipe, naming) = bundle.manifest, wanted
+    old, recipe, naming, extras = bundle.manifest, wanted.recipe, wanted.naming, wanted.extras
     for entry in (*old.artifacts.values(), old.golden):
         write_atomically(folder / entry.file, bundle.read(entry))  # its SHA-256 is checked
-    engines = {name: open_engine(folder / entry.file, name) for name, entry in old.artifacts.items()}
+    engines = {name: load_artifact(bundle, name) for name in old.artifacts}
     calibration, metrics = _measured(folder, material, old, recipe, engines)
     manifest = msgspec.structs.replace(
         old,
@@ -106,7 +130,7 @@ def _fill(
         licence=naming.licence,
         calibration=calibration,
         metrics=metrics,
-        provenance=msgspec.structs.replace(old.provenance, data=material.dataset.name),
+        provenance=msgspec.structs.replace(old.provenance, data=material.origin.data),
         extra_files=[],
     )
     write_atomically(folder / MANIFEST_NAME, to_json(manifest))  # a bundle is opened by it

@@ -51,13 +51,16 @@ class ExportRecipe(Strict, frozen=True):
         calibration_pictures: how many training pictures set the activations' ranges.
         calibration_seed: which ones.
         known_score: by what the bundle tells the known from the unknown; see `rejection` and, for `best`, `known`.
+        known_items: `linear_unit` and `nearest_exposed` learn from items as a station shows them too, where it shows
+            items; see decision 037 for what that gives and costs.
         min_confidence: written into the manifest; below it the answer is "unknown".
-        known_share: the share of validation pictures whose known score must pass the threshold; with other sources'
-            pictures (--calibration-domains) of all these domains together, each of equal weight.
+        known_share: the share of validation items, by the mean of their looks, whose known score must pass the
+            threshold. Of a bundle that is shown whole pictures: of validation pictures; with other sources' pictures
+            (--calibration-domains) of all these domains together, each of equal weight.
         sorted_wrong: with such, min_confidence is the least at which at most this share of what is sorted elsewhere
             is wrong; without, or at 1, `min_confidence` is written as it is.
-        home_weight: with such, what the validation pictures together count beside another source when temperature
-            and known-score threshold are fitted; the larger, the less is given away at home.
+        home_weight: with such, what the validation pictures together count beside another source when temperature (and
+            the threshold, where pictures set it) are fitted; the larger, the less is given away at home.
     """
 
     name: str
@@ -70,6 +73,7 @@ class ExportRecipe(Strict, frozen=True):
     calibration_pictures: int = 200
     calibration_seed: int = 0
     known_score: KnownChoice = "max_logit"
+    known_items: bool = True
     min_confidence: float = 0.4
     known_share: float = 0.99
     sorted_wrong: float = 0.05

@@ -94,7 +94,7 @@ def open_work(
             "waste-edge distill RECIPE --teacher RUN"
         )
     refuse_bad_weights(run.network, run.folder)
-    origin = Origin(info.labels, info.recipe.labels, info.recipe.split, info.data_fingerprint, info.left_out)
+    origin = Origin(info.labels, info.recipe.labels, info.recipe.split, info.data_fingerprint, info.data, info.left_out)
     dataset, parts, others = open_pictures(run.folder, origin, data, domains)
     return Work(
         source=run.folder,

@@ -62,6 +62,11 @@ def look_of(crop: Pixels, view: View, number: int) -> Pixels:
     return np.asarray(cv2.flip(picture, 1), np.uint8) if look.mirrored else picture
 
 
+def count_looks(view: View) -> int:
+    """Count the looks of a view that differ from one another."""
+    return len(_looks_for(view.kind == "item", view.surround == "plain"))
+
+
 @cache
 def _looks_for(is_item: bool, is_painted: bool) -> tuple[Look, ...]:
     """Those of `LOOKS` that differ from one another for such a view."""

@@ -24,6 +24,7 @@ from waste_edge.export.confidence.known_score import (
     CANDIDATES,
     EXPOSED,
     PARAMETERS_NAME,
+    Choice,
     choose_known,
     write_parameters,
 )
@@ -67,7 +68,7 @@ def test_a_device_computes_what_was_fitted(
     name: KnownScore, chain: Chain, work: Work, asked: tuple[Engine, Outputs], tmp_path: Path
 ) -> None:
     engine, answers = asked
-    found = choose_known(work, engine, answers, 1.3, name)
+    found = choose_known(work, engine, answers, 1.3, Choice(name))
     assert found.scorer.name == name
     assert (found.scorer.learnt is None) == (name not in SCORES_OF_FEATURES) == (found.fitted_on == "")
     if found.scorer.learnt is None:
@@ -88,7 +89,7 @@ def known_arrays(path: Path):  # type: ignore[no-untyped-def]
 @pytest.mark.usefixtures("few")
 def test_a_direction_tells_strangers_it_has_not_seen(work: Work, asked: tuple[Engine, Outputs]) -> None:
     engine, answers = asked
-    found = choose_known(work, engine, answers, 1.0, "linear")
+    found = choose_known(work, engine, answers, 1.0, Choice("linear"))
     fresh = [engine.infer(pixels) for pixels in work.prepared(outlier_pictures(render_outlier, 100)[60:])]
     outputs = Outputs(np.stack([one.logits for one in fresh]), np.stack([one.features for one in fresh]))
     assert area_between(found.scorer(*answers), found.scorer(*outputs)) > 0.7, "one epoch of a tiny network"
@@ -101,7 +102,7 @@ def test_the_best_is_chosen_by_strangers_that_none_was_fitted_on(
 ) -> None:
     engine, answers = asked
     told.clear()
-    found = choose_known(work, engine, answers, 1.0, "best")
+    found = choose_known(work, engine, answers, 1.0, Choice("best"))
     lines = [line for line in told if "AUROC" in line]
     areas = [float(line.split("AUROC ")[1].split()[0]) for line in lines]
     assert len(areas) == len(CANDIDATES) == 7
@@ -114,7 +115,7 @@ def test_a_label_without_training_pictures_has_no_mean(work: Work, asked: tuple[
     training = [photo for photo in work.parts["train"] if photo.label != "red"]
     without = replace(work, parts={**work.parts, "train": training})
     with pytest.raises(DataError, match="no training picture of red; add some, or take a known score of logits"):
-        choose_known(without, *asked, 1.0, "cosine")
+        choose_known(without, *asked, 1.0, Choice("cosine"))
 
 
 def test_the_default_is_the_largest_logit_and_its_threshold(chain: Chain, asked: tuple[Engine, Outputs]) -> None:

@@ -56,7 +56,7 @@ def material(validation: Sequence[Photo] = (), kind: str = "item", strange: Sequ
     dataset: Any = SimpleNamespace(name="boards", grouped=True)
     return Material(
         source=Path("bundle"),
-        origin=Origin(["red", "green", "blue"], {}, split, ""),
+        origin=Origin(["red", "green", "blue"], {}, split, "", "boards"),
         spec=InputSpec(32, 32, view=view),
         dataset=dataset,
         parts={"train": [], "val": list(validation), "test": []},
@@ -102,7 +102,7 @@ def test_features_are_of_known_and_unknown_items() -> None:
     found = item_features(material(), ENGINE, known, [photo("x", on_board(BLUE))])
     assert found is not None
     assert (found.known.shape, found.unknown.shape) == ((6, 3), (2, 3)), "two looks each"
-    assert found.in_words == "3 and 1 items of them as a station shows them"
+    assert found.in_words == "3 training items and 1 strange ones as a station shows them"
     assert item_features(material(), ENGINE, [bare("a")], known) is None
 
 

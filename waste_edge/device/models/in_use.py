@@ -24,6 +24,7 @@ from waste_edge.device.system.condition import Condition, Level
 from waste_edge.device.vision.inspection import look_ms_of, looks_that_fit, warning_of
 from waste_edge.engines.classifier import Classifier, load_classifier
 from waste_edge.errors import BundleError, EngineError, UserError
+from waste_edge.item import count_looks
 from waste_edge.site import Site
 
 MOST_STARTS = 3  # of the station with a model on probation, without coming through
@@ -181,7 +182,8 @@ def _loaded(
     except BaseException:
         bundle.close()
         raise
-    policy, looks = DecisionPolicy(bundle.manifest, site), looks_that_fit(look_ms, wish.looks)
+    policy, most = DecisionPolicy(bundle.manifest, site), count_looks(bundle.manifest.input.view)
+    looks = looks_that_fit(look_ms, wish.looks, most)
     return ModelInUse(bundle, classifier, site, policy, looks, look_ms, choice.reason, entry, fault)
 
 

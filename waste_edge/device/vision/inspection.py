@@ -24,7 +24,7 @@ Classify = Callable[[Pixels], Prediction]  # `Classifier.classify`
 
 WHOLE_PICTURE = View()
 BUDGET_MS = 300.0  # what all looks at one item may take
-USUAL_LOOKS = 8  # where the board affords them; more did not measure better, see training/LOG.md
+USUAL_LOOKS = 8  # where the board affords them; what each is worth: training/LOG.md
 LEAST_SHARE = 5  # an item that is shorter than a fifth of what the network takes is too small to be told
 
 
@@ -92,7 +92,7 @@ class Inspector:
         return ItemView(shown, box, visibility, crop_item(watched, shown, self.view), parts)
 
     def predict(self, watched: Pixels, seen: ItemView, number: int) -> Prediction:
-        """The network's answer to look number `number`, from 0; after the last of `LOOKS` they begin anew.
+        """The network's answer to look number `number`, from 0; after the last that the view allows they begin anew.
 
         Args:
             watched: as for `see`.
@@ -137,16 +137,17 @@ def look_ms_of(classifier: Classifier, rounds: int = 5) -> float:
     return min(classifier.classify(grey).latency_ms for _ in range(rounds))
 
 
-def looks_that_fit(look_ms: float, wanted: int | Literal["auto"] = "auto") -> int:
+def looks_that_fit(look_ms: float, wanted: int | Literal["auto"] = "auto", most: int = USUAL_LOOKS) -> int:
     """Compute the number of looks an item gets.
 
     Args:
         look_ms: what one takes on this board.
         wanted: so many, whatever they take; `auto`: the usual ones, as far as they fit into the budget.
+        most: how many differ from one another for the bundle's view.
     """
     if wanted != "auto":
         return wanted
-    return max(1, min(USUAL_LOOKS, int(BUDGET_MS / max(look_ms, 1e-3))))
+    return max(1, min(USUAL_LOOKS, most, int(BUDGET_MS / max(look_ms, 1e-3))))
 
 
 def _rounded(box: Region) -> Region:

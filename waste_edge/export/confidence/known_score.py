@@ -45,6 +45,19 @@ _ITEMS = 1600  # as a station shows them
 _OUTLIERS_TO_FIT, _OUTLIERS_TO_CHOOSE = 600, 300
 
 
+@dataclass(frozen=True)
+class Choice:
+    """The score that a recipe asks for.
+
+    Attributes:
+        score: which one, or `best`.
+        items: one that learns from unknown pictures learns from items as a station shows them, too.
+    """
+
+    score: KnownChoice
+    items: bool = True
+
+
 @dataclass(frozen=True, eq=False)
 class Known:
     """A score, and in words what it was fitted on or chosen by beside the validation photographs; perhaps nothing."""
@@ -56,11 +69,12 @@ class Known:
 class _Predictor:
     """Asks one engine about pictures, and remembers what it said of the training photographs."""
 
-    def __init__(self, material: Material, engine: Engine, domains: DomainAnswers | None) -> None:
+    def __init__(self, material: Material, engine: Engine, domains: DomainAnswers | None, items: bool) -> None:
         self._material = material
         self._engine = engine
         self._taught: _Taught | None = None
         self._items: ItemFeatures | None = None
+        self._wants_items = items and is_shown_items(material)
         self.domains = domains
 
     def predict(self, photos: Sequence[Photo]) -> Outputs:
@@ -96,13 +110,14 @@ class _Predictor:
         return features, f"{len(features)} rendered strangers"
 
     def items(self) -> ItemFeatures | None:
-        """Compute features of known and unknown items as a station shows them; None where it shows whole views."""
+        """Compute features of items as a station shows them; None where none are wanted or there are none."""
         material, domains = self._material, self._material.domains
-        if self._items is None and is_shown_items(material):
+        if self._wants_items:
+            self._wants_items = False  # asked once, also where there are none
             material.step("asking about items as a station shows them")
             known = stratified(material.dataset, material.parts["train"], _ITEMS, seed=0)
             rows = domains.teaching.strange(material.labels, material.origin.label_map).rows if domains else ()
-            strange = [row.photo for row in rows] or self._drawn()
+            strange = [row.photo for row in rows][:_ITEMS] or self._drawn()
             self._items = item_features(material, self._engine, known, strange)
         return self._items
 
@@ -153,7 +168,7 @@ def choose_known(
     engine: Engine,
     validation: Outputs,
     temperature: float,
-    wanted: KnownChoice,
+    wanted: Choice,
     domains: DomainAnswers | None = None,
 ) -> Known:
     """The score that the recipe asks for, fitted.
@@ -163,13 +178,14 @@ def choose_known(
         validation: its answers to the validation photographs.
         temperature: of its probabilities.
         domains: its answers to other sources' pictures, if there are such.
+        wanted: which score.
 
     Raises:
         DataError: a label has no training picture, and the score needs some.
     """
-    predictor = _Predictor(material, engine, domains)
-    if wanted != "best":
-        return _fitted(predictor, wanted, temperature)
+    predictor = _Predictor(material, engine, domains, wanted.items)
+    if wanted.score != "best":
+        return _fitted(predictor, wanted.score, temperature)
     strange = None if domains is None else domains.measuring_unknown or domains.held_out_unknown
     if strange is None:
         return _best_of_drawn(material, predictor, validation, temperature)

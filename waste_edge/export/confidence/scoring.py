@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from waste_edge.bundle.manifest import ARTIFACT_NAMES, ArtifactName, ArtifactScores, Calibration, Metrics, Reference
 from waste_edge.engines.engine import Engine
 from waste_edge.evaluation.evaluate import Outputs, score_logits, truth_of
-from waste_edge.export.confidence.known_score import PARAMETERS_NAME, ask_engine, choose_known, write_parameters
+from waste_edge.export.confidence.known_score import PARAMETERS_NAME, Choice, ask_engine, choose_known, write_parameters
 from waste_edge.export.confidence.station_items import VALIDATED, ask_looks, is_shown_items, item_crops
 from waste_edge.export.domains import (
     DomainAnswers,
@@ -27,9 +28,10 @@ from waste_edge.export.material import Material
 from waste_edge.export.quantize import Attempt, Floating, file_entry
 from waste_edge.export.recipe import ExportRecipe
 from waste_edge.export.work import Work
-from waste_edge.item import LOOKS
+from waste_edge.item import count_looks
 from waste_edge.rejection import Scorer
 
+_LEAST_ITEMS = 30  # fewer set no threshold
 FITTED_ON: ArtifactName = "tflite-int8"  # what boards run
 
 
@@ -78,7 +80,8 @@ def calibrate(
         domains = predict_domains(material.domains, material.origin, partial(ask_engine, material, engine))
     held_out = domains.held_out if domains else None
     temperature = round(mixed_temperature(answers, truth, held_out, recipe.home_weight), 4)
-    known = choose_known(material, engine, answers, temperature, recipe.known_score, domains)
+    choice = Choice(recipe.known_score, recipe.known_items)
+    known = choose_known(material, engine, answers, temperature, choice, domains)
     parameters = None
     if known.scorer.learnt is not None:
         write_parameters(folder / PARAMETERS_NAME, known.scorer.learnt)
@@ -94,7 +97,7 @@ def calibrate(
         known_parameters=parameters,
     )
     if domains is not None:
-        home = Rows(answers, truth, np.full(len(truth), material.dataset.name))
+        home = Rows(answers, truth, np.full(len(truth), material.origin.data))
         calibration = _confident_elsewhere(material.step, calibration, known.scorer, recipe, (home, domains))
     return calibration, known.scorer
 
@@ -106,9 +109,8 @@ def _known_threshold(
 
     Where a station shows items, it is set by the mean score of an item's looks, as a station decides.
     """
-    looks = _looks_at_items(material, engine) if is_shown_items(material) else None
-    if looks is not None:
-        means = scorer(*looks).reshape(-1, len(LOOKS)).mean(axis=1)
+    means = _means_of_items(material, engine, scorer) if is_shown_items(material) else None
+    if means is not None:
         found = float(np.quantile(means, 1 - recipe.known_share, method="lower"))
         words = f"; least known score by {len(means)} of these pictures' items as a station shows them"
         return round(found - 5e-5, 4), words
@@ -120,9 +122,19 @@ def _known_threshold(
     return round(found - 5e-5, 4), ""  # rounded down, so that none is lost by it
 
 
-def _looks_at_items(material: Material, engine: Engine) -> Outputs | None:
+def _means_of_items(material: Material, engine: Engine, scorer: Scorer) -> NDArray[np.float64] | None:
+    """Compute the mean known score of each validation item's looks, (N,); None where too few can be cut out."""
     material.step("asking about validation items as a station shows them")
-    return ask_looks(material, engine, item_crops(material, material.validation, VALIDATED), range(len(LOOKS)))
+    count = count_looks(material.spec.view)
+    looks = ask_looks(material, engine, item_crops(material, material.validation, VALIDATED), range(count))
+    items = 0 if looks is None else len(looks.logits) // count
+    if looks is None or items < _LEAST_ITEMS:
+        material.step(
+            f"  only {items} of {len(material.validation)} items could be cut out, {_LEAST_ITEMS} are needed: whole "
+            "pictures set the least known score"
+        )
+        return None
+    return np.asarray(scorer(*looks).reshape(items, count).mean(axis=1))
 
 
 def _others_in_words(held_out: Rows | None) -> str:

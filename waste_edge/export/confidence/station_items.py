@@ -51,7 +51,7 @@ TAUGHT, VALIDATED, STRANGE = Scenes(1_000_000), Scenes(2_000_000), Scenes(3_000_
 
 @dataclass(frozen=True, eq=False)
 class ItemFeatures:
-    """What a network makes of items as a station shows them.
+    """Features of items as a station shows them.
 
     Attributes:
         known: float32 (N, F), of training photographs' items.
@@ -80,7 +80,7 @@ def grounds_that_teach(material: Material) -> Grounds:
 def item_features(
     material: Material, engine: Engine, known: Sequence[Photo], unknown: Sequence[Photo]
 ) -> ItemFeatures | None:
-    """Ask an engine about items as a station shows them, plain and as the look that differs most from it.
+    """Ask an engine about items as a station shows them, plain, and mirrored before grey.
 
     Args:
         known: training photographs.
@@ -90,11 +90,13 @@ def item_features(
         None where none of the photographs' items can be cut out.
     """
     own = ask_looks(material, engine, item_crops(material, known, TAUGHT), _FITTED_LOOKS)
+    if own is None:
+        return None
     strange = ask_looks(material, engine, item_crops(material, unknown, STRANGE), _FITTED_LOOKS)
-    if own is None or strange is None:
+    if strange is None:
         return None
     known_items, unknown_items = (len(some.logits) // len(_FITTED_LOOKS) for some in (own, strange))
-    words = f"{known_items} and {unknown_items} items of them as a station shows them"
+    words = f"{known_items} training items and {unknown_items} strange ones as a station shows them"
     return ItemFeatures(own.features, strange.features, words)
 
 
