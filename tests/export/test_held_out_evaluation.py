@@ -10,7 +10,10 @@ import pytest
 
 from tests.export.conftest import MODEL, QUANTIZE, Chain, command_line
 from waste_edge.bundle.bundle import open_bundle
-from waste_edge.export.build import without_fp32
+from waste_edge.evaluation.evaluate import without_progress
+from waste_edge.export.build import Extras, Naming, without_fp32
+from waste_edge.export.recalibrate import Wanted, recalibrate_bundle
+from waste_edge.export.recipe import ExportRecipe
 from waste_edge.files.strict import to_json
 
 LEAST = MODEL.format(name="looked_at", architecture="mobilenet_v1", width=0.25) + "[split]\ntest_fraction = 0.1\n"
@@ -62,8 +65,9 @@ def test_a_bundle_of_int8_alone_is_looked_at_again(bundle: Path, chain: Chain, t
     with open_bundle(bundle) as opened:
         manifest = without_fp32(slim, opened.manifest)
     (slim / "manifest.json").write_text(to_json(manifest), encoding="utf-8")
-    done = command_line("export", slim, "--data", chain.data, "--out", tmp_path / "again", "--last-look")
-    assert done.returncode == 0, done.stderr
+    wanted = Wanted(ExportRecipe("static_wi8_ai8"), Naming("again", "2", "MIT"), Extras(test_evaluation=True))
+    with open_bundle(slim) as opened:
+        recalibrate_bundle(opened, chain.data, tmp_path / "again", wanted, print, without_progress)
     before, after = ((folder / "MODEL_CARD.md").read_text(encoding="utf-8") for folder in (bundle, tmp_path / "again"))
     rows = [line for line in after[after.index("## The last look") :].splitlines() if "tflite" in line]
     assert rows

@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from tests.conftest import write_photos
 from tests.export.conftest import QUANTIZE, Chain, command_line
 from waste_edge.bundle.bundle import open_bundle
 from waste_edge.engines.verify import verify_bundle
@@ -19,7 +20,6 @@ from waste_edge.evaluation.evaluate import without_progress
 from waste_edge.export.build import Exported, Naming, without_fp32
 from waste_edge.export.recalibrate import Wanted, recalibrate_bundle
 from waste_edge.export.recipe import ExportRecipe
-from waste_edge.files.resources import BUNDLES
 from waste_edge.files.strict import to_json
 
 
@@ -87,14 +87,10 @@ def test_networks_that_were_left_out_have_no_scores_any_more(chain: Chain, tmp_p
 
 
 def test_other_pictures_than_its_own_are_refused(chain: Chain, tmp_path: Path) -> None:
+    others = write_photos(tmp_path / "others", {"red": 4, "green": 4, "blue": 4})
     with pytest.raises(DataError, match="their fingerprint differs"):
         recalibrated(
-            BUNDLES / "small",
-            chain.data,
-            tmp_path / "out",
-            Wanted(RECIPE, Naming("a", "1", "MIT")),
-            print,
-            without_progress,
+            chain.bundle, others, tmp_path / "out", Wanted(RECIPE, Naming("a", "2", "MIT")), print, without_progress
         )
     assert not (tmp_path / "out").exists()
 

@@ -15,7 +15,15 @@ from waste_edge.files.resources import shipped
 ROOT = shipped("training").parent
 # Records that have to be made again, each with the command that `python -m tools.evidence --check` names. One that is
 # made again is taken off this list; one that becomes stale fails the test.
-AWAITED: set[str] = set()
+AWAITED: set[str] = {
+    "benchmarks/results/2026-11-28-xeon.json",
+    "benchmarks/results/instances/2026-11-28-xeon.json",
+    "docs/arm64-log.txt",
+    "docs/virtual-board-log.txt",
+    "docs/container-log.txt",
+    "docs/commission.md",
+    "docs/models.md",
+}
 
 
 @pytest.fixture(scope="module")

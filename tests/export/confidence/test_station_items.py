@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -117,7 +118,8 @@ def test_every_look_is_asked_about_in_order() -> None:
 
 
 @pytest.mark.parametrize("share", [0.5, 0.75, 1.0])
-def test_the_threshold_keeps_the_wanted_share_of_items(share: float) -> None:
+def test_the_threshold_keeps_the_wanted_share_of_items(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "_LEAST_ITEMS", 4)
     photos = [photo(str(red), on_board((red, 40, 40))) for red in (120, 150, 180, 210)]
     place, scorer = material(photos), Scorer("max_logit")
     recipe = ExportRecipe("static_wi8_ai8", known_share=share)
@@ -129,6 +131,16 @@ def test_the_threshold_keeps_the_wanted_share_of_items(share: float) -> None:
     assert (means >= threshold).mean() >= share
     assert (means > threshold + 1e-3).mean() <= share, "and no lower than that"
     assert "4 of these pictures' items" in words
+
+
+def test_a_few_items_set_no_threshold() -> None:
+    logits = np.arange(12, dtype=np.float32).reshape(4, 3)
+    told: list[str] = []
+    place = replace(material([photo("a", on_board(RED)), bare("b")]), step=told.append)
+    recipe = ExportRecipe("static_wi8_ai8", known_share=0.5)
+    found = scoring._known_threshold(place, ENGINE, Scorer("max_logit"), recipe, (Outputs(logits, logits), None))
+    assert found == (6.5, "")
+    assert "only 1 of 2 items could be cut out, 30 are needed" in told[-1]
 
 
 def test_where_whole_views_are_shown_pictures_set_the_threshold() -> None:
