@@ -23,6 +23,7 @@ AWAITED: set[str] = {
     "docs/container-log.txt",
     "docs/commission.md",
     "docs/models.md",
+    "docs/rehearsal.md",
 }
 
 
@@ -92,6 +93,8 @@ def changed_digest(root: Path, pattern: str) -> str:
 def test_a_speed_of_another_bundle_is_stale(copy: Path) -> None:
     path = max((copy / "benchmarks/results").glob("*.json"))
     document = json.loads(path.read_text(encoding="utf-8"))
+    for subject in document["subjects"]:
+        subject["digest"] = evidence.shipped_version(subject["name"])[1]
     for name, expected in ((evidence.shipped_version("small")[1], False), ("0" * 64, True)):
         document["subjects"][0]["digest"] = name
         path.write_text(json.dumps(document), encoding="utf-8")
