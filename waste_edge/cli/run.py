@@ -12,7 +12,6 @@ import typer
 
 from waste_edge.cli.common import (
     AUTO_BUNDLE,
-    DEFAULT_BUNDLE,
     AllowOlderOption,
     EngineOption,
     JsonOption,
@@ -179,8 +178,6 @@ def _plan(context: typer.Context, path: Path | None) -> RunPlan:
         config = msgspec.structs.replace(config, camera=None, source=None)
     if options["demo"]:  # which tells nobody
         config = without_sinks(config)
-        if config.bundle == AUTO_BUNDLE:  # its items are drawn, as those are that the default bundle was trained on
-            config = msgspec.structs.replace(config, bundle=DEFAULT_BUNDLE)
     changes: dict[str, Any] = {
         name: str(value) if isinstance(value, Path) else value
         for name, value in given.items()

@@ -15,7 +15,7 @@ from tests.evaluation.test_station_view import on_board, photo
 from waste_edge.dataset import Photo
 from waste_edge.engines.engine import Engine, Output
 from waste_edge.evaluation.evaluate import Outputs, without_progress
-from waste_edge.export.confidence import scoring
+from waste_edge.export.confidence import known_score, scoring
 from waste_edge.export.confidence.station_items import (
     GROUNDS,
     STRANGE,
@@ -150,3 +150,16 @@ def test_where_whole_views_are_shown_pictures_set_the_threshold() -> None:
         material(kind="picture"), ENGINE, Scorer("max_logit"), recipe, (Outputs(logits, logits), None)
     )
     assert found == (6.5, "")
+
+
+@pytest.mark.parametrize(("wanted", "kind", "asked"), [(True, "item", 1), (False, "item", 0), (True, "picture", 0)])
+def test_a_score_learns_from_items_where_they_are_shown_and_wanted(
+    wanted: bool, kind: str, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(known_score, "item_features", lambda *_: calls.append(1))
+    monkeypatch.setattr(known_score, "stratified", lambda *_, **__: [])
+    predictor = known_score._Predictor(material(kind=kind), ENGINE, None, wanted)
+    assert predictor.items() is None
+    assert predictor.items() is None
+    assert len(calls) == asked, "asked once, also where there are none"
