@@ -23,7 +23,6 @@ AWAITED: set[str] = {
     "docs/container-log.txt",
     "docs/commission.md",
     "docs/models.md",
-    "docs/rehearsal.md",
 }
 
 
