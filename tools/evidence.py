@@ -36,9 +36,7 @@ from waste_edge.rehearsal.report import RehearsalReport
 PAGE = "docs/results.md"
 NAMES = ("small", "accurate")
 OF_NETWORKS = "networks of "  # before BUNDLES: no threshold enters, so it holds for all versions with these networks
-_WITH_ITEMS = (
-    "instances",
-)  # records below benchmarks/results in which items are looked at, as often as a station does
+_WITH_ITEMS = ("instances",)  # records in which items are looked at as often as a station does
 _BLOCK = re.compile(r"(<!-- evidence: made by make evidence -->\n).*?(<!-- end of evidence -->)", re.DOTALL)
 _DATE = re.compile(r"\b20\d\d-\d\d-\d\d\b")
 _IN_PAGE = re.compile(r"<!-- measured: ([^;]+); (20\d\d-\d\d-\d\d); ([^;]+); ([^;]+?) -->")
