@@ -6,6 +6,7 @@ The loop at the bin, training views, `evaluate --through-the-station` and rehear
 
 from __future__ import annotations
 
+import functools
 import math
 
 import cv2
@@ -100,13 +101,19 @@ def _cover(shape: tuple[int, ...], frame_shape: tuple[int, ...], corner: tuple[i
 
 def _painted(part: Pixels, frame_shape: tuple[int, ...], corner: tuple[int, int], region: ItemRegion) -> Pixels:
     """A part of the frame with everything but the item painted plain."""
-    row = np.tile(np.array(PLAIN, np.uint8), part.shape[1])  # whole rows are filled five times as fast as triples
-    painted = np.repeat(row[None], part.shape[0], axis=0).reshape(part.shape)
+    # Whole rows are filled five times as fast as triples.
+    painted = np.repeat(_plain_row(part.shape[1]), part.shape[0], axis=0).reshape(part.shape)
     rows, columns = _around_item(part.shape, frame_shape, corner, region)
     inner = part[rows, columns]
     cover = _cover(inner.shape, frame_shape, (corner[0] + columns.start, corner[1] + rows.start), region)
-    painted[rows, columns] = cv2.copyTo(inner, cover, painted[rows, columns])
+    cv2.copyTo(inner, cover, painted[rows, columns])
     return painted
+
+
+@functools.lru_cache(8)
+def _plain_row(width_px: int) -> Pixels:
+    """A row of plain pixels, uint8 (1, 3 * width), not to be changed."""
+    return np.tile(np.array(PLAIN, np.uint8), width_px)[None]
 
 
 def _around_item(

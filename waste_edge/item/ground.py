@@ -52,6 +52,11 @@ def shrink(pixels: Pixels, size: tuple[int, int] | None = None) -> Pixels:
     return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
+def grey_of(pixels: Pixels) -> NDArray[np.uint8]:
+    """Brightness of a picture, (h, w)."""
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
 class Ground:
     """The empty scene, or the scene before the last item came, to tell an item from.
 
@@ -65,6 +70,7 @@ class Ground:
         require_pixels(pixels)
         self._look = np.ascontiguousarray(shrink(pixels))
         self._exact: Levels | None = None  # what `follow` sums up; levels alone would lose a slow drift
+        self._grey: NDArray[np.uint8] | None = None
         self._unsteady: NDArray[np.uint8] | None = None
 
     @property
@@ -78,12 +84,18 @@ class Ground:
         return self._look.shape[1], self._look.shape[0]
 
     @property
+    def grey(self) -> NDArray[np.uint8]:
+        """Brightness of the look, (h, w), not to be changed."""
+        if self._grey is None:
+            self._grey = grey_of(self._look)
+        return self._grey
+
+    @property
     def unsteady(self) -> NDArray[np.uint8]:
         """Change of each pixel, (h, w), when the camera shakes by half a working pixel: half its contrast."""
         if self._unsteady is None:
-            grey = cv2.cvtColor(self._look, cv2.COLOR_RGB2GRAY)
             box = np.ones((3, 3), np.uint8)
-            self._unsteady = np.asarray(cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, box) // 4, np.uint8)
+            self._unsteady = np.asarray(cv2.morphologyEx(self.grey, cv2.MORPH_GRADIENT, box) // 4, np.uint8)
         return self._unsteady
 
     def follow(self, pixels: Pixels, share: float) -> None:
@@ -98,7 +110,7 @@ class Ground:
             self._exact = self._look.astype(np.float32)
         cv2.accumulateWeighted(seen, self._exact, min(1.0, max(0.0, share)))
         self._look = np.asarray(cv2.convertScaleAbs(self._exact), np.uint8)
-        self._unsteady = None
+        self._grey = self._unsteady = None
 
     def pack(self) -> bytes:
         """The ground as a PNG, some tens of kB."""
@@ -136,23 +148,24 @@ def gain_of(look: Pixels, reference: Pixels) -> Gain:
     rows, columns = look[grid].shape[:2]
     seen = np.ascontiguousarray(look[grid].reshape(-1, 3).T)
     base = np.ascontiguousarray(reference[grid].reshape(-1, 3).T)
-    most_seen, most_base = _most(seen), _most(base)
-    usable = np.flatnonzero(np.maximum(most_seen, most_base) < _BURNT)
-    lost = (most_seen >= _BURNT) & (most_base < _BURNT)
-    if np.count_nonzero(lost) > usable.size:
-        return _gain_of_lost(seen[:, lost], base[:, lost])
-    if usable.size < 0.02 * rows * columns:
-        return np.ones(3, np.float32)
     weight = _weights(rows, columns)
-    if usable.size < weight.size:
+    most_seen, most_base = _most(seen), _most(base)
+    burnt = np.maximum(most_seen, most_base) >= _BURNT
+    if burnt.any():
+        lost, usable = burnt & (most_base < _BURNT), np.flatnonzero(~burnt)
+        if np.count_nonzero(lost) > usable.size:
+            return _gain_of_lost(seen[:, lost], base[:, lost])
+        if usable.size < 0.02 * burnt.size:
+            return np.ones(3, np.float32)
         weight, seen, base = weight[usable], seen[:, usable], base[:, usable]
     logs = _LOGS[seen] - _LOGS[base]
     sums = np.add(np.add(base[0], base[1], dtype=np.float32), base[2])
     tolerance = 0.04 + 9.0 / (sums + np.float32(3 * _DARK))
-    best = _peaks(logs, weight)
-    steady = _most(np.abs(logs)) < tolerance
-    stepped = _most(np.abs(logs - best)) < tolerance
-    chosen = steady if weight[steady].sum() >= _STEADY * weight[stepped].sum() else stepped
+    chosen = _most(np.abs(logs)) < tolerance
+    steady = weight[chosen].sum()
+    if steady < _STEADY * weight.sum():  # else no other gain can fit enough pixels, and need not be looked for
+        stepped = _most(np.abs(logs - _peaks(logs, weight))) < tolerance
+        chosen = chosen if steady >= _STEADY * weight[stepped].sum() else stepped
     if np.count_nonzero(chosen) < 12:
         return np.ones(3, np.float32)
     gain = np.exp(np.sort(logs[:, chosen], axis=1)[:, np.count_nonzero(chosen) // 2])

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from waste_edge.imaging.frames import Pixels
 from waste_edge.imaging.preprocess import Region
-from waste_edge.item.ground import Ground, gain_of, lit, shrink
+from waste_edge.item.ground import Ground, gain_of, grey_of, lit, shrink
 
 __all__ = ["Ground", "ItemRegion", "find_item", "in_frame"]
 
@@ -38,6 +38,8 @@ _SMALL_PART = 0.12  # of the largest part's area: less is a crumb, part of nothi
 _BAY = 0.1  # of the part's narrower side: half the width of bays that are closed
 _BLOCK, _AROUND = 8, 3  # working pixels in which marks are counted, and blocks that are looked at around
 _DENSE = 16  # of 255: a block of fewer marks holds specks
+_CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+_SQUARE = cv2.getStructuringElement(cv2.MORPH_RECT, (3, 3))
 _REACH = 0.02  # share of the long side across which pieces belong together
 
 
@@ -80,11 +82,14 @@ def find_item(frame: Pixels, ground: Ground) -> ItemRegion | None:
     if abs(frame.shape[1] * ground.size[1] - frame.shape[0] * ground.size[0]) > 2 * max(frame.shape):
         raise ValueError(f"a frame of {frame.shape[1]}x{frame.shape[0]} is not the view of a {ground.size} ground")
     expected = lit(ground.look, gain_of(look, ground.look))
-    certain, changed = _differences(look, expected, ground.unsteady)
-    parts = _parts(certain, changed)
-    if not parts:  # only brightness differs, and softly: better an item with its shadow than none
-        parts = _parts(changed, changed)
-    return _region(parts) if parts else None
+    base = ground.grey if expected is ground.look else grey_of(expected)
+    level = _level_of(look, base)
+    inside = _window(look, expected, level)
+    limit = _plus(ground.unsteady[inside], level)
+    certain, changed = _differences(look[inside], (expected[inside], base[inside]), limit)
+    # If only brightness differs, and softly: better an item with its shadow than none.
+    parts = _parts(certain, changed, base.shape) or _parts(changed, changed, base.shape)
+    return _region([_framed(part, inside, base.shape) for part in parts]) if parts else None
 
 
 def in_frame(box: Region, within: Region) -> Region:
@@ -113,15 +118,44 @@ def _plus(pixels: _Bytes, number: int) -> _Bytes:
     return np.asarray(cv2.add(pixels, number), np.uint8)  # type: ignore[call-overload]
 
 
-def _differences(look: Pixels, expected: Pixels, unsteady: _Bytes) -> tuple[_Bytes, _Bytes]:
+def _level_of(look: Pixels, base: _Bytes) -> int:
+    """The least difference from the ground that is neither noise nor a breath of shadow: a level.
+
+    Args:
+        look: uint8 (h, w, 3).
+        base: brightness of the expected ground, (h, w).
+    """
+    seen = grey_of(np.ascontiguousarray(look[2::5, 2::5]))
+    sample = np.asarray(cv2.absdiff(seen, np.ascontiguousarray(base[2::5, 2::5])), np.uint8).ravel()
+    # The lower quartile of |x| of a normal distribution is 0.319 deviations; an item may cover half of the view.
+    deviation = float(np.partition(sample, sample.size // 4)[sample.size // 4] + 0.5) / 0.319
+    level = min(_MOST_LEVEL, max(_LEAST_LEVEL, _CONTRAST * cv2.mean(base)[0]))
+    return int(min(40.0, max(level, _NOISE * deviation)))
+
+
+def _window(look: Pixels, expected: Pixels, level: int) -> tuple[slice, slice]:
+    """Rows and columns of the part of the view that may hold differences; all of them where none are dense.
+
+    Every second row tells, without regard to shadows and to contrast: the rest is not worth a closer look.
+    """
+    height, width = look.shape[:2]
+    calm = cv2.inRange(cv2.absdiff(look[::2], expected[::2]), (0, 0, 0), (level, level, level))
+    left, top, across, down = _dense(np.asarray(cv2.bitwise_not(calm), np.uint8), (height, width))
+    return _slices(left, top, across, down) if across else _slices(0, 0, width, height)
+
+
+def _differences(look: Pixels, ground: tuple[Pixels, _Bytes], limit: _Bytes) -> tuple[_Bytes, _Bytes]:
     """Mask certain differences, and all differences, shadows included; each (h, w), 0 or 255.
 
     All of it in bytes, which is four times as fast as in floats.
+
+    Args:
+        look: uint8 (h, w, 3).
+        ground: as it is expected, (h, w, 3), and its brightness, (h, w).
+        limit: the difference that is none, (h, w).
     """
-    seen = np.asarray(cv2.cvtColor(look, cv2.COLOR_RGB2GRAY), np.uint8)
-    base = np.asarray(cv2.cvtColor(expected, cv2.COLOR_RGB2GRAY), np.uint8)
+    seen, (expected, base) = grey_of(look), ground
     step = cv2.absdiff(seen, base)
-    limit = _plus(unsteady, _limit_of(np.asarray(step, np.uint8), np.asarray(base, np.uint8)))
     changed = cv2.compare(step, limit, cv2.CMP_GT)
     dark = np.full_like(seen, _DARK)
     ratio = np.asarray(cv2.divide(cv2.add(seen, dark), cv2.add(base, dark), scale=_ONE), np.uint8)
@@ -144,11 +178,12 @@ def _enclosed(certain: _Bytes, changed: _Bytes) -> _Bytes:
     count, labels = cv2.connectedComponents(doubtful, connectivity=4, ltype=cv2.CV_16U)
     if count <= 1:
         return certain
-    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-    # Labels of what is beside the one and the other, 0 elsewhere: counted together, which costs least.
-    beside_certain = cv2.copyTo(labels, cv2.dilate(certain, cross))
-    beside_ground = cv2.copyTo(labels, cv2.dilate(cv2.bitwise_not(changed), cross))
-    inner, outer = (np.bincount(beside.ravel(), minlength=count) for beside in (beside_certain, beside_ground))
+    beside_certain = cv2.dilate(certain, _CROSS)
+    beside_ground = cv2.dilate(cv2.bitwise_not(changed), _CROSS)
+    inner, outer = (
+        cv2.calcHist([labels], [0], beside, [count], [0, count]).ravel().astype(np.float64)
+        for beside in (beside_certain, beside_ground)
+    )
     surrounded = inner > _SURROUNDED * (inner + outer)
     surrounded[0] = False
     if not surrounded.any():
@@ -157,55 +192,57 @@ def _enclosed(certain: _Bytes, changed: _Bytes) -> _Bytes:
     return np.asarray(cv2.bitwise_or(certain, filled), np.uint8)
 
 
-def _limit_of(step: _Bytes, base: _Bytes) -> int:
-    """The least difference from the ground, (h, w), that is neither noise nor a breath of shadow: a level."""
-    sample = step[2::5, 2::5].ravel()
-    # The lower quartile of |x| of a normal distribution is 0.319 deviations; an item may cover half of the view.
-    deviation = float(np.partition(sample, sample.size // 4)[sample.size // 4] + 0.5) / 0.319
-    level = min(_MOST_LEVEL, max(_LEAST_LEVEL, _CONTRAST * cv2.mean(base)[0]))
-    return int(min(40.0, max(level, _NOISE * deviation)))
-
-
-def _parts(marks: _Bytes, changed: _Bytes) -> list[Mask]:
+def _parts(marks: _Bytes, changed: _Bytes, view: tuple[int, ...]) -> list[Mask]:
     """The things that marks, 0 or 255, belong to, largest first, without crumbs: bool (h, w) each.
 
     Args:
         marks: what belongs to things for certain.
         changed: what may.
+        view: height and width of the whole view.
     """
     calm = np.asarray(cv2.medianBlur(marks, 3), np.uint8)
-    left, top, across, down = _inhabited(calm)
+    left, top, across, down = _dense(calm, calm.shape)
     if not across:
         return []
-    inside = slice(top, top + down), slice(left, left + across)
-    reach = max(1, round(_REACH * max(marks.shape)))
+    left_inside, top_inside, across, down = cv2.boundingRect(calm[top : top + down, left : left + across])
+    inside = _slices(left + left_inside, top + top_inside, across, down)
+    reach = max(1, round(_REACH * max(view)))
     pieces = _solid(_enclosed(np.ascontiguousarray(calm[inside]), np.ascontiguousarray(changed[inside])), reach)
-    parts = []
-    for piece in _things(pieces, reach, _LEAST * marks.size):
-        part = np.zeros(marks.shape, np.bool_)
-        part[inside] = _hull_closed(piece)
-        parts.append(part)
-    return parts
+    things = _things(pieces, reach, _LEAST * view[0] * view[1])
+    return [_framed(_hull_closed(piece), inside, marks.shape) for piece in things]
 
 
-def _inhabited(marks: _Bytes) -> tuple[int, int, int, int]:
-    """Left, top, width and height of the part of the view that marks, 0 or 255, are dense in; zeros where nowhere.
+def _slices(left: int, top: int, width: int, height: int) -> tuple[slice, slice]:
+    """Rows and columns of a rectangle."""
+    return slice(top, top + height), slice(left, left + width)
+
+
+def _framed(part: Mask, inside: tuple[slice, slice], shape: tuple[int, ...]) -> Mask:
+    """What lies in some rows and columns as a mask of `shape`, nothing around it."""
+    framed = np.zeros(shape, np.bool_)
+    framed[inside] = part
+    return framed
+
+
+def _dense(marks: _Bytes, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """Left, top, width and height of the part of a view that marks, 0 or 255, are dense in; zeros where nowhere.
 
     Noise leaves specks all over the view, and what is done with a smaller part is done sooner.
+
+    Args:
+        marks: of the view, or of every n-th row of it.
+        shape: height and width of the view.
     """
-    height, width = marks.shape
+    height, width = shape
     rows, columns = -(-height // _BLOCK), -(-width // _BLOCK)
-    dense = _where(
-        np.asarray(cv2.resize(marks, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8), _DENSE, cv2.CMP_GT
-    )
-    left, top, across, down = cv2.boundingRect(dense)
+    blocks = np.asarray(cv2.resize(marks, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
+    left, top, across, down = cv2.boundingRect(_where(blocks, _DENSE, cv2.CMP_GT))
     if not across:
         return 0, 0, 0, 0
     right, bottom = left + across + _AROUND, top + down + _AROUND
     left, top = max(0, left - _AROUND) * width // columns, max(0, top - _AROUND) * height // rows
     right, bottom = min(columns, right) * width // columns, min(rows, bottom) * height // rows
-    inner_left, inner_top, across, down = cv2.boundingRect(marks[top:bottom, left:right])
-    return left + inner_left, top + inner_top, across, down
+    return left, top, right - left, bottom - top
 
 
 def _solid(marks: _Bytes, reach: int) -> _Bytes:
@@ -213,9 +250,15 @@ def _solid(marks: _Bytes, reach: int) -> _Bytes:
     padded = cv2.copyMakeBorder(marks, reach, reach, reach, reach, cv2.BORDER_REPLICATE)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach | 1, reach | 1))
     inner = np.ascontiguousarray(cv2.morphologyEx(padded, cv2.MORPH_CLOSE, disc)[reach:-reach, reach:-reach])
-    contours, _ = cv2.findContours(inner, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(inner, contours, -1, 255, cv2.FILLED)
-    return np.asarray(cv2.morphologyEx(inner, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)), np.uint8)
+    return np.asarray(cv2.morphologyEx(_filled(np.asarray(inner, np.uint8)), cv2.MORPH_OPEN, _SQUARE), np.uint8)
+
+
+def _filled(marks: _Bytes) -> _Bytes:
+    """Marks, 0 or 255, with holes filled: all that the outside does not reach. Half of what contours take."""
+    outside = 128
+    flooded = cv2.copyMakeBorder(marks, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+    cv2.floodFill(flooded, None, (0, 0), outside)
+    return _where(np.asarray(flooded[1:-1, 1:-1], np.uint8), outside, cv2.CMP_NE)
 
 
 def _things(pieces: _Bytes, reach: int, least: float) -> Iterator[_Bytes]:
@@ -249,11 +292,9 @@ def _hull_closed(piece: _Bytes) -> Mask:
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, disc)[reach:-reach, reach:-reach]
     whole = cv2.bitwise_or(piece, cv2.resize(closed, (width, height), interpolation=cv2.INTER_NEAREST))
-    contours, _ = cv2.findContours(whole, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(whole, contours, -1, 255, cv2.FILLED)
     # Outlines are found a pixel too far out, by the blur before the slope; at the view's border they are not.
-    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-    return np.asarray(cv2.erode(whole, cross, borderType=cv2.BORDER_REPLICATE) > 0)
+    filled = _filled(np.asarray(whole, np.uint8))
+    return np.asarray(cv2.erode(filled, _CROSS, borderType=cv2.BORDER_REPLICATE) > 0)
 
 
 def _region(parts: list[Mask]) -> ItemRegion:
