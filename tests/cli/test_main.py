@@ -121,7 +121,7 @@ def test_no_word_of_a_help_is_lost_and_no_line_breaks_in_the_middle() -> None:
         ("collect list", "With [collect] in station.toml"),
         ("collect purge", "take [collect] out"),
         ("rehearse", "a station on this machine would take"),
-        ("run", "plays with `small`, not with what auto would choose"),
+        ("run", "Its items are drawn, as some that the networks were trained on are"),
     ],
 )
 def test_help_says(waste_edge: WasteEdge, monkeypatch: pytest.MonkeyPatch, words: str, said: str) -> None:

@@ -21,7 +21,6 @@ AWAITED: set[str] = {
     "docs/arm64-log.txt",
     "docs/virtual-board-log.txt",
     "docs/container-log.txt",
-    "docs/commission.md",
     "docs/models.md",
 }
 

@@ -213,6 +213,15 @@ def test_the_log_stays_within_its_bound(open_outbox, tmp_path):
     assert 1_000_000 < longest < 8_500_000
 
 
+def test_a_scene_that_is_replaced_is_not_overwritten_with_zeros(open_outbox, tmp_path):
+    outbox, log = open_outbox(), tmp_path / "outbox.sqlite-wal"
+    sizes = []
+    for number in range(20):
+        outbox.commit(make_event(number), bytes([number]) * 40_000)
+        sizes.append(log.stat().st_size)
+    assert sizes[-1] - sizes[9] < 10 * 2 * 40_000
+
+
 def test_a_corrupt_database_is_set_aside_and_a_new_one_begun(open_outbox, tmp_path):
     outbox = open_outbox()
     old_id = outbox.commit(make_event(1), b"pile").outbox_id
