@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from tests.item.scenes import STEADY, ground, noisy, overlap, placed, plate, scene
-from waste_edge.imaging.frames import rgb_from_yuv420
+from waste_edge.imaging.frames import Pixels, rgb_from_yuv420
 from waste_edge.imaging.preprocess import Region, cut
 from waste_edge.item import Ground, find_item, in_frame
+from waste_edge.item import region as region_module
 from waste_edge.item.compose import Camera, SceneRanges, photograph
 from waste_edge.rendering.backgrounds import Background
 from waste_edge.rendering.items.sprites import ITEM_LABELS
@@ -134,6 +135,31 @@ def test_things_that_lie_apart_are_parts_largest_first() -> None:
     largest = found.only(0)
     assert largest.box == found.parts[0]
     assert overlap(largest, first.mask) > 0.9
+
+
+def test_looking_at_a_part_of_the_view_finds_what_looking_at_all_of_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = placed(GREY, plate((40, 40, 180), 300, 3), 0.4, 0.5, 300)  # at an angle, a few pixels thick
+    both = placed(wire.frames[0], plate((216, 206, 186), 60, 60), 0.9, 0.9, 50)  # pale on pale, far from the wire
+    scenes = [scene(label, style, 7) for label in ITEM_LABELS for style in (Background.TRAY, Background.WOOD)]
+    scenes += [wire, both, placed(GREY, plate((30, 120, 60)), 0.05, 0.5, 200)]
+    parts = [find_item(one.frames[0], Ground(one.empty)) for one in scenes]
+    sizes = []
+
+    def all_of_it(look: Pixels, expected: Pixels, level: int) -> tuple[slice, slice]:
+        rows, columns = window(look, expected, level)
+        sizes.append((rows.stop - rows.start) * (columns.stop - columns.start) / (look.shape[0] * look.shape[1]))
+        return slice(look.shape[0]), slice(look.shape[1])
+
+    window = region_module._window
+    monkeypatch.setattr(region_module, "_window", all_of_it)
+    for one, part in zip(scenes, parts, strict=True):
+        whole = find_item(one.frames[0], Ground(one.empty))
+        assert (part is None) == (whole is None)
+        if part is not None and whole is not None:
+            assert part.box == whole.box
+            assert len(part.parts) == len(whole.parts)
+            np.testing.assert_array_equal(part.mask, whole.mask)
+    assert np.median(sizes) < 0.6
 
 
 def test_an_item_on_top_of_another_is_told_from_the_layer_below() -> None:
