@@ -149,10 +149,9 @@ def gain_of(look: Pixels, reference: Pixels) -> Gain:
     seen = np.ascontiguousarray(look[grid].reshape(-1, 3).T)
     base = np.ascontiguousarray(reference[grid].reshape(-1, 3).T)
     weight = _weights(rows, columns)
-    most_seen, most_base = _most(seen), _most(base)
-    burnt = np.maximum(most_seen, most_base) >= _BURNT
+    burnt = _most(np.maximum(seen, base)) >= _BURNT
     if burnt.any():
-        lost, usable = burnt & (most_base < _BURNT), np.flatnonzero(~burnt)
+        lost, usable = burnt & (_most(base) < _BURNT), np.flatnonzero(~burnt)
         if np.count_nonzero(lost) > usable.size:
             return _gain_of_lost(seen[:, lost], base[:, lost])
         if usable.size < 0.02 * burnt.size:
@@ -169,7 +168,8 @@ def gain_of(look: Pixels, reference: Pixels) -> Gain:
     if np.count_nonzero(chosen) < 12:
         return np.ones(3, np.float32)
     gain = np.exp(np.sort(logs[:, chosen], axis=1)[:, np.count_nonzero(chosen) // 2])
-    return np.asarray(np.clip(gain, 1 / _LIMIT, _LIMIT), np.float32)
+    within = np.minimum(np.maximum(gain, np.float32(1 / _LIMIT)), np.float32(_LIMIT))  # in half of what np.clip takes
+    return np.asarray(within, np.float32)
 
 
 def _gain_of_lost(seen: NDArray[np.uint8], base: NDArray[np.uint8]) -> Gain:

@@ -3,7 +3,7 @@
     frame ── less the light's change ──> differs in colour, or sharply in brightness ──> closed and filled ──> parts
 
 A soft shadow or the item's reflection on a tray changes brightness smoothly and leaves the colour, so neither counts;
-a thing of the ground's own colour is found by its outline. Shadows as what keeps its chromaticity: Horprasert, Harwood
+a thing of the ground's own colour is found by its outline, or by the ground's texture that it hides. Shadows as what keeps its chromaticity: Horprasert, Harwood
 and Davis 1999, "A statistical approach for real-time robust background subtraction and shadow detection".
 """
 
@@ -32,11 +32,15 @@ _SHARP = 0.05  # change of relative brightness a working pixel that no soft shad
 _ONE = 128  # relative brightness in bytes: up to twice as bright
 _DARK = 8  # levels added before dividing: black pixels say little about the light
 _DEEP = 0.45  # no soft shadow leaves less than this of the light
-_SURROUNDED = 0.65  # share of a doubtful patch's rim beside what is certain: it is part of that
+_GRAIN_PX = 5  # working pixels across which texture is looked for
+_GRAIN = 0.016  # of relative brightness, at least: a pixel's difference from the mean around it
+_UNUSUAL = 1.7  # times the mean of where nothing changed
+_MOST, _AMONG = 0.55, 0.4  # share of the pixels around that have such grain, and that changed
+_SURROUNDED = 0.75  # share of a doubtful patch's rim beside what is certain: it is part of that
 _LEAST = 0.002  # share of the view: less is dirt
 _SMALL_PART = 0.12  # of the largest part's area: less is a crumb, part of nothing
 _BAY = 0.1  # of the part's narrower side: half the width of bays that are closed
-_BLOCK, _AROUND = 8, 3  # working pixels in which marks are counted, and blocks that are looked at around
+_BLOCK, _AROUND = 8, 2  # working pixels in which marks are counted, and blocks that are looked at around
 _DENSE = 16  # of 255: a block of fewer marks holds specks
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 _SQUARE = cv2.getStructuringElement(cv2.MORPH_RECT, (3, 3))
@@ -156,7 +160,7 @@ def _differences(look: Pixels, ground: tuple[Pixels, _Bytes], limit: _Bytes) -> 
     """
     seen, (expected, base) = grey_of(look), ground
     step = cv2.absdiff(seen, base)
-    changed = cv2.compare(step, limit, cv2.CMP_GT)
+    changed = np.asarray(cv2.compare(step, limit, cv2.CMP_GT), np.uint8)
     dark = np.full_like(seen, _DARK)
     ratio = np.asarray(cv2.divide(cv2.add(seen, dark), cv2.add(base, dark), scale=_ONE), np.uint8)
     # What the ground would look like in the shade: the same colours, so much darker.
@@ -168,8 +172,28 @@ def _differences(look: Pixels, ground: tuple[Pixels, _Bytes], limit: _Bytes) -> 
     slope = np.asarray(cv2.max(*ways), np.uint8)
     outline = cv2.bitwise_and(_where(slope, _SHARP * 2 * _ONE, cv2.CMP_GT), changed)
     deep = cv2.bitwise_and(_where(ratio, _DEEP * _ONE, cv2.CMP_LT), changed)
-    certain = cv2.bitwise_or(cv2.bitwise_or(tinted, outline), deep)
+    certain = cv2.bitwise_or(cv2.bitwise_or(tinted, outline), cv2.bitwise_or(deep, _rough(ratio, changed)))
     return np.asarray(certain, np.uint8), np.asarray(cv2.bitwise_or(changed, tinted), np.uint8)
+
+
+def _rough(ratio: _Bytes, changed: _Bytes) -> _Bytes:
+    """Mask where the ground's texture is lost: it shows through a shadow, and not through a thing. (h, w), 0 or 255.
+
+    There relative brightness varies from pixel to pixel, as the missing texture did, in most pixels, and by more than
+    where nothing changed, which tells the camera's noise.
+
+    Args:
+        ratio: relative brightness, (h, w), `_ONE` where it is the ground's.
+        changed: where it is another, (h, w), 0 or 255.
+    """
+    size = (_GRAIN_PX, _GRAIN_PX)
+    grain = np.asarray(cv2.absdiff(ratio, cv2.blur(ratio, size)), np.uint8)
+    usual = cv2.mean(grain, cv2.bitwise_not(changed))[0]
+    marks = _where(grain, max(_GRAIN * _ONE, _UNUSUAL * usual), cv2.CMP_GT)
+    rough = _where(np.asarray(cv2.blur(marks, size), np.uint8), _MOST * 255, cv2.CMP_GT)
+    # By chance many pixels of a textured ground are as bright as what covers it: not all of them have changed.
+    among = _where(np.asarray(cv2.blur(changed, size), np.uint8), _AMONG * 255, cv2.CMP_GT)
+    return np.asarray(cv2.bitwise_and(rough, among), np.uint8)
 
 
 def _enclosed(certain: _Bytes, changed: _Bytes) -> _Bytes:
@@ -200,16 +224,27 @@ def _parts(marks: _Bytes, changed: _Bytes, view: tuple[int, ...]) -> list[Mask]:
         changed: what may.
         view: height and width of the whole view.
     """
-    calm = np.asarray(cv2.medianBlur(marks, 3), np.uint8)
-    left, top, across, down = _dense(calm, calm.shape)
-    if not across:
-        return []
-    left_inside, top_inside, across, down = cv2.boundingRect(calm[top : top + down, left : left + across])
-    inside = _slices(left + left_inside, top + top_inside, across, down)
+    # Specks are taken away last: an outline is often a pixel wide.
+    calm = np.asarray(cv2.medianBlur(_enclosed(marks, changed), 3), np.uint8)
     reach = max(1, round(_REACH * max(view)))
-    pieces = _solid(_enclosed(np.ascontiguousarray(calm[inside]), np.ascontiguousarray(changed[inside])), reach)
+    inside = _inhabited(calm, reach)
+    if inside is None:
+        return []
+    pieces = _solid(np.ascontiguousarray(calm[inside]), reach)
     things = _things(pieces, reach, _LEAST * view[0] * view[1])
     return [_framed(_hull_closed(piece), inside, marks.shape) for piece in things]
+
+
+def _inhabited(marks: _Bytes, reach: int) -> tuple[slice, slice] | None:
+    """Rows and columns of all marks and `reach` pixels more, as far as there are any; None without marks.
+
+    So what lies at its border lies at the view's, and goes on beyond it as far as anybody knows.
+    """
+    left, top, across, down = cv2.boundingRect(marks)
+    if not across:
+        return None
+    right, bottom = min(marks.shape[1], left + across + reach), min(marks.shape[0], top + down + reach)
+    return slice(max(0, top - reach), bottom), slice(max(0, left - reach), right)
 
 
 def _slices(left: int, top: int, width: int, height: int) -> tuple[slice, slice]:
