@@ -3,8 +3,9 @@
     frame ── less the light's change ──> differs in colour, or sharply in brightness ──> closed and filled ──> parts
 
 A soft shadow or the item's reflection on a tray changes brightness smoothly and leaves the colour, so neither counts;
-a thing of the ground's own colour is found by its outline, or by the ground's texture that it hides. Shadows as what keeps its chromaticity: Horprasert, Harwood
-and Davis 1999, "A statistical approach for real-time robust background subtraction and shadow detection".
+a thing of the ground's own colour is found by its outline, or by the ground's texture that it hides. Shadows as what
+keeps its chromaticity: Horprasert, Harwood and Davis 1999, "A statistical approach for real-time robust background
+subtraction and shadow detection".
 """
 
 from __future__ import annotations
