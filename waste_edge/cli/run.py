@@ -45,8 +45,8 @@ DemoOption = Annotated[
     bool,
     typer.Option(
         "--demo",
-        help="Play the bundled, rendered clip: ten items, then end. Its items are drawn, as some that the networks were "
-        "trained on are: it shows that a station works, not how well it sorts. No sink is told.",
+        help="Play the bundled, rendered clip: ten items, then end. Its items are drawn, as some that the networks "
+        "were trained on are: it shows that a station works, not how well it sorts. No sink is told.",
     ),
 ]
 FramesOption = Annotated[int | None, typer.Option("--frames", min=1, metavar="N", help="End after N frames.")]
