@@ -254,7 +254,7 @@ def _slices(left: int, top: int, width: int, height: int) -> tuple[slice, slice]
 
 
 def _framed(part: Mask, inside: tuple[slice, slice], shape: tuple[int, ...]) -> Mask:
-    """What lies in some rows and columns as a mask of `shape`, nothing around it."""
+    """Lay a part into some rows and columns of an empty mask of `shape`."""
     framed = np.zeros(shape, np.bool_)
     framed[inside] = part
     return framed
