@@ -14,7 +14,7 @@ environment() {
     cd "$packages"
     rm -rf onnxruntime onnxruntime-*.dist-info sympy mpmath ai_edge_litert/libLiteRtWebGpuAccelerator.so \
         ai_edge_litert/tools ai_edge_litert/vendors ai_edge_litert/aot numpy/f2py numpy/_core/include numpy/_core/lib \
-        numpy/random/lib PIL/_avif* pillow.libs/libavif*
+        numpy/random/lib PIL/_avif* pillow.libs/libavif* waste_edge/_shipped/benchmarks/results waste_edge/_shipped/training/results
     find . -depth \( -name __pycache__ -o -name tests \) -type d ! -path './waste_edge/*' -exec rm -rf {} +
     find . \( -name '*.pyi' -o -name '*.pxd' -o -name '*.a' \) -delete
     # Of what Rich could colour, Python: it names the lexers it has.
