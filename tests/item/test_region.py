@@ -138,6 +138,19 @@ def test_a_plain_thing_as_bright_as_a_textured_ground_is_found_whole(brighter: i
     assert overlap(find_item(noisy(one.frames[0], 2, 1), Ground(one.empty)), one.mask) > 0.75
 
 
+@pytest.mark.parametrize("side", [300, 400])
+def test_a_large_plain_thing_and_its_shadow_on_a_textured_ground_are_told_apart(side: float) -> None:
+    surface = gravel(15)
+    red, green, blue = (int(level) - 14 for level in surface.mean(axis=(0, 1)))
+    one = placed(surface, plate((red, green, blue)), 0.5, 0.5, side, 0.3)
+    assert overlap(find_item(noisy(one.frames[0], 2, 1), Ground(one.empty)), one.mask) > 0.75
+
+
+def test_noise_all_over_a_changed_view_is_no_lost_texture() -> None:
+    ratio = noisy(np.full((120, 160), 100, np.uint8), 4, 1)
+    assert not region_module._rough(ratio, np.full((120, 160), 255, np.uint8)).any()
+
+
 @pytest.mark.parametrize("noise", [0, 4])
 def test_a_shadow_on_a_textured_ground_is_not_the_item(noise: float) -> None:
     one = placed(gravel(25), plate((180, 60, 40)), 0.5, 0.5, 200, 0.4)
@@ -168,6 +181,7 @@ def test_looking_at_a_part_of_the_view_finds_what_looking_at_all_of_it_does(monk
     both = placed(wire.frames[0], plate((216, 206, 186), 60, 60), 0.9, 0.9, 50)  # pale on pale, far from the wire
     scenes = [scene(label, style, 7) for label in ITEM_LABELS for style in (Background.TRAY, Background.WOOD)]
     scenes += [wire, both, placed(GREY, plate((30, 120, 60)), 0.05, 0.5, 200)]
+    scenes += [placed(gravel(15), plate((120, 118, 112)), 0.5, 0.5, side, 0.3) for side in (200, 400)]
     parts = [find_item(one.frames[0], Ground(one.empty)) for one in scenes]
     sizes = []
 
@@ -201,6 +215,25 @@ def test_any_size_of_frame_will_do(width: int, height: int) -> None:
     assert overlap(found, one.mask) > 0.8
     assert found is not None
     assert found.mask.shape[1] <= 320
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (2, 40), (8, 8), (640, 6), (9, 9)])
+def test_a_view_of_a_few_pixels_is_no_fault(width: int, height: int) -> None:
+    empty = np.full((height, width, 3), 200, np.uint8)
+    find_item(np.full((height, width, 3), 20, np.uint8), Ground(empty))
+
+
+def test_a_ground_that_followed_the_light_is_one_made_anew() -> None:
+    one = placed(gravel(25), plate((180, 60, 40)), 0.5, 0.5, 200)
+    later = np.asarray(one.empty * 0.8, np.uint8)
+    kept = Ground(one.empty)
+    find_item(one.frames[0], kept)
+    kept.follow(later, 1.0)
+    seen = np.asarray(one.frames[0] * 0.8, np.uint8)
+    found, anew = find_item(seen, kept), find_item(seen, Ground(kept.look))
+    assert found is not None
+    assert anew is not None
+    np.testing.assert_array_equal(found.mask, anew.mask)
 
 
 def test_a_frame_of_yuv420_planes_will_do() -> None:

@@ -106,14 +106,16 @@ def _painted(part: Pixels, frame_shape: tuple[int, ...], corner: tuple[int, int]
     rows, columns = _around_item(part.shape, frame_shape, corner, region)
     inner = part[rows, columns]
     cover = _cover(inner.shape, frame_shape, (corner[0] + columns.start, corner[1] + rows.start), region)
-    cv2.copyTo(inner, cover, painted[rows, columns])
+    cv2.copyTo(inner, cover, painted[rows, columns])  # written in place
     return painted
 
 
 @functools.lru_cache(8)
 def _plain_row(width_px: int) -> Pixels:
     """A row of plain pixels, uint8 (1, 3 * width), not to be changed."""
-    return np.tile(np.array(PLAIN, np.uint8), width_px)[None]
+    row = np.tile(np.array(PLAIN, np.uint8), width_px)[None]
+    row.flags.writeable = False
+    return row
 
 
 def _around_item(

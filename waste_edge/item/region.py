@@ -1,6 +1,6 @@
 """Region of the item: the difference between a frame and the ground that it lies on.
 
-    frame ── less the light's change ──> differs in colour, or sharply in brightness ──> closed and filled ──> parts
+    frame ── less the light's change ──> differs in colour, texture, or sharply in brightness ──> filled ──> parts
 
 A soft shadow or the item's reflection on a tray changes brightness smoothly and leaves the colour, so neither counts;
 a thing of the ground's own colour is found by its outline, or by the ground's texture that it hides. Shadows as what
@@ -35,12 +35,14 @@ _DARK = 8  # levels added before dividing: black pixels say little about the lig
 _DEEP = 0.45  # no soft shadow leaves less than this of the light
 _GRAIN_PX = 5  # working pixels across which texture is looked for
 _GRAIN = 0.016  # of relative brightness, at least: a pixel's difference from the mean around it
-_UNUSUAL = 1.7  # times the mean of where nothing changed
-_MOST, _AMONG = 0.55, 0.4  # share of the pixels around that have such grain, and that changed
+_TIMES_NOISE = 1.7  # nor less than so many times what it is on average where nothing changed
+_GRAINY_SHARE, _CHANGED_SHARE = 0.55, 0.4  # of the pixels around: those that differ so, and those that changed
+_LEAST_CALM = 0.02  # share of the part that is looked at: with less that did not change the noise is not known
 _SURROUNDED = 0.75  # share of a doubtful patch's rim beside what is certain: it is part of that
 _LEAST = 0.002  # share of the view: less is dirt
 _SMALL_PART = 0.12  # of the largest part's area: less is a crumb, part of nothing
 _BAY = 0.1  # of the part's narrower side: half the width of bays that are closed
+_COARSE = 4  # times: as bays are closed
 _BLOCK, _AROUND = 8, 2  # working pixels in which marks are counted, and blocks that are looked at around
 _DENSE = 16  # of 255: a block of fewer marks holds specks
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
@@ -83,6 +85,8 @@ def find_item(frame: Pixels, ground: Ground) -> ItemRegion | None:
     Raises:
         ValueError: the frame's shape is another than the ground's.
     """
+    if min(ground.size) <= _BLOCK:
+        return None  # too little to tell a thing from noise
     look = shrink(frame, ground.size)
     if abs(frame.shape[1] * ground.size[1] - frame.shape[0] * ground.size[0]) > 2 * max(frame.shape):
         raise ValueError(f"a frame of {frame.shape[1]}x{frame.shape[0]} is not the view of a {ground.size} ground")
@@ -141,7 +145,8 @@ def _level_of(look: Pixels, base: _Bytes) -> int:
 def _window(look: Pixels, expected: Pixels, level: int) -> tuple[slice, slice]:
     """Rows and columns of the part of the view that may hold differences; all of them where none are dense.
 
-    Every second row tells, without regard to shadows and to contrast: the rest is not worth a closer look.
+    Every second row tells, without regard to shadows and to contrast: the rest is not worth a closer look. All of the
+    view is, where the colours' noise is above the level.
     """
     height, width = look.shape[:2]
     calm = cv2.inRange(cv2.absdiff(look[::2], expected[::2]), (0, 0, 0), (level, level, level))
@@ -189,12 +194,15 @@ def _rough(ratio: _Bytes, changed: _Bytes) -> _Bytes:
     """
     size = (_GRAIN_PX, _GRAIN_PX)
     grain = np.asarray(cv2.absdiff(ratio, cv2.blur(ratio, size)), np.uint8)
-    usual = cv2.mean(grain, cv2.bitwise_not(changed))[0]
-    marks = _where(grain, max(_GRAIN * _ONE, _UNUSUAL * usual), cv2.CMP_GT)
-    rough = _where(np.asarray(cv2.blur(marks, size), np.uint8), _MOST * 255, cv2.CMP_GT)
-    # By chance many pixels of a textured ground are as bright as what covers it: not all of them have changed.
-    among = _where(np.asarray(cv2.blur(changed, size), np.uint8), _AMONG * 255, cv2.CMP_GT)
-    return np.asarray(cv2.bitwise_and(rough, among), np.uint8)
+    around = np.asarray(cv2.blur(changed, size), np.uint8)
+    # By chance some pixels of a thing are as bright as the ground: only what has none that changed around is ground.
+    calm = _where(around, 0, cv2.CMP_EQ)
+    if cv2.countNonZero(calm) < _LEAST_CALM * calm.size:
+        return np.zeros_like(changed)
+    noise = cv2.mean(grain, calm)[0]
+    grainy = _where(grain, max(_GRAIN * _ONE, _TIMES_NOISE * noise), cv2.CMP_GT)
+    rough = _where(np.asarray(cv2.blur(grainy, size), np.uint8), _GRAINY_SHARE * 255, cv2.CMP_GT)
+    return np.asarray(cv2.bitwise_and(rough, _where(around, _CHANGED_SHARE * 255, cv2.CMP_GT)), np.uint8)
 
 
 def _enclosed(certain: _Bytes, changed: _Bytes) -> _Bytes:
@@ -206,8 +214,7 @@ def _enclosed(certain: _Bytes, changed: _Bytes) -> _Bytes:
     beside_certain = cv2.dilate(certain, _CROSS)
     beside_ground = cv2.dilate(cv2.bitwise_not(changed), _CROSS)
     inner, outer = (
-        cv2.calcHist([labels], [0], beside, [count], [0, count]).ravel().astype(np.float64)
-        for beside in (beside_certain, beside_ground)
+        cv2.calcHist([labels], [0], beside, [count], [0, count]).ravel() for beside in (beside_certain, beside_ground)
     )
     surrounded = inner > _SURROUNDED * (inner + outer)
     surrounded[0] = False
@@ -225,7 +232,7 @@ def _parts(marks: _Bytes, changed: _Bytes, view: tuple[int, ...]) -> list[Mask]:
         changed: what may.
         view: height and width of the whole view.
     """
-    # Specks are taken away last: an outline is often a pixel wide.
+    # Specks are taken away after that: an outline is often a pixel wide, and encloses nothing where it is broken.
     calm = np.asarray(cv2.medianBlur(_enclosed(marks, changed), 3), np.uint8)
     reach = max(1, round(_REACH * max(view)))
     inside = _inhabited(calm, reach)
@@ -237,9 +244,9 @@ def _parts(marks: _Bytes, changed: _Bytes, view: tuple[int, ...]) -> list[Mask]:
 
 
 def _inhabited(marks: _Bytes, reach: int) -> tuple[slice, slice] | None:
-    """Rows and columns of all marks and `reach` pixels more, as far as there are any; None without marks.
+    """Rows and columns of all marks and `reach` pixels more, within the part that was looked at; None without marks.
 
-    So what lies at its border lies at the view's, and goes on beyond it as far as anybody knows.
+    Where that part ends, which is at the view's border for a thing that reaches it, marks count as going on.
     """
     left, top, across, down = cv2.boundingRect(marks)
     if not across:
@@ -320,16 +327,18 @@ def _things(pieces: _Bytes, reach: int, least: float) -> Iterator[_Bytes]:
 def _hull_closed(piece: _Bytes) -> Mask:
     """A part, 0 or 255, with its bays closed: where a transparent bottle shows the ground there is still bottle."""
     height, width = piece.shape
+    whole = cv2.copyMakeBorder(piece, 0, -height % _COARSE, 0, -width % _COARSE, cv2.BORDER_CONSTANT)
     # Coarsely, since wide closing of every pixel would take longer than everything else.
-    coarse = cv2.resize(piece, (-(-width // 4), -(-height // 4)), interpolation=cv2.INTER_AREA)
-    _, coarse = cv2.threshold(coarse, 127, 255, cv2.THRESH_BINARY)
+    size = whole.shape[1] // _COARSE, whole.shape[0] // _COARSE
+    _, coarse = cv2.threshold(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), 127, 255, cv2.THRESH_BINARY)
     reach = max(1, round(_BAY * min(cv2.boundingRect(coarse)[2:])))
     padded = cv2.copyMakeBorder(coarse, reach, reach, reach, reach, cv2.BORDER_CONSTANT)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, disc)[reach:-reach, reach:-reach]
-    whole = cv2.bitwise_or(piece, cv2.resize(closed, (width, height), interpolation=cv2.INTER_NEAREST))
+    # Only what was closed: a coarse outline would reach some pixels too far.
+    bays = cv2.resize(cv2.subtract(closed, coarse), whole.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    filled = _filled(np.asarray(cv2.bitwise_or(whole, bays)[:height, :width], np.uint8))
     # Outlines are found a pixel too far out, by the blur before the slope; at the view's border they are not.
-    filled = _filled(np.asarray(whole, np.uint8))
     return np.asarray(cv2.erode(filled, _CROSS, borderType=cv2.BORDER_REPLICATE) > 0)
 
 
