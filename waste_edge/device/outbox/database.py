@@ -151,7 +151,8 @@ class Database:
         execute = self._connection.execute
         execute("PRAGMA auto_vacuum = INCREMENTAL")  # without effect on a database that exists
         execute("PRAGMA journal_mode = WAL")
-        # Debian's SQLite would write zeros over the pages of each scene that is replaced, a third of all it writes.
+        # Debian's SQLite would write zeros over the pages of each scene that is replaced: as much again as the scene.
+        # What was replaced stays in free pages until they are used again (docs/privacy.md).
         execute("PRAGMA secure_delete = FAST")
         execute(f"PRAGMA wal_autocheckpoint = {WAL_BYTES // _PAGE_BYTES}")
         execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")

@@ -23,7 +23,7 @@ from waste_edge.training.view_cache.view_maker import ViewMaker, ViewSource
 
 VIEWS_NAME, INDEX_NAME, _LOCK_NAME = "views.npy", "index.json", ".lock"
 Progress = Callable[[int, int], None]
-_VERSION = 1  # of the way in which views are made; another one makes other views of the same pictures
+_VERSION = 2  # of how views are made, region and crop too; another one makes other views of the same pictures
 
 
 class StockIndex(Strict, frozen=True):
