@@ -83,7 +83,8 @@ def is_left_behind(now: Pixels, before: Pixels, mask: NDArray[np.bool_]) -> bool
         before: the scene as it was learned, of the same shape.
         mask: where they differ, bool (h, w).
     """
-    marks = mask.astype(np.uint8)
+    # A pixel more: a region may end just within the outline, whose edges tell most.
+    marks = np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)), np.uint8)
     brush = np.ones((5, 5), np.uint8)
     wide, narrow = (cv2.dilate(marks, np.ones((size, size), np.uint8)) for size in (9, 3))
     inner = np.asarray(cv2.subtract(marks, cv2.erode(marks, brush, borderValue=(0.0,))), np.uint8)
