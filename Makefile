@@ -91,7 +91,7 @@ test-home-assistant: $(WORKSHOP)
 	.venv-dev/bin/python tests/home_assistant/try_out.py
 
 # Needs root, podman, mmdebstrap and qemu-user-static, and some 20 GB; what it makes is kept in /var/tmp.
-# The image, the Compose file with it, then on x86-64 the image for arm64, emulated (an hour).
+# The image, the Compose file with it, then on x86-64 the image for arm64, emulated (half an hour to two).
 test-container: $(WORKSHOP)
 	.venv-dev/bin/python -m tests.container.try_out
 	.venv-dev/bin/python -m tests.container.stack
