@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.page_block import write_or_check
+from tools.page_block import is_check, write_or_check
 from waste_edge.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -76,13 +76,14 @@ def _without_address() -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Write the pages; with --check only compare them. Returns the exit code."""
+    checking = is_check(arguments, __doc__)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     address = project["tool"]["waste-edge"]["address"]
     codes = []
     for name in (*PAGES, ADD_ON):
         text = (ROOT / name).read_text(encoding="utf-8")
         made = with_url(text, address) if name == ADD_ON else with_address(text, address, name)
-        codes.append(write_or_check(ROOT / name, text, made, arguments, "run `make address`"))
+        codes.append(write_or_check(ROOT / name, text, made, checking, "run `make address`"))
     return max(codes)
 
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from tools.page_block import is_check
 from waste_edge.benchmarks import show
 from waste_edge.benchmarks.roofline import tables
 from waste_edge.benchmarks.schema import BenchReport
@@ -107,7 +108,7 @@ def refreshed(page: str, text: str) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Refresh every page of the checkout, or with --check only say which have drifted; returns the exit code."""
-    checking = "--check" in arguments
+    checking = is_check(arguments, __doc__)
     root = shipped(RESULTS).parents[1]
     code = 0
     try:

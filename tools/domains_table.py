@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.page_block import replace_block
+from tools.page_block import is_check, replace_block
 from waste_edge.errors import ConfigError, UserError
 from waste_edge.evaluation.domains.report import HOME, DomainsReport, Known, ModelDomains, Strange
 from waste_edge.evaluation.domains.tables import domains_markdown, sources_table, unknown_table
@@ -146,6 +146,7 @@ def _mean_areas(model: ModelDomains) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Refresh the checkout's page, or with --check only say what has drifted; returns the exit code."""
+    checking = is_check(arguments, __doc__)
     root = shipped("training").parent
     try:
         report = read_json(root / RESULT, DomainsReport)
@@ -153,7 +154,7 @@ def main(arguments: Sequence[str]) -> int:
             root / PAGE: refreshed(read_text(root / PAGE), report),
             root / TABLES: domains_markdown(report),
         }
-        if "--check" in arguments:
+        if checking:
             return _check(made, report)
         for path, text in made.items():
             if not path.is_file() or read_text(path) != text:

@@ -140,9 +140,8 @@ def main() -> int:
     for case, fault in found.items():
         if fault:
             print(f"{case}: {fault}", file=sys.stderr)
-    options = ["--check"] if given.check else []
     drifted = write_or_check(
-        PAGE, PAGE.read_text(encoding="utf-8"), page_with(found), options, "python -m tools.extras"
+        PAGE, PAGE.read_text(encoding="utf-8"), page_with(found), given.check, "python -m tools.extras"
     )
     return 1 if drifted or any(found.values()) else 0
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tools.page_block import replace_block, write_or_check
+from tools.page_block import is_check, replace_block, write_or_check
 from waste_edge.benchmarks.schema import BenchReport
 from waste_edge.benchmarks.show import describe_machine
 from waste_edge.errors import ConfigError, UserError
@@ -157,12 +157,13 @@ def refreshed(text: str, report: ComparisonReport, speed: BenchReport) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Refresh the checkout's page, or with --check only say whether it has drifted; returns the exit code."""
+    checking = is_check(arguments, __doc__)
     result = shipped("training") / "results" / "model.json"
     page = result.parents[2] / PAGE
     try:
         text = read_text(page)
         made = refreshed(text, read_json(result, ComparisonReport), newest_speed(result.parents[2]))
-        return write_or_check(page, text, made, arguments, "make headline")
+        return write_or_check(page, text, made, checking, "make headline")
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

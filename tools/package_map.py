@@ -13,6 +13,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+from tools.page_block import is_check
 from waste_edge.files.atomic import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,13 +61,14 @@ def _source(path: Path) -> Path | None:
 
 def main() -> int:
     """Write the map into the page, or with --check say whether it is there."""
+    checking = is_check(sys.argv[1:], __doc__)
     text = PAGE.read_text(encoding="utf-8")
     if not _BLOCK.search(text):
         raise SystemExit(f"{PAGE}: has no place for the map (two comments, see {Path(__file__).name})")
     made = _BLOCK.sub(lambda found: f"{found[1]}{package_map()}{found[2]}", text)
     if made == text:
         return 0
-    if "--check" in sys.argv[1:]:
+    if checking:
         print(f"{PAGE}: the map has drifted; run make map", file=sys.stderr)
         return 1
     write_atomically(PAGE, made)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,11 +29,26 @@ def replace_block(text: str, block: re.Pattern[str], made: str, what: str) -> st
     return replaced
 
 
-def write_or_check(page: Path, text: str, made: str, arguments: Sequence[str], command: str) -> int:
-    """Write a page that has changed, or with --check only say that it has drifted; returns the exit code."""
+def is_check(arguments: Sequence[str], about: str | None) -> bool:
+    """Parse the only option of a tool that makes a page, --check.
+
+    Args:
+        arguments: after the program's name.
+        about: the tool's docstring, for --help.
+
+    Raises:
+        SystemExit: 0 after --help, 2 for any other argument.
+    """
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; end with 1 if the page has drifted")
+    return bool(parser.parse_args(arguments).check)
+
+
+def write_or_check(page: Path, text: str, made: str, checking: bool, command: str) -> int:
+    """Write a page that has changed, or when checking only say that it has drifted; returns the exit code."""
     if made == text:
         return 0
-    if "--check" in arguments:
+    if checking:
         print(f"{page.name}: has drifted; {command}")
         return 1
     write_atomically(page, made)

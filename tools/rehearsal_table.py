@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tools.page_block import replace_block, write_or_check
+from tools.page_block import is_check, replace_block, write_or_check
 from waste_edge.bundle.bundle import open_bundle
 from waste_edge.errors import ConfigError, UserError
 from waste_edge.evaluation.report.markdown import rows_of
@@ -30,13 +30,13 @@ GROUNDS = {
     "wood": (
         "On wood",
         "No network was trained on these items, things and surfaces; looks and thresholds were\n"
-        "chosen by these items, known scores by the unknown things.",
+        "chosen by these items on these surfaces, known scores by the unknown things.",
     ),
     "textile": ("On textile", "What was trained on: as above."),
     "test": (
         "On wood again, items of the test part",
         "Nothing was trained on these items and surfaces, and no look or threshold was chosen by the\n"
-        "items; the unknown things chose the known scores. An item that was missed here led to a change of\n"
+        "items; surfaces and unknown things had a part in it. An item that was missed here led to a change of\n"
         "`is_other_light`.",
     ),
     "web": (
@@ -163,6 +163,7 @@ def _reports(root: Path, ground: str = "") -> list[RehearsalReport]:
 
 def main(arguments: Sequence[str]) -> int:
     """Refresh the checkout's page, or with --check only say what has drifted; returns the exit code."""
+    checking = is_check(arguments, __doc__)
     root = shipped("training").parent
     try:
         reports, by_ground = _reports(root), {ground: _reports(root, ground) for ground in GROUNDS}
@@ -174,11 +175,11 @@ def main(arguments: Sequence[str]) -> int:
             GROUNDS_PAGE: refreshed_grounds(texts[GROUNDS_PAGE], by_ground, thousands),
         }
         codes = [
-            write_or_check(root / page, texts[page], text, arguments, "make rehearsal-table")
+            write_or_check(root / page, texts[page], text, checking, "make rehearsal-table")
             for page, text in made.items()
         ]
         every = (reports, *by_ground.values())
-        old = [line for one in every for line in other_versions(one)] if "--check" in arguments else []
+        old = [line for one in every for line in other_versions(one)] if checking else []
         for line in old:
             print(line)
         return 1 if old else max(codes)

@@ -35,8 +35,8 @@ TEACHERS := teacher_edgetpu teacher_mobilenet_v2_away
 LAST_small := taught_small
 LAST_accurate := settled_lite0
 endif
-VERSION_small := 4
-VERSION_accurate := 5
+VERSION_small := 5
+VERSION_accurate := 6
 CALIBRATED_accurate := --calibration-domains $(DOMAINS) --recipe export/thresholds/accurate.toml --int8-only
 CALIBRATED_small := --calibration-domains $(DOMAINS) --recipe export/thresholds/small.toml
 

@@ -131,7 +131,7 @@ def gravel(contrast: float) -> Pixels:
 
 
 @pytest.mark.parametrize("brighter", [-14, -6, 0, 10])
-def test_a_plain_thing_as_bright_as_a_textured_ground_is_found_whole(brighter: int) -> None:
+def test_most_of_a_plain_thing_as_bright_as_a_textured_ground_is_found(brighter: int) -> None:
     surface = gravel(15)
     red, green, blue = (int(level) + brighter for level in surface.mean(axis=(0, 1)))
     one = placed(surface, plate((red, green, blue)), 0.5, 0.5, 200)
@@ -220,7 +220,8 @@ def test_any_size_of_frame_will_do(width: int, height: int) -> None:
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (2, 40), (8, 8), (640, 6), (9, 9)])
 def test_a_view_of_a_few_pixels_is_no_fault(width: int, height: int) -> None:
     empty = np.full((height, width, 3), 200, np.uint8)
-    find_item(np.full((height, width, 3), 20, np.uint8), Ground(empty))
+    found = find_item(np.full((height, width, 3), 20, np.uint8), Ground(empty))
+    assert (found is not None) == (min(width, height) > 8)
 
 
 def test_a_ground_that_followed_the_light_is_one_made_anew() -> None:

@@ -54,3 +54,10 @@ def test_other_surfaces_are_those_of_their_records(reports: list[RehearsalReport
 def test_a_page_without_its_place_is_refused(reports: list[RehearsalReport]) -> None:
     with pytest.raises(ConfigError, match="found them 0 times"):
         rehearsal_table.refreshed("nothing\n", reports)
+
+
+def test_another_argument_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        rehearsal_table.main(["--chekc"])
+    assert ended.value.code == 2
+    assert "--chekc" in capsys.readouterr().err

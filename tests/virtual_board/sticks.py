@@ -29,16 +29,17 @@ def make_sticks(folder: Path) -> None:
     """
     shutil.rmtree(folder, ignore_errors=True)
     keys = {name: make_key(folder / "keys", name) for name in ("first", "second")}
+    # Versions above any that is shipped: the first one has to be newer than what the station came with.
     on_fat = {
-        "newer": zipped(bundle(folder / "newer", "5", keys["first"])),
-        "unsigned": zipped(bundle(folder / "unsigned", "6")),
-        "older": zipped(bundle(folder / "older", "4.9", keys["first"])),
-        "damaged": zipped(damaged(bundle(folder / "damaged", "6", keys["first"]))),
+        "newer": zipped(bundle(folder / "newer", "101", keys["first"])),
+        "unsigned": zipped(bundle(folder / "unsigned", "102")),
+        "older": zipped(bundle(folder / "older", "100.9", keys["first"])),
+        "damaged": zipped(damaged(bundle(folder / "damaged", "102", keys["first"]))),
         "photographs": photographs(folder / "photographs"),
     }
     for name, content in on_fat.items():
         fat_stick(folder / f"{name}.img", content)
-    for name, version, key in (("revoked", "6", "first"), ("next", "7", "second"), ("pulled", "8", "second")):
+    for name, version, key in (("revoked", "102", "first"), ("next", "103", "second"), ("pulled", "104", "second")):
         ext4_stick(folder / f"{name}.img", bundle(folder / name / f"small-{version}", version, keys[key]).parent)
 
 

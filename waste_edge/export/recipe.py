@@ -54,9 +54,9 @@ class ExportRecipe(Strict, frozen=True):
         known_items: `linear_unit` and `nearest_exposed` learn from items as a station shows them too, where it shows
             items; see decision 037 for what that gives and costs.
         min_confidence: written into the manifest; below it the answer is "unknown".
-        known_share: the share of validation items, by the mean of their looks, whose known score must pass the
-            threshold. Of a bundle that is shown whole pictures: of validation pictures; with other sources' pictures
-            (--calibration-domains) of all these domains together, each of equal weight.
+        known_share: the share of scenes of validation items, by the mean of their looks, whose known score must pass
+            the threshold. Of a bundle that is shown whole pictures: of validation pictures; with other sources'
+            pictures (--calibration-domains) of all these domains together, each of equal weight.
         sorted_wrong: with such, min_confidence is the least at which at most this share of what is sorted elsewhere
             is wrong; without, or at 1, `min_confidence` is written as it is.
         home_weight: with such, what the validation pictures together count beside another source when temperature (and

@@ -25,6 +25,7 @@ __all__ = ["Ground", "ItemRegion", "find_item", "in_frame"]
 
 Mask = NDArray[np.bool_]
 _Bytes = NDArray[np.uint8]
+_Window = tuple[slice, slice]  # rows and columns
 
 _CONTRAST = 0.075  # a difference of less than this share of the ground's mean brightness is never one
 _LEAST_LEVEL, _MOST_LEVEL = 5.0, 10.0  # what that is at least and at most
@@ -97,8 +98,8 @@ def find_item(frame: Pixels, ground: Ground) -> ItemRegion | None:
     limit = _plus(ground.unsteady[inside], level)
     certain, changed = _differences(look[inside], (expected[inside], base[inside]), limit)
     # If only brightness differs, and softly: better an item with its shadow than none.
-    parts = _parts(certain, changed, base.shape) or _parts(changed, changed, base.shape)
-    return _region([_framed(part, inside, base.shape) for part in parts]) if parts else None
+    parts = _parts(certain, changed, inside, base.shape) or _parts(changed, changed, inside, base.shape)
+    return _region(parts) if parts else None
 
 
 def in_frame(box: Region, within: Region) -> Region:
@@ -142,7 +143,7 @@ def _level_of(look: Pixels, base: _Bytes) -> int:
     return int(min(40.0, max(level, _NOISE * deviation)))
 
 
-def _window(look: Pixels, expected: Pixels, level: int) -> tuple[slice, slice]:
+def _window(look: Pixels, expected: Pixels, level: int) -> _Window:
     """Rows and columns of the part of the view that may hold differences; all of them where none are dense.
 
     Every second row tells, without regard to shadows and to contrast: the rest is not worth a closer look. All of the
@@ -224,12 +225,13 @@ def _enclosed(certain: _Bytes, changed: _Bytes) -> _Bytes:
     return np.asarray(cv2.bitwise_or(certain, filled), np.uint8)
 
 
-def _parts(marks: _Bytes, changed: _Bytes, view: tuple[int, ...]) -> list[Mask]:
-    """The things that marks, 0 or 255, belong to, largest first, without crumbs: bool (h, w) each.
+def _parts(marks: _Bytes, changed: _Bytes, looked_at: _Window, view: tuple[int, ...]) -> list[Mask]:
+    """The things that marks, 0 or 255, belong to, largest first, without crumbs: bool (h, w) of the whole view each.
 
     Args:
-        marks: what belongs to things for certain.
+        marks: what belongs to things for certain, in the part that is looked at.
         changed: what may.
+        looked_at: where that part is.
         view: height and width of the whole view.
     """
     # Specks are taken away after that: an outline is often a pixel wide, and encloses nothing where it is broken.
@@ -240,10 +242,10 @@ def _parts(marks: _Bytes, changed: _Bytes, view: tuple[int, ...]) -> list[Mask]:
         return []
     pieces = _solid(np.ascontiguousarray(calm[inside]), reach)
     things = _things(pieces, reach, _LEAST * view[0] * view[1])
-    return [_framed(_hull_closed(piece), inside, marks.shape) for piece in things]
+    return [_framed(_hull_closed(piece), _within(looked_at, inside), view) for piece in things]
 
 
-def _inhabited(marks: _Bytes, reach: int) -> tuple[slice, slice] | None:
+def _inhabited(marks: _Bytes, reach: int) -> _Window | None:
     """Rows and columns of all marks and `reach` pixels more, within the part that was looked at; None without marks.
 
     Where that part ends, which is at the view's border for a thing that reaches it, marks count as going on.
@@ -255,12 +257,18 @@ def _inhabited(marks: _Bytes, reach: int) -> tuple[slice, slice] | None:
     return slice(max(0, top - reach), bottom), slice(max(0, left - reach), right)
 
 
-def _slices(left: int, top: int, width: int, height: int) -> tuple[slice, slice]:
+def _slices(left: int, top: int, width: int, height: int) -> _Window:
     """Rows and columns of a rectangle."""
     return slice(top, top + height), slice(left, left + width)
 
 
-def _framed(part: Mask, inside: tuple[slice, slice], shape: tuple[int, ...]) -> Mask:
+def _within(outer: _Window, inner: _Window) -> _Window:
+    """Rows and columns of the whole view of a part of a part."""
+    (rows, columns), (top, left) = inner, (outer[0].start, outer[1].start)
+    return slice(top + rows.start, top + rows.stop), slice(left + columns.start, left + columns.stop)
+
+
+def _framed(part: Mask, inside: _Window, shape: tuple[int, ...]) -> Mask:
     """Lay a part into some rows and columns of an empty mask of `shape`."""
     framed = np.zeros(shape, np.bool_)
     framed[inside] = part

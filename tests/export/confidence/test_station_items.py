@@ -127,10 +127,10 @@ def test_the_threshold_keeps_the_wanted_share_of_items(share: float, monkeypatch
     threshold, words = scoring._known_threshold(place, ENGINE, scorer, recipe, pictures)
     looks = ask_looks(place, ENGINE, item_crops(place, photos, scoring.VALIDATED), range(len(LOOKS)))
     assert looks is not None
-    means = scorer(*looks).reshape(4, len(LOOKS)).mean(axis=1)
+    means = scorer(*looks).reshape(20, len(LOOKS)).mean(axis=1)
     assert (means >= threshold).mean() >= share
     assert (means > threshold + 1e-3).mean() <= share, "and no lower than that"
-    assert "4 of these pictures' items" in words
+    assert "20 scenes of these pictures' items" in words
 
 
 def test_a_few_items_set_no_threshold() -> None:

@@ -180,7 +180,7 @@ def installed() -> None:
 
 
 def taken() -> None:
-    take("newer", "small 5", "a FAT stick with a newer model, signed")
+    take("newer", "small 101", "a FAT stick with a newer model, signed")
 
 
 def take(name: str, title: str, about: str) -> None:
@@ -201,10 +201,10 @@ def take(name: str, title: str, about: str) -> None:
 def refused() -> None:
     for name, words, about in (
         ("unsigned", "not signed, and this device requires", "a model that is not signed"),
-        ("older", "is version 4.9 of small, and 5 was in charge here", "an older model"),
+        ("older", "is version 100.9 of small, and 101 was in charge here", "an older model"),
         ("damaged", "is damaged (its SHA-256", "a model that was changed after signing"),
     ):
-        refuse(name, words, about, "small 5")
+        refuse(name, words, about, "small 101")
 
 
 def refuse(name: str, words: str, about: str, stays: str) -> None:
@@ -232,8 +232,8 @@ def photographs() -> None:
 
 def another_key() -> None:
     shutil.copy(KEYS / "second.pub", KEY)
-    refuse("revoked", "signed by another key", "a model of a key that was revoked", "small 5")
-    take("next", "small 7", "an ext4 stick without partitions, by the new key")
+    refuse("revoked", "signed by another key", "a model of a key that was revoked", "small 101")
+    take("next", "small 103", "an ext4 stick without partitions, by the new key")
 
 
 def pulled() -> None:
@@ -244,16 +244,16 @@ def pulled() -> None:
         stick.wait()
         left = said(f"find {STATE}/models -name '.copying*'; mount | grep waste-edge-stick; ls /run/waste-edge-stick")
         check("a stick is pulled out while its model is checked", busy and not stick.finished(), stick.journal[-300:])
-        check("and leaves all as it was", in_charge() == "small 7" and not left, [in_charge(), left])
+        check("and leaves all as it was", in_charge() == "small 103" and not left, [in_charge(), left])
         check("and the station goes on", "frames/s" in show("StatusText"), show("StatusText"))
-    take("pulled", "small 8", "plugged in again")
+    take("pulled", "small 104", "plugged in again")
 
 
 def no_key() -> None:
     KEY.unlink()
     with Stick("unsigned") as stick:
         stick.wait()
-        check("without a key none is taken", in_charge() == "small 8", stick.line("skipped"))
+        check("without a key none is taken", in_charge() == "small 104", stick.line("skipped"))
         check("and the stick is not mounted", stick.unused(), f"/dev/{stick.node} can be had for oneself")
 
 

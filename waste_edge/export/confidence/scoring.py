@@ -111,8 +111,8 @@ def _known_threshold(
     """
     means = _means_of_items(material, engine, scorer) if is_shown_items(material) else None
     if means is not None:
-        found = float(np.quantile(means, 1 - recipe.known_share, method="lower"))
-        words = f"; least known score by {len(means)} of these pictures' items as a station shows them"
+        found = float(np.quantile(means, 1 - recipe.known_share))
+        words = f"; least known score by {len(means)} scenes of these pictures' items as a station shows them"
         return round(found - 5e-5, 4), words
     home, held_out = pictures
     if held_out is None:
@@ -123,18 +123,19 @@ def _known_threshold(
 
 
 def _means_of_items(material: Material, engine: Engine, scorer: Scorer) -> NDArray[np.float64] | None:
-    """Compute the mean known score of each validation item's looks, (N,); None where too few can be cut out."""
+    """Compute the mean known score of the looks at each scene of a validation item, (N,); None with too few items."""
     material.step("asking about validation items as a station shows them")
     count = count_looks(material.spec.view)
     looks = ask_looks(material, engine, item_crops(material, material.validation, VALIDATED), range(count))
-    items = 0 if looks is None else len(looks.logits) // count
+    scenes = 0 if looks is None else len(looks.logits) // count
+    items = scenes // VALIDATED.times
     if looks is None or items < _LEAST_ITEMS:
         material.step(
             f"  only {items} of {len(material.validation)} items could be cut out, {_LEAST_ITEMS} are needed: whole "
             "pictures set the least known score"
         )
         return None
-    return np.asarray(scorer(*looks).reshape(items, count).mean(axis=1))
+    return np.asarray(scorer(*looks).reshape(scenes, count).mean(axis=1))
 
 
 def _others_in_words(held_out: Rows | None) -> str:
