@@ -188,7 +188,7 @@ def test_looking_at_a_part_of_the_view_finds_what_looking_at_all_of_it_does(monk
     def all_of_it(look: Pixels, expected: Pixels, level: int) -> tuple[slice, slice]:
         rows, columns = window(look, expected, level)
         sizes.append((rows.stop - rows.start) * (columns.stop - columns.start) / (look.shape[0] * look.shape[1]))
-        return slice(look.shape[0]), slice(look.shape[1])
+        return slice(0, look.shape[0]), slice(0, look.shape[1])
 
     window = region_module._window
     monkeypatch.setattr(region_module, "_window", all_of_it)
